@@ -1,0 +1,1 @@
+"""One folder a use case; docs/ARCHITECTURE.md says how to add one by copying."""

@@ -1,0 +1,13 @@
+from typing import Annotated
+
+from pydantic import Field
+
+from kernel.fields import Body, Line, Text
+
+
+class NewPost(Body):
+    """What an author writes; the author is the caller."""
+
+    title: Annotated[Line, Field(min_length=3, max_length=200)]
+    content: Annotated[Text, Field(max_length=100_000)]
+    published: bool = Field(default=False, description="false keeps it a draft")

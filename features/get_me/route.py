@@ -1,0 +1,15 @@
+from fastapi import APIRouter
+
+from features.shared.users import User, UserGone
+from kernel.http import Answer, Services, raises
+from kernel.supabase import AsCaller
+
+from . import handler
+
+router = APIRouter(tags=["users"])
+
+
+@router.get("/users/me", responses=raises(UserGone))
+async def get_me(services: Services) -> Answer[User]:
+    """Read the own user, e-mail address included."""
+    return Answer(await handler.get_me(await services.aget(AsCaller)))

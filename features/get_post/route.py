@@ -1,0 +1,20 @@
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from features.shared.posts import Post, PostNotFound
+from kernel.http import Answer, Services, raises
+from kernel.supabase import AsCaller
+
+from . import handler
+
+router = APIRouter(tags=["posts"])
+
+
+@router.get("/posts/{post_id}", responses=raises(PostNotFound))
+async def get_post(post_id: UUID, services: Services) -> Answer[Post]:
+    """Read one post.
+
+    A draft is shown to its author alone; for everyone else it does not exist.
+    """
+    return Answer(await handler.get_post(await services.aget(AsCaller), post_id))

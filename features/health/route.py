@@ -1,0 +1,39 @@
+from fastapi import APIRouter, Response
+from redis.asyncio import Redis
+
+from kernel.http import Answer, Services, raises
+from kernel.readiness import Readiness
+from kernel.supabase import AsService, AuthApi
+
+from . import handler
+from .schema import Alive, Health, NotReady, Ready
+
+router = APIRouter(tags=["health"], prefix="/health")
+
+
+@router.get("")
+async def health(response: Response, services: Services) -> Answer[Health]:
+    """Say which parts work; always 200, so that people can read it in a fault."""
+    response.headers["Cache-Control"] = "no-store"
+    redis, auth, db = await services.aget(Redis, AuthApi, AsService)
+    return Answer(await handler.health(redis, auth, db))
+
+
+@router.get("/readiness", responses=raises(NotReady))
+async def readiness(response: Response, services: Services) -> Answer[Ready]:
+    """Say whether requests may be sent here.
+
+    503 before the first successful check and while the process drains. A later fault of Redis or
+    Supabase keeps it at 200: it would hit every replica at once, and take all out of service.
+    """
+    response.headers["Cache-Control"] = "no-store"
+    state, auth, db = await services.aget(Readiness, AuthApi, AsService)
+    await handler.readiness(state, auth, db)
+    return Answer(Ready())
+
+
+@router.get("/liveness")
+async def liveness(response: Response) -> Answer[Alive]:
+    """Say that the process runs; asks nobody."""
+    response.headers["Cache-Control"] = "no-store"
+    return Answer(Alive())

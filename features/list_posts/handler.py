@@ -1,0 +1,21 @@
+from features.shared.posts import Post
+from kernel.call import ANONYMOUS, Caller
+from kernel.errors import Unauthenticated
+from kernel.http import Page
+from kernel.supabase import AsCaller
+
+from .schema import Paging
+
+
+async def list_posts(db: AsCaller, caller: Caller, paging: Paging) -> Page[Post]:
+    """Return the page, as far as row security lets the caller see it.
+
+    Raises Unauthenticated when somebody unknown asks for drafts.
+    """
+    if not paging.published_only and caller is ANONYMOUS:
+        raise Unauthenticated
+    found = await db.rpc("list_posts", **paging.model_dump())
+    posts = [Post.model_validate(row) for row in found["posts"]]
+    return Page[Post].of(
+        posts, page=paging.page, page_size=paging.page_size, total=found["total"]
+    )

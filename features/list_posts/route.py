@@ -1,0 +1,23 @@
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from features.shared.posts import Post
+from kernel.call import Caller
+from kernel.http import Page, Services
+from kernel.supabase import AsCaller
+
+from . import handler
+from .schema import Paging
+
+router = APIRouter(tags=["posts"])
+
+
+@router.get("/posts")
+async def list_posts(paging: Annotated[Paging, Query()], services: Services) -> Page[Post]:
+    """Read a page of published posts, newest first.
+
+    With `published_only=false` the caller's own drafts are among them.
+    """
+    db = await services.aget(AsCaller)
+    return await handler.list_posts(db, await services.aget(Caller), paging)

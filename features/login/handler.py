@@ -1,0 +1,28 @@
+from supabase_auth.errors import AuthApiError
+
+from features.shared.sessions import Session
+from kernel.supabase import AuthApi
+
+from .schema import Credentials, EmailNotConfirmed, InvalidCredentials
+
+_REFUSALS = {
+    "invalid_credentials": InvalidCredentials,
+    "user_banned": InvalidCredentials,
+    "email_not_confirmed": EmailNotConfirmed,
+}
+
+
+async def login(auth: AuthApi, credentials: Credentials) -> Session:
+    """Return a new session.
+
+    Raises InvalidCredentials or EmailNotConfirmed.
+    """
+    try:
+        begun = await auth.sign_in(credentials.email, credentials.password.get_secret_value())
+    except AuthApiError as error:
+        if refusal := _REFUSALS.get(error.code or ""):
+            raise refusal from None
+        raise
+    if begun.session is None:
+        raise InvalidCredentials
+    return Session.model_validate(await auth.session(begun.session))

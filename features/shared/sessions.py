@@ -1,0 +1,18 @@
+"""Sessions, as every slice that begins or renews one answers them."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from features.shared.users import User
+
+
+class Session(BaseModel):
+    """An access token for requests and a refresh token for the next session."""
+
+    user: User
+    access_token: str = Field(description="send it as 'Authorization: Bearer …'")
+    refresh_token: str = Field(description="works once")
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105  # a scheme, not a secret
+    expires_in: int = Field(description="seconds for which the access token is valid")
+    expires_at: int = Field(description="the same as a time: seconds since 1970 in UTC")

@@ -1,0 +1,33 @@
+from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
+
+from features.shared.sessions import Session
+from kernel.supabase import AuthApi
+
+from .schema import EmailTaken, NewUser, PasswordRefused, SignupsClosed
+
+_REFUSALS = {
+    "user_already_exists": EmailTaken,
+    "email_exists": EmailTaken,
+    "signup_disabled": SignupsClosed,
+}
+
+
+async def signup(auth: AuthApi, new: NewUser) -> Session | None:
+    """Create the user and return the first session, or None while the address is unconfirmed.
+
+    Raises EmailTaken, SignupsClosed or PasswordRefused.
+    """
+    data = {"display_name": new.display_name} if new.display_name else {}
+    try:
+        created = await auth.sign_up(new.email, new.password.get_secret_value(), data)
+    except AuthWeakPasswordError:
+        raise PasswordRefused from None
+    except AuthApiError as error:
+        if error.code == "over_email_send_rate_limit":
+            return None  # a mail is on its way already; the answer must not tell
+        if refusal := _REFUSALS.get(error.code or ""):
+            raise refusal from None
+        raise
+    if created.session is None:
+        return None
+    return Session.model_validate(await auth.session(created.session))

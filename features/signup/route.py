@@ -1,0 +1,35 @@
+from fastapi import APIRouter, Response, status
+
+from features.shared.sessions import Session
+from kernel.http import Answer, Services, raises
+from kernel.supabase import AuthApi
+
+from . import handler
+from .schema import ConfirmationSent, EmailTaken, NewUser, PasswordRefused, SignupsClosed
+
+router = APIRouter(tags=["auth"])
+
+
+@router.post(
+    "/auth/signup",
+    status_code=status.HTTP_201_CREATED,
+    responses={
+        status.HTTP_202_ACCEPTED: {
+            "model": Answer[ConfirmationSent],
+            "description": "The address waits for its confirmation.",
+        },
+        **raises(EmailTaken, SignupsClosed, PasswordRefused),
+    },
+)
+async def signup(
+    new: NewUser, response: Response, services: Services
+) -> Answer[Session | ConfirmationSent]:
+    """Create an account.
+
+    The answer is the first session or, where addresses are confirmed by e-mail, 202.
+    """
+    session = await handler.signup(await services.aget(AuthApi), new)
+    if session is None:
+        response.status_code = status.HTTP_202_ACCEPTED
+        return Answer(ConfirmationSent())
+    return Answer(session)

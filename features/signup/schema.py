@@ -1,0 +1,42 @@
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from kernel.errors import ApiError, Conflict, Forbidden
+from kernel.fields import Body, Email, Line, NewPassword
+
+
+class NewUser(Body):
+    """Who signs up."""
+
+    email: Email
+    password: NewPassword
+    display_name: Annotated[Line, Field(min_length=1, max_length=80)] | None = None
+
+
+class ConfirmationSent(BaseModel):
+    """The same answer for every address, so that it tells nobody who has an account."""
+
+    message: str = "Check your inbox: a message with a link to confirm the address is on its way."
+
+
+class EmailTaken(Conflict):
+    """The address has an account."""
+
+    code = "EMAIL_TAKEN"
+    message = "There is an account with this e-mail address: log in instead."
+
+
+class SignupsClosed(Forbidden):
+    """Supabase Auth takes no new users."""
+
+    code = "SIGNUPS_CLOSED"
+    message = "New accounts cannot be made at the moment."
+
+
+class PasswordRefused(ApiError):
+    """Supabase Auth's own rules for passwords are stricter than ours."""
+
+    status = 422
+    code = "WEAK_PASSWORD"
+    message = "This password is too easy to guess: choose another."

@@ -1,0 +1,29 @@
+"""The command line: `./app --help`."""
+
+import sys
+
+import typer
+
+from cli import checks, development, production, tables
+
+app = typer.Typer(
+    name="./app",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Runs, tests and inspects this application. New here? Begin with: ./app up",
+)
+for part in (development, checks, tables, production):
+    part.register(app)
+
+
+def main() -> None:
+    """Run the command line; faults that a person can mend are one message and exit code 1."""
+    from kernel.discovery import BootError  # noqa: PLC0415  # keeps ./app --help fast
+    from kernel.settings import SettingsError  # noqa: PLC0415
+
+    try:
+        app()
+    except (BootError, SettingsError) as error:
+        sys.exit(str(error))

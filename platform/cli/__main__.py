@@ -1,0 +1,5 @@
+"""`python -m cli`, which is what `./app` runs."""
+
+from cli import main
+
+main()

@@ -1,0 +1,78 @@
+"""`./app test` and `./app check`: what every change has to pass."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path(__file__).parents[2]
+CHECKS = (
+    ("ruff check", ["ruff", "check", "."]),
+    ("ruff format", ["ruff", "format", "--check", "."]),
+    ("mypy", ["mypy"]),
+    ("pyright", ["pyright"]),
+    ("import-linter", ["lint-imports"]),
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+    app.command(context_settings=settings)(test)
+    app.command()(check)
+
+
+def test(
+    context: typer.Context,
+    slices: Annotated[
+        list[str] | None, typer.Argument(help="Slices to test, e.g. get_post; none: everything.")
+    ] = None,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="The slow lane instead: whole processes, fuzzing.")
+    ] = False,
+) -> None:
+    """Run the tests on a real local stack: all of them, or those of the slices you name.
+
+    Options of pytest may follow, e.g. ./app test get_post -k draft.
+    """
+    named = [word for word in slices or [] if not word.startswith("-")]
+    options = [*(word for word in slices or [] if word.startswith("-")), *context.args]
+    command = [sys.executable, "-m", "pytest"]
+    if named:
+        command += [str(folder.relative_to(ROOT)) for folder in map(_tests_of, named)]
+    elif slow:
+        command += ["-m", "slow"]
+    else:
+        command += ["-m", "not slow", "-n", "auto", "--cov", "--cov-report=term-missing"]
+    raise typer.Exit(_run([*command, *options]))
+
+
+def check() -> None:
+    """Run all static checks: style, types (mypy and pyright) and who may import whom."""
+    failed = [name for name, command in CHECKS if not _passes(name, command)]
+    if failed:
+        typer.echo(f"Not clean: {', '.join(failed)}.", err=True)
+        raise typer.Exit(1)
+    typer.echo("All clean.")
+
+
+def _tests_of(name: str) -> Path:
+    folder = ROOT / "tests" / "features" / name
+    if not folder.is_dir():
+        known = sorted(path.name for path in folder.parent.iterdir() if path.is_dir())
+        typer.echo(f"There are no tests of a slice {name!r}. There are: {', '.join(known)}.")
+        raise typer.Exit(1)
+    return folder
+
+
+def _passes(name: str, command: list[str]) -> bool:
+    typer.echo(f"── {name}")
+    return _run([str(Path(sys.executable).parent / command[0]), *command[1:]]) == 0
+
+
+def _run(command: list[str]) -> int:
+    path = os.pathsep.join(["platform", os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}).returncode  # noqa: PLW1510, S603  # the exit code is the answer; the commands are ours

@@ -1,0 +1,65 @@
+"""The processes of production: configured by the environment alone."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path(__file__).parents[2]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(api)
+    app.command()(migrate)
+
+
+def api(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [API_HOST].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [API_PORT].")] = None,
+) -> None:
+    """Run the API alone, against the Supabase and Redis that the settings name.
+
+    This is the production process; .env.example explains its settings.
+    """
+    import uvicorn  # noqa: PLC0415  # keeps ./app --help fast
+
+    from kernel.app import create_app  # noqa: PLC0415
+    from kernel.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings()
+    create_app(settings)  # so that a fault of the features is one message, not one a worker
+    uvicorn.run(
+        "kernel.app:create_app",
+        factory=True,
+        host=host or settings.api_host,
+        port=port or settings.api_port,
+        workers=settings.api_workers,
+        log_config=None,
+        access_log=False,  # the Edge writes it
+        proxy_headers=False,  # the peer's word is not taken for the client's address
+        server_header=False,
+        timeout_graceful_shutdown=20,
+    )
+
+
+def migrate() -> None:
+    """Apply supabase/migrations to the database that DATABASE_URL names."""
+    import asyncio  # noqa: PLC0415
+    import os  # noqa: PLC0415
+
+    from kernel.migrations import MigrationError  # noqa: PLC0415
+    from kernel.migrations import migrate as apply  # noqa: PLC0415
+
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        typer.echo("DATABASE_URL is not set: name the database, as postgresql://….", err=True)
+        raise typer.Exit(1)
+    try:
+        applied = asyncio.run(apply(url, ROOT / "supabase" / "migrations"))
+    except MigrationError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    for name in applied:
+        typer.echo(f"applied {name}")
+    typer.echo("The database is up to date." if not applied else f"{len(applied)} applied.")

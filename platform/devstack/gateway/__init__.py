@@ -1,0 +1,1 @@
+"""A Supabase-compatible gateway: /auth/v1 and /rest/v1 in front of a local PostgreSQL."""

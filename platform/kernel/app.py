@@ -1,0 +1,108 @@
+"""Builds the application out of the features."""
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Final
+
+import svcs
+from fastapi import Depends, FastAPI, Request
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from svcs.fastapi import lifespan
+
+from kernel import failures
+from kernel.call import call_of
+from kernel.discovery import discover
+from kernel.edge import Edge
+from kernel.errors import (
+    ApiError,
+    Forbidden,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    ValidationFailed,
+)
+from kernel.feature import Feature
+from kernel.http import raises
+from kernel.logs import configure_logging
+from kernel.openapi import describe
+from kernel.readiness import Readiness, drained_on_sigterm
+from kernel.routes import PREFIX, RouteTable, routes_of
+from kernel.services import register_services
+from kernel.settings import Settings, load_settings
+from kernel.tokens import InvalidToken, TokenVerifier
+
+_EXPOSED_HEADERS: Final = ("X-Request-ID", "Location", "Retry-After", "ETag")
+
+
+def create_app(
+    settings: Settings | None = None, features: Mapping[str, Feature] | None = None
+) -> FastAPI:
+    """Return the application.
+
+    Without arguments the settings come from the environment and the features from their folder.
+    Raises SettingsError or BootError, each with a message for people.
+    """
+    settings = settings or load_settings()
+    features = discover() if features is None else features
+    configure_logging(settings.level)
+
+    @lifespan
+    async def running(
+        app: FastAPI, registry: svcs.Registry
+    ) -> AsyncGenerator[dict[str, object] | None, None]:
+        register_services(registry, settings)
+        async with svcs.Container(registry) as container:
+            app.state.verifier = container.get(TokenVerifier)
+            readiness = container.get(Readiness)
+        with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
+            yield {}
+
+    app = FastAPI(
+        title="Slices",
+        summary="A FastAPI, Supabase and Redis application in vertical slices.",
+        lifespan=running,
+        docs_url="/docs" if settings.docs else None,
+        openapi_url="/openapi.json" if settings.docs else None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    failures.install(app)
+    routes = routes_of(features)
+    for name in dict.fromkeys(route.feature_name for route in routes):
+        _include(app, name, features[name], settings)
+    describe(app, routes)
+    app.add_middleware(Edge, routes=RouteTable(routes))
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=_EXPOSED_HEADERS,
+    )
+    return app
+
+
+def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> None:
+    def admitted(request: Request) -> None:
+        # The Edge and FastAPI each match the path: they must never disagree about whose rules
+        # hold, so what the Edge did not let in as this feature does not exist.
+        if call_of(request.scope).feature != name:
+            raise NotFound
+
+    app.include_router(
+        feature.router,
+        prefix=PREFIX,
+        dependencies=[Depends(admitted)],
+        responses=raises(*_common_errors(feature)),
+        max_body_size=settings.max_body_bytes,
+    )
+
+
+def _common_errors(feature: Feature) -> list[type[ApiError]]:
+    errors: list[type[ApiError]] = [ValidationFailed, Unavailable, ApiError]
+    if feature.caller != "ignored":
+        errors += [Unauthenticated, InvalidToken]
+    if feature.role is not None:
+        errors.append(Forbidden)
+    return errors

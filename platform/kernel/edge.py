@@ -1,0 +1,136 @@
+"""The Edge: the one layer that every request passes first, and where the caller is decided."""
+
+import logging
+import re
+import time
+from typing import Final
+from uuid import uuid4
+
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kernel.call import ANONYMOUS, SCOPE_KEY, Call, Caller, request_id
+from kernel.errors import ApiError, Forbidden, Unauthenticated
+from kernel.failures import failure_response
+from kernel.routes import Route, RouteTable
+from kernel.tokens import InvalidToken, TokenVerifier
+
+log = logging.getLogger(__name__)
+access = logging.getLogger("access")
+
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,128}")
+_OK: Final = 200
+_REDIRECT: Final = 300
+
+
+class Edge:
+    """Pure ASGI: request id, route, caller, caching headers, access line, and the last resort.
+
+    Who may call is decided here, before the body is read: 401, then 403, and only then does
+    FastAPI look at the rest. The verifier is taken from the running application's state.
+    """
+
+    def __init__(self, app: ASGIApp, *, routes: RouteTable) -> None:
+        self._app, self._routes = app, routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; anything but HTTP passes untouched."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        connection = HTTPConnection(scope)
+        route = self._routes.find(scope["method"], scope["path"])
+        call = Call(
+            request_id=_request_id(scope),
+            client_address=connection.client.host if connection.client else None,
+            feature=route.feature_name if route else None,
+        )
+        scope[SCOPE_KEY] = call
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = call.request_id
+                if route:
+                    _caching_headers(headers, route, call, status)
+                elif status >= _REDIRECT:
+                    headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        current = request_id.set(call.request_id)
+        try:
+            if route:
+                call.caller = await _admit(connection, route)
+            await self._app(scope, receive, answer)
+        except ApiError as error:
+            await failure_response(error)(scope, receive, answer)
+        except Exception:
+            log.exception("An unexpected error", extra={"slice": call.feature})
+            if status:  # the answer has begun: breaking it off is all that is left
+                raise
+            await failure_response(ApiError())(scope, receive, answer)
+        finally:
+            _access_line(scope, call, status, started)
+            request_id.reset(current)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return str(value, "ascii")
+    return uuid4().hex
+
+
+async def _admit(connection: HTTPConnection, route: Route) -> Caller:
+    """Return the caller; raises Unauthenticated, InvalidToken, Forbidden or Unavailable."""
+    feature = route.feature
+    if feature.caller == "ignored":
+        return ANONYMOUS
+    sent = connection.headers.getlist("authorization")
+    if not sent:
+        if feature.caller == "required":
+            raise Unauthenticated
+        return ANONYMOUS
+    scheme, _, token = sent[0].partition(" ")
+    if len(sent) > 1 or scheme.lower() != "bearer":
+        raise InvalidToken
+    application: FastAPI = connection.app
+    verifier: TokenVerifier = application.state.verifier
+    caller = await verifier.verify(token.strip())
+    if feature.role is not None and caller.role != feature.role:
+        raise Forbidden
+    return caller
+
+
+def _caching_headers(headers: MutableHeaders, route: Route, call: Call, status: int) -> None:
+    """Say who may keep an answer (RFC 9111): shared ones everyone, private ones their owner."""
+    if route.feature.caller == "optional":
+        headers.add_vary_header("Authorization")
+    if "cache-control" in headers:
+        return
+    if status >= _REDIRECT or status < _OK or route.method not in {"GET", "HEAD"}:
+        headers["Cache-Control"] = "no-store"
+    elif call.caller is ANONYMOUS:
+        headers["Cache-Control"] = "no-cache"
+    else:
+        headers["Cache-Control"] = "private, no-cache"
+
+
+def _access_line(scope: Scope, call: Call, status: int, started: float) -> None:
+    access.info(
+        "request",
+        extra={
+            "slice": call.feature,
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "duration_ms": round((time.perf_counter() - started) * 1000, 2),
+            "request_id": call.request_id,
+        },
+    )

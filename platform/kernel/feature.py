@@ -1,0 +1,27 @@
+"""What one slice contributes to the application."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fastapi import APIRouter
+
+CallerRule = Literal["required", "optional", "ignored"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """One use case, as its folder's `__init__.py` states it.
+
+    `caller` says who may call. *required*, the default: a valid token, else 401. *optional*: no
+    token is an anonymous caller, an invalid one is 401. *ignored*: no token is looked at.
+    `role` asks for that `app_metadata.role` in addition, else 403; it needs a required caller.
+    """
+
+    router: APIRouter
+    caller: CallerRule = "required"
+    role: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a role that nobody would be asked for."""
+        if self.role is not None and self.caller != "required":
+            raise ValueError('a feature with a role needs caller="required"')

@@ -1,0 +1,65 @@
+"""Types for the fields of requests: whatever passes them can be stored and compared safely."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, SecretStr, StringConstraints
+from pydantic_core import PydanticCustomError
+
+PASSWORD_MIN_CHARACTERS = 8
+PASSWORD_MAX_BYTES = (
+    72  # bcrypt ignores what lies beyond: https://www.usenix.org/legacy/events/usenix99/provos/
+)
+EMAIL_MAX_CHARACTERS = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
+
+
+class Body(BaseModel):
+    """A request body: unknown fields are refused, and values are never shown in a repr."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+def _without_nul(value: str) -> str:
+    # PostgreSQL's text cannot hold it, and would refuse it with an error of its own.
+    if "\x00" in value:
+        raise PydanticCustomError("nul_character", "NUL characters are not allowed.")
+    return value
+
+
+def _email(value: str) -> str:
+    if len(value) > EMAIL_MAX_CHARACTERS:
+        raise PydanticCustomError("email_too_long", "This e-mail address is too long.")
+    return value.lower()
+
+
+def _new_password(value: SecretStr) -> SecretStr:
+    password = value.get_secret_value()
+    _without_nul(password)
+    if len(password) < PASSWORD_MIN_CHARACTERS:
+        raise PydanticCustomError("password_too_short", "A password has 8 characters or more.")
+    if len(password.encode()) > PASSWORD_MAX_BYTES:
+        raise PydanticCustomError("password_too_long", "A password has at most 72 bytes in UTF-8.")
+    return value
+
+
+def _password(value: SecretStr) -> SecretStr:
+    password = value.get_secret_value()
+    _without_nul(password)
+    if not password or len(password.encode()) > PASSWORD_MAX_BYTES:
+        raise PydanticCustomError("password_length", "A password has 1 to 72 bytes in UTF-8.")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+"""Any text without NUL characters, kept as it was sent."""
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_without_nul)]
+"""A short text: surrounding white space is dropped."""
+
+Email = Annotated[EmailStr, AfterValidator(_email)]
+"""An e-mail address, in lower case: addresses compare without case."""
+
+Password = Annotated[SecretStr, AfterValidator(_password)]
+"""A password that is to be checked; its rules may have been others when it was chosen."""
+
+NewPassword = Annotated[SecretStr, AfterValidator(_new_password)]
+"""A password that is chosen now: at least 8 characters, at most 72 bytes in UTF-8."""

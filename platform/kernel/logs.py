@@ -1,0 +1,72 @@
+"""JSON log lines: timestamp, level, message, context. Secrets never reach one."""
+
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+from kernel.call import request_id
+
+REDACTED = "[redacted]"
+_SECRET_NAME = re.compile(
+    r"password|passwd|secret|token|authorization|cookie|api_?key|service_key|credential",
+    re.IGNORECASE,
+)
+_SECRET_VALUE = re.compile(
+    r"eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"  # a JWT
+    r"|\bsb_(?:secret|publishable)_[\w-]+"  # Supabase's newer keys
+    r"|(?<=[Bb]earer )[^\s\"',]+"
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # the credentials of an address
+)
+# These libraries log headers, bodies or addresses below WARNING.
+_QUIET = ("httpx", "httpcore", "hpack", "asyncio", "aiohttp", "watchfiles", "urllib3", "redis")
+
+
+def redact(value: Any) -> Any:
+    """Return the value with everything that looks like a secret replaced, also deep inside."""
+    if isinstance(value, str):
+        return _SECRET_VALUE.sub(REDACTED, value)
+    if isinstance(value, dict):
+        return {
+            str(key): REDACTED if _SECRET_NAME.search(str(key)) else redact(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [redact(item) for item in value]
+    return value
+
+
+class LogFormatter(JsonFormatter):
+    """Formats a record; what `extra` holds becomes the line's `context`."""
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """Return the line's fields in their order."""
+        message = log_data.pop("message", "")
+        level = log_data.pop("levelname", "")
+        context = {key: item for key, item in log_data.items() if item is not None}
+        if "request_id" not in context and (current := request_id.get()):
+            context["request_id"] = current
+        return {
+            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "level": level,
+            "message": redact(message),
+            "context": redact(context),
+        }
+
+
+def configure_logging(level: str) -> None:
+    """Send every logger's lines, formatted, to standard output; uvicorn's and warnings included."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(LogFormatter("%(message)s %(levelname)s %(name)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    logging.captureWarnings(capture=True)

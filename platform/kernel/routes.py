@@ -1,0 +1,78 @@
+"""The table of all features' routes: the one place that knows which route a path is."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi.routing import APIRoute
+
+from kernel.feature import Feature
+
+PREFIX: Final = "/api/v1"
+_PARAMETER = re.compile(r"\{[^}]*\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call of one feature: `path` is its template, with the prefix."""
+
+    feature_name: str
+    feature: Feature
+    method: str
+    path: str
+
+    @property
+    def shape(self) -> str:
+        """The path with its parameters unnamed: two routes of one shape and method collide."""
+        return _PARAMETER.sub("{}", self.path)
+
+
+class RouteTable:
+    """Finds the route of a method and path: constant paths first, then one expression a method."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._constant: dict[tuple[str, str], Route] = {}
+        by_method: dict[str, list[Route]] = {}
+        for route in routes:
+            if "{" in route.path:
+                by_method.setdefault(route.method, []).append(route)
+            else:
+                self._constant[route.method, route.path] = route
+        self._with_parameters = {
+            method: (re.compile("|".join(map(_expression, found))), found)
+            for method, found in by_method.items()
+        }
+
+    def find(self, method: str, path: str) -> Route | None:
+        """Return the route, or None where no feature has one."""
+        constant = self._constant.get((method, path))
+        if constant is not None:
+            return constant
+        expression, routes = self._with_parameters.get(method, (None, []))
+        found = expression.fullmatch(path) if expression else None
+        return routes[found.lastindex - 1] if found and found.lastindex else None
+
+
+def routes_of(features: Mapping[str, Feature]) -> list[Route]:
+    """Return the routes of all features, constant path segments before parameters.
+
+    That is the order for FastAPI's router too, which takes the first that fits.
+    """
+    routes = [
+        Route(name, feature, method, PREFIX + route.path)
+        for name, feature in features.items()
+        for route in feature.router.routes
+        if isinstance(route, APIRoute)
+        for method in sorted(route.methods or ())
+    ]
+    return sorted(routes, key=lambda route: _order(route.path))
+
+
+def _order(path: str) -> list[tuple[bool, str]]:
+    return [("{" in segment, segment) for segment in path.split("/")]
+
+
+def _expression(route: Route) -> str:
+    literals = _PARAMETER.split(route.path)
+    return "(" + "[^/]+".join(map(re.escape, literals)) + ")"

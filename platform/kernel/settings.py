@@ -1,0 +1,113 @@
+"""Settings, read once at start from the environment and `.env`; the environment wins."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ROOT = Path(__file__).parents[2]
+JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: a key of the hash's size or larger
+
+
+class SettingsError(Exception):
+    """One message that names every setting which is missing or wrong, without its value."""
+
+
+def _words(value: object) -> object:
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+def _long_enough(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value().encode()) < JWT_SECRET_MIN_BYTES:
+        raise ValueError(f"must have at least {JWT_SECRET_MIN_BYTES} bytes")
+    return value
+
+
+Words = Annotated[list[str], NoDecode, BeforeValidator(_words)]
+"""A list, written with commas or blanks between."""
+
+
+class Settings(BaseSettings):
+    """Every setting of the production processes; `.env.example` explains each."""
+
+    model_config = SettingsConfigDict(
+        extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, frozen=True
+    )
+
+    supabase_url: HttpUrl
+    supabase_key: SecretStr
+    supabase_service_key: SecretStr
+    redis_host: str
+
+    jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
+    jwt_audience: str = "authenticated"
+    jwt_issuer: str | None = None
+
+    redis_port: int = Field(default=6379, ge=1, le=65535)
+    redis_username: str | None = None
+    redis_password: SecretStr | None = None
+    redis_db: int = Field(default=0, ge=0)
+    redis_tls: bool = False
+
+    app_env: Literal["development", "test", "production"] = "development"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = None
+    docs_enabled: bool | None = None
+    cors_origins: Words = []
+    allowed_hosts: Words = ["*"]
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1)
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8000, ge=1, le=65535)
+    api_workers: int = Field(default=1, ge=1)
+    api_drain_seconds: float = Field(default=0, ge=0, le=60)
+
+    @property
+    def supabase(self) -> str:
+        """The base address of Supabase, without a slash at its end."""
+        return str(self.supabase_url).rstrip("/")
+
+    @property
+    def docs(self) -> bool:
+        """Whether /docs and /openapi.json are served: not in production unless asked for."""
+        if self.docs_enabled is None:
+            return self.app_env != "production"
+        return self.docs_enabled
+
+    @property
+    def level(self) -> str:
+        """The level of logging: INFO in production, DEBUG elsewhere, unless it is set."""
+        return self.log_level or ("INFO" if self.app_env == "production" else "DEBUG")
+
+
+def load_settings(env_file: Path | None = ROOT / ".env") -> Settings:
+    """Return the settings.
+
+    Raises SettingsError, which names all faults at once.
+    """
+    try:
+        # The values come from the environment, which pyright's view of the class cannot know.
+        return Settings(_env_file=env_file)  # pyright: ignore[reportCallIssue]
+    except ValidationError as error:
+        faults = "\n".join(sorted(_fault(item["loc"], item) for item in error.errors()))
+        raise SettingsError(
+            f"The settings are not complete:\n{faults}\n"
+            "Set them in the environment or in .env; .env.example explains each. "
+            "For development, ./app up needs none."
+        ) from None
+
+
+def _fault(location: tuple[int | str, ...], item: object) -> str:
+    detail = item if isinstance(item, dict) else {}
+    name = ".".join(str(part) for part in location).upper() or "SETTINGS"
+    if detail.get("type") == "missing":
+        return f"  {name} is missing"
+    message = str(detail.get("msg", "is not valid")).removeprefix("Value error, ")
+    return f"  {name}: {message}"

@@ -1,0 +1,12 @@
+"""Supabase through three handles of three types, so that mixing them up is a type error.
+
+- `AuthApi`: Supabase Auth, without a session of its own.
+- `AsCaller`: tables and functions as whoever calls; row security applies.
+- `AsService`: tables and functions with the secret key; row security does not apply.
+"""
+
+from kernel.supabase.auth import AuthApi
+from kernel.supabase.http import SupabaseHttp
+from kernel.supabase.rest import AsCaller, AsService
+
+__all__ = ["AsCaller", "AsService", "AuthApi", "SupabaseHttp"]

@@ -1,0 +1,56 @@
+"""What Supabase's refusals mean to our caller, where no slice says it better."""
+
+from postgrest import APIError
+from supabase_auth.errors import AuthError
+
+from kernel.errors import (
+    ApiError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    TooManyRequests,
+    Unauthenticated,
+    ValidationFailed,
+)
+from kernel.supabase.http import SupabaseUnavailable
+
+# PostgREST's codes: https://docs.postgrest.org/en/stable/references/errors.html;
+# PostgreSQL's: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_FROM_DATABASE: dict[str, type[ApiError]] = {
+    "PGRST301": Unauthenticated,
+    "PGRST302": Unauthenticated,
+    "PGRST303": Unauthenticated,
+    "PGRST116": NotFound,
+    "42501": Forbidden,
+    "23503": Conflict,
+    "23505": Conflict,
+    "23502": ValidationFailed,
+    "23514": ValidationFailed,
+    "57014": SupabaseUnavailable,
+}
+# https://supabase.com/docs/guides/auth/debugging/error-codes
+_FROM_AUTH: dict[str, type[ApiError]] = {
+    "over_request_rate_limit": TooManyRequests,
+    "over_email_send_rate_limit": TooManyRequests,
+    "bad_jwt": Unauthenticated,
+    "session_not_found": Unauthenticated,
+    "user_not_found": Unauthenticated,
+    "weak_password": ValidationFailed,
+    "validation_failed": ValidationFailed,
+    "email_address_invalid": ValidationFailed,
+}
+
+
+def from_database(error: APIError) -> ApiError | None:
+    """Return what to answer to a refusal of PostgREST, or None where it is our own mistake."""
+    code = error.code or ""
+    if code.startswith("22"):  # data exceptions: a value that its column cannot hold
+        return ValidationFailed()
+    kind = _FROM_DATABASE.get(code)
+    return kind() if kind else None
+
+
+def from_auth(error: AuthError) -> ApiError | None:
+    """Return what to answer to a refusal of Supabase Auth, or None where it is our own mistake."""
+    kind = _FROM_AUTH.get(str(getattr(error, "code", "")))
+    return kind() if kind else None

@@ -1,0 +1,56 @@
+"""Who may import whom; each rule is broken on purpose, to see that the guard bites."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LINTER = Path(sys.executable).parent / "lint-imports"
+BROKEN = {
+    "kernel imports a feature": ("platform/kernel/readiness.py", "import features.get_post.handler"),
+    "kernel imports devstack": ("platform/kernel/readiness.py", "import devstack.gateway.config"),
+    "a feature imports another": ("features/get_me/handler.py", "import features.get_post.handler"),
+    "a feature imports devstack": ("features/get_me/handler.py", "import devstack"),
+    "shared imports a feature": ("features/shared/users.py", "import features.get_me.handler"),
+    "devstack imports a feature": ("platform/devstack/__init__.py", "import features.get_me.handler"),
+    "devstack imports the command line": ("platform/devstack/__init__.py", "import cli.checks"),
+}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the code and the rules."""
+    for name in ("features", "platform"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(folder), str(folder / "platform")])
+    return subprocess.run(
+        [LINTER, "--no-cache"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_rules_hold(copy):
+    found = lint(copy)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+@pytest.mark.parametrize(("file", "line"), BROKEN.values(), ids=BROKEN)
+def test_each_rule_bites(copy, file, line):
+    path = copy / file
+    path.write_text(f"{path.read_text()}\n{line}\n")
+    found = lint(copy)
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert "BROKEN" in found.stdout

@@ -1,0 +1,80 @@
+import pytest
+
+POST = {"title": "A title", "content": "Some content.", "published": True}
+WRONG = [
+    {},
+    {"title": "A title"},
+    POST | {"title": "ab"},
+    POST | {"title": "  ab  "},
+    POST | {"title": "x" * 201},
+    POST | {"title": "a\x00bc"},
+    POST | {"title": None},
+    POST | {"content": "x" * 100_001},
+    POST | {"content": "a\x00b"},
+    POST | {"content": 7},
+    POST | {"published": "perhaps"},
+    POST | {"author_id": "11111111-1111-4111-8111-111111111111"},
+    POST | {"id": "11111111-1111-4111-8111-111111111111"},
+    POST | {"created_at": "2000-01-01T00:00:00Z"},
+    [],
+]
+
+
+async def test_only_a_user_may_call(anonymous, author):
+    assert (await anonymous.post("/posts", json=POST)).status_code == 401
+    assert (await author.post("/posts", json=POST)).status_code == 201
+
+
+async def test_who_may_call_is_decided_before_the_body_is_looked_at(anonymous):
+    answer = await anonymous.post("/posts", content=b"{", headers={"content-type": "application/json"})
+    assert answer.status_code == 401
+
+
+async def test_the_caller_becomes_the_author(author):
+    answer = await author.post("/posts", json=POST)
+    post = answer.json()["data"]
+    assert post["author_id"] == str(author.id)
+    assert {key: post[key] for key in POST} == POST
+    assert answer.headers["location"] == f"/api/v1/posts/{post['id']}"
+    assert answer.headers["cache-control"] == "no-store"
+    read = await author.get(answer.headers["location"].removeprefix("/api/v1"))
+    assert read.json()["data"] == post
+
+
+async def test_a_post_is_a_draft_unless_it_is_published(author, stranger):
+    answer = await author.post("/posts", json={"title": "A title", "content": ""})
+    post = answer.json()["data"]
+    assert post["published"] is False
+    assert (await stranger.get(f"/posts/{post['id']}")).status_code == 404
+
+
+@pytest.mark.parametrize("body", WRONG)
+async def test_wrong_input_is_422_without_echo(author, body):
+    answer = await author.post("/posts", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "VALIDATION_ERROR"
+    assert "perhaps" not in answer.text
+    assert "11111111" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"{", b"\xff\xfe", b'{"title": "\\ud800abc", "content": ""}', b"[" * 100_000, b""],
+)
+async def test_a_body_that_cannot_be_read_is_422(author, content):
+    headers = {"content-type": "application/json"}
+    answer = await author.post("/posts", content=content, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["success"] is False
+
+
+async def test_a_body_that_is_too_large_is_413(author):
+    answer = await author.post("/posts", json=POST | {"content": "x" * (1024 * 1024)})
+    assert answer.status_code == 413
+    assert answer.json()["error"]["code"] == "BODY_TOO_LARGE"
+
+
+async def test_a_deleted_user_writes_nothing(author, database):
+    await database.execute("delete from auth.users where id = $1", author.id)
+    answer = await author.post("/posts", json=POST)
+    assert answer.status_code == 409

@@ -1,0 +1,41 @@
+import asyncio
+
+
+async def test_only_a_user_may_call(anonymous, author):
+    answer = await anonymous.get("/users/me")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert (await author.get("/users/me")).status_code == 200
+
+
+async def test_a_user_reads_the_own_user(author):
+    answer = await author.get("/users/me")
+    user = answer.json()["data"]
+    assert user["id"] == str(author.id)
+    assert user["email"] == author.email
+    assert user["display_name"] == author.display_name
+    assert user["created_at"].endswith(("Z", "+00:00"))
+    assert answer.headers["cache-control"] == "private, no-cache"
+
+
+async def test_a_deleted_user_is_401(author, database):
+    await database.execute("delete from auth.users where id = $1", author.id)
+    answer = await author.get("/users/me")
+    assert answer.status_code == 401
+    assert answer.json()["error"]["code"] == "USER_GONE"
+
+
+async def test_a_user_from_before_the_profiles_is_read_without_a_name(author, database):
+    await database.execute("delete from public.profiles where id = $1", author.id)
+    assert (await author.get("/users/me")).json()["data"]["display_name"] is None
+
+
+async def test_a1_interleaved_callers_each_read_the_own_user(new_person):
+    people = [await new_person() for _ in range(10)]
+
+    async def read(person):
+        answer = await person.get("/users/me")
+        return answer.json()["data"]["id"] == str(person.id)
+
+    calls = [read(person) for _ in range(30) for person in people]
+    assert all(await asyncio.gather(*calls))

@@ -1,0 +1,58 @@
+import pytest
+from kernel.app import create_app
+from kernel.settings import Settings
+from kit.application import running
+
+HEALTH = ("/health", "/health/readiness", "/health/liveness")
+
+
+@pytest.fixture
+def without_supabase(settings: Settings, unused_tcp_port) -> Settings:
+    """Settings with an address where nobody listens."""
+    return Settings.model_validate(
+        settings.model_dump() | {"supabase_url": f"http://127.0.0.1:{unused_tcp_port}"}
+    )
+
+
+@pytest.mark.parametrize("path", HEALTH)
+async def test_anyone_may_call(anonymous, client_for, path):
+    async with client_for("not.a.token") as stale:
+        for client in (anonymous, stale):
+            answer = await client.get(path)
+            assert answer.status_code == 200
+            assert answer.json()["success"] is True
+            assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_whole_system_is_healthy(anonymous):
+    health = (await anonymous.get("/health")).json()["data"]
+    assert health == {"status": "healthy", "redis": "up", "supabase": "up"}
+
+
+async def test_h6_health_says_which_part_is_down(settings, unused_tcp_port, without_supabase):
+    without_redis = settings.model_copy(update={"redis_port": unused_tcp_port})
+    cases = [(without_redis, "down", "up"), (without_supabase, "up", "down")]
+    for changed, redis, supabase in cases:
+        async with running(create_app(changed)) as client_for, client_for() as client:
+            answer = await client.get("/health")
+        assert answer.status_code == 200
+        assert answer.json()["data"] == {
+            "status": "degraded",
+            "redis": redis,
+            "supabase": supabase,
+        }
+
+
+async def test_h6_not_ready_before_the_first_success(without_supabase):
+    async with running(create_app(without_supabase)) as client_for, client_for() as client:
+        answer = await client.get("/health/readiness")
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"].isdigit()
+        assert answer.json()["error"]["code"] == "NOT_READY"
+        assert (await client.get("/health/liveness")).status_code == 200
+
+
+async def test_h6_ready_without_redis(settings, unused_tcp_port):
+    without_redis = settings.model_copy(update={"redis_port": unused_tcp_port})
+    async with running(create_app(without_redis)) as client_for, client_for() as client:
+        assert (await client.get("/health/readiness")).status_code == 200

@@ -1,0 +1,39 @@
+"""With e-mail confirmation on, the answer tells nobody who has an account."""
+
+import pytest
+from kernel.app import create_app
+from kernel.settings import Settings
+from kit.application import running
+from kit.people import PASSWORD, new_email
+
+
+@pytest.fixture(scope="module")
+async def confirming(settings: Settings, confirming_supabase_url):
+    """A client of an application whose Supabase wants addresses confirmed."""
+    changed = settings.model_copy(update={"supabase_url": confirming_supabase_url})
+    async with running(create_app(changed)) as client_for, client_for() as client:
+        yield client
+
+
+async def test_a_new_and_a_taken_address_have_the_same_answer(confirming, author):
+    answers = [
+        await confirming.post("/auth/signup", json={"email": email, "password": PASSWORD})
+        for email in (new_email(), author.email)
+    ]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert answers[0].json() == answers[1].json()
+    assert set(answers[0].json()["data"]) == {"message"}
+
+
+async def test_signing_up_again_at_once_has_the_same_answer_too(confirming):
+    body = {"email": new_email(), "password": PASSWORD}
+    answers = [await confirming.post("/auth/signup", json=body) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 202]
+
+
+async def test_an_unconfirmed_address_cannot_log_in(confirming):
+    body = {"email": new_email(), "password": PASSWORD}
+    await confirming.post("/auth/signup", json=body)
+    answer = await confirming.post("/auth/login", json=body)
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "EMAIL_NOT_CONFIRMED"

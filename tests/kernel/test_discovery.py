@@ -1,0 +1,101 @@
+"""A feature that is not wired up stops the start with one sentence that names it."""
+
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from kernel.discovery import BootError, discover
+
+ROUTE = """
+from fastapi import APIRouter
+router = APIRouter()
+@router.get("{path}")
+async def call() -> None: ...
+"""
+INIT = """
+from kernel import Feature
+from . import route
+feature = Feature(router=route.router)
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Writes folders into a package of features: `package(name, {"route.py": …})`."""
+    root = tmp_path / f"features_{tmp_path.name}".replace("-", "_")
+    root.mkdir()
+    (root / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(folder: str, files: dict[str, str]) -> str:
+        (root / folder).mkdir(exist_ok=True)
+        for name, text in files.items():
+            (root / folder / name).write_text(dedent(text))
+        return root.name
+
+    yield write
+    for name in [name for name in sys.modules if name.startswith(root.name)]:
+        del sys.modules[name]
+
+
+def slice_at(path: str) -> dict[str, str]:
+    return {"__init__.py": INIT, "route.py": ROUTE.format(path=path)}
+
+
+def test_each_folder_is_a_feature(package):
+    package("read_one", slice_at("/ones/{id}"))
+    name = package("read_all", slice_at("/ones"))
+    assert list(discover(name)) == ["read_all", "read_one"]
+
+
+def test_shared_and_leftover_folders_are_nothing(package):
+    package("shared", {"__init__.py": "", "words.py": ""})
+    name = package("read_one", slice_at("/ones"))
+    package("removed", {"__init__.pyc": ""})
+    assert list(discover(name)) == ["read_one"]
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({"route.py": ROUTE.format(path="/x")}, "has no __init__.py"),
+        ({"__init__.py": ""}, "defines no `feature"),
+        (slice_at("/x") | {"utils.py": ""}, "utils.py has no role"),
+        (slice_at("/x") | {"handler.py": ""}, "handler.py is not wired up"),
+        (slice_at("/x") | {"tasks.py": ""}, "tasks.py is not wired up"),
+        (
+            {
+                "__init__.py": INIT.replace("route.router", "route.APIRouter()"),
+                "route.py": ROUTE.format(path="/x"),
+            },
+            "does not pass on the router",
+        ),
+        (
+            {"__init__.py": INIT, "route.py": "from fastapi import APIRouter\nrouter = APIRouter()"},
+            "its router is empty",
+        ),
+    ],
+)
+def test_a_folder_that_is_not_wired_up_stops_the_start(package, files, sentence):
+    name = package("broken", files)
+    with pytest.raises(BootError, match=sentence) as raised:
+        discover(name)
+    assert f"{name}/broken" in str(raised.value)
+
+
+def test_two_features_with_the_same_call_are_both_named(package):
+    package("read_one", slice_at("/ones/{one_id}"))
+    name = package("copy_of_read_one", slice_at("/ones/{id}"))
+    with pytest.raises(BootError) as raised:
+        discover(name)
+    assert "copy_of_read_one" in str(raised.value)
+    assert f"{name}/read_one" in str(raised.value)
+
+
+def test_a_role_needs_a_required_caller():
+    from fastapi import APIRouter
+    from kernel import Feature
+
+    with pytest.raises(ValueError, match="role"):
+        Feature(router=APIRouter(), caller="optional", role="admin")

@@ -1,0 +1,84 @@
+import re
+from pathlib import Path
+
+import pytest
+from kernel.settings import Settings, SettingsError, load_settings
+
+ROOT = Path(__file__).parents[2]
+GOOD = {
+    "SUPABASE_URL": "https://project.supabase.co/",
+    "SUPABASE_KEY": "public",
+    "SUPABASE_SERVICE_KEY": "secret",
+    "REDIS_HOST": "127.0.0.1",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch):
+    """Sets exactly these variables among those that are settings."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+    def set_to(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    return set_to
+
+
+def test_the_required_ones_are_enough(environment):
+    environment(**GOOD)
+    settings = load_settings(None)
+    assert settings.supabase == "https://project.supabase.co"
+    assert settings.docs is True
+    assert settings.level == "DEBUG"
+
+
+def test_production_is_quiet_and_without_docs(environment):
+    environment(**GOOD, APP_ENV="production")
+    settings = load_settings(None)
+    assert settings.docs is False
+    assert settings.level == "INFO"
+
+
+def test_every_fault_is_in_one_message_and_no_value(environment):
+    environment(
+        SUPABASE_URL="not an address", SUPABASE_KEY="", JWT_SECRET="too-short", REDIS_PORT="many"
+    )
+    with pytest.raises(SettingsError) as raised:
+        load_settings(None)
+    message = str(raised.value)
+    for name in ("SUPABASE_URL", "SUPABASE_KEY", "SUPABASE_SERVICE_KEY", "REDIS_HOST"):
+        assert name in message
+    assert "JWT_SECRET: must have at least 32 bytes" in message
+    assert "REDIS_PORT" in message
+    assert ".env.example" in message
+    for value in ("not an address", "too-short", "many"):
+        assert value not in message
+
+
+def test_the_environment_wins_over_the_file(environment, tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("".join(f"{name}={value}\n" for name, value in GOOD.items()) + "API_PORT=1\n")
+    environment(API_PORT="2")
+    assert load_settings(file).api_port == 2
+
+
+def test_lists_are_written_with_commas_or_blanks(environment):
+    environment(**GOOD, CORS_ORIGINS="https://a.example, https://b.example")
+    assert load_settings(None).cors_origins == ["https://a.example", "https://b.example"]
+
+
+def test_no_secret_shows_in_a_repr(environment):
+    environment(**GOOD, JWT_SECRET="s" * 40, REDIS_PASSWORD="hidden")
+    text = repr(load_settings(None))
+    assert "s" * 40 not in text
+    assert "hidden" not in text
+
+
+def test_the_example_explains_every_setting_and_no_other():
+    text = (ROOT / ".env.example").read_text()
+    named = set(re.findall(r"^#? ?([A-Z][A-Z_]+)=", text, flags=re.MULTILINE))
+    assert {name for name in named if not name.startswith("DEVSTACK_")} == {
+        name.upper() for name in Settings.model_fields
+    }

@@ -1,0 +1,89 @@
+"""People: users that sign up at Supabase Auth itself, each with a client of the API."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from kit.servers import Stack
+
+PASSWORD = "correct horse 9"  # noqa: S105
+
+
+@dataclass(kw_only=True)
+class Person:
+    """A user with a session; `get`, `post` … call the API as that user."""
+
+    id: UUID
+    email: str
+    display_name: str
+    token: str
+    refresh_token: str
+    password: str = PASSWORD
+    client: httpx.AsyncClient = field(repr=False)
+
+    async def get(self, url: str, **options: Any) -> httpx.Response:
+        """GET as this person."""
+        return await self.client.get(url, **options)
+
+    async def post(self, url: str, **options: Any) -> httpx.Response:
+        """POST as this person."""
+        return await self.client.post(url, **options)
+
+
+NewPerson = Callable[[], Awaitable[Person]]
+
+
+def new_email() -> str:
+    """Return an address that nobody has."""
+    return f"{uuid4().hex}@example.com"
+
+
+@pytest.fixture(scope="session")
+async def supabase(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    """Supabase itself, past the API, with the public key."""
+    headers = {"apikey": stack.gateway.anon_key, "X-Supabase-Api-Version": "2024-01-01"}
+    async with httpx.AsyncClient(base_url=stack.supabase_url, headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
+async def new_person(
+    supabase: httpx.AsyncClient, client_for: Callable[..., httpx.AsyncClient]
+) -> AsyncIterator[NewPerson]:
+    """Makes further people: `await new_person()`."""
+    clients: list[httpx.AsyncClient] = []
+
+    async def sign_up() -> Person:
+        email, name = new_email(), f"Person {len(clients) + 1}"
+        body = {"email": email, "password": PASSWORD, "data": {"display_name": name}}
+        answer = await supabase.post("/auth/v1/signup", json=body)
+        session = answer.raise_for_status().json()
+        clients.append(client_for(session["access_token"]))
+        return Person(
+            id=UUID(session["user"]["id"]),
+            email=email,
+            display_name=name,
+            token=session["access_token"],
+            refresh_token=session["refresh_token"],
+            client=clients[-1],
+        )
+
+    yield sign_up
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.fixture
+async def author(new_person: NewPerson) -> Person:
+    """The person whom `post` and `draft` belong to."""
+    return await new_person()
+
+
+@pytest.fixture
+async def stranger(new_person: NewPerson) -> Person:
+    """Somebody else."""
+    return await new_person()

@@ -1,0 +1,57 @@
+"""Posts, inserted through PostgREST as their author."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from kit.people import Person
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredPost:
+    """A post as it is stored."""
+
+    id: UUID
+    title: str
+    content: str
+    published: bool
+    author_id: UUID
+
+
+NewPost = Callable[..., Awaitable[StoredPost]]
+
+
+@pytest.fixture
+def new_post(supabase: httpx.AsyncClient) -> NewPost:
+    """Makes posts: `await new_post(author, published=True, title="…")`."""
+
+    async def insert(by: Person, **fields: Any) -> StoredPost:
+        body = {"title": "A post", "content": "Its content.", "published": True} | fields
+        headers = {"Authorization": f"Bearer {by.token}", "Prefer": "return=representation"}
+        answer = await supabase.post("/rest/v1/posts", json=body, headers=headers)
+        row = answer.raise_for_status().json()[0]
+        return StoredPost(
+            id=UUID(row["id"]),
+            title=row["title"],
+            content=row["content"],
+            published=row["published"],
+            author_id=UUID(row["author_id"]),
+        )
+
+    return insert
+
+
+@pytest.fixture
+async def post(author: Person, new_post: NewPost) -> StoredPost:
+    """A published post of the author."""
+    return await new_post(author)
+
+
+@pytest.fixture
+async def draft(author: Person, new_post: NewPost) -> StoredPost:
+    """A draft of the author."""
+    return await new_post(author, published=False)

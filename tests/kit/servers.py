@@ -1,0 +1,136 @@
+"""One PostgreSQL and two Valkey servers for the whole run; for each xdist worker its own database,
+gateway and Valkey database.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from devstack.gateway.bootstrap import prepare
+from devstack.gateway.config import GatewayConfig
+from devstack.testing import GatewayThread, Servers
+from kernel.migrations import migrate
+
+MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
+_SERVERS = pytest.StashKey[Servers]()
+_TEMPLATE = "template_app"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """Where the parts of this worker's stack are."""
+
+    postgres_url: str
+    database_url: str
+    gateway: GatewayConfig
+    supabase_url: str
+    cache_url: str
+    broker_url: str
+    number: int
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the servers once, where the run begins; xdist's workers are told where they are."""
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    servers = Servers()
+    servers.start()
+    config.stash[_SERVERS] = servers
+    asyncio.run(_make_template(servers.postgres_url))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the servers."""
+    if servers := config.stash.get(_SERVERS, None):
+        servers.stop()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of xdist where the servers are."""
+    servers = node.config.stash[_SERVERS]
+    node.workerinput["servers"] = (servers.postgres_url, servers.cache_url, servers.broker_url)
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> tuple[str, str, str]:
+    """Addresses of PostgreSQL (as superuser), cache and broker."""
+    if hasattr(request.config, "workerinput"):
+        return tuple(request.config.workerinput["servers"])
+    own = request.config.stash[_SERVERS]
+    return own.postgres_url, own.cache_url, own.broker_url
+
+
+@pytest.fixture(scope="session")
+def postgres_url(servers: tuple[str, str, str]) -> str:
+    """The server's maintenance database, as superuser: for tests with a database of their own."""
+    return servers[0]
+
+
+@pytest.fixture(scope="session")
+def stack(servers: tuple[str, str, str]) -> Iterator[Stack]:
+    """This worker's stack: a migrated database, a gateway in front of it, two Valkey databases."""
+    postgres, cache, broker = servers
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    number = int(worker.removeprefix("gw"))
+    database = asyncio.run(_make_database(postgres, f"app_{worker}"))
+    config = GatewayConfig(
+        database_url=database,
+        public_url="http://127.0.0.1",
+        mail_interval=0,
+        bcrypt_rounds=4,
+    )
+    with GatewayThread(config) as gateway:
+        yield Stack(
+            postgres_url=postgres,
+            database_url=database,
+            gateway=config,
+            supabase_url=gateway.url,
+            cache_url=f"{cache}/{number}",
+            broker_url=f"{broker}/{number}",
+            number=number,
+        )
+
+
+@pytest.fixture
+async def database(stack: Stack) -> Any:
+    """A connection as superuser, to look behind the API and to clean up."""
+    refuse_remote(stack.database_url)
+    connection = await asyncpg.connect(stack.database_url)
+    yield connection
+    await connection.close()
+
+
+def refuse_remote(url: str) -> None:
+    """Raise where an address is not this machine's: tests delete what they find there."""
+    host = urlsplit(url).hostname or ""
+    if host != "localhost" and not ip_address(host).is_loopback:
+        raise RuntimeError(f"tests delete data, and {host} is not this machine")
+
+
+async def _make_template(postgres: str) -> None:
+    url = await _make_database(postgres, _TEMPLATE, template="template0")
+    connection = await asyncpg.connect(url)
+    try:
+        await prepare(connection)
+    finally:
+        await connection.close()
+    await migrate(url, MIGRATIONS)
+
+
+async def _make_database(postgres: str, name: str, template: str = _TEMPLATE) -> str:
+    refuse_remote(postgres)
+    connection = await asyncpg.connect(postgres)
+    try:
+        await connection.execute(f'drop database if exists "{name}" with (force)')
+        await connection.execute(f'create database "{name}" template "{template}"')
+    finally:
+        await connection.close()
+    return urlsplit(postgres)._replace(path=f"/{name}").geturl()
