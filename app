@@ -6,11 +6,10 @@ venv="$root/.venv"
 
 fail() { printf '%s\n' "$*" >&2; exit 1; }
 
-# The environment is current when its copy of lock, project file and place are what they are now.
+# The environment is current when it was made from this lock, in this place.
 current() {
   [ -x "$venv/bin/python" ] &&
     cmp -s "$root/requirements.lock" "$venv/.made-from/requirements.lock" &&
-    cmp -s "$root/pyproject.toml" "$venv/.made-from/pyproject.toml" &&
     [ "$(cat "$venv/.made-from/root" 2>/dev/null)" = "$root" ]
 }
 
@@ -46,7 +45,7 @@ install() {
       { rm -rf "$venv"; fail "The installation failed: see above. Mend that and run the command again."; }
   fi
   mkdir -p "$venv/.made-from"
-  cp "$root/requirements.lock" "$root/pyproject.toml" "$venv/.made-from/"
+  cp "$root/requirements.lock" "$venv/.made-from/"
   printf '%s' "$root" >"$venv/.made-from/root"
 }
 

@@ -16,6 +16,4 @@ async def list_posts(db: AsCaller, caller: Caller, paging: Paging) -> Page[Post]
         raise Unauthenticated
     found = await db.rpc("list_posts", **paging.model_dump())
     posts = [Post.model_validate(row) for row in found["posts"]]
-    return Page[Post].of(
-        posts, page=paging.page, page_size=paging.page_size, total=found["total"]
-    )
+    return Page[Post].of(posts, page=paging.page, page_size=paging.page_size, total=found["total"])

@@ -20,10 +20,12 @@ for part in (development, checks, tables, production):
 
 def main() -> None:
     """Run the command line; faults that a person can mend are one message and exit code 1."""
-    from kernel.discovery import BootError  # noqa: PLC0415  # keeps ./app --help fast
-    from kernel.settings import SettingsError  # noqa: PLC0415
-
     try:
-        app()
-    except (BootError, SettingsError) as error:
-        sys.exit(str(error))
+        app(prog_name="./app")
+    except Exception as error:
+        from kernel.discovery import BootError
+        from kernel.settings import SettingsError
+
+        if isinstance(error, BootError | SettingsError):
+            sys.exit(str(error))
+        raise

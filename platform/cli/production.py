@@ -22,10 +22,10 @@ def api(
 
     This is the production process; .env.example explains its settings.
     """
-    import uvicorn  # noqa: PLC0415  # keeps ./app --help fast
+    import uvicorn
 
-    from kernel.app import create_app  # noqa: PLC0415
-    from kernel.settings import load_settings  # noqa: PLC0415
+    from kernel.app import create_app
+    from kernel.settings import load_settings
 
     settings = load_settings()
     create_app(settings)  # so that a fault of the features is one message, not one a worker
@@ -45,11 +45,11 @@ def api(
 
 def migrate() -> None:
     """Apply supabase/migrations to the database that DATABASE_URL names."""
-    import asyncio  # noqa: PLC0415
-    import os  # noqa: PLC0415
+    import asyncio
+    import os
 
-    from kernel.migrations import MigrationError  # noqa: PLC0415
-    from kernel.migrations import migrate as apply  # noqa: PLC0415
+    from kernel.migrations import MigrationError
+    from kernel.migrations import migrate as apply
 
     url = os.environ.get("DATABASE_URL")
     if not url:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kernel.feature import Feature
-from kernel.routes import routes_of
+if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
+    from kernel.feature import Feature
 
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- ./app features --write -->", "<!-- end -->"
@@ -23,7 +23,7 @@ def features(
     write: Annotated[bool, typer.Option("--write", help="Update the table in README.md.")] = False,
 ) -> None:
     """Show the table of slices: what each is called by, and who may call it."""
-    from kernel.discovery import discover  # noqa: PLC0415  # keeps ./app --help fast
+    from kernel.discovery import discover
 
     rows = table(discover())
     if not write:
@@ -36,8 +36,10 @@ def features(
     README.write_text(with_table(text, rows), encoding="utf-8")
 
 
-def table(features: Mapping[str, Feature]) -> list[tuple[str, ...]]:
+def table(features: "Mapping[str, Feature]") -> list[tuple[str, ...]]:
     """Return the headings and one row a call."""
+    from kernel.routes import routes_of
+
     rows = [
         (
             route.feature_name,
@@ -60,7 +62,7 @@ def with_table(text: str, rows: list[tuple[str, ...]]) -> str:
 
 
 def _use_case(name: str) -> str:
-    import importlib  # noqa: PLC0415
+    import importlib
 
     text = importlib.import_module(f"features.{name}").__doc__ or ""
     return text.strip().partition("\n")[0].rstrip(".")

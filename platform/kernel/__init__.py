@@ -1,5 +1,10 @@
 """The primitives that features register against."""
 
+import warnings
+
 from kernel.feature import Feature
+
+# svcs imports FastAPI's test client for a type; the client warns about an httpx that nobody uses.
+warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
 
 __all__ = ["Feature"]

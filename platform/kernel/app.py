@@ -1,13 +1,13 @@
 """Builds the application out of the features."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
 import svcs
 from fastapi import Depends, FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from svcs.fastapi import lifespan
 
 from kernel import failures
 from kernel.call import call_of
@@ -46,16 +46,15 @@ def create_app(
     features = discover() if features is None else features
     configure_logging(settings.level)
 
-    @lifespan
-    async def running(
-        app: FastAPI, registry: svcs.Registry
-    ) -> AsyncGenerator[dict[str, object] | None, None]:
-        register_services(registry, settings)
-        async with svcs.Container(registry) as container:
-            app.state.verifier = container.get(TokenVerifier)
-            readiness = container.get(Readiness)
-        with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
-            yield {}
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        async with svcs.Registry() as registry:
+            register_services(registry, settings)
+            with svcs.Container(registry) as container:
+                verifier, readiness = container.get(TokenVerifier, Readiness)
+            app.state.services, app.state.verifier = registry, verifier
+            with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
+                yield
 
     app = FastAPI(
         title="Slices",

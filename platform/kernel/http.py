@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import svcs
 from fastapi import Depends, Request
-from svcs.fastapi import get_registry
 
 from kernel.call import Call, Caller, call_of
 from kernel.envelopes import Answer, Failure, Page
@@ -16,7 +15,7 @@ __all__ = ["Answer", "Page", "Services", "raises"]
 
 async def _services(request: Request) -> AsyncIterator[svcs.Container]:
     call = call_of(request.scope)
-    async with svcs.Container(get_registry(request.app)) as container:
+    async with svcs.Container(request.app.state.services) as container:
         container.register_local_value(Call, call)
         container.register_local_value(Caller, call.caller)
         yield container

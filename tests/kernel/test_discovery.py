@@ -5,6 +5,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+
 from kernel.discovery import BootError, discover
 
 ROUTE = """
@@ -72,7 +73,10 @@ def test_shared_and_leftover_folders_are_nothing(package):
             "does not pass on the router",
         ),
         (
-            {"__init__.py": INIT, "route.py": "from fastapi import APIRouter\nrouter = APIRouter()"},
+            {
+                "__init__.py": INIT,
+                "route.py": "from fastapi import APIRouter\nrouter = APIRouter()",
+            },
             "its router is empty",
         ),
     ],
@@ -95,6 +99,7 @@ def test_two_features_with_the_same_call_are_both_named(package):
 
 def test_a_role_needs_a_required_caller():
     from fastapi import APIRouter
+
     from kernel import Feature
 
     with pytest.raises(ValueError, match="role"):

@@ -2,6 +2,7 @@ import json
 import logging
 
 import pytest
+
 from kernel.call import request_id
 from kernel.logs import REDACTED, LogFormatter, redact
 

@@ -1,6 +1,7 @@
 from fastapi import APIRouter
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kernel import Feature
 from kernel.routes import RouteTable, routes_of
 

@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from kernel.settings import Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).parents[2]

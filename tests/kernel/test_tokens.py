@@ -9,6 +9,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
 from kernel.errors import Unavailable
 from kernel.jwks import FRESH_SECONDS, REFETCH_SECONDS, STALE_SECONDS, Jwks
 from kernel.tokens import LEEWAY_SECONDS, InvalidToken, TokenVerifier

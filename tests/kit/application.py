@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from fastapi import FastAPI
+
 from kernel.app import create_app
 from kernel.settings import Settings
-
 from kit.servers import Stack
 
 API = "http://api.test/api/v1"

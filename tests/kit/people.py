@@ -10,7 +10,7 @@ import pytest
 
 from kit.servers import Stack
 
-PASSWORD = "correct horse 9"  # noqa: S105
+PASSWORD = "correct horse 9"
 
 
 @dataclass(kw_only=True)

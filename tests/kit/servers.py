@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+
 from devstack.gateway.bootstrap import prepare
 from devstack.gateway.config import GatewayConfig
 from devstack.testing import GatewayThread, Servers

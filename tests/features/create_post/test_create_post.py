@@ -26,7 +26,9 @@ async def test_only_a_user_may_call(anonymous, author):
 
 
 async def test_who_may_call_is_decided_before_the_body_is_looked_at(anonymous):
-    answer = await anonymous.post("/posts", content=b"{", headers={"content-type": "application/json"})
+    answer = await anonymous.post(
+        "/posts", content=b"{", headers={"content-type": "application/json"}
+    )
     assert answer.status_code == 401
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from kernel.app import create_app
 from kernel.settings import Settings
 from kit.application import running

@@ -1,4 +1,5 @@
 import pytest
+
 from kit.people import PASSWORD, new_email
 
 WRONG = [

@@ -1,5 +1,6 @@
 import jwt
 import pytest
+
 from kit.people import PASSWORD, new_email
 
 WRONG = [

@@ -1,6 +1,7 @@
 """With e-mail confirmation on, the answer tells nobody who has an account."""
 
 import pytest
+
 from kernel.app import create_app
 from kernel.settings import Settings
 from kit.application import running

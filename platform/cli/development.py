@@ -1,0 +1,75 @@
+"""The commands of development: the local stack and what it is."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path(__file__).parents[2]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(up)
+    app.command()(env)
+
+
+def up(
+    port: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="Port of the API. With another one than 8000 the other parts get free ports, so "
+            "that several checkouts can run side by side.",
+        ),
+    ] = 8000,
+    *,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Empty the local database, queues and inbox first.")
+    ] = False,
+    stack_only: Annotated[
+        bool,
+        typer.Option("--stack-only", help="Run what the API needs, but not the API itself."),
+    ] = False,
+) -> None:
+    """Run everything on this machine: the API, its database, a local Supabase, a mail inbox.
+
+    Needs neither Docker nor an account. Prints "ready" and the address when all of it answers;
+    Ctrl-C stops it. The data stay in .stack until the next start. A change of the code restarts
+    the API.
+    """
+    if sys.platform == "win32":
+        typer.echo("The local stack needs Linux or macOS: on Windows use WSL 2.", err=True)
+        raise typer.Exit(1)
+    import asyncio
+
+    from devstack.errors import StackError
+    from devstack.stack import StackOptions
+    from devstack.stack import up as run
+
+    options = StackOptions(root=ROOT, port=port, fresh=fresh, stack_only=stack_only)
+    try:
+        code = asyncio.run(run(options))
+    except StackError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    raise typer.Exit(code)
+
+
+def env() -> None:
+    """Print the settings of the running local stack as KEY=value lines.
+
+    For other programs and shells: `set -a; eval "$(./app env)"; set +a`.
+    """
+    from devstack.errors import StackError
+    from devstack.folder import StackFolder
+
+    try:
+        values = StackFolder(ROOT).read_values()
+    except StackError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    for name, value in values.items():
+        typer.echo(f"{name}={value}")

@@ -1,0 +1,92 @@
+"""One running program: started, waited for, stopped."""
+
+import asyncio
+import signal
+import time
+from typing import Self
+
+from devstack.errors import StackError
+from devstack.output import Output, Pump
+from devstack.programs import Program, signal_group
+from devstack.reaper import Reaper
+
+_POLL = 0.02
+_LAST_WORDS = 0.5
+
+
+class Child:
+    """A process of a program, whose output is printed and whose end can be awaited."""
+
+    def __init__(
+        self, program: Program, process: asyncio.subprocess.Process, pump: Pump, reaper: Reaper
+    ) -> None:
+        self.program = program
+        self.pid = process.pid
+        self.stopping = False
+        self._pump = pump
+        self._reaper = reaper
+        self.ended = asyncio.create_task(self._live(process))
+
+    @classmethod
+    async def start(cls, program: Program, output: Output, reaper: Reaper) -> Self:
+        """Start the process. Raises StackError when the system refuses to."""
+        try:
+            process = await asyncio.create_subprocess_exec(*program.argv, **program.options())
+        except OSError as error:
+            raise StackError(f"{program.name} cannot be started: {error}") from None
+        reaper.watch(process.pid, program.stop_signal)
+        return cls(program, process, Pump(program.name, output, program.noise), reaper)
+
+    async def wait_until_ready(self) -> None:
+        """Return when the program says that it is ready.
+
+        Raises StackError, with the program's last lines, when it ends first or takes too long.
+        """
+        deadline = time.monotonic() + self.program.start_limit
+        while not await asyncio.to_thread(self.program.ready):
+            if self.ended.done():
+                raise StackError(self.obituary("did not start"))
+            if time.monotonic() > deadline:
+                limit = f"was not ready within {self.program.start_limit:.0f} s"
+                raise StackError(self._with_last_lines(f"{self.program.name} {limit}"))
+            await asyncio.wait({self.ended}, timeout=_POLL)
+        if self.ended.done():  # somebody else answered on its port
+            raise StackError(self.obituary("did not start"))
+
+    async def stop(self) -> None:
+        """End the process group: by the program's own signal, then, after its grace, by force."""
+        self.stopping = True
+        if not self.ended.done():
+            signal_group(self.pid, self.program.stop_signal)
+            await asyncio.wait({self.ended}, timeout=self.program.grace)
+        self.kill()
+        await self.ended
+
+    def kill(self) -> None:
+        """Kill what is left of the process group, at once."""
+        self.stopping = True
+        if not self.ended.done():
+            signal_group(self.pid, signal.SIGKILL)
+
+    def obituary(self, what: str) -> str:
+        """Return a sentence on how the program ended, and its last lines."""
+        code = self.ended.result()
+        how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        return self._with_last_lines(f"{self.program.name} {what} ({how})")
+
+    def _with_last_lines(self, sentence: str) -> str:
+        if not self._pump.last_lines:
+            return f"{sentence} and said nothing."
+        return "\n    ".join([f"{sentence}. Its last lines:", *self._pump.last_lines])
+
+    async def _live(self, process: asyncio.subprocess.Process) -> int:
+        assert process.stdout is not None  # Program.options asks for a pipe
+        pump = asyncio.create_task(self._pump.run(process.stdout))
+        code = await process.wait()
+        # The leader is gone; what it left of its group is not to outlive it.
+        signal_group(self.pid, signal.SIGKILL)
+        self._reaper.forget(self.pid)
+        # A process that left the group may hold the pipe open: do not wait for it.
+        await asyncio.wait({pump}, timeout=_LAST_WORDS)
+        pump.cancel()
+        return code

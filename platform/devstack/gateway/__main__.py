@@ -1,0 +1,32 @@
+"""Runs the gateway: GATEWAY_CONFIG='{"database_url": …}' python -m devstack.gateway --port N."""
+
+import argparse
+import json
+import os
+
+import uvicorn
+
+from devstack.gateway.app import create_app
+from devstack.gateway.config import GatewayConfig
+
+
+def main() -> None:
+    """Serve on 127.0.0.1 until a signal comes; the settings are JSON in GATEWAY_CONFIG."""
+    parser = argparse.ArgumentParser(prog="python -m devstack.gateway", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    arguments = parser.parse_args()
+    config = GatewayConfig(**json.loads(os.environ["GATEWAY_CONFIG"]))
+    uvicorn.run(
+        create_app(config),
+        host="127.0.0.1",
+        port=arguments.port,
+        access_log=False,
+        log_level="warning",
+        lifespan="on",
+        ws="none",
+        timeout_graceful_shutdown=2,
+    )
+
+
+if __name__ == "__main__":
+    main()

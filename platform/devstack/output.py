@@ -1,0 +1,67 @@
+"""Merges the lines of many programs into one stream that says whose line is whose."""
+
+import asyncio
+import os
+import sys
+from collections import deque
+from typing import TextIO
+
+_COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92")
+_CHUNK = 65536
+_LAST_LINES = 12
+
+
+class Output:
+    """Where everything is printed; coloured on a terminal, unless NO_COLOR is set."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._coloured = self._stream.isatty() and not os.environ.get("NO_COLOR")
+        self._names: list[str] = []
+        self.closed = asyncio.Event()
+
+    def say(self, line: str) -> None:
+        """Print a line of the stack's own, as it is."""
+        try:
+            print(line, file=self._stream, flush=True)
+        except (BrokenPipeError, ValueError):
+            # Nobody reads any more (`./app up | head`); a stack that nobody sees is to stop.
+            self._stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until we end
+            self.closed.set()
+
+    def line(self, name: str, text: str) -> None:
+        """Print a program's line behind its name."""
+        if name not in self._names:
+            self._names.append(name)
+        prefix = f"{name:<8} │"
+        if self._coloured:
+            colour = _COLOURS[self._names.index(name) % len(_COLOURS)]
+            prefix = f"\x1b[{colour}m{prefix}\x1b[0m"
+        self.say(f"{prefix} {text}")
+
+
+class Pump:
+    """Carries the lines of one program to the output and remembers the last ones."""
+
+    def __init__(self, name: str, output: Output, noise: tuple[str, ...] = ()) -> None:
+        self._name, self._output, self._noise = name, output, noise
+        self.last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+
+    async def run(self, source: asyncio.StreamReader) -> None:
+        """Carry until the program has closed its output; a line too long is cut in pieces."""
+        rest = b""
+        while chunk := await source.read(_CHUNK):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                self._take(line)
+            if len(rest) > _CHUNK:
+                self._take(rest)
+                rest = b""
+        if rest:
+            self._take(rest)
+
+    def _take(self, line: bytes) -> None:
+        text = line.decode(errors="replace").rstrip("\r")
+        if not any(part in text for part in self._noise):
+            self.last_lines.append(text)
+            self._output.line(self._name, text)

@@ -1,0 +1,51 @@
+"""Tells applications that the code they run has changed."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+from watchfiles import Change, awatch
+
+_DEBOUNCE_MS = 400
+_SUFFIXES = (".py", ".sql")
+
+
+class Changes:
+    """Changes of a checkout's code and `.env`: how many there were, and what the latest was."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._changed = asyncio.Event()
+        self.count = 0
+        self.latest = ""
+
+    async def beyond(self, seen: int) -> int:
+        """Return the count as soon as it is more than the caller has seen."""
+        while self.count == seen:
+            await self._changed.wait()
+        return self.count
+
+    async def watch(self) -> None:
+        """Watch until cancelled. Raises OSError where the system watches no more files."""
+        folders = [
+            path for name in ("features", "platform") if (path := self._root / name).is_dir()
+        ]
+        # `.env` may not exist yet, and editors replace it: its folder is watched, not the file.
+        async with asyncio.TaskGroup() as group:
+            if folders:
+                group.create_task(self._watch(folders, recursive=True))
+            group.create_task(self._watch([self._root], recursive=False))
+
+    async def _watch(self, paths: Iterable[Path], *, recursive: bool) -> None:
+        def wanted(_: Change, path: str) -> bool:
+            if recursive:
+                return path.endswith(_SUFFIXES)
+            return path == f"{self._root}/.env"
+
+        async for changes in awatch(
+            *paths, watch_filter=wanted, recursive=recursive, debounce=_DEBOUNCE_MS
+        ):
+            self.latest = min(path for _, path in changes).removeprefix(f"{self._root}/")
+            self.count += 1
+            self._changed.set()
+            self._changed.clear()

@@ -1,0 +1,166 @@
+"""Servers for tests: PostgreSQL, two Valkeys and gateways that leave nothing behind."""
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import uvicorn
+
+from devstack import postgres, valkey
+from devstack.account import unprivileged_account
+from devstack.errors import StackError
+from devstack.gateway.config import GatewayConfig
+from devstack.ports import free_port
+from devstack.programs import Program, signal_group
+from devstack.reaper import Reaper
+
+
+class Servers:
+    """PostgreSQL (fast, not durable), a cache and a broker on free ports in a temporary folder.
+
+    Attributes after start(): `postgres_url` (the superuser's, database postgres), `cache_url`,
+    `broker_url`. When the process that started them is killed they end too, folder included.
+    """
+
+    postgres_url: str
+    cache_url: str
+    broker_url: str
+
+    def start(self) -> Self:
+        """Start all three and return when they answer.
+
+        Raises StackError with a server's own last words when one does not start.
+        """
+        self._folder = Path(tempfile.mkdtemp(prefix="devstack-"))
+        self._reaper = Reaper()
+        self._reaper.remove(self._folder)
+        self._running: list[tuple[Program, subprocess.Popen[bytes]]] = []
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stop the servers and delete their folder; once is enough, twice does no harm."""
+        for program, process in reversed(self._running):
+            signal_group(process.pid, program.stop_signal)
+        for _, process in self._running:
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                signal_group(process.pid, 9)
+                process.wait()
+            self._reaper.forget(process.pid)
+        self._running.clear()
+        self._reaper.finish()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        account = unprivileged_account()
+        if account is not None:
+            account.own(self._folder)
+        installation = postgres.locate(self._folder / "postgres")
+        if installation.data.parent != self._folder:
+            shutil.rmtree(installation.data, ignore_errors=True)
+            self._reaper.remove(installation.data.parent)
+        ports: set[int] = set()
+        for _ in range(3):
+            ports.add(free_port(besides=ports))
+        database, cache, broker = ports
+        programs = [
+            valkey.cache(cache, self._folder / "cache"),
+            valkey.broker(broker, self._folder / "broker"),
+        ]
+        self._spawn(programs)
+        postgres.initialise(installation)
+        self._spawn([postgres.program(installation, database, durable=False)])
+        for program, process in self._running:
+            self._wait(program, process)
+        self.postgres_url = postgres.url(database)
+        self.cache_url = f"redis://127.0.0.1:{cache}"
+        self.broker_url = f"redis://127.0.0.1:{broker}"
+
+    def _spawn(self, programs: list[Program]) -> None:
+        for program in programs:
+            with self._log(program).open("wb") as log:
+                options: dict[str, Any] = program.options() | {"stdout": log}
+                process = subprocess.Popen(program.argv, **options)  # noqa: S603 - our own servers
+            self._reaper.watch(process.pid, program.stop_signal)
+            self._running.append((program, process))
+
+    def _wait(self, program: Program, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + program.start_limit
+        while not program.ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                said = self._log(program).read_text(errors="replace").strip()[-2000:]
+                raise StackError(f"{program.name} did not start: {said}")
+            time.sleep(0.01)
+
+    def _log(self, program: Program) -> Path:
+        return self._folder / f"{program.name}.log"
+
+
+class GatewayThread:
+    """A gateway on a free port, in a thread with an event loop of its own.
+
+    Its `public_url` is set to where it listens; attribute `url` says that too.
+    """
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.config = replace(config, public_url=self.url)
+
+    def start(self) -> Self:
+        """Start it and return when it answers. Raises StackError when it does not start."""
+        from devstack.gateway.app import create_app  # noqa: PLC0415 - slow, and not always wanted
+
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(self.config),
+                access_log=False,
+                log_config=None,
+                lifespan="on",
+                ws="none",
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._thread = threading.Thread(target=self._serve, name="gateway", daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise StackError("The gateway did not start: its log (uvicorn.error) says why.")
+            time.sleep(0.005)
+        return self
+
+    def stop(self) -> None:
+        """Stop it and wait until its thread has ended."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _serve(self) -> None:
+        # uvicorn leaves by sys.exit when the lifespan fails: start() sees that the thread ended.
+        with contextlib.suppress(SystemExit):
+            asyncio.run(self._server.serve(sockets=[self._socket]))

@@ -1,0 +1,37 @@
+"""`./app api`, the production process, as a process of its own."""
+
+import asyncio
+import os
+import signal
+
+import httpx
+import pytest
+
+from kit.process import ROOT, api, environment, status, until
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_h6_it_is_not_ready_while_it_drains_and_answers_on(stack, unused_tcp_port, workers):
+    env = environment(stack, API_DRAIN_SECONDS="1.5", API_WORKERS=workers, LOG_LEVEL="INFO")
+    base = f"http://127.0.0.1:{unused_tcp_port}/api/v1/health"
+    async with api(env, unused_tcp_port) as process, httpx.AsyncClient() as client:
+        await until(client, f"{base}/readiness", 200)
+        process.send_signal(signal.SIGTERM)
+        await until(client, f"{base}/readiness", 503)
+        assert await status(client, f"{base}/liveness") == 200
+        await until(client, f"{base}/liveness", None)
+        output, _ = await asyncio.wait_for(process.communicate(), 10)
+        assert process.returncode == (0 if workers == "2" else -signal.SIGTERM), output
+
+
+async def test_missing_settings_are_one_message_and_exit_code_1(tmp_path, unused_tcp_port):
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "platform"), "SUPABASE_URL": "x"}
+    async with api(env, unused_tcp_port) as process:
+        output, _ = await asyncio.wait_for(process.communicate(), 20)
+    if (ROOT / ".env").exists():
+        pytest.skip("a .env of this checkout has the settings")
+    assert process.returncode == 1
+    text = output.decode()
+    for name in ("SUPABASE_URL", "SUPABASE_KEY", "REDIS_HOST"):
+        assert name in text
+    assert "Traceback" not in text

@@ -1,0 +1,105 @@
+import asyncio
+
+import asyncpg
+import pytest
+
+from kernel.migrations import MigrationError, migrate
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path
+
+
+def write(folder, number, name, sql):
+    path = folder / f"202611240000{number:02}_{name}.sql"
+    path.write_text(sql)
+    return path
+
+
+async def query(url, sql):
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetch(sql)
+    finally:
+        await connection.close()
+
+
+async def execute(url, sql):
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+async def test_migrations_are_applied_once_and_in_order(database_url, folder):
+    write(folder, 2, "rows", "insert into t values (1);")
+    write(folder, 1, "table", "create table t (id int);")
+    assert await migrate(database_url, folder) == [
+        "20261124000001_table.sql",
+        "20261124000002_rows.sql",
+    ]
+    assert await migrate(database_url, folder) == []
+    assert len(await query(database_url, "table t")) == 1
+
+
+async def test_what_the_cli_applied_is_not_applied_again(database_url, folder):
+    await execute(
+        database_url,
+        "create schema supabase_migrations; create table supabase_migrations.schema_migrations "
+        "(version text not null primary key, statements text[], name text, created_by text); "
+        "insert into supabase_migrations.schema_migrations values ('20261124000001', '{}', 'a');",
+    )
+    write(folder, 1, "a", "this would fail;")
+    write(folder, 2, "b", "create table b ();")
+    assert await migrate(database_url, folder) == ["20261124000002_b.sql"]
+
+
+async def test_broken_migration_names_file_line_and_reason_and_leaves_nothing(database_url, folder):
+    write(folder, 1, "good", "create table good ();")
+    write(folder, 2, "bad", "create table half ();\n\ncreate tabel oops ();\n")
+    with pytest.raises(MigrationError) as raised:
+        await migrate(database_url, folder)
+    assert str(raised.value) == (
+        'Migration 20261124000002_bad.sql, line 3, failed: syntax error at or near "tabel"'
+    )
+    found = await query(
+        database_url, "select relname from pg_class where relname in ('good', 'half')"
+    )
+    assert [row["relname"] for row in found] == ["good"]
+
+
+async def test_applied_migration_without_its_file_is_an_error(database_url, folder):
+    path = write(folder, 1, "gone", "select 1;")
+    await migrate(database_url, folder)
+    path.unlink()
+    with pytest.raises(MigrationError, match=r"has migration 20261124000001\S*, and .* no file"):
+        await migrate(database_url, folder)
+
+
+async def test_one_version_twice_is_an_error(database_url, folder):
+    write(folder, 1, "a", "select 1;")
+    write(folder, 1, "b", "select 1;")
+    with pytest.raises(MigrationError, match=r"_a\.sql and .*_b\.sql have the same version"):
+        await migrate(database_url, folder)
+
+
+async def test_file_without_version_is_an_error(database_url, folder):
+    (folder / "posts.sql").write_text("select 1;")
+    with pytest.raises(MigrationError, match=r"posts\.sql is not named like a migration"):
+        await migrate(database_url, folder)
+
+
+async def test_two_at_once_apply_each_migration_once(database_url, folder):
+    for number in range(1, 6):
+        write(folder, number, "t", f"create table t{number} (); select pg_sleep(0.02);")
+    first, second = await asyncio.gather(
+        migrate(database_url, folder), migrate(database_url, folder)
+    )
+    assert sorted(first + second) == sorted(path.name for path in folder.iterdir())
+
+
+async def test_database_out_of_reach_is_one_sentence(folder):
+    with pytest.raises(MigrationError, match="cannot be reached"):
+        await migrate("postgresql://postgres@127.0.0.1:1/postgres", folder)

@@ -1,0 +1,118 @@
+"""Supabase refused, silent, failing: always one error, 503, in time."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from svcs import Container, Registry
+
+from kernel.app import create_app
+from kernel.services import register_services
+from kernel.settings import Settings
+from kernel.supabase.http import SupabaseHttp, bearer
+from kit.application import running
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def server(talk: Talk) -> AsyncIterator[int]:
+    """A server that answers as `talk` does; yields its port."""
+    open_writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_writers.append(writer)
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await talk(reader, writer)
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+        for writer in open_writers:
+            writer.close()
+        await listening.wait_closed()
+
+
+def pointed_at(settings: Settings, port: int) -> Settings:
+    values = settings.model_dump() | {"supabase_url": f"http://127.0.0.1:{port}"}
+    return Settings.model_validate(values)
+
+
+async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def failing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while await reader.readuntil(b"\r\n\r\n"):
+        writer.write(b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n{}")
+        await writer.drain()
+
+
+async def broken_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+    writer.close()
+
+
+@pytest.mark.parametrize("talk", [silent, failing, broken_off])
+async def test_a5_a_supabase_that_does_not_answer_is_503_in_time(settings, talk, author):
+    async with server(talk) as port:
+        app = create_app(pointed_at(settings, port))
+        async with running(app) as client_for, client_for(author.token) as client:
+            body = {"email": author.email, "password": author.password}
+            async with asyncio.timeout(4):
+                answers = await asyncio.gather(
+                    client.post("/auth/login", json=body),
+                    client.post("/auth/signup", json=body),
+                    client.get("/users/me"),
+                    client.get("/posts"),
+                )
+    for answer in answers:
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "SUPABASE_UNAVAILABLE"
+        assert int(answer.headers["retry-after"]) > 0
+        assert author.password not in answer.text
+
+
+async def test_a5_a_supabase_that_is_refused_is_503(settings, unused_tcp_port, author):
+    app = create_app(pointed_at(settings, unused_tcp_port))
+    async with running(app) as client_for, client_for(author.token) as client:
+        assert (await client.get("/users/me")).status_code == 503
+
+
+async def test_the_shared_client_keeps_no_cookies(settings):
+    seen: list[bytes] = []
+
+    async def with_cookie(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while request := await reader.readuntil(b"\r\n\r\n"):
+            seen.append(request.lower())
+            writer.write(b"HTTP/1.1 200 OK\r\nSet-Cookie: who=ada\r\nContent-Length: 2\r\n\r\n{}")
+            await writer.drain()
+
+    async with server(with_cookie) as port, SupabaseHttp(pointed_at(settings, port)) as http:
+        for _ in range(2):
+            await http.get(f"{http.base}/")
+    assert len(seen) == 2
+    assert b"cookie" not in seen[1]
+
+
+def test_newer_keys_are_never_sent_as_a_bearer():
+    assert bearer("sb_secret_abc") == {"apikey": "sb_secret_abc"}
+    assert bearer("eyJabc")["Authorization"] == "Bearer eyJabc"
+
+
+async def test_every_registered_service_can_be_had(settings):
+    from kernel.call import ANONYMOUS, Call, Caller
+
+    async with Registry() as registry:
+        register_services(registry, settings)
+        async with Container(registry) as container:
+            container.register_local_value(
+                Call, Call(request_id="0" * 32, client_address="203.0.113.7")
+            )
+            container.register_local_value(Caller, ANONYMOUS)
+            for kind in list(registry._services):
+                assert await container.aget(kind) is not None
