@@ -1,3 +1,3 @@
 """The fixtures of all tests; what they are made of is in tests/kit."""
 
-pytest_plugins = ["kit.servers", "kit.application", "kit.people", "kit.posts"]
+pytest_plugins = ["kit.servers", "kit.application", "kit.people", "kit.posts", "kit.mail"]

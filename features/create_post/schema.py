@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from kernel.fields import Body, Line, Text
 
@@ -10,4 +10,4 @@ class NewPost(Body):
 
     title: Annotated[Line, Field(min_length=3, max_length=200)]
     content: Annotated[Text, Field(max_length=100_000)]
-    published: bool = Field(default=False, description="false keeps it a draft")
+    published: StrictBool = Field(default=False, description="false keeps it a draft")

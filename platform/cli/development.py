@@ -37,8 +37,8 @@ def up(
     """Run everything on this machine: the API, its database, a local Supabase, a mail inbox.
 
     Needs neither Docker nor an account. Prints "ready" and the address when all of it answers;
-    Ctrl-C stops it. The data stay in .stack until the next start. A change of the code restarts
-    the API.
+    Ctrl-C stops it. The data are kept in .stack for the next start. A change of the code
+    restarts the API.
     """
     if sys.platform == "win32":
         typer.echo("The local stack needs Linux or macOS: on Windows use WSL 2.", err=True)

@@ -70,7 +70,7 @@ def create_app(
     for name in dict.fromkeys(route.feature_name for route in routes):
         _include(app, name, features[name], settings)
     describe(app, routes)
-    app.add_middleware(Edge, routes=RouteTable(routes))
+    app.add_middleware(Edge, routes=RouteTable(routes), max_body_bytes=settings.max_body_bytes)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts)
     app.add_middleware(
         CORSMiddleware,

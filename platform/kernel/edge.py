@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kernel.call import ANONYMOUS, SCOPE_KEY, Call, Caller, request_id
-from kernel.errors import ApiError, Forbidden, Unauthenticated
+from kernel.errors import ApiError, BodyTooLarge, Forbidden, MethodNotAllowed, Unauthenticated
 from kernel.failures import failure_response
 from kernel.routes import Route, RouteTable
 from kernel.tokens import InvalidToken, TokenVerifier
@@ -32,8 +32,8 @@ class Edge:
     FastAPI look at the rest. The verifier is taken from the running application's state.
     """
 
-    def __init__(self, app: ASGIApp, *, routes: RouteTable) -> None:
-        self._app, self._routes = app, routes
+    def __init__(self, app: ASGIApp, *, routes: RouteTable, max_body_bytes: int) -> None:
+        self._app, self._routes, self._max_body_bytes = app, routes, max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; anything but HTTP passes untouched."""
@@ -55,18 +55,14 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = call.request_id
-                if route:
-                    _caching_headers(headers, route, call, status)
-                elif status >= _REDIRECT:
-                    headers["Cache-Control"] = "no-store"
+                self._complete(message, scope, route, call)
             await send(message)
 
         current = request_id.set(call.request_id)
         try:
             if route:
                 call.caller = await _admit(connection, route)
+            self._refuse_long_body(connection)
             await self._app(scope, receive, answer)
         except ApiError as error:
             await failure_response(error)(scope, receive, answer)
@@ -78,6 +74,23 @@ class Edge:
         finally:
             _access_line(scope, call, status, started)
             request_id.reset(current)
+
+    def _refuse_long_body(self, connection: HTTPConnection) -> None:
+        # FastAPI counts what arrives; a length that is declared is refused without reading.
+        if int(connection.headers.get("content-length") or 0) > self._max_body_bytes:
+            raise BodyTooLarge
+
+    def _complete(self, message: Message, scope: Scope, route: Route | None, call: Call) -> None:
+        """Add the headers that every answer has to the start of this one."""
+        headers, status = MutableHeaders(scope=message), message["status"]
+        headers["X-Request-ID"] = call.request_id
+        if route:
+            _caching_headers(headers, route, call, status)
+        elif status >= _REDIRECT:
+            headers["Cache-Control"] = "no-store"
+        if status == MethodNotAllowed.status:
+            # FastAPI names the methods of one feature only.
+            headers["Allow"] = ", ".join(self._routes.methods(scope["path"]))
 
 
 def _request_id(scope: Scope) -> str:

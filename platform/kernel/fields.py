@@ -2,7 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, SecretStr, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    EmailStr,
+    SecretStr,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 PASSWORD_MIN_CHARACTERS = 8
@@ -49,6 +57,18 @@ def _password(value: SecretStr) -> SecretStr:
     return value
 
 
+def _schema(min_length: int) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "type": "string",
+            "format": "password",
+            "writeOnly": True,
+            "minLength": min_length,
+            "maxLength": PASSWORD_MAX_BYTES,
+        }
+    )
+
+
 Text = Annotated[str, AfterValidator(_without_nul)]
 """Any text without NUL characters, kept as it was sent."""
 
@@ -58,8 +78,8 @@ Line = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_
 Email = Annotated[EmailStr, AfterValidator(_email)]
 """An e-mail address, in lower case: addresses compare without case."""
 
-Password = Annotated[SecretStr, AfterValidator(_password)]
+Password = Annotated[SecretStr, AfterValidator(_password), _schema(1)]
 """A password that is to be checked; its rules may have been others when it was chosen."""
 
-NewPassword = Annotated[SecretStr, AfterValidator(_new_password)]
+NewPassword = Annotated[SecretStr, AfterValidator(_new_password), _schema(PASSWORD_MIN_CHARACTERS)]
 """A password that is chosen now: at least 8 characters, at most 72 bytes in UTF-8."""

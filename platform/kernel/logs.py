@@ -22,7 +22,17 @@ _SECRET_VALUE = re.compile(
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # the credentials of an address
 )
 # These libraries log headers, bodies or addresses below WARNING.
-_QUIET = ("httpx", "httpcore", "hpack", "asyncio", "aiohttp", "watchfiles", "urllib3", "redis")
+_QUIET = (
+    "httpx",
+    "httpcore",
+    "hpack",
+    "asyncio",
+    "aiohttp",
+    "watchfiles",
+    "urllib3",
+    "redis",
+    "svcs",
+)
 
 
 def redact(value: Any) -> Any:
@@ -46,7 +56,11 @@ class LogFormatter(JsonFormatter):
         """Return the line's fields in their order."""
         message = log_data.pop("message", "")
         level = log_data.pop("levelname", "")
-        context = {key: item for key, item in log_data.items() if item is not None}
+        context = {
+            key: item
+            for key, item in log_data.items()
+            if item is not None and key != "color_message"
+        }
         if "request_id" not in context and (current := request_id.get()):
             context["request_id"] = current
         return {

@@ -53,6 +53,11 @@ class RouteTable:
         found = expression.fullmatch(path) if expression else None
         return routes[found.lastindex - 1] if found and found.lastindex else None
 
+    def methods(self, path: str) -> list[str]:
+        """Return the methods that the path has, sorted."""
+        known = {method for method, _ in self._constant} | set(self._with_parameters)
+        return sorted(method for method in known if self.find(method, path))
+
 
 def routes_of(features: Mapping[str, Feature]) -> list[Route]:
     """Return the routes of all features, constant path segments before parameters.

@@ -13,6 +13,7 @@ WRONG = [
     POST | {"content": "a\x00b"},
     POST | {"content": 7},
     POST | {"published": "perhaps"},
+    POST | {"published": 0},
     POST | {"author_id": "11111111-1111-4111-8111-111111111111"},
     POST | {"id": "11111111-1111-4111-8111-111111111111"},
     POST | {"created_at": "2000-01-01T00:00:00Z"},
@@ -72,6 +73,17 @@ async def test_a_body_that_cannot_be_read_is_422(author, content):
 
 async def test_a_body_that_is_too_large_is_413(author):
     answer = await author.post("/posts", json=POST | {"content": "x" * (1024 * 1024)})
+    assert answer.status_code == 413
+    assert answer.json()["error"]["code"] == "BODY_TOO_LARGE"
+
+
+async def test_a_body_that_turns_out_too_large_is_413_too(author):
+    async def chunks():
+        for _ in range(20):
+            yield b"x" * 100_000
+
+    headers = {"content-type": "application/json"}
+    answer = await author.post("/posts", content=chunks(), headers=headers)
     assert answer.status_code == 413
     assert answer.json()["error"]["code"] == "BODY_TOO_LARGE"
 
