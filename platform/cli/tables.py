@@ -1,6 +1,6 @@
 """`./app features`: what the slices are, read from the code."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,7 +52,7 @@ def table(features: "Mapping[str, Feature]") -> list[tuple[str, ...]]:
     return [_HEADINGS, *rows]
 
 
-def with_table(text: str, rows: list[tuple[str, ...]]) -> str:
+def with_table(text: str, rows: Sequence[tuple[str, ...]]) -> str:
     """Return the text with the table between its two marks replaced."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     lines.insert(1, "|" + " --- |" * len(_HEADINGS))

@@ -33,7 +33,6 @@ class StackFolder:
             )
         self.path.mkdir(exist_ok=True)
         marker.write_text("This folder is made by ./app up, and emptied by ./app up --fresh.\n")
-        (self.path / ".gitignore").write_text("*\n")
 
     @contextmanager
     def locked(self) -> Iterator[int]:

@@ -22,12 +22,15 @@ class Output:
 
     def say(self, line: str) -> None:
         """Print a line of the stack's own, as it is."""
+        if self.closed.is_set():
+            return
         try:
             print(line, file=self._stream, flush=True)
         except (BrokenPipeError, ValueError):
             # Nobody reads any more (`./app up | head`); a stack that nobody sees is to stop.
-            self._stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until we end
             self.closed.set()
+            if self._stream is sys.stdout:  # else the interpreter complains when it leaves
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def line(self, name: str, text: str) -> None:
         """Print a program's line behind its name."""
@@ -62,6 +65,6 @@ class Pump:
 
     def _take(self, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip("\r")
+        self.last_lines.append(text)
         if not any(part in text for part in self._noise):
-            self.last_lines.append(text)
             self._output.line(self._name, text)

@@ -1,6 +1,7 @@
 """The parts of one stack, and where each of them is: ours, or a server that a setting names."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -116,7 +117,7 @@ class Parts:
             argv=(*_PYTHON, "cli", "api", "--port", str(self.ports.api)),
             ready=partial(http_answers, f"{self.api_url}/api/v1/health/readiness"),
             folder=self.root,
-            environment=lambda: {**self.settings(), **self.values()},
+            environment=self._application_environment,
         )
 
     def require_named_servers(self) -> None:
@@ -143,6 +144,13 @@ class Parts:
             ready=partial(http_answers, f"{self.inbox_url}/readyz"),
             folder=self.root,
         )
+
+    def _application_environment(self) -> dict[str, str]:
+        # The stack's servers have no passwords: what the settings say of others is left out, and
+        # so is `.env` itself, which has been read already.
+        foreign = ("REDIS_", "BROKER_")
+        passed = {k: v for k, v in self.settings().items() if not k.startswith(foreign)}
+        return {**passed, **self.values(), "ENV_FILE": os.devnull}
 
     def _named(self, variable: str) -> str:
         return self.settings().get(variable, "").strip()

@@ -122,6 +122,7 @@ def program(installation: Installation, port: int, *, durable: bool = True) -> P
         folder=Path("/"),
         environment=_environment,
         account=installation.account,
+        noise=("LOG:  ", "the database system is starting up"),
         stop_signal=signal.SIGINT,  # "fast": sessions are cut, the data are written
     )
 

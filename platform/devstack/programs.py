@@ -16,7 +16,8 @@ class Program:
     """One program: how it is started, when it is ready, how it is stopped; times in seconds.
 
     `ready` is asked again and again and must answer within a second. `environment` is asked at
-    each start; without it the program gets ours. `noise` are parts of lines that nobody needs.
+    each start; without it the program gets ours. Lines with a part in `noise` are shown only
+    when the program fails.
     """
 
     name: str

@@ -42,7 +42,7 @@ class Servers:
         self._folder = Path(tempfile.mkdtemp(prefix="devstack-"))
         self._reaper = Reaper()
         self._reaper.remove(self._folder)
-        self._running: list[tuple[Program, subprocess.Popen[bytes]]] = []
+        self._running: list[tuple[Program, subprocess.Popen[Any]]] = []
         try:
             self._start()
         except BaseException:
@@ -99,11 +99,11 @@ class Servers:
         for program in programs:
             with self._log(program).open("wb") as log:
                 options: dict[str, Any] = program.options() | {"stdout": log}
-                process = subprocess.Popen(program.argv, **options)  # noqa: S603 - our own servers
+                process: subprocess.Popen[Any] = subprocess.Popen(program.argv, **options)  # noqa: S603 - our own servers
             self._reaper.watch(process.pid, program.stop_signal)
             self._running.append((program, process))
 
-    def _wait(self, program: Program, process: subprocess.Popen[bytes]) -> None:
+    def _wait(self, program: Program, process: subprocess.Popen[Any]) -> None:
         deadline = time.monotonic() + program.start_limit
         while not program.ready():
             if process.poll() is not None or time.monotonic() > deadline:

@@ -1,89 +1,163 @@
-"""Applies supabase/migrations, and records them where the Supabase CLI does."""
+"""Applies supabase/migrations, and keeps the books as the Supabase CLI does.
+
+Both can be mixed: they share file names, order and the table supabase_migrations.schema_migrations.
+"""
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 
-_NAME: Final = re.compile(r"(?P<version>\d{14})_(?P<name>\w+)\.sql")
+_FILE_NAME: Final = re.compile(r"(\d{14})_(.+)\.sql")
 _LOCK: Final = 7_205_759  # any number: whoever migrates this database takes the same
-# The Supabase CLI's own table, so that both can be used on one database.
-_RECORD: Final = """
+_HISTORY: Final = """
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (
   version text primary key, statements text[], name text
 );
 """
+# What a semicolon may stand in without ending a statement, and the semicolon that ends one.
+_TOKEN: Final = re.compile(
+    r"""--[^\n]* | /\*.*?\*/ | [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
+    | (?<![\w$])(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag) | (?P<end>;)""",
+    re.VERBOSE | re.DOTALL,
+)
 
 
 class MigrationError(Exception):
     """A migration cannot be applied; the message is one sentence that names the file."""
 
 
+@dataclass(frozen=True)
+class Migration:
+    """One file of the folder: 20261124000001_profiles.sql has that version and name `profiles`."""
+
+    version: str
+    name: str
+    path: Path
+    sql: str
+
+
 async def migrate(database_url: str, folder: Path) -> list[str]:
     """Apply the migrations that the database does not have yet; return their files' names.
 
     Each runs in a transaction of its own, in the order of their versions. Two callers at the same
-    time wait for each other.
-    Raises MigrationError, also when the database cannot be reached.
+    time wait for each other. Raises MigrationError; what was applied before the broken one stays.
     """
-    files = _files(folder)
+    migrations = read_folder(folder)
     try:
-        connection = await asyncpg.connect(database_url)
-    except (OSError, asyncpg.PostgresError) as error:
-        raise MigrationError(f"The database of DATABASE_URL cannot be reached: {error}") from None
+        connection = await asyncpg.connect(database_url, statement_cache_size=0, timeout=10)
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise MigrationError(
+            f"The database of DATABASE_URL cannot be reached: {str(error) or 'no answer'}"
+        ) from None
     try:
-        await connection.execute("select pg_advisory_lock($1)", _LOCK)
-        await connection.execute(_RECORD)
-        rows = await connection.fetch("select version from supabase_migrations.schema_migrations")
-        applied = {row["version"] for row in rows}
-        if gone := sorted(applied.difference(files)):
-            raise MigrationError(
-                f"The database has migration {gone[0]}, and {folder.name}/ has no file of it: "
-                "this is an older checkout, or the file was renamed."
-            )
-        todo = [file for version, file in files.items() if version not in applied]
-        for file in todo:
-            await _apply(connection, file)
-        return [file.name for file in todo]
+        await _require_files(connection, migrations, folder)
+        return [item.path.name for item in migrations if await _apply(connection, item)]
     finally:
         await connection.close()
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    for file in sorted(folder.glob("*.sql")):
-        parts = _NAME.fullmatch(file.name)
-        if parts is None:
+def read_folder(folder: Path) -> list[Migration]:
+    """Return the migrations of a folder in their order.
+
+    Raises MigrationError for a file name without a version, and for a version that comes twice.
+    """
+    found: dict[str, Migration] = {}
+    for path in sorted(folder.glob("*.sql")):
+        match = _FILE_NAME.fullmatch(path.name)
+        if match is None:
             raise MigrationError(
-                f"{file.name} is not named like a migration: 14 digits, _, a name, .sql."
+                f"{path.name} is not named like a migration: 14 digits, _, a name, .sql."
             )
-        other = files.setdefault(parts["version"], file)
-        if other is not file:
-            raise MigrationError(f"{other.name} and {file.name} have the same version: rename one.")
-    return files
+        version, name = match.groups()
+        if version in found:
+            raise MigrationError(
+                f"{found[version].path.name} and {path.name} have the same version: rename one."
+            )
+        found[version] = Migration(version, name, path, path.read_text(encoding="utf-8"))
+    return list(found.values())
 
 
-async def _apply(connection: asyncpg.Connection, file: Path) -> None:
-    text = file.read_text(encoding="utf-8")  # noqa: ASYNC240  # nothing else runs meanwhile
-    parts = _NAME.fullmatch(file.name)
-    assert parts is not None  # _files took only such names
+def split_statements(sql: str) -> list[str]:
+    """Return the statements of a script, without their semicolons, for the history table."""
+    ends = [match.start() for match in _TOKEN.finditer(sql) if match["end"]]
+    starts = [0, *(end + 1 for end in ends)]
+    parts = (sql[start:end].strip() for start, end in zip(starts, [*ends, len(sql)], strict=True))
+    return [part for part in parts if part]
+
+
+async def _require_files(
+    connection: asyncpg.Connection, migrations: list[Migration], folder: Path
+) -> None:
+    async with _exclusively(connection):
+        # Asked for first, because "if not exists" still needs the right to create.
+        if await connection.fetchval(
+            "select to_regclass('supabase_migrations.schema_migrations') is null"
+        ):
+            await connection.execute(_HISTORY)
+        rows = await connection.fetch(
+            "select version, name from supabase_migrations.schema_migrations order by version"
+        )
+    missing = {row["version"]: row["name"] for row in rows}
+    for migration in migrations:
+        missing.pop(migration.version, None)
+    for version, name in missing.items():
+        raise MigrationError(
+            f"The database has migration {version}_{name or ''}, and {folder.name}/ has no file "
+            "of it: this is an older checkout, or the file was renamed."
+        )
+
+
+async def _apply(connection: asyncpg.Connection, migration: Migration) -> bool:
     try:
-        async with connection.transaction():
-            await connection.execute(text)
+        async with _exclusively(connection):
+            if await connection.fetchval(
+                "select exists (select from supabase_migrations.schema_migrations "
+                "where version = $1)",
+                migration.version,
+            ):
+                return False
+            await connection.execute(migration.sql)
+            if not connection.is_in_transaction():
+                raise MigrationError(
+                    f"{migration.path.name} ends its transaction: take BEGIN, COMMIT and ROLLBACK "
+                    "out of it; each migration has a transaction of its own."
+                )
+            # A SET in one migration is not to reach the next one.
+            await connection.execute("reset role; reset all")
             await connection.execute(
-                "insert into supabase_migrations.schema_migrations values ($1, $2, $3)",
-                parts["version"],
-                [text],
-                parts["name"],
+                "insert into supabase_migrations.schema_migrations (version, name, statements) "
+                "values ($1, $2, $3)",
+                migration.version,
+                migration.name,
+                split_statements(migration.sql),
             )
     except asyncpg.PostgresError as error:
-        raise MigrationError(f"Migration {file.name}{_line(text, error)} failed: {error}") from None
+        raise MigrationError(_explain(migration, error)) from None
+    return True
 
 
-def _line(text: str, error: asyncpg.PostgresError) -> str:
+@asynccontextmanager
+async def _exclusively(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """Run a transaction that no other migrator runs beside.
+
+    The lock is the transaction's, not the session's: that works behind a pooler too.
+    """
+    async with connection.transaction():
+        await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
+        yield
+
+
+def _explain(migration: Migration, error: asyncpg.PostgresError) -> str:
     position = str(getattr(error, "position", None) or "")
-    if not position.isdigit():
-        return ""
-    return f", line {text.count(chr(10), 0, int(position)) + 1},"
+    line = ""
+    if position.isdigit():
+        line = f", line {migration.sql.count(chr(10), 0, int(position) - 1) + 1},"
+    more = getattr(error, "detail", None) or getattr(error, "hint", None)
+    reason = f"{error.args[0]}" + (f" ({more})" if more else "")
+    return f"Migration {migration.path.name}{line} failed: {reason}"

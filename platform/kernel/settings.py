@@ -1,5 +1,6 @@
 """Settings, read once at start from the environment and `.env`; the environment wins."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -87,11 +88,13 @@ class Settings(BaseSettings):
         return self.log_level or ("INFO" if self.app_env == "production" else "DEBUG")
 
 
-def load_settings(env_file: Path | None = ROOT / ".env") -> Settings:
-    """Return the settings.
+def load_settings(env_file: Path | None = None) -> Settings:
+    """Return the settings: the environment's and, where it says nothing, the file's.
 
+    The file is `.env` of the checkout unless the argument or the variable ENV_FILE names another.
     Raises SettingsError, which names all faults at once.
     """
+    env_file = env_file or Path(os.environ.get("ENV_FILE") or ROOT / ".env")
     try:
         # The values come from the environment, which pyright's view of the class cannot know.
         return Settings(_env_file=env_file)  # pyright: ignore[reportCallIssue]

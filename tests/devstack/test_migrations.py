@@ -3,7 +3,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from kernel.migrations import MigrationError, migrate
+from kernel.migrations import MigrationError, migrate, split_statements
 
 
 @pytest.fixture
@@ -44,6 +44,19 @@ async def test_migrations_are_applied_once_and_in_order(database_url, folder):
     assert len(await query(database_url, "table t")) == 1
 
 
+async def test_history_is_the_supabase_clis(database_url, folder):
+    write(folder, 1, "two_things", "create table a ();\n-- why; indeed\ncreate table b ();\n")
+    await migrate(database_url, folder)
+    (row,) = await query(
+        database_url, "select version, name, statements from supabase_migrations.schema_migrations"
+    )
+    assert tuple(row) == (
+        "20261124000001",
+        "two_things",
+        ["create table a ()", "-- why; indeed\ncreate table b ()"],
+    )
+
+
 async def test_what_the_cli_applied_is_not_applied_again(database_url, folder):
     await execute(
         database_url,
@@ -68,6 +81,25 @@ async def test_broken_migration_names_file_line_and_reason_and_leaves_nothing(da
         database_url, "select relname from pg_class where relname in ('good', 'half')"
     )
     assert [row["relname"] for row in found] == ["good"]
+
+
+async def test_error_without_a_position_has_no_line(database_url, folder):
+    write(folder, 1, "bad", "do $$ begin raise exception 'no luck' using detail = 'today'; end $$;")
+    with pytest.raises(MigrationError, match=r"_bad\.sql failed: no luck \(today\)$"):
+        await migrate(database_url, folder)
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+async def test_migration_may_not_end_its_transaction(database_url, folder, end):
+    write(folder, 1, "bad", f"create table t (); {end};")
+    with pytest.raises(MigrationError, match="ends its transaction"):
+        await migrate(database_url, folder)
+
+
+async def test_settings_of_one_migration_do_not_reach_the_next(database_url, folder):
+    write(folder, 1, "a", "set search_path = ''; create role test_role_x; set role test_role_x;")
+    write(folder, 2, "b", "create table b (); drop role test_role_x;")
+    assert len(await migrate(database_url, folder)) == 2
 
 
 async def test_applied_migration_without_its_file_is_an_error(database_url, folder):
@@ -103,3 +135,14 @@ async def test_two_at_once_apply_each_migration_once(database_url, folder):
 async def test_database_out_of_reach_is_one_sentence(folder):
     with pytest.raises(MigrationError, match="cannot be reached"):
         await migrate("postgresql://postgres@127.0.0.1:1/postgres", folder)
+
+
+def test_statements_are_split_where_the_server_would():
+    function = "create function f() returns text language sql as $body$ select ';'; $body$"
+    parts = [
+        "select 'a;''b', \"c;d\", E'\\';'",
+        "/* no; */ -- nor; here\nselect 1",
+        function,
+        "select $1$2;",
+    ]
+    assert split_statements(";\n".join(parts)) == [*parts[:3], "select $1$2"]

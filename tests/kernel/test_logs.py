@@ -1,5 +1,6 @@
 import json
 import logging
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from kernel.logs import REDACTED, LogFormatter, redact
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
 
-def line(message: str, exc_info=None, **extra: object) -> dict:
+def line(message: str, exc_info=None, **extra: object) -> Any:
     record = logging.makeLogRecord(
         {"name": "test", "levelname": "INFO", "msg": message, "exc_info": exc_info, **extra}
     )

@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 from kernel.settings import Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).parents[2]
+NO_FILE = Path(os.devnull)
 GOOD = {
     "SUPABASE_URL": "https://project.supabase.co/",
     "SUPABASE_KEY": "public",
@@ -29,7 +31,7 @@ def environment(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_required_ones_are_enough(environment):
     environment(**GOOD)
-    settings = load_settings(None)
+    settings = load_settings(NO_FILE)
     assert settings.supabase == "https://project.supabase.co"
     assert settings.docs is True
     assert settings.level == "DEBUG"
@@ -37,7 +39,7 @@ def test_the_required_ones_are_enough(environment):
 
 def test_production_is_quiet_and_without_docs(environment):
     environment(**GOOD, APP_ENV="production")
-    settings = load_settings(None)
+    settings = load_settings(NO_FILE)
     assert settings.docs is False
     assert settings.level == "INFO"
 
@@ -47,7 +49,7 @@ def test_every_fault_is_in_one_message_and_no_value(environment):
         SUPABASE_URL="not an address", SUPABASE_KEY="", JWT_SECRET="too-short", REDIS_PORT="many"
     )
     with pytest.raises(SettingsError) as raised:
-        load_settings(None)
+        load_settings(NO_FILE)
     message = str(raised.value)
     for name in ("SUPABASE_URL", "SUPABASE_KEY", "SUPABASE_SERVICE_KEY", "REDIS_HOST"):
         assert name in message
@@ -67,12 +69,12 @@ def test_the_environment_wins_over_the_file(environment, tmp_path):
 
 def test_lists_are_written_with_commas_or_blanks(environment):
     environment(**GOOD, CORS_ORIGINS="https://a.example, https://b.example")
-    assert load_settings(None).cors_origins == ["https://a.example", "https://b.example"]
+    assert load_settings(NO_FILE).cors_origins == ["https://a.example", "https://b.example"]
 
 
 def test_no_secret_shows_in_a_repr(environment):
     environment(**GOOD, JWT_SECRET="s" * 40, REDIS_PASSWORD="hidden")
-    text = repr(load_settings(None))
+    text = repr(load_settings(NO_FILE))
     assert "s" * 40 not in text
     assert "hidden" not in text
 

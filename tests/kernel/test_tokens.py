@@ -9,6 +9,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from kernel.errors import Unavailable
 from kernel.jwks import FRESH_SECONDS, REFETCH_SECONDS, STALE_SECONDS, Jwks
@@ -51,7 +52,7 @@ class KeyServer:
 def public(item: tuple[str, Any]) -> dict[str, Any]:
     kid, key = item
     algorithm = "ES256" if isinstance(key, ec.EllipticCurvePrivateKey) else "RS256"
-    kind = jwt.algorithms.ECAlgorithm if algorithm == "ES256" else jwt.algorithms.RSAAlgorithm
+    kind = ECAlgorithm if algorithm == "ES256" else RSAAlgorithm
     return kind.to_jwk(key.public_key(), as_dict=True) | {"kid": kid, "alg": algorithm}
 
 
@@ -126,7 +127,7 @@ def _confused() -> str:
 
 
 REFUSED = {
-    "alg none": lambda: jwt.encode(claims(), None, algorithm="none"),
+    "alg none": lambda: jwt.encode(claims(), "", algorithm="none"),
     "HS256 signed with the public key": _confused,
     "another secret": lambda: hs256("another secret of thirty-two bytes or more"),
     "another key": lambda: es256(OTHER_EC_KEY),

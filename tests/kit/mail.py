@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import pytest
+
 from devstack.inbox.mailbox import Mailbox
 from devstack.inbox.smtp import start_smtp
 from devstack.testing import GatewayThread
-
 from kit.servers import Stack
 
 

@@ -21,6 +21,7 @@ def environment(stack: Stack, **changes: str) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT / "platform"),
+        "ENV_FILE": os.devnull,
         "SUPABASE_URL": stack.supabase_url,
         "SUPABASE_KEY": stack.gateway.anon_key,
         "SUPABASE_SERVICE_KEY": stack.gateway.service_key,

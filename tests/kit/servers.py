@@ -64,7 +64,7 @@ def pytest_configure_node(node: Any) -> None:
 def servers(request: pytest.FixtureRequest) -> tuple[str, str, str]:
     """Addresses of PostgreSQL (as superuser), cache and broker."""
     if hasattr(request.config, "workerinput"):
-        return tuple(request.config.workerinput["servers"])
+        return tuple(vars(request.config)["workerinput"]["servers"])
     own = request.config.stash[_SERVERS]
     return own.postgres_url, own.cache_url, own.broker_url
 

@@ -12,7 +12,7 @@ from devstack.inbox.mail import Address, Mail, parse
 
 CAPACITY = 500
 _TERM = re.compile(
-    r'(?P<no>[!-])?(?:(?P<field>[a-z-]+):)?(?:"(?P<quoted>[^"]*)"|(?P<word>\S+))', re.I
+    r'(?P<no>[!-])?(?:(?P<field>[a-z-]+):)?(?:"(?P<quoted>[^"]*)"|(?P<word>\S+))', re.IGNORECASE
 )
 
 

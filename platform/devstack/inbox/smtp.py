@@ -16,6 +16,10 @@ TIMEOUT = 60.0
 Deliver = Callable[[bytes, str, tuple[str, ...]], object]
 
 _PATH = re.compile(r"(?:from|to):\s*<(?:@[^:>]*:)?([^<>\s]*)>\s*(.*)", re.IGNORECASE | re.DOTALL)
+_OFFERS = "250-8BITMIME\r\n250-SMTPUTF8\r\n250 PIPELINING"
+_REPLIES = {"RSET": "250 OK", "NOOP": "250 OK", "VRFY": "252 Send it, and see"} | dict.fromkeys(
+    ("AUTH", "STARTTLS", "EXPN", "HELP", "BDAT"), "502 Not offered"
+)
 _HTTP = {"GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "PATCH", "CONNECT"}
 
 
@@ -63,15 +67,14 @@ class SmtpSession:
 
     async def _answer(self, verb: str, argument: str) -> str:
         match verb:
-            case "EHLO":
-                self._greet()
-                size = f"250-SIZE {self._max_size}"
-                return "\r\n".join(
-                    ["250-inbox", size, "250-8BITMIME", "250-SMTPUTF8", "250 PIPELINING"]
+            case "EHLO" | "HELO":
+                self._greeted = True
+                self._reset()
+                return (
+                    f"250-inbox\r\n250-SIZE {self._max_size}\r\n{_OFFERS}"
+                    if verb == "EHLO"
+                    else "250 inbox"
                 )
-            case "HELO":
-                self._greet()
-                return "250 inbox"
             case "MAIL":
                 return self._mail(argument)
             case "RCPT":
@@ -80,18 +83,7 @@ class SmtpSession:
                 return await self._data(argument)
             case "RSET":
                 self._reset()
-                return "250 OK"
-            case "NOOP":
-                return "250 OK"
-            case "VRFY":
-                return "252 Send it, and see"
-            case "AUTH" | "STARTTLS" | "EXPN" | "HELP" | "TURN" | "BDAT":
-                return "502 Not offered"
-        return "500 Unknown command"
-
-    def _greet(self) -> None:
-        self._greeted = True
-        self._reset()
+        return _REPLIES.get(verb, "500 Unknown command")
 
     def _reset(self) -> None:
         self._sender: str | None = None
