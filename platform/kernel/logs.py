@@ -73,7 +73,7 @@ class LogFormatter(JsonFormatter):
 
 def configure_logging(level: str) -> None:
     """Send every logger's lines, formatted, to standard output; uvicorn's and warnings included."""
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(sys.__stdout__)
     handler.setFormatter(LogFormatter("%(message)s %(levelname)s %(name)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]

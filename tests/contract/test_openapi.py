@@ -27,6 +27,7 @@ async def test_h8_nothing_that_is_sent_breaks_the_contract(
     env = environment(stack, LOG_LEVEL="ERROR")
     async with api(env, unused_tcp_port) as process, httpx.AsyncClient() as client:
         await until(client, f"{url}/api/v1/health/readiness", 200)
+        assert process.stdout is not None
         reading = asyncio.create_task(process.stdout.read())  # or its pipe fills up
         run = await asyncio.create_subprocess_exec(
             *command,

@@ -43,3 +43,4 @@ class GatewayConfig:
     mail_from: str = "auth@example.com"
     max_rows: int = 1000
     db_pool_size: int = 10
+    bcrypt_rounds: int = 10

@@ -32,9 +32,11 @@ async def test_a_user_from_before_the_profiles_is_read_without_a_name(author, da
 
 async def test_a1_interleaved_callers_each_read_the_own_user(new_person):
     people = [await new_person() for _ in range(10)]
+    at_once = asyncio.Semaphore(20)
 
     async def read(person):
-        answer = await person.get("/users/me")
+        async with at_once:
+            answer = await person.get("/users/me")
         return answer.json()["data"]["id"] == str(person.id)
 
     calls = [read(person) for _ in range(30) for person in people]

@@ -1,0 +1,58 @@
+"""Hashing passwords with bcrypt, beside the event loop."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import bcrypt
+
+from devstack.gateway.auth.errors import AuthError, validation_failed
+
+_MAX_BYTES = 72  # bcrypt reads no further
+_T = TypeVar("_T")
+
+
+class Passwords:
+    """Checks and hashes passwords, one at a time for each core, never on the event loop."""
+
+    def __init__(self, *, rounds: int, min_length: int) -> None:
+        self._rounds = rounds
+        self._min_length = min_length
+        self._nobody = bcrypt.hashpw(os.urandom(16).hex().encode(), bcrypt.gensalt(rounds))
+        self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="bcrypt")
+
+    def check_strength(self, password: str) -> None:
+        """Raise AuthError when a new password is too long (400) or too short (422)."""
+        if len(password.encode()) > _MAX_BYTES:
+            raise validation_failed(f"Password cannot be longer than {_MAX_BYTES} characters")
+        if len(password) < self._min_length:
+            message = f"Password should be at least {self._min_length} characters."
+            reasons = {"weak_password": {"reasons": ["length"]}}
+            raise AuthError(422, "weak_password", message, detail=reasons)
+
+    async def hash(self, password: str) -> str:
+        """Return the bcrypt hash of a password that passed `check_strength`."""
+        secret, rounds = password.encode(), self._rounds
+        return (await self._beside(lambda: bcrypt.hashpw(secret, bcrypt.gensalt(rounds)))).decode()
+
+    async def matches(self, password: str, hashed: str | None) -> bool:
+        """Say whether a password has this hash; None (nobody's) costs the same time."""
+        secret = password.encode()
+        against = hashed.encode() if hashed else self._nobody
+
+        def check() -> bool:
+            try:
+                return bcrypt.checkpw(secret[:_MAX_BYTES], against)
+            except ValueError:  # not a bcrypt hash: an account that was imported by SQL
+                return False
+
+        return await self._beside(check) and bool(hashed) and len(secret) <= _MAX_BYTES
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self._threads.shutdown(cancel_futures=True)
+
+    async def _beside(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -1,0 +1,166 @@
+"""The pool, the schema as it was last read, and a request's one transaction."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import asyncpg
+
+from devstack.gateway.config import GatewayConfig
+from devstack.gateway.rest.errors import RestError, from_postgres
+from devstack.gateway.rest.schema import INTROSPECTION, Schema, parse_schema
+from devstack.gateway.rest.statements import Count, Statement
+
+_ACQUIRE_SECONDS: Final = 10
+_STATEMENT_TIMEOUT_MS: Final = "8000"
+# Between two readings of the catalog that unknown names ask for, in seconds.
+_REFRESH_INTERVAL: Final = 0.05
+# set_config('role', …, true) is SET LOCAL ROLE with a parameter.
+_CONTEXT: Final = (
+    "SELECT set_config('search_path', '\"public\", \"extensions\"', true), "
+    "set_config('role', $1, true), set_config('request.jwt.claims', $2, true), "
+    "set_config('request.method', $3, true), set_config('request.path', $4, true), "
+    "set_config('request.headers', $5, true), set_config('request.cookies', $6, true)"
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What SQL can know of a request, by `current_setting`."""
+
+    role: str
+    claims: dict[str, Any]
+    method: str
+    path: str
+    headers: dict[str, str]
+    cookies: dict[str, str]
+
+    def parameters(self) -> tuple[str, ...]:
+        """Return the parameters of the statement that sets the context."""
+        claims, headers, cookies = map(json.dumps, (self.claims, self.headers, self.cookies))
+        return self.role, claims, self.method, self.path, headers, cookies
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a statement answered.
+
+    `headers` and `status` are as SQL set them, '' when it did not; `merged` counts the rows that an
+    upsert found, `location` is a JSON list of the primary key's values.
+    """
+
+    body: str
+    rows: int
+    total: int | None
+    location: str | None = None
+    headers: str = ""
+    status: str = ""
+    merged: int = 0
+
+
+# The result of a write that had nothing to write.
+NOTHING: Final = Result(body="[]", rows=0, total=0)
+
+
+class Database:
+    """Connections of the user `authenticator`, opened and closed as a context manager."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._config = config
+        self._reading = asyncio.Lock()
+        self._read_at = 0.0
+        self.schema = Schema()
+
+    async def __aenter__(self) -> Self:
+        self._pool = await asyncpg.create_pool(
+            self._config.database_url,
+            user="authenticator",
+            password="postgres",  # noqa: S106 - the local stack's, as its bootstrap sets it
+            min_size=1,
+            max_size=self._config.db_pool_size,
+            server_settings={"statement_timeout": _STATEMENT_TIMEOUT_MS},
+        )
+        try:
+            await self.refresh()
+        except BaseException:
+            await self._pool.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.close()
+
+    async def refresh(self) -> bool:
+        """Read the catalog again unless that was just done; returns whether something changed."""
+        clock = asyncio.get_running_loop().time
+        before = self.schema
+        async with self._reading:
+            if self.schema is before and clock() - self._read_at > _REFRESH_INTERVAL:
+                async with self._pool.acquire() as connection:
+                    document = await connection.fetchval(INTROSPECTION)
+                self.schema = parse_schema(document)
+                self._read_at = clock()
+        return self.schema != before
+
+    async def run(
+        self,
+        context: Context,
+        statement: Statement,
+        *,
+        read_only: bool,
+        count: Count | None,
+        check: Callable[[Result], None],
+    ) -> Result:
+        """Run a statement in a transaction of the caller's role; what `check` raises undoes it.
+
+        Raises RestError for everything that PostgreSQL refuses, at commit too.
+        """
+        try:
+            async with (
+                self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection,
+                connection.transaction(readonly=read_only),
+            ):
+                await connection.fetchrow(_CONTEXT, *context.parameters())
+                row = await connection.fetchrow(statement.sql, *statement.parameters)
+                assert row is not None  # an aggregate without GROUP BY is always one row
+                total = row["total"]
+                if statement.planned is not None:
+                    total = await self._planned(connection, statement, exact=count == "estimated")
+                result = _result(row, total)
+                check(result)
+                return result
+        except asyncpg.PostgresError as error:
+            raise from_postgres(error, anonymous=context.role == "anon") from error
+        except TimeoutError:
+            message = "Timed out acquiring connection from connection pool."
+            raise RestError(504, "PGRST003", message) from None
+        except (OSError, asyncpg.InterfaceError) as error:
+            message = "Database client error. Retrying the connection."
+            raise RestError(503, "PGRST001", message, details=str(error)) from error
+
+    async def _planned(self, connection: Any, statement: Statement, *, exact: bool) -> int:
+        """Return the planner's estimate; small ones are counted when `exact`."""
+        # A parameter that the query leaves out still needs a type: this names all of them.
+        types = ("text[]" if isinstance(value, list) else "text" for value in statement.parameters)
+        declared = ", ".join(f"${n}::{name}" for n, name in enumerate(types, 1))
+        planned = f"WITH p AS (SELECT {declared}) {statement.planned}"
+        plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {planned}", *statement.parameters)
+        estimate = int(json.loads(plan)[0]["Plan"]["Plan Rows"])
+        if exact and estimate <= self._config.max_rows:
+            counted = f"SELECT count(*) FROM ({planned}) AS c"  # noqa: S608 - compiled text
+            return int(await connection.fetchval(counted, *statement.parameters))
+        return estimate
+
+
+def _result(row: Any, total: int | None) -> Result:
+    return Result(
+        body=row["body"] or "null",
+        rows=row["rows"],
+        total=total,
+        location=row["location"],
+        headers=row["headers_setting"] or "",
+        status=row["status_setting"] or "",
+        merged=int(row["merged_setting"] or 0),
+    )

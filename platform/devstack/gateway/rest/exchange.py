@@ -1,0 +1,185 @@
+"""The three kinds of exchange: a read, a write and a call; each is one statement and its answer."""
+
+from dataclasses import dataclass, replace
+from typing import Final, cast
+from urllib.parse import quote
+
+import orjson
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from devstack.gateway.rest.answer import answer
+from devstack.gateway.rest.database import NOTHING, Context, Database, Result
+from devstack.gateway.rest.errors import RestError, unsatisfiable
+from devstack.gateway.rest.query import parse_query
+from devstack.gateway.rest.request import (
+    Media,
+    Preferences,
+    narrow,
+    parse_arguments,
+    parse_rows,
+)
+from devstack.gateway.rest.statements import Count, Form, Statement, call_function, read_table
+from devstack.gateway.rest.syntax import Query
+from devstack.gateway.rest.writes import Resolution, Write, delete, insert, update
+
+_APPLIED: Final = {
+    "POST": ("resolution", "missing", "return", "count", "handling"),
+    "PATCH": ("missing", "return", "count", "handling", "max-affected"),
+    "DELETE": ("return", "count", "handling", "max-affected"),
+}
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request with what answers it."""
+
+    database: Database
+    context: Context
+    query_string: bytes
+    body: bytes
+    headers: Headers
+    max_rows: int
+    preferences: Preferences
+    media: Media
+
+    @property
+    def form(self) -> Form:
+        """The form of the answer that the headers ask for."""
+        count = cast(Count | None, self.preferences.get("count"))
+        return Form(self.media.shape, self.media.stripped, count)
+
+    @property
+    def content_type(self) -> str:
+        """The body's media type, '' when it is not said."""
+        return self.headers.get("content-type", "")
+
+    async def run(self, statement: Statement, form: Form, *, read_only: bool) -> Result:
+        """Run the statement of this exchange; what its check refuses is undone."""
+        return await self.database.run(
+            self.context,
+            statement,
+            read_only=read_only,
+            count=form.count,
+            check=lambda result: self.check(result, form),
+        )
+
+    def check(self, result: Result, form: Form) -> None:
+        """Refuse too many rows for one object or for max-affected; raises RestError."""
+        rows = result.rows
+        if form.shape == "object" and rows != 1:
+            message = "Cannot coerce the result to a single JSON object"
+            details = f"The result contains {rows} rows"
+            raise RestError(406, "PGRST116", message, details=details)
+        most = self.preferences.max_affected
+        if most is not None and self.context.method in {"PATCH", "DELETE"} and rows > most:
+            message = "Query result exceeds max-affected preference constraint"
+            details = f"The query affects {rows} rows"
+            raise RestError(400, "PGRST124", message, details=details)
+
+
+async def read(exchange: Exchange, table: str) -> Response:
+    """Answer GET and HEAD of a table."""
+    query = parse_query(exchange.query_string)
+    if exchange.context.method == "GET":
+        narrow(query.root, exchange.headers.get("range"))
+    form, media = exchange.form, exchange.media
+    statement = read_table(exchange.database.schema, table, query, form, exchange.max_rows)
+    result = await exchange.run(statement, form, read_only=True)
+    located = f"/{quote(table, safe='')}" + (f"?{query.canonical}" if query.canonical else "")
+    headers = {"content-location": located} | exchange.preferences.applied("count", "handling")
+    return _page(query, statement, media, result, headers)
+
+
+async def call(exchange: Exchange, name: str) -> Response:
+    """Answer a call of a function, by GET with parameters or by POST with a JSON body."""
+    posted = exchange.context.method == "POST"
+    query = parse_query(exchange.query_string, arguments=not posted)
+    body, names = None, tuple(argument for argument, _ in query.arguments)
+    if posted:
+        body, names = parse_arguments(exchange.content_type, exchange.body)
+    elif exchange.context.method == "GET":
+        narrow(query.root, exchange.headers.get("range"))
+    schema, media = exchange.database.schema, exchange.media
+    function = schema.function(name, names, json_body=posted)
+    form = replace(exchange.form, shape="none") if function.void else exchange.form
+    statement = call_function(
+        schema, function, query, form, exchange.max_rows, body=body, names=names
+    )
+    result = await exchange.run(statement, form, read_only=not (posted and function.volatile))
+    headers = exchange.preferences.applied("count", "handling", "max-affected")
+    if function.void:
+        return answer(204, result, headers)
+    return _page(query, statement, media, result, headers)
+
+
+async def write(exchange: Exchange, table: str) -> Response:
+    """Answer POST, PATCH and DELETE of a table."""
+    method, preferences, media = exchange.context.method, exchange.preferences, exchange.media
+    returned = preferences.get("return")
+    represented = returned == "representation"
+    form = replace(exchange.form, shape=media.shape if represented else "none")
+    command = Write(
+        schema=exchange.database.schema,
+        table=exchange.database.schema.table(table),
+        query=parse_query(exchange.query_string),
+        form=form,
+        max_rows=exchange.max_rows,
+        located=method == "POST" and returned == "headers-only",
+    )
+    result = NOTHING
+    if (statement := _compile(exchange, command)) is not None:
+        result = await exchange.run(statement, form, read_only=False)
+    else:
+        exchange.check(result, form)
+    status, extent = 200 if represented else 204, "*"
+    if method == "POST":
+        # 200 says that all rows existed and none was made.
+        status = 200 if 0 < result.merged == result.rows else 201
+    elif method == "PATCH" and result.rows:
+        extent = f"0-{result.rows - 1}"
+    total = "*" if form.count is None else str(result.total)
+    headers = {"content-range": f"{extent}/{total}"} | preferences.applied(*_APPLIED[method])
+    if result.location is not None:
+        values = zip(command.table.key, orjson.loads(result.location), strict=True)
+        keys = "&".join(f"{quote(key)}=eq.{quote(value, safe='')}" for key, value in values)
+        headers["location"] = f"/{quote(table, safe='')}?{keys}"
+    if not represented:
+        return answer(status, result, headers)
+    return answer(status, result, headers, media, _body(statement, result))
+
+
+def _compile(exchange: Exchange, command: Write) -> Statement | None:
+    """Return the statement of a write; None when its body has nothing to write."""
+    method, preferences = exchange.context.method, exchange.preferences
+    if method == "DELETE":
+        return delete(command)
+    payload = parse_rows(exchange.content_type, exchange.body, command.query.columns)
+    if method == "PATCH":
+        return update(command, payload) if payload.columns and payload.rows else None
+    resolution = cast(Resolution | None, preferences.get("resolution"))
+    defaults = preferences.get("missing") == "default"
+    return insert(command, payload, resolution, defaults=defaults) if payload.rows else None
+
+
+def _page(
+    query: Query, statement: Statement, media: Media, result: Result, headers: dict[str, str]
+) -> Response:
+    """Answer a list with its place in the whole: 206 for a part of it, 416 past its end."""
+    first, total = query.root.offset, result.total
+    extent = f"{first}-{first + result.rows - 1}" if result.rows else "*"
+    headers = {"content-range": f"{extent}/{'*' if total is None else total}"} | headers
+    if total is not None and first > total:
+        refused = unsatisfiable(
+            f"An offset of {first} was requested, but there are only {total} rows."
+        )
+        refused.headers |= headers
+        raise refused
+    status = 206 if total is not None and result.rows < total else 200
+    return answer(status, result, headers, media, _body(statement, result))
+
+
+def _body(statement: Statement | None, result: Result) -> str:
+    if statement is None or not statement.header:
+        return result.body
+    return f"{statement.header}\n{result.body}"
