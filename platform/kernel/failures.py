@@ -46,6 +46,7 @@ _SAFE_KINDS: Final = frozenset(
 )  # fmt: skip
 _MESSAGES: Final = {
     "extra_forbidden": "There is a field here that is not known.",
+    "string_pattern_mismatch": "There are characters here that are not allowed.",
     "json_invalid": "This is not valid JSON.",
     "uuid_parsing": "This is not a UUID.",
     "value_error": "This value is not valid.",

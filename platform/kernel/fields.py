@@ -69,10 +69,12 @@ def _schema(min_length: int) -> WithJsonSchema:
     )
 
 
-Text = Annotated[str, AfterValidator(_without_nul)]
+_NO_NUL = r"^[^\x00]*$"
+
+Text = Annotated[str, StringConstraints(pattern=_NO_NUL)]
 """Any text without NUL characters, kept as it was sent."""
 
-Line = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_without_nul)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_NO_NUL)]
 """A short text: surrounding white space is dropped."""
 
 Email = Annotated[EmailStr, AfterValidator(_email)]

@@ -60,6 +60,14 @@ async def test_wrong_input_is_422_without_echo(author, body):
     assert "11111111" not in answer.text
 
 
+async def test_a_validation_error_says_where_and_what(author):
+    answer = await author.post("/posts", json={"title": "No"})
+    assert answer.json()["error"]["details"]["fields"] == [
+        {"field": "body.title", "message": "String should have at least 3 characters"},
+        {"field": "body.content", "message": "Field required"},
+    ]
+
+
 @pytest.mark.parametrize(
     "content",
     [b"{", b"\xff\xfe", b'{"title": "\\ud800abc", "content": ""}', b"[" * 100_000, b""],

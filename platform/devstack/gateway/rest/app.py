@@ -18,7 +18,7 @@ from devstack.gateway.config import GatewayConfig
 from devstack.gateway.rest.database import Context, Database
 from devstack.gateway.rest.errors import RestError, from_token, unsupported
 from devstack.gateway.rest.exchange import Exchange, call, read, write
-from devstack.gateway.rest.request import negotiate, parse_preferences
+from devstack.gateway.rest.request import Preferences, negotiate
 
 _PROFILES = ("accept-profile", "content-profile")
 
@@ -74,7 +74,7 @@ class RestApi:
             await request.body(),
             request.headers,
             self._config.max_rows,
-            parse_preferences(request.headers.getlist("prefer")),
+            Preferences(request.headers.getlist("prefer")),
             negotiate(request.headers.get("accept")),
         )
         segments = path.strip("/").split("/")

@@ -24,9 +24,9 @@ from devstack.gateway.rest.syntax import Query
 from devstack.gateway.rest.writes import Resolution, Write, delete, insert, update
 
 _APPLIED: Final = {
-    "POST": ("resolution", "missing", "return", "count", "handling"),
-    "PATCH": ("missing", "return", "count", "handling", "max-affected"),
-    "DELETE": ("return", "count", "handling", "max-affected"),
+    "POST": ("resolution", "missing", "return", "count"),
+    "PATCH": ("missing", "return", "count"),
+    "DELETE": ("return", "count"),
 }
 
 
@@ -47,7 +47,7 @@ class Exchange:
     def form(self) -> Form:
         """The form of the answer that the headers ask for."""
         count = cast(Count | None, self.preferences.get("count"))
-        return Form(self.media.shape, self.media.stripped, count)
+        return Form(self.media.shape, count)
 
     @property
     def content_type(self) -> str:
@@ -61,21 +61,16 @@ class Exchange:
             statement,
             read_only=read_only,
             count=form.count,
-            check=lambda result: self.check(result, form),
+            check=lambda result: _check(result, form),
         )
 
-    def check(self, result: Result, form: Form) -> None:
-        """Refuse too many rows for one object or for max-affected; raises RestError."""
-        rows = result.rows
-        if form.shape == "object" and rows != 1:
-            message = "Cannot coerce the result to a single JSON object"
-            details = f"The result contains {rows} rows"
-            raise RestError(406, "PGRST116", message, details=details)
-        most = self.preferences.max_affected
-        if most is not None and self.context.method in {"PATCH", "DELETE"} and rows > most:
-            message = "Query result exceeds max-affected preference constraint"
-            details = f"The query affects {rows} rows"
-            raise RestError(400, "PGRST124", message, details=details)
+
+def _check(result: Result, form: Form) -> None:
+    """Refuse what is not exactly one row where one object was asked for."""
+    if form.shape == "object" and result.rows != 1:
+        message = "Cannot coerce the result to a single JSON object"
+        details = f"The result contains {result.rows} rows"
+        raise RestError(406, "PGRST116", message, details=details)
 
 
 async def read(exchange: Exchange, table: str) -> Response:
@@ -87,7 +82,7 @@ async def read(exchange: Exchange, table: str) -> Response:
     statement = read_table(exchange.database.schema, table, query, form, exchange.max_rows)
     result = await exchange.run(statement, form, read_only=True)
     located = f"/{quote(table, safe='')}" + (f"?{query.canonical}" if query.canonical else "")
-    headers = {"content-location": located} | exchange.preferences.applied("count", "handling")
+    headers = {"content-location": located} | exchange.preferences.applied("count")
     return _page(query, statement, media, result, headers)
 
 
@@ -107,7 +102,7 @@ async def call(exchange: Exchange, name: str) -> Response:
         schema, function, query, form, exchange.max_rows, body=body, names=names
     )
     result = await exchange.run(statement, form, read_only=not (posted and function.volatile))
-    headers = exchange.preferences.applied("count", "handling", "max-affected")
+    headers = exchange.preferences.applied("count")
     if function.void:
         return answer(204, result, headers)
     return _page(query, statement, media, result, headers)
@@ -131,7 +126,7 @@ async def write(exchange: Exchange, table: str) -> Response:
     if (statement := _compile(exchange, command)) is not None:
         result = await exchange.run(statement, form, read_only=False)
     else:
-        exchange.check(result, form)
+        _check(result, form)
     status, extent = 200 if represented else 204, "*"
     if method == "POST":
         # 200 says that all rows existed and none was made.

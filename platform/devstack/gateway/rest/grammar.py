@@ -20,7 +20,7 @@ IS_VALUES: Final = ("null", "not_null", "true", "false", "unknown")
 _OPERATOR: Final = re.compile(r"([a-z]+)(?:\(([\w ]+)\))?\.")
 _LISTED: Final = re.compile(r"[^,)]*")
 _ARRAY: Final = re.compile(r'\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\}')
-_AGGREGATE: Final = re.compile(r"(?:sum|avg|count|min|max)\(\)")
+_AGGREGATE: Final = re.compile(r"\.(?:sum|avg|count|min|max)\(\)")
 _REST: Final = re.compile(r".*", re.DOTALL)
 _IS_VALUE: Final = re.compile(r"\w+")
 
@@ -153,24 +153,23 @@ def _items(scanner: Scanner) -> tuple[Item, ...]:
 def _item(scanner: Scanner) -> Item:
     if scanner.accept("*"):
         return Column(Field("*"))
-    spread = scanner.accept("...")
-    if not spread and scanner.take(_AGGREGATE):
-        raise _no_aggregates()
+    if scanner.accept("..."):
+        raise unsupported("spreading an embedded table into its parent")
     name, alias = scanner.name(), None
     if scanner.text[scanner.at : scanner.at + 2] != "::" and scanner.accept(":"):
-        if scanner.take(_AGGREGATE):
-            raise _no_aggregates()
         name, alias = scanner.name(), name
-    if spread or scanner.text[scanner.at : scanner.at + 1] in {"!", "("}:
-        return _embed(scanner, name, alias, spread=spread)
+    if scanner.text.startswith("count()", scanner.at - len("count")):
+        raise _no_aggregates()
+    if scanner.text[scanner.at : scanner.at + 1] in {"!", "("}:
+        return _embed(scanner, name, alias)
     field = Field(name, scanner.path())
     type_name = scanner.name() if scanner.accept("::") else None
-    if scanner.accept(".") and scanner.take(_AGGREGATE):
+    if scanner.take(_AGGREGATE):
         raise _no_aggregates()
     return Column(field, alias, type_name)
 
 
-def _embed(scanner: Scanner, name: str, alias: str | None, *, spread: bool) -> Embed:
+def _embed(scanner: Scanner, name: str, alias: str | None) -> Embed:
     hint, inner = None, False
     while scanner.accept("!"):
         word = scanner.name()
@@ -181,7 +180,7 @@ def _embed(scanner: Scanner, name: str, alias: str | None, *, spread: bool) -> E
     items = () if scanner.text.startswith(")", scanner.at) else _items(scanner)
     scanner.expect(")")
     scanner.shallower()
-    return Embed(name, items, alias, hint, inner, spread)
+    return Embed(name, items, alias, hint, inner)
 
 
 def _no_aggregates() -> RestError:

@@ -64,14 +64,17 @@ select json_build_object(
   ),
   'functions', (
     select coalesce(json_agg(json_build_object(
-      'name', p.proname, 'volatile', p.provolatile = 'v', 'set', p.proretset,
+      'name', p.proname, 'volatile', p.provolatile = 'v', 'returns_set', p.proretset,
       'void', p.prorettype = 'void'::regtype,
       'defaults', p.pronargdefaults,
       'arguments', coalesce((
         select json_agg(described order by n) from parameters a where a.oid = p.oid and mode in ('i', 'b', 'v')
       ), '[]'),
       'columns', coalesce(
-        (select json_agg(described order by n) from parameters a where a.oid = p.oid and mode in ('o', 'b', 't')),
+        (
+          select json_agg(json_build_object('name', described -> 'name', 'type', described -> 'type') order by n)
+          from parameters a where a.oid = p.oid and mode in ('o', 'b', 't')
+        ),
         columns.list, case when p.prorettype = 'record'::regtype then '[]'::json end
       ),
       'table', (select relname from tables where reltype = p.prorettype)

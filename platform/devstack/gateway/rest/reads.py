@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from devstack.gateway.rest.errors import RestError, unsupported
+from devstack.gateway.rest.errors import RestError
 from devstack.gateway.rest.relationships import Relationship, find_relationship
 from devstack.gateway.rest.schema import Table
 from devstack.gateway.rest.sql import Builder, Source, public, quoted
@@ -111,8 +111,6 @@ class Reader:
     ) -> list[tuple[str, str]]:
         """Add the join of an embedded table and return what it puts into its parent's row."""
         way = find_relationship(self._builder.schema, parent.table, item.name, item.hint)
-        if item.spread and way.to_many:
-            raise unsupported("spreading an embedded table of many rows into its parent")
         here = (*path, item.key)
         if here not in self._query.levels and (*path, item.name) in self._query.levels:
             here = (*path, item.name)
@@ -126,16 +124,11 @@ class Reader:
         if way.to_many:
             rows.limit = self._limit(level)
             select = f"SELECT json_agg(r.data) AS data FROM ({rows.select(self.json(rows))}) AS r"
-        elif item.spread:
-            columns = "".join(f", {value} AS v{n}" for n, (_, value) in enumerate(rows.values))
-            select = f"SELECT '{{}}'::json AS data{columns} {rows.tail}{rows.order}"
         else:
             select = rows.select(self.json(rows))
         join, on = ("JOIN", f"{joined} IS NOT NULL") if item.inner else ("LEFT JOIN", "TRUE")
         joins.append(f" {join} LATERAL ({select}) AS {alias} ON {on}")
         parent.embedded[item.key] = joined
-        if item.spread:
-            return [(key, f"{alias}.v{n}") for n, (key, _) in enumerate(rows.values)]
         if not item.items:
             return []
         return [(item.key, f"coalesce({joined}, '[]'::json)" if way.to_many else joined)]
@@ -148,6 +141,6 @@ class Reader:
         if way.junction is not None:
             near = self._builder.alias()
             relation = f"{public(way.junction)} AS {near}, {relation}"
-            conditions = [f"{near}.{quoted(a)} = {child.column(b)[0]}" for a, b in way.far]
+            conditions = [f"{near}.{quoted(a)} = {child.column(b)[0]}" for a, b in way.far or []]
         conditions += [f"{ours} = {near}.{quoted(theirs)}" for ours, theirs in pairs]
         return relation, " AND ".join(conditions)

@@ -11,18 +11,18 @@ from devstack.gateway.rest.schema import ForeignKey, Schema, Table
 class Relationship:
     """One way from a parent to the table that is embedded.
 
-    `pairs` are (parent column, child column); with a `junction`, (parent column, junction column),
-    and `far` are (junction column, child column). `key` is the constraint or junction that a hint
+    `pairs` are [parent column, child column]; with a `junction`, [parent column, junction column],
+    and `far` are [junction column, child column]. `key` is the constraint or junction that a hint
     can name, `columns` are the foreign key's, which it can name as well.
     """
 
     target: str
     to_many: bool
-    pairs: tuple[tuple[str, str], ...]
+    pairs: list[list[str]]
     key: str
     columns: tuple[str, ...] = ()
     junction: str | None = None
-    far: tuple[tuple[str, str], ...] = ()
+    far: list[list[str]] | None = None
 
     @property
     def cardinality(self) -> str:
@@ -95,8 +95,8 @@ def _through(schema: Schema, near: ForeignKey) -> Iterator[Relationship]:
             )
 
 
-def _reversed(key: ForeignKey) -> tuple[tuple[str, str], ...]:
-    return tuple((target, source) for source, target in key.pairs)
+def _reversed(key: ForeignKey) -> list[list[str]]:
+    return [[target, source] for source, target in key.pairs]
 
 
 def _ambiguous(parent: Table, name: str, found: list[Relationship]) -> RestError:

@@ -1,7 +1,7 @@
 """What a request says besides its query string: preferences, media types, range and body."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -17,55 +17,30 @@ _PREFERENCES: Final = {
     "missing": {"default", "null"},
     "return": {"representation", "headers-only", "minimal"},
     "count": {"exact", "planned", "estimated"},
-    # The database decides how transactions end; PostgREST ignores the preference then.
-    "tx": {"commit", "rollback"},
-    "handling": {"strict", "lenient"},
 }
-_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+# Ignored, these would change what a request does; all others may be ignored (RFC 7240), and so is
+# tx: how transactions end is not the client's to say in a Supabase project.
+_UNSUPPORTED: Final = ("handling=strict", "max-affected", "timezone")
 _RANGE: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,18})?")
 _OBJECT: Final = "application/vnd.pgrst.object+json"
-_ARRAY: Final = "application/vnd.pgrst.array+json"
 _UTF8: Final = "; charset=utf-8"
 
 
-@dataclass(frozen=True)
-class Preferences:
-    """The `Prefer` header; the first of equal preferences counts."""
+class Preferences(dict[str, str]):
+    """What is known of the `Prefer` headers; the first of equal preferences counts."""
 
-    values: dict[str, str] = field(default_factory=dict)
-    max_affected: int | None = None
-
-    def get(self, name: str) -> str | None:
-        """Return a preference's value."""
-        return self.values.get(name)
+    def __init__(self, headers: list[str]) -> None:
+        for preference in ",".join(headers).replace(" ", "").split(","):
+            if preference.startswith(_UNSUPPORTED):
+                raise unsupported(f"Prefer: {preference}")
+            name, _, value = preference.partition("=")
+            if value in _PREFERENCES.get(name, ()):
+                self.setdefault(name, value)
 
     def applied(self, *names: str) -> dict[str, str]:
         """Return the `preference-applied` header for those of `names` that were sent."""
-        known = [*_PREFERENCES, "max-affected"]
-        listed = [f"{n}={self.values[n]}" for n in known if n in self.values and n in names]
+        listed = [f"{name}={self[name]}" for name in _PREFERENCES if name in self and name in names]
         return {"preference-applied": ", ".join(listed)} if listed else {}
-
-
-def parse_preferences(headers: list[str]) -> Preferences:
-    """Read `Prefer` headers; unknown preferences are refused only with handling=strict."""
-    values: dict[str, str] = {}
-    unknown: list[str] = []
-    for preference in ",".join(headers).split(","):
-        name, _, value = (part.strip() for part in preference.partition("="))
-        if name == "timezone":
-            raise unsupported("Prefer: timezone")
-        numeric = name == "max-affected" and _NUMBER.fullmatch(value)
-        if value in _PREFERENCES.get(name, ()) or numeric:
-            values.setdefault(name, value)
-        elif name:
-            unknown.append(preference.strip())
-    strict = values.get("handling") == "strict"
-    if strict and unknown:
-        message = "Invalid preferences given with handling=strict"
-        details = f"Invalid preferences: {', '.join(unknown)}"
-        raise RestError(400, "PGRST122", message, details=details)
-    most = int(values["max-affected"]) if strict and "max-affected" in values else None
-    return Preferences(values, most)
 
 
 @dataclass(frozen=True)
@@ -74,7 +49,6 @@ class Media:
 
     shape: Shape
     content_type: str
-    stripped: bool = False
 
 
 def negotiate(accept: str | None) -> Media:
@@ -82,15 +56,13 @@ def negotiate(accept: str | None) -> Media:
     listed = [part.strip() for part in (accept or "*/*").split(",")]
     for media_type in sorted(listed, key=_quality, reverse=True):
         name, _, rest = media_type.partition(";")
-        stripped = "nulls=stripped" in rest
+        if "nulls=stripped" in rest:
+            raise unsupported("nulls=stripped")
         match name.strip().lower():
             case "application/json" | "*/*" | "application/*":
                 return Media("array", "application/json" + _UTF8)
             case "application/vnd.pgrst.object+json" | "application/vnd.pgrst.object":
-                suffix = ";nulls=stripped" if stripped else ""
-                return Media("object", _OBJECT + suffix + _UTF8, stripped)
-            case "application/vnd.pgrst.array+json" | "application/vnd.pgrst.array" if stripped:
-                return Media("array", _ARRAY + ";nulls=stripped" + _UTF8, stripped)
+                return Media("object", _OBJECT + _UTF8)
             case "text/csv":
                 return Media("csv", "text/csv" + _UTF8)
             case "application/geo+json" as geometry:
@@ -152,7 +124,7 @@ def _json(content_type: str, raw: bytes) -> Any:
     media_type = content_type.partition(";")[0].strip().lower() or "application/json"
     if media_type in {"text/csv", "application/x-www-form-urlencoded", "text/plain", "text/xml"}:
         raise unsupported(f"a body of type {media_type}")
-    if media_type not in {"application/json", _OBJECT, _ARRAY}:
+    if media_type not in {"application/json", _OBJECT}:
         raise invalid_body(f"Content-Type not acceptable: {media_type}")
     try:
         return orjson.loads(raw)

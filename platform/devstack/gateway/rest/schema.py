@@ -1,6 +1,6 @@
 """What the schema public has: tables, foreign keys, functions and types, read from the catalog."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -29,18 +29,18 @@ class Table:
 
     name: str
     columns: dict[str, TableColumn]
-    key: tuple[str, ...] = ()
+    key: list[str] = field(default_factory=list)
     view: bool = False
 
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """A constraint; `pairs` are (source column, target column)."""
+    """A constraint; `pairs` are [source column, target column]."""
 
     name: str
     source: str
     target: str
-    pairs: tuple[tuple[str, str], ...]
+    pairs: list[list[str]]
     unique: bool
 
 
@@ -160,42 +160,22 @@ def parse_schema(document: str) -> Schema:
     """Return the schema that one run of INTROSPECTION describes."""
     found = orjson.loads(document)
     tables = {
-        table["name"]: Table(
-            table["name"], _columns(table["columns"]), tuple(table["key"]), table["view"]
-        )
+        table["name"]: Table(**table | {"columns": _columns(table["columns"])})
         for table in found["tables"]
     }
-    foreign_keys = tuple(
-        ForeignKey(
-            key["name"],
-            key["source"],
-            key["target"],
-            tuple((source, target) for source, target in key["pairs"]),
-            key["unique"],
-        )
-        for key in found["foreign_keys"]
-    )
-    return Schema(tables, foreign_keys, tuple(_functions(found, tables)), found["types"])
+    foreign_keys = tuple(ForeignKey(**key) for key in found["foreign_keys"])
+    functions = tuple(_function(function, tables) for function in found["functions"])
+    return Schema(tables, foreign_keys, functions, found["types"])
 
 
 def _columns(described: list[dict[str, Any]]) -> dict[str, TableColumn]:
-    return {
-        column["name"]: TableColumn(column["name"], column["type"], column.get("default"))
-        for column in described
-    }
+    return {column["name"]: TableColumn(**column) for column in described}
 
 
-def _functions(found: dict[str, Any], tables: dict[str, Table]) -> Iterator[Function]:
-    for function in found["functions"]:
-        rows = tables.get(function["table"] or "")
-        if rows is None and function["columns"] is not None:
-            rows = Table(function["name"], _columns(function["columns"]))
-        yield Function(
-            name=function["name"],
-            arguments=tuple(Argument(**argument) for argument in function["arguments"]),
-            defaults=function["defaults"],
-            volatile=function["volatile"],
-            returns_set=function["set"],
-            void=function["void"],
-            rows=rows,
-        )
+def _function(described: dict[str, Any], tables: dict[str, Table]) -> Function:
+    table, columns = described.pop("table"), described.pop("columns")
+    rows = tables.get(table or "")
+    if rows is None and columns is not None:
+        rows = Table(described["name"], _columns(columns))
+    arguments = tuple(Argument(**argument) for argument in described.pop("arguments"))
+    return Function(**described, arguments=arguments, rows=rows)

@@ -22,10 +22,9 @@ _SETTINGS: Final = ", ".join(
 
 @dataclass(frozen=True)
 class Form:
-    """The form of an answer: its shape, whether nulls are left out of objects, and the count."""
+    """The form of an answer: its shape, and the count of the whole."""
 
     shape: Shape = "array"
-    stripped: bool = False
     count: Count | None = None
 
 
@@ -69,7 +68,7 @@ def call_function(
     reader = Reader(builder, query, max_rows)
     rows = reader.root(function.rows or Table(function.name, {}), "w")
     if not function.returns_set and form.shape == "array":
-        form = Form("object", form.stripped, form.count)
+        form = Form("object", form.count)
     if function.rows is not None:
         return _answer(builder, reader, rows, form, counted=f"SELECT 1 {rows.tail}", prefix=called)
     if form.shape == "csv":
@@ -136,8 +135,6 @@ def _answer(
         values = ", ".join(value for _, value in rows.values)
         header = ",".join(key for key, _ in rows.values)
         inner = rows.select(f"ROW({values})::text")
-    elif form.stripped:
-        inner = rows.select(f"json_strip_nulls({reader.json(rows)})")
     else:
         inner = rows.select(reader.json(rows))
     total = "NULL::bigint"

@@ -68,14 +68,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Embed:
-    """`alias:table!hint!inner(items)` in a select; `spread` is the form with three dots."""
+    """`alias:table!hint!inner(items)` in a select."""
 
     name: str
     items: "tuple[Column | Embed, ...]"
     alias: str | None = None
     hint: str | None = None
     inner: bool = False
-    spread: bool = False
 
     @property
     def key(self) -> str:

@@ -112,7 +112,7 @@ def _defaulted(builder: Builder, table: Table, text: str, columns: tuple[str, ..
 
 
 def _on_conflict(write: Write, columns: tuple[str, ...], resolution: Resolution) -> str:
-    target = write.query.on_conflict or write.table.key
+    target = write.query.on_conflict or tuple(write.table.key)
     for column in target:
         if column not in write.table.columns:
             raise unknown_column(write.table.name, column)
