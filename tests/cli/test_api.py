@@ -6,7 +6,7 @@ import signal
 import httpx
 import pytest
 
-from kit.process import ROOT, api, environment, status, until
+from kit.process import api, environment, status, until
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -78,14 +78,20 @@ def token(config: GatewayConfig, who: str) -> str | None:
     if who in {"anon", "garbage", "service"}:
         return {"anon": None, "garbage": "garbage", "service": config.service_key}[who]
     now = int(time.time())
-    claims = {"sub": GRACE if who == "grace" else ADA, "role": "authenticated", "exp": now + 600}
-    claims |= {
-        "unknown_role": {"role": "nobody"},
-        "expired": {"exp": now - 600},
-        "not_yet": {"nbf": now + 300},
-    }.get(who, {})
-    if who == "no_role":
-        del claims["role"]
+    claims: dict[str, str | int] = {
+        "sub": GRACE if who == "grace" else ADA,
+        "role": "authenticated",
+        "exp": now + 600,
+    }
+    match who:
+        case "unknown_role":
+            claims["role"] = "nobody"
+        case "expired":
+            claims["exp"] = now - 600
+        case "not_yet":
+            claims["nbf"] = now + 300
+        case "no_role":
+            del claims["role"]
     secret = _STRANGER if who == "bad_signature" else config.jwt_secret
     return jwt.encode(claims, secret, algorithm="HS256")
 

@@ -8,10 +8,10 @@ from urllib.parse import quote
 import asyncpg
 import httpx
 import pytest
-from contract.rest_kit import ADA, fresh_database, headers, load_schema, serve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contract.rest_kit import ADA, fresh_database, headers, load_schema, serve
 from devstack.gateway.config import GatewayConfig
 from devstack.gateway.rest.errors import RestError
 from devstack.gateway.rest.query import parse_query
@@ -31,22 +31,27 @@ _GRAMMAR = (
     "unknown asc desc nullsfirst nullslast !inner !left count() sum() int text uuid jsonb "
     "id title views published tags meta author_id created_at profiles posts display_name "
     "author:profiles( posts( 1 -1 99999999999999999999 2026-01-01 1e400 NaN"
-).split(" ")
+)
 _HOSTILE = [
     "';drop table posts;--", '";drop table posts;--', "$1", "$$", "$1::text", "' or 1=1--", "\\",
     '"', "'", "%", "%00", "\x00", "\ufeff", "\U0001f600", "\u202e", " ", "+", ";", "&", "=", "/*",
     "pg_sleep(9)", "(select 1)", "{1,2}", '{"a":1}', "e" * 400, "(" * 60, "a.b.c.d", "-", CANARY,
 ]  # fmt: skip
+
+
+def _names(listed: str) -> st.SearchStrategy[str]:
+    return st.sampled_from(listed.split(" "))
+
+
 pieces = st.lists(
-    st.one_of(st.sampled_from(_GRAMMAR), st.sampled_from(_HOSTILE), st.text(max_size=5)),
+    st.one_of(_names(_GRAMMAR), st.sampled_from(_HOSTILE), st.text(max_size=5)),
     max_size=8,
 ).map("".join)
-columns = st.sampled_from(
-    ["id", "title", "views", "published", "tags", "meta", "meta->n", "meta->>n", "created_at"]
-)
-operators = st.sampled_from(
-    "eq neq gt lte like ilike match in is isdistinct cs cd ov sl fts plfts not.eq eq(any)".split()
-)
+words = st.one_of(st.text(max_size=12), st.sampled_from(_HOSTILE))
+
+
+columns = _names("id title views published tags meta meta->n meta->>n created_at")
+operators = _names("eq neq gt lte like ilike match in is cs cd ov sl fts not.eq eq(any)")
 filters = st.one_of(
     st.tuples(columns, st.tuples(operators, pieces).map(".".join)),
     st.tuples(columns, pieces),
@@ -66,12 +71,33 @@ others = st.one_of(
     st.tuples(st.just("select"), pieces.map("profiles({})".format)),
     st.tuples(st.just("order"), st.tuples(columns, pieces).map(".".join)),
 )
-queries = st.lists(st.one_of(filters, others), max_size=4)
+# What the parser takes, around any text: this is what reaches the database.
+accepted = st.one_of(
+    st.tuples(st.just("title"), st.tuples(_names("eq neq like ilike match"), words).map(".".join)),
+    st.tuples(st.just("title"), st.tuples(_names("plfts wfts isdistinct"), words).map(".".join)),
+    st.tuples(st.just("title"), words.map(lambda text: f"in.({json.dumps(text)})")),
+    st.tuples(st.just("or"), words.map(lambda text: f"(title.eq.{json.dumps(text)},id.is.null)")),
+    st.tuples(_names("meta->>n meta->n"), words.map(lambda text: f"neq.{json.dumps(text)}")),
+    st.tuples(st.just("select"), words.map(lambda text: f"{json.dumps('a' + text)}:id,title")),
+    st.tuples(st.just("select"), words.map(lambda text: f"id,meta->{json.dumps('a' + text)}")),
+    st.tuples(st.just("order"), words.map(lambda text: f"meta->{json.dumps('a' + text)}.desc")),
+)
+queries = st.one_of(
+    st.lists(st.one_of(filters, others), max_size=3),
+    st.lists(accepted, max_size=2),
+    st.lists(st.one_of(filters, others, accepted), max_size=4),
+)
 json_values: st.SearchStrategy[object] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(_HOSTILE),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(columns | st.text(), inner),
     max_leaves=8,
 )
+
+
+def own_row(row: dict[str, object]) -> bytes:
+    return json.dumps(row | {"author_id": ADA}).encode()
+
+
 bodies = st.one_of(
     json_values.map(json.dumps).map(str.encode),
     st.dictionaries(columns, json_values)
@@ -128,6 +154,7 @@ async def test_no_query_string_breaks_a_read(
     client: httpx.AsyncClient,
     config: GatewayConfig,
     superuser: asyncpg.Connection,
+    *,
     pairs: list[tuple[str, str]],
     table: str,
 ):
@@ -151,6 +178,7 @@ async def test_no_body_breaks_a_write(
     client: httpx.AsyncClient,
     config: GatewayConfig,
     superuser: asyncpg.Connection,
+    *,
     body: bytes,
     pairs: list[tuple[str, str]],
     call: tuple[str, str],
@@ -172,11 +200,10 @@ async def test_no_body_breaks_a_write(
     value=st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=30),
 )
 async def test_no_path_or_header_breaks_a_request(
-    client: httpx.AsyncClient, config: GatewayConfig, path: str, name: str, value: str
+    client: httpx.AsyncClient, config: GatewayConfig, *, path: str, name: str, value: str
 ):
-    sent = {k: v.encode() for k, v in headers(config, "anon").items()} | {
-        name: value.encode("latin-1")
-    }
+    sent = httpx.Headers(headers(config, "anon"), encoding="latin-1")
+    sent[name] = value
     url = f"/{quote(path, safe='')}" if path else "/posts"
     answer = await client.get(url, headers=sent)
     assert answer.status_code < 500 or answer.status_code == 501, answer.text
@@ -184,7 +211,7 @@ async def test_no_path_or_header_breaks_a_request(
 
 @FUZZ
 @given(raw=st.one_of(st.binary(), queries.map(encoded).map(str.encode)), arguments=st.booleans())
-def test_the_parser_raises_nothing_of_its_own(raw: bytes, arguments: bool):
+def test_the_parser_raises_nothing_of_its_own(*, raw: bytes, arguments: bool):
     with suppress(RestError):
         parse_query(raw, arguments=arguments)
 

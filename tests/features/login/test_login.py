@@ -60,3 +60,13 @@ async def test_wrong_input_is_422_without_echo(anonymous, body):
     assert answer.json()["error"]["code"] == "VALIDATION_ERROR"
     assert PASSWORD not in answer.text
     assert "remember" not in answer.text
+
+
+async def test_a_banned_user_has_the_answer_of_a_wrong_password(anonymous, author, database):
+    await database.execute(
+        "update auth.users set banned_until = now() + interval '1 day' where id = $1", author.id
+    )
+    body = {"email": author.email, "password": author.password}
+    answer = await anonymous.post("/auth/login", json=body)
+    assert answer.status_code == 401
+    assert answer.json()["error"]["code"] == "INVALID_CREDENTIALS"

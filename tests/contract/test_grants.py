@@ -1,0 +1,139 @@
+"""What is allowed in the schema public, written down; whatever else is there was forgotten.
+
+The local stack has Supabase's permissive default grants, so an object whose migration forgets a
+REVOKE shows here.
+"""
+
+import httpx
+import pytest
+
+PEOPLE = ("anon", "authenticated")
+TABLES = {
+    ("profiles", "authenticated"): {"SELECT", "UPDATE(display_name)"},
+    ("posts", "anon"): {"SELECT"},
+    ("posts", "authenticated"): {
+        "SELECT",
+        "INSERT(content)",
+        "INSERT(published)",
+        "INSERT(title)",
+        "UPDATE(content)",
+        "UPDATE(published)",
+        "UPDATE(title)",
+        "DELETE",
+    },
+}
+FUNCTIONS = {
+    "alive": {"anon", "authenticated"},
+    "list_posts": {"anon", "authenticated"},
+    "me": {"authenticated"},
+}
+
+
+async def test_tables_and_views_are_granted_as_written(database):
+    tables = await database.fetch(
+        """select c.relname as name, r.role, p.privilege
+           from pg_class c, unnest($1::text[]) as r(role),
+             unnest(array['SELECT','INSERT','UPDATE','DELETE','TRUNCATE','REFERENCES','TRIGGER'])
+               as p(privilege)
+           where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'm', 'p', 'f')
+             and has_table_privilege(r.role, c.oid, p.privilege)""",
+        PEOPLE,
+    )
+    columns = await database.fetch(
+        """select c.relname as name, r.role, p.privilege, a.attname as column
+           from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0,
+             unnest($1::text[]) as r(role),
+             unnest(array['SELECT','INSERT','UPDATE']) as p(privilege)
+           where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'm', 'p', 'f')
+             and not a.attisdropped
+             and not has_table_privilege(r.role, c.oid, p.privilege)
+             and has_column_privilege(r.role, c.oid, a.attnum, p.privilege)""",
+        PEOPLE,
+    )
+    found: dict[tuple[str, str], set[str]] = {}
+    for row in tables:
+        found.setdefault((row["name"], row["role"]), set()).add(row["privilege"])
+    for row in columns:
+        privilege = f"{row['privilege']}({row['column']})"
+        found.setdefault((row["name"], row["role"]), set()).add(privilege)
+    assert found == TABLES
+
+
+async def test_functions_and_sequences_are_granted_as_written(database):
+    rows = await database.fetch(
+        """select p.proname as name, r.role from pg_proc p, unnest($1::text[]) as r(role)
+           where p.pronamespace = 'public'::regnamespace
+             and has_function_privilege(r.role, p.oid, 'EXECUTE')""",
+        PEOPLE,
+    )
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row["name"], set()).add(row["role"])
+    assert found == FUNCTIONS
+    assert not await database.fetch(
+        """select c.relname from pg_class c, unnest($1::text[]) as r(role)
+           where c.relnamespace = 'public'::regnamespace and c.relkind = 'S'
+             and has_sequence_privilege(r.role, c.oid, 'USAGE')""",
+        PEOPLE,
+    )
+
+
+async def test_every_table_has_row_security(database):
+    assert not await database.fetch(
+        """select relname from pg_class where relnamespace = 'public'::regnamespace
+           and relkind in ('r', 'p') and not relrowsecurity"""
+    )
+
+
+@pytest.fixture
+async def attacker(supabase, stranger):
+    """A plain user who talks to PostgREST directly, past the API."""
+    headers = dict(supabase.headers) | {
+        "Authorization": f"Bearer {stranger.token}",
+        "Prefer": "return=representation",
+    }
+    async with httpx.AsyncClient(base_url=f"{supabase.base_url}", headers=headers) as client:
+        yield client
+
+
+async def test_a12_a_user_cannot_write_what_is_not_the_own_past_the_api(
+    attacker, author, stranger, post, draft, database
+):
+    other = f"/rest/v1/posts?id=eq.{post.id}"
+    hidden = f"/rest/v1/posts?id=eq.{draft.id}"
+    assert (await attacker.patch(other, json={"title": "Mine now"})).json() == []
+    assert (await attacker.delete(other)).json() == []
+    assert (await attacker.get(hidden)).json() == []
+    body = {"title": "Forged", "content": "", "author_id": str(author.id)}
+    assert (await attacker.post("/rest/v1/posts", json=body)).status_code == 403
+    own = (await attacker.post("/rest/v1/posts", json={"title": "Own", "content": ""})).json()[0]
+    assert own["author_id"] == str(stranger.id)
+    mine = f"/rest/v1/posts?id=eq.{own['id']}"
+    for change in (
+        {"author_id": str(author.id)},
+        {"id": str(post.id)},
+        {"created_at": "2000-01-01T00:00:00Z"},
+    ):
+        assert (await attacker.patch(mine, json=change)).status_code == 403
+    profile = f"/rest/v1/profiles?id=eq.{author.id}"
+    assert (await attacker.patch(profile, json={"display_name": "Mallory"})).json() == []
+    names = await database.fetch(
+        "select display_name from public.profiles where id = $1", author.id
+    )
+    assert names[0]["display_name"] == author.display_name
+
+
+async def test_a12_nobody_becomes_an_admin_by_the_own_token(supabase, stranger):
+    headers = {"Authorization": f"Bearer {stranger.token}"}
+    for body in ({"app_metadata": {"role": "admin"}}, {"role": "service_role"}):
+        answer = await supabase.put("/auth/v1/user", json=body, headers=headers)
+        user = answer.json()
+        assert user.get("app_metadata", {}).get("role") is None
+        assert user.get("role", "authenticated") == "authenticated"
+
+
+async def test_e_mail_addresses_are_nobody_elses_business(attacker, stranger):
+    rows = (await attacker.get("/rest/v1/profiles?select=*")).json()
+    assert "email" not in rows[0]
+    me = (await attacker.post("/rest/v1/rpc/me", json={})).json()
+    assert [row["id"] for row in me] == [str(stranger.id)]
