@@ -41,8 +41,9 @@ def test(
 
     Options of pytest may follow, e.g. ./app test get_post -k draft.
     """
-    named = [word for word in slices or [] if not word.startswith("-")]
-    options = [*(word for word in slices or [] if word.startswith("-")), *context.args]
+    words = [*(slices or []), *context.args]
+    first = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
+    named, options = words[:first], words[first:]
     command = [sys.executable, "-m", "pytest"]
     if named:
         command += [str(folder.relative_to(ROOT)) for folder in map(_tests_of, named)]
@@ -63,12 +64,12 @@ def check() -> None:
 
 
 def _tests_of(name: str) -> Path:
-    folder = ROOT / "tests" / "features" / name
-    if not folder.is_dir():
-        known = sorted(path.name for path in folder.parent.iterdir() if path.is_dir())
-        typer.echo(f"There are no tests of a slice {name!r}. There are: {', '.join(known)}.")
+    folders = {path.name: path for path in (ROOT / "tests" / "features").iterdir()}
+    if name not in folders:
+        known = ", ".join(sorted(known for known in folders if not known.startswith(("_", "."))))
+        typer.echo(f"There are no tests of a slice {name!r}. There are: {known}.", err=True)
         raise typer.Exit(1)
-    return folder
+    return folders[name]
 
 
 def _passes(name: str, command: list[str]) -> bool:

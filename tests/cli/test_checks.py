@@ -1,0 +1,64 @@
+"""`./app test`: which words are slices, and which are pytest's."""
+
+import pytest
+from typer.testing import CliRunner
+
+from cli import app, checks
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """The commands that would have been run."""
+    found: list[list[str]] = []
+
+    def note(command: list[str]) -> int:
+        found.append(command[1:])
+        return 0
+
+    monkeypatch.setattr(checks, "_run", note)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["get_post"], ["-m", "pytest", "tests/features/get_post"]),
+        (
+            ["get_post", "login", "-k", "draft", "-x"],
+            [
+                "-m",
+                "pytest",
+                "tests/features/get_post",
+                "tests/features/login",
+                "-k",
+                "draft",
+                "-x",
+            ],
+        ),
+        (["--slow"], ["-m", "pytest", "-m", "slow"]),
+    ],
+)
+def test_words_before_the_first_option_are_slices(commands, words, command):
+    assert CliRunner().invoke(app, ["test", *words]).exit_code == 0
+    assert commands == [command]
+
+
+def test_without_words_everything_runs_with_the_coverage_gate(commands):
+    assert CliRunner().invoke(app, ["test", "-k", "draft"]).exit_code == 0
+    assert "--cov" in commands[0]
+    assert commands[0][-2:] == ["-k", "draft"]
+
+
+@pytest.mark.parametrize("name", ["get_pots", "../kernel", "get_post/../../kernel"])
+def test_an_unknown_slice_is_one_sentence_that_lists_the_known(commands, name):
+    found = CliRunner().invoke(app, ["test", name])
+    assert found.exit_code == 1
+    assert "get_post" in found.output
+    assert commands == []
+
+
+def test_a_check_that_fails_is_named(monkeypatch):
+    monkeypatch.setattr(checks, "_run", lambda command: int(command[0].endswith("mypy")))
+    found = CliRunner().invoke(app, ["check"])
+    assert found.exit_code == 1
+    assert "Not clean: mypy, mypy, tests." in found.output
