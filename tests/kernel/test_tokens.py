@@ -52,7 +52,7 @@ class KeyServer:
 def public(item: tuple[str, Any]) -> dict[str, Any]:
     kid, key = item
     algorithm = "ES256" if isinstance(key, ec.EllipticCurvePrivateKey) else "RS256"
-    kind = ECAlgorithm if algorithm == "ES256" else RSAAlgorithm
+    kind: Any = ECAlgorithm if algorithm == "ES256" else RSAAlgorithm
     return kind.to_jwk(key.public_key(), as_dict=True) | {"kid": kid, "alg": algorithm}
 
 
