@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from devstack import postgres, valkey
 from devstack.errors import StackError
 from devstack.gateway.config import GatewayConfig
+from devstack.keys import signing_key
 from devstack.ports import Ports
 from devstack.programs import Program
 from devstack.readiness import http_answers, postgres_answers, valkey_answers
@@ -54,11 +55,20 @@ class Parts:
         return not self._named(postgres.SERVER_VARIABLE)
 
     def gateway_config(self) -> GatewayConfig:
-        """Return what the gateway is told at start."""
+        """Return what the gateway is told at start.
+
+        Raises StackError for a setting of it that cannot be read.
+        """
+        interval = self._named("DEVSTACK_MAIL_INTERVAL") or "60"
+        if not interval.isdigit():
+            raise StackError("DEVSTACK_MAIL_INTERVAL must be a number of seconds; 0 is no limit.")
         return GatewayConfig(
             database_url=self.database_url,
             public_url=self.supabase_url,
             smtp_port=self.ports.smtp,
+            autoconfirm=not self._switched_on("DEVSTACK_CONFIRM_EMAIL"),
+            mail_interval=int(interval),
+            signing_key=signing_key(self.data) if self._switched_on("DEVSTACK_ES256") else None,
         )
 
     def values(self) -> dict[str, str]:
@@ -154,6 +164,12 @@ class Parts:
 
     def _named(self, variable: str) -> str:
         return self.settings().get(variable, "").strip()
+
+    def _switched_on(self, variable: str) -> bool:
+        value = self._named(variable).lower()
+        if value not in {"", "true", "false", "1", "0"}:
+            raise StackError(f"{variable} must be true or false.")
+        return value in {"true", "1"}
 
     def _redis(self, prefix: str, variable: str, own_port: int) -> dict[str, str]:
         named = self._named(variable)

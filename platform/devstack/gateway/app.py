@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
@@ -29,6 +31,16 @@ def create_app(config: GatewayConfig) -> Starlette:
             Mount("/rest/v1", app=rest),
         ],
         lifespan=lifespan,
+        # Browsers may call it from any origin, as they may call Supabase: keys decide, not cookies.
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=["*"],
+                allow_methods=["*"],
+                allow_headers=["*"],
+                expose_headers=["Content-Range", "X-Supabase-Api-Version", "X-Sb-Error-Code"],
+            )
+        ],
     )
 
 

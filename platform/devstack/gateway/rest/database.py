@@ -15,8 +15,6 @@ from devstack.gateway.rest.statements import Count, Statement
 
 _ACQUIRE_SECONDS: Final = 10
 _STATEMENT_TIMEOUT_MS: Final = "8000"
-# Between two readings of the catalog that unknown names ask for, in seconds.
-_REFRESH_INTERVAL: Final = 0.05
 # set_config('role', …, true) is SET LOCAL ROLE with a parameter.
 _CONTEXT: Final = (
     "SELECT set_config('search_path', '\"public\", \"extensions\"', true), "
@@ -70,7 +68,6 @@ class Database:
     def __init__(self, config: GatewayConfig) -> None:
         self._config = config
         self._reading = asyncio.Lock()
-        self._read_at = 0.0
         self.schema = Schema()
 
     async def __aenter__(self) -> Self:
@@ -93,15 +90,13 @@ class Database:
         await self._pool.close()
 
     async def refresh(self) -> bool:
-        """Read the catalog again unless that was just done; returns whether something changed."""
-        clock = asyncio.get_running_loop().time
+        """Read the catalog again, once for all who wait; returns whether something changed."""
         before = self.schema
         async with self._reading:
-            if self.schema is before and clock() - self._read_at > _REFRESH_INTERVAL:
+            if self.schema is before:
                 async with self._pool.acquire() as connection:
                     document = await connection.fetchval(INTROSPECTION)
                 self.schema = parse_schema(document)
-                self._read_at = clock()
         return self.schema != before
 
     async def run(

@@ -20,6 +20,7 @@ IS_VALUES: Final = ("null", "not_null", "true", "false", "unknown")
 _OPERATOR: Final = re.compile(r"([a-z]+)(?:\(([\w ]+)\))?\.")
 _LISTED: Final = re.compile(r"[^,)]*")
 _ARRAY: Final = re.compile(r'\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\}')
+_DIRECTION: Final = re.compile(r"(?:\.(?:asc|desc))?(?:\.(?:nullsfirst|nullslast))?")
 _AGGREGATE: Final = re.compile(r"\.(?:sum|avg|count|min|max)\(\)")
 _REST: Final = re.compile(r".*", re.DOTALL)
 _IS_VALUE: Final = re.compile(r"\w+")
@@ -192,13 +193,8 @@ def _order(scanner: Scanner) -> Order:
     field = scanner.field()
     if scanner.text.startswith("(", scanner.at):
         raise unsupported("ordering by a column of an embedded table")
-    descending = False
-    nulls: Literal["FIRST", "LAST"] | None = None
+    direction = scanner.take(_DIRECTION) or ""
     if scanner.accept("."):
-        directed = scanner.accept("asc") or (descending := scanner.accept("desc"))
-        if not directed or scanner.accept("."):
-            first = scanner.accept("nullsfirst")
-            if not first and not scanner.accept("nullslast"):
-                scanner.fail('"asc", "desc", "nullsfirst" or "nullslast"')
-            nulls = "FIRST" if first else "LAST"
-    return Order(field, descending, nulls)
+        scanner.fail('"asc", "desc", "nullsfirst" or "nullslast"')
+    nulls: Literal["FIRST", "LAST"] | None = "FIRST" if "nullsfirst" in direction else None
+    return Order(field, ".desc" in direction, "LAST" if "nullslast" in direction else nulls)

@@ -4,8 +4,11 @@ with tables as (
   from pg_class c
   where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'm', 'f', 'p')
 ), types as (
+  -- Always in quotes: which names need them differs between versions of PostgreSQL.
   -- A domain goes by its base type: a value in a filter need not pass the domain's checks.
-  select t.oid, coalesce(b.oid, t.oid) as base, format('%I.%I', n.nspname, coalesce(b.typname, t.typname)) as name
+  select t.oid, coalesce(b.oid, t.oid) as base, format(
+    '"%s"."%s"', replace(n.nspname, '"', '""'), replace(coalesce(b.typname, t.typname), '"', '""')
+  ) as name
   from pg_type t
   left join pg_type b on t.typtype = 'd' and b.oid = t.typbasetype
   join pg_namespace n on n.oid = coalesce(b.typnamespace, t.typnamespace)

@@ -49,15 +49,16 @@ def _parameter(query: Query, key: str, value: str, *, arguments: bool) -> None:
             query.columns = Scanner(value, "columns parameter").names()
         case "on_conflict":
             query.on_conflict = Scanner(value, "on_conflict parameter").names()
-        case _ if arguments and not _reserved(key) and "." not in key and not is_filter(value):
+        case _ if arguments and _is_argument(key, value):
             query.arguments.append((key, value))
         case _:
             path, field = _target(key)
             _modify(query.levels.setdefault(path, Level()), field, value)
 
 
-def _reserved(key: str) -> bool:
-    return key in {"order", "limit", "offset", "and", "or"}
+def _is_argument(key: str, value: str) -> bool:
+    reserved = key in {"order", "limit", "offset", "and", "or"}
+    return not (reserved or "." in key or is_filter(value))
 
 
 def _target(key: str) -> tuple[tuple[str, ...], Field]:

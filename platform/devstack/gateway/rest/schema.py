@@ -98,8 +98,8 @@ class Schema:
 
     def computes(self, table: Table, name: str) -> bool:
         """Whether a function takes a row of the table: a computed column or relationship."""
-        row = ([f"public.{table.name}"], [f'public."{table.name}"'])
-        return any(f.name == name and [a.type for a in f.arguments] in row for f in self.functions)
+        row = [f'"public"."{table.name}"']
+        return any(f.name == name and [a.type for a in f.arguments] == row for f in self.functions)
 
     def function(self, name: str, arguments: Sequence[str], *, json_body: bool) -> Function:
         """Return the function that a call means; raises RestError (404 PGRST202, 300 PGRST203).
@@ -120,8 +120,8 @@ class Schema:
 def takes_body(function: Function) -> bool:
     """Whether the whole JSON body is the function's only argument, which has no name."""
     return [(a.name, a.type) for a in function.arguments] in (
-        [("", "pg_catalog.json")],
-        [("", "pg_catalog.jsonb")],
+        [("", '"pg_catalog"."json"')],
+        [("", '"pg_catalog"."jsonb"')],
     )
 
 

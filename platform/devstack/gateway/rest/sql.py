@@ -29,8 +29,8 @@ _TO_QUERY: Final = {
     "phfts": "phraseto_tsquery",
     "wfts": "websearch_to_tsquery",
 }
-_TEXT: Final = "pg_catalog.text"
-_JSON: Final = frozenset({"pg_catalog.json", "pg_catalog.jsonb"})
+_TEXT: Final = '"pg_catalog"."text"'
+_JSON: Final = frozenset({'"pg_catalog"."json"', '"pg_catalog"."jsonb"'})
 
 
 def quoted(identifier: str) -> str:
@@ -106,7 +106,7 @@ class Builder:
         if not named.path:
             return expression, type_name
         if type_name not in _JSON:
-            expression, type_name = f"to_jsonb({expression})", "pg_catalog.jsonb"
+            expression, type_name = f"to_jsonb({expression})", '"pg_catalog"."jsonb"'
         for step in named.path:
             key = self.bind(step.key, "pg_catalog.int4" if step.index else _TEXT)
             expression = f"({expression} {'->>' if step.as_text else '->'} {key})"
@@ -148,7 +148,7 @@ class Builder:
         self, left: str, type_name: str, operator: str, value: str, language: str | None
     ) -> str:
         config = f"{self.bind(language, 'pg_catalog.regconfig')}, " if language else ""
-        if type_name != "pg_catalog.tsvector":
+        if type_name != '"pg_catalog"."tsvector"':
             left = f"to_tsvector({config}{left})"
         return f"{left} @@ {_TO_QUERY[operator]}({config}{self.bind(value)})"
 

@@ -46,7 +46,7 @@ def read_table(schema: Schema, name: str, query: Query, form: Form, max_rows: in
     builder = Builder(schema)
     reader = Reader(builder, query, max_rows)
     rows = reader.root(schema.table(name), public(name))
-    return _answer(builder, reader, rows, form, counted=f"SELECT 1 {rows.tail}")
+    return answer_rows(builder, reader, rows, form, counted=f"SELECT 1 {rows.tail}")
 
 
 def call_function(
@@ -70,7 +70,9 @@ def call_function(
     if not function.returns_set and form.shape == "array":
         form = Form("object", form.count)
     if function.rows is not None:
-        return _answer(builder, reader, rows, form, counted=f"SELECT 1 {rows.tail}", prefix=called)
+        return answer_rows(
+            builder, reader, rows, form, counted=f"SELECT 1 {rows.tail}", prefix=called
+        )
     if form.shape == "csv":
         raise unsupported("text/csv for a function that returns no rows")
     data = "NULL::json" if function.void else f"to_json({rows.source.alias}.v)"
@@ -111,23 +113,21 @@ def _arguments(
     return record, ", ".join(passed)
 
 
-def answer_written(
-    builder: Builder, reader: Reader, rows: Rows, form: Form, *, prefix: str, location: str
-) -> Statement:
-    """Compile what a write answers: the rows that it returned as `w`, in the form asked for."""
-    return _answer(builder, reader, rows, form, counted=None, prefix=prefix, location=location)
-
-
-def _answer(
+def answer_rows(
     builder: Builder,
     reader: Reader,
     rows: Rows,
     form: Form,
     *,
-    counted: str | None,
+    counted: str | None = None,
     prefix: str = "",
     location: str = "NULL::text",
 ) -> Statement:
+    """Compile what is answered about `rows`, in the form asked for.
+
+    `counted` selects all rows of which these are a page; a write has no pages, and None. `prefix`
+    is the WITH clause in front, `location` the SQL of the key that was written.
+    """
     header = ""
     if form.shape == "none":
         inner = rows.select("NULL::json")

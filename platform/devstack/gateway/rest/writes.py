@@ -8,7 +8,7 @@ from devstack.gateway.rest.errors import RestError, unknown_column, unsupported
 from devstack.gateway.rest.reads import Reader, Rows
 from devstack.gateway.rest.schema import Schema, Table
 from devstack.gateway.rest.sql import Builder, Source, public, quoted
-from devstack.gateway.rest.statements import Form, Statement, answer_written
+from devstack.gateway.rest.statements import Form, Statement, answer_rows
 from devstack.gateway.rest.syntax import Query
 
 Resolution = Literal["merge-duplicates", "ignore-duplicates"]
@@ -157,4 +157,4 @@ def _finish(builder: Builder, reader: Reader, rows: Rows, write: Write, command:
     if rows.everything:
         returning = "t0.*"
     prefix = f"WITH w AS ({command} RETURNING {returning}) "
-    return answer_written(builder, reader, rows, write.form, prefix=prefix, location=location)
+    return answer_rows(builder, reader, rows, write.form, prefix=prefix, location=location)
