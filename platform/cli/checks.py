@@ -9,7 +9,12 @@ from typing import Annotated
 import typer
 
 ROOT = Path(__file__).parents[2]
-_UNTYPED = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls")
+_UNTYPED = (
+    "--allow-untyped-defs",
+    "--allow-incomplete-defs",
+    "--allow-untyped-calls",
+    "--no-warn-return-any",
+)
 CHECKS = (
     ("ruff check", ["ruff", "check", "."]),
     ("ruff format", ["ruff", "format", "--check", "."]),

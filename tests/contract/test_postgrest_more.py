@@ -283,7 +283,7 @@ async def test_a_request_needs_a_key_of_this_project(
     if status == 401:
         message = "Invalid API key" if sent else "No API key found in request"
         assert answer.json()["message"] == message
-    by_query = await client.get("/posts", params={"limit": 1} | sent)
+    by_query = await client.get("/posts", params={"limit": "1"} | sent)
     assert by_query.status_code == status
 
 

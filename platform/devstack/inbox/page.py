@@ -85,7 +85,7 @@ def _inbox(mails: list[Mail]) -> str:
     title = f"({unread}) Inbox" if unread else "Inbox"
     listed = f"<ul>{''.join(_item(mail) for mail in mails)}</ul>"
     empty = '<p class="empty">No mail yet. What the application sends appears here.</p>'
-    count = f"{len(mails)} mails, {unread} unread" if mails else ""
+    count = f"{len(mails)} mail{'s' * (len(mails) != 1)}, {unread} unread" if mails else ""
     head = f"<header><h1>Inbox</h1><small>{count}</small></header>"
     return _document(title, head + (listed if mails else empty), _REFRESH)
 
