@@ -1,3 +1,10 @@
 """The fixtures of all tests; what they are made of is in tests/kit."""
 
-pytest_plugins = ["kit.servers", "kit.application", "kit.people", "kit.posts", "kit.mail"]
+pytest_plugins = [
+    "kit.servers",
+    "kit.application",
+    "kit.people",
+    "kit.posts",
+    "kit.mail",
+    "kit.summary",
+]

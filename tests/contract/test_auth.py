@@ -325,10 +325,9 @@ async def test_answers_as_recorded(outcomes, number):
     assert not outcomes[number], outcomes[number]
 
 
-async def test_replays_every_exchange(outcomes, capsys):
+async def test_replays_every_exchange(outcomes, summary):
     good = outcomes.count("")
-    with capsys.disabled():
-        print(f"\nSupabase Auth: {good} of {len(EXCHANGES)} recorded exchanges replayed")  # noqa: T201 - the count is the point
+    summary(f"Supabase Auth: {good} of {len(EXCHANGES)} recorded exchanges replayed")
     assert good == len(EXCHANGES) == 140
 
 

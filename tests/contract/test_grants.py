@@ -22,6 +22,8 @@ TABLES = {
         "DELETE",
     },
 }
+NOBODY = "00000000-0000-4000-8000-000000000000"
+ARGUMENTS = {"list_posts": {"page": 1, "page_size": 1, "published_only": True}}
 FUNCTIONS = {
     "alive": {"anon", "authenticated"},
     "list_posts": {"anon", "authenticated"},
@@ -76,6 +78,32 @@ async def test_functions_and_sequences_are_granted_as_written(database):
              and has_sequence_privilege(r.role, c.oid, 'USAGE')""",
         PEOPLE,
     )
+
+
+async def test_each_call_is_answered_as_written(database, supabase, stranger):
+    tables = await database.fetch(
+        """select relname from pg_class where relnamespace = 'public'::regnamespace
+           and relkind in ('r', 'v', 'm', 'p', 'f')"""
+    )
+    functions = await database.fetch(
+        """select distinct proname from pg_proc
+           where pronamespace = 'public'::regnamespace and prorettype <> 'trigger'::regtype"""
+    )
+    tokens = {"anon": {}, "authenticated": {"Authorization": f"Bearer {stranger.token}"}}
+    for role, headers in tokens.items():
+        for (name,) in tables:
+            granted = TABLES.get((name, role), set())
+            url = f"/rest/v1/{name}?id=eq.{NOBODY}"
+            read = await supabase.get(url, headers=headers)
+            removed = await supabase.delete(url, headers=headers)
+            written = await supabase.post(url, headers=headers, json={"id": NOBODY})
+            assert read.is_success == ("SELECT" in granted), (name, role)
+            assert removed.is_success == ("DELETE" in granted), (name, role)
+            assert written.json()["code"] == "42501", (name, role)
+        for (name,) in functions:
+            body = ARGUMENTS.get(name, {})
+            called = await supabase.post(f"/rest/v1/rpc/{name}", headers=headers, json=body)
+            assert called.is_success == (role in FUNCTIONS[name]), (name, role)
 
 
 async def test_every_table_has_row_security(database):
