@@ -37,8 +37,8 @@ def drained_on_sigterm(readiness: Readiness, *, seconds: float) -> Iterator[None
 
         def begin(number: int, _frame: object) -> None:
             def shut_down() -> None:
-                if callable(previous):
-                    previous(number, None)
+                signal.signal(number, previous)
+                signal.raise_signal(number)
 
             readiness.draining = True
             loop.call_soon_threadsafe(loop.call_later, seconds, shut_down)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import jwt
 
 # The Supabase CLI's public defaults: known to everyone, so they are for this machine only.
-CLI_JWT_SECRET = "super-secret-jwt-token-with-at-least-32-characters-long"  # noqa: S105
+CLI_JWT_SECRET = "super-secret-jwt-token-with-at-least-32-characters-long"  # noqa: S105  # no secret
 _CLI_KEY_EXPIRY = 1983812996
 
 
