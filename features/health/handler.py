@@ -3,16 +3,15 @@ import asyncio
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from kernel.errors import ApiError
 from kernel.readiness import Readiness
-from kernel.supabase import AsService, AuthApi
+from kernel.supabase import Probe
 
 from .schema import Health, NotReady
 
 
-async def health(redis: Redis, auth: AuthApi, db: AsService) -> Health:
+async def health(redis: Redis, supabase: Probe) -> Health:
     """Return which parts answer at this moment."""
-    redis_up, supabase_up = await asyncio.gather(_redis(redis), _supabase(auth, db))
+    redis_up, supabase_up = await asyncio.gather(_answers(redis), supabase.up())
     return Health(
         status="healthy" if redis_up and supabase_up else "degraded",
         redis="up" if redis_up else "down",
@@ -20,28 +19,19 @@ async def health(redis: Redis, auth: AuthApi, db: AsService) -> Health:
     )
 
 
-async def readiness(state: Readiness, auth: AuthApi, db: AsService) -> None:
+async def readiness(state: Readiness, supabase: Probe) -> None:
     """Return once this process may take requests; Redis is not asked, nothing depends on it.
 
     Raises NotReady.
     """
     if not state.checked and not state.draining:
-        state.checked = await _supabase(auth, db)
+        state.checked = await supabase.up()
     if not state.ready:
         raise NotReady
 
 
-async def _redis(redis: Redis) -> bool:
+async def _answers(redis: Redis) -> bool:
     try:
         return bool(await redis.ping())
     except (RedisError, OSError):
         return False
-
-
-async def _supabase(auth: AuthApi, db: AsService) -> bool:
-    """Ask Auth, and the database through PostgREST."""
-    try:
-        await asyncio.gather(auth.health(), db.rpc("alive"))
-    except ApiError:
-        return False
-    return True

@@ -3,7 +3,7 @@ from redis.asyncio import Redis
 
 from kernel.http import Answer, Services, raises
 from kernel.readiness import Readiness
-from kernel.supabase import AsService, AuthApi
+from kernel.supabase import Probe
 
 from . import handler
 from .schema import Alive, Health, NotReady, Ready
@@ -15,8 +15,7 @@ router = APIRouter(tags=["health"], prefix="/health")
 async def health(response: Response, services: Services) -> Answer[Health]:
     """Say which parts work; always 200, so that people can read it in a fault."""
     response.headers["Cache-Control"] = "no-store"
-    redis, auth, db = await services.aget(Redis, AuthApi, AsService)
-    return Answer(await handler.health(redis, auth, db))
+    return Answer(await handler.health(*await services.aget(Redis, Probe)))
 
 
 @router.get("/readiness", responses=raises(NotReady))
@@ -27,8 +26,7 @@ async def readiness(response: Response, services: Services) -> Answer[Ready]:
     Supabase keeps it at 200: it would hit every replica at once, and take all out of service.
     """
     response.headers["Cache-Control"] = "no-store"
-    state, auth, db = await services.aget(Readiness, AuthApi, AsService)
-    await handler.readiness(state, auth, db)
+    await handler.readiness(*await services.aget(Readiness, Probe))
     return Answer(Ready())
 
 

@@ -8,7 +8,7 @@ from kernel.jwks import Jwks
 from kernel.readiness import Readiness
 from kernel.redis import connect_redis
 from kernel.settings import Settings
-from kernel.supabase import AsCaller, AsService, AuthApi, SupabaseHttp
+from kernel.supabase import AsCaller, AsService, AuthApi, Probe, SupabaseHttp
 from kernel.tokens import TokenVerifier
 
 
@@ -33,6 +33,7 @@ def register_services(registry: svcs.Registry, settings: Settings) -> None:
     registry.register_value(Settings, settings)
     registry.register_value(Readiness, Readiness())
     registry.register_value(SupabaseHttp, http, on_registry_close=http.aclose)
+    registry.register_value(Probe, Probe(http))
     registry.register_value(Redis, redis, on_registry_close=redis.aclose)
     registry.register_value(TokenVerifier, _verifier(settings, http))
     registry.register_factory(AuthApi, auth_api)

@@ -11,6 +11,7 @@ from kernel.app import create_app
 from kernel.services import register_services
 from kernel.settings import Settings
 from kernel.supabase.http import SupabaseHttp, bearer
+from kernel.supabase.probe import FRESH_SECONDS, Probe
 from kit.application import running
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -97,6 +98,28 @@ async def test_the_shared_client_keeps_no_cookies(settings):
             await http.get(f"{http.base}/")
     assert len(seen) == 2
     assert b"cookie" not in seen[1]
+
+
+async def test_health_checks_are_no_load_on_supabase(settings):
+    seen = 0
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal seen
+        while await reader.readuntil(b"\r\n\r\n"):
+            seen += 1
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntrue")
+            await writer.drain()
+
+    now = 0.0
+    async with server(count) as port, SupabaseHttp(pointed_at(settings, port)) as http:
+        probe = Probe(http, clock=lambda: now)
+        assert all(await asyncio.gather(*(probe.up() for _ in range(100))))
+        assert await probe.up()
+        assert seen == 2  # Auth once, the function once
+        now = FRESH_SECONDS
+        before = seen
+        assert await probe.up()
+        assert seen > before
 
 
 def test_newer_keys_are_never_sent_as_a_bearer():

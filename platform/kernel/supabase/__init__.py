@@ -7,6 +7,7 @@
 
 from kernel.supabase.auth import AuthApi
 from kernel.supabase.http import SupabaseHttp
+from kernel.supabase.probe import Probe
 from kernel.supabase.rest import AsCaller, AsService
 
-__all__ = ["AsCaller", "AsService", "AuthApi", "SupabaseHttp"]
+__all__ = ["AsCaller", "AsService", "AuthApi", "Probe", "SupabaseHttp"]

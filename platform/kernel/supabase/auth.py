@@ -51,10 +51,6 @@ class AuthApi:
         fields = ("access_token", "refresh_token", "expires_in", "expires_at")
         return {"user": me[0], **{name: getattr(begun, name) for name in fields}}
 
-    async def health(self) -> None:
-        """Return when Auth answers; raises SupabaseUnavailable when it does not."""
-        await self._http.get(f"{self._http.base}/auth/v1/health", headers=self._headers)
-
     def _client(self) -> AsyncGoTrueClient:
         return AsyncGoTrueClient(
             url=f"{self._http.base}/auth/v1",
