@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-ROOT = Path(__file__).parents[2]
+from cli.checkout import ROOT
+
 _UNTYPED = (
     "--allow-untyped-defs",
     "--allow-incomplete-defs",

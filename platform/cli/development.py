@@ -1,12 +1,11 @@
 """The commands of development: the local stack and what it is."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-ROOT = Path(__file__).parents[2]
+from cli.checkout import ROOT
 
 
 def register(app: typer.Typer) -> None:

@@ -1,11 +1,10 @@
 """The processes of production: configured by the environment alone."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-ROOT = Path(__file__).parents[2]
+from cli.checkout import ROOT
 
 
 def register(app: typer.Typer) -> None:
@@ -24,11 +23,13 @@ def api(
     """
     import uvicorn
 
-    from kernel.app import create_app
+    from kernel.discovery import discover
+    from kernel.logs import configure_logging
     from kernel.settings import load_settings
 
     settings = load_settings()
-    create_app(settings)  # so that a fault of the features is one message, not one a worker
+    discover()  # here first, so that a fault of the features is one message, not one a worker
+    configure_logging(settings.level)
     uvicorn.run(
         "kernel.app:create_app",
         factory=True,

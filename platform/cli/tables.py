@@ -1,15 +1,16 @@
 """`./app features`: what the slices are, read from the code."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.checkout import ROOT
+
 if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
     from kernel.feature import Feature
 
-README = Path(__file__).parents[2] / "README.md"
+README = ROOT / "README.md"
 BEGIN, END = "<!-- ./app features --write -->", "<!-- end -->"
 _HEADINGS = ("slice", "call", "caller", "what it does")
 

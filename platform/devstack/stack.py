@@ -31,14 +31,6 @@ class StackOptions:
     stack_only: bool = False
 
 
-def environment(root: Path) -> dict[str, str]:
-    """Return the values of the stack that runs in this checkout.
-
-    Raises StackError when none does.
-    """
-    return StackFolder(root).read_values()
-
-
 async def up(options: StackOptions) -> int:
     """Run everything until a signal comes; return the exit code.
 

@@ -1,0 +1,5 @@
+"""Where this checkout lies; kernel.settings knows too, but is slow to import."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
