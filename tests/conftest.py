@@ -6,5 +6,6 @@ pytest_plugins = [
     "kit.people",
     "kit.posts",
     "kit.mail",
+    "kit.system",
     "kit.summary",
 ]

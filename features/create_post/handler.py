@@ -1,10 +1,13 @@
-from features.shared.posts import Post
+from features.shared.posts import Post, PostChanged
+from kernel.events import Announce
 from kernel.supabase import AsCaller
 
 from .schema import NewPost
 
 
-async def create_post(db: AsCaller, new: NewPost) -> Post:
+async def create_post(db: AsCaller, announce: Announce, new: NewPost) -> Post:
     """Store the post; the database makes the caller its author."""
     created = await db.table("posts").insert(new.model_dump()).execute()
-    return Post.model_validate(created.data[0])
+    post = Post.model_validate(created.data[0])
+    await announce(PostChanged(post_id=post.id))
+    return post

@@ -1,6 +1,7 @@
 from fastapi import APIRouter, Response, status
 
 from features.shared.posts import Post
+from kernel.events import Announce
 from kernel.http import Answer, Services
 from kernel.routes import PREFIX
 from kernel.supabase import AsCaller
@@ -14,6 +15,7 @@ router = APIRouter(tags=["posts"])
 @router.post("/posts", status_code=status.HTTP_201_CREATED)
 async def create_post(new: NewPost, response: Response, services: Services) -> Answer[Post]:
     """Write a post; the `Location` header says where it can be read."""
-    post = await handler.create_post(await services.aget(AsCaller), new)
+    db, announce = await services.aget(AsCaller, Announce)
+    post = await handler.create_post(db, announce, new)
     response.headers["Location"] = f"{PREFIX}/posts/{post.id}"
     return Answer(post)

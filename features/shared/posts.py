@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from kernel.errors import NotFound
+from kernel.events import Event
 
 
 class Post(BaseModel):
@@ -25,3 +26,16 @@ class PostNotFound(NotFound):
 
     code = "POST_NOT_FOUND"
     message = "This post does not exist."
+
+
+class PostChanged(Event):
+    """A post was written, changed or deleted."""
+
+    post_id: UUID
+
+
+class PostPublished(Event):
+    """A post was published for the first time."""
+
+    post_id: UUID
+    author_id: UUID

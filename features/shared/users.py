@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from kernel.errors import Unauthenticated
+from kernel.events import Event
 
 
 class User(BaseModel):
@@ -25,3 +26,15 @@ class UserGone(Unauthenticated):
 
     code = "USER_GONE"
     message = "This account does not exist any more."
+
+
+class UserChanged(Event):
+    """Something that is shown of a user has changed: name, address, confirmation, or all of it."""
+
+    user_id: UUID
+
+
+class UserConfirmed(Event):
+    """A user's address counts as confirmed, for the first time."""
+
+    user_id: UUID

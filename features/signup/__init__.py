@@ -2,6 +2,6 @@
 
 from kernel import Feature
 
-from . import route
+from . import route, tasks
 
-feature = Feature(router=route.router, caller="ignored")
+feature = Feature(router=route.router, caller="ignored", jobs=(tasks.send_welcome_email,))

@@ -1,16 +1,21 @@
 """The processes of production: configured by the environment alone."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.checkout import ROOT
 
+if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
+    from kernel.feature import Feature
+    from kernel.settings import Settings
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command()(api)
-    app.command()(migrate)
+    for command in (api, worker, relay, beat, migrate):
+        app.command()(command)
 
 
 def api(
@@ -23,13 +28,8 @@ def api(
     """
     import uvicorn
 
-    from kernel.discovery import discover
-    from kernel.logs import configure_logging
-    from kernel.settings import load_settings
-
-    settings = load_settings()
-    discover()  # here first, so that a fault of the features is one message, not one a worker
-    configure_logging(settings.level)
+    # Features here first, so that a fault of theirs is one message, not one a worker.
+    settings, _ = _prepared()
     uvicorn.run(
         "kernel.app:create_app",
         factory=True,
@@ -42,6 +42,51 @@ def api(
         server_header=False,
         timeout_graceful_shutdown=20,
     )
+
+
+def worker(
+    queue: Annotated[
+        list[str] | None, typer.Option(help="A queue to work on, default or cpu; none: both.")
+    ] = None,
+) -> None:
+    """Run jobs that the relay has published, until SIGTERM.
+
+    At SIGTERM it finishes what it runs, for WORKER_GRACE_SECONDS; the rest goes back to the queue.
+    """
+    from kernel.jobs.job import QUEUES
+    from kernel.jobs.worker import run_worker
+
+    settings, features = _prepared()
+    if unknown := set(queue or ()).difference(QUEUES):
+        typer.echo(
+            f"No such queue: {', '.join(unknown)}. There are: {', '.join(QUEUES)}.", err=True
+        )
+        raise typer.Exit(1)
+    raise typer.Exit(run_worker(settings, features, tuple(queue or QUEUES)))
+
+
+def relay() -> None:
+    """Carry events from the outbox to the cache and the broker; more than one may run."""
+    from kernel.background import run_relay
+
+    run_relay(*_prepared())
+
+
+def beat() -> None:
+    """Start scheduled jobs when their time comes; more than one may run."""
+    from kernel.background import run_beat
+
+    run_beat(*_prepared())
+
+
+def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
+    from kernel.discovery import discover
+    from kernel.logs import configure_logging
+    from kernel.settings import load_settings
+
+    settings = load_settings()
+    configure_logging(settings.level)
+    return settings, discover()
 
 
 def migrate() -> None:

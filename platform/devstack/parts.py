@@ -1,7 +1,6 @@
 """The parts of one stack, and where each of them is: ours, or a server that a setting names."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from devstack.ports import Ports
 from devstack.programs import Program
 from devstack.readiness import http_answers, postgres_answers, valkey_answers
 
-_PYTHON = (sys.executable, "-u", "-m")
+PYTHON = (sys.executable, "-u", "-m")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +83,7 @@ class Parts:
             "INBOX_URL": self.inbox_url,
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(self.ports.smtp),
+            "SMTP_SECURITY": "none",
             **self._redis("REDIS", valkey.CACHE_VARIABLE, self.ports.cache),
             **self._redis("BROKER", valkey.BROKER_VARIABLE, self.ports.broker),
         }
@@ -114,20 +114,10 @@ class Parts:
         told = json.dumps(asdict(self.gateway_config()))
         return Program(
             name="gateway",
-            argv=(*_PYTHON, "devstack.gateway", "--port", str(self.ports.gateway)),
+            argv=(*PYTHON, "devstack.gateway", "--port", str(self.ports.gateway)),
             ready=partial(http_answers, self.supabase_url),
             folder=self.root,
             environment=lambda: {**self.settings(), "GATEWAY_CONFIG": told},
-        )
-
-    def api(self) -> Program:
-        """Return the API as a program; each start reads `.env` anew."""
-        return Program(
-            name="api",
-            argv=(*_PYTHON, "cli", "api", "--port", str(self.ports.api)),
-            ready=partial(http_answers, f"{self.api_url}/api/v1/health/readiness"),
-            folder=self.root,
-            environment=self._application_environment,
         )
 
     def require_named_servers(self) -> None:
@@ -150,17 +140,10 @@ class Parts:
         ports = ("--http-port", str(self.ports.inbox), "--smtp-port", str(self.ports.smtp))
         return Program(
             name="inbox",
-            argv=(*_PYTHON, "devstack.inbox", *ports, "--data", str(self.data / "inbox")),
+            argv=(*PYTHON, "devstack.inbox", *ports, "--data", str(self.data / "inbox")),
             ready=partial(http_answers, f"{self.inbox_url}/readyz"),
             folder=self.root,
         )
-
-    def _application_environment(self) -> dict[str, str]:
-        # The stack's servers have no passwords: what the settings say of others is left out, and
-        # so is `.env` itself, which has been read already.
-        foreign = ("REDIS_", "BROKER_")
-        passed = {k: v for k, v in self.settings().items() if not k.startswith(foreign)}
-        return {**passed, **self.values(), "ENV_FILE": os.devnull}
 
     def _named(self, variable: str) -> str:
         return self.settings().get(variable, "").strip()

@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from devstack import postgres
+from devstack.applications import applications
 from devstack.errors import StackError
 from devstack.folder import StackFolder
 from devstack.output import Output
@@ -79,7 +80,8 @@ async def _run(options: StackOptions, folder: StackFolder, reaper: Reaper) -> No
         await supervisor.start_parts(parts.gateway())
         if not options.stack_only:
             supervisor.keep(_watch(changes, output))
-            await supervisor.start_application(parts.api(), changes)
+            starts = (supervisor.start_application(one, changes) for one in applications(parts))
+            await asyncio.gather(*starts)
         folder.write_values(parts.values())
         for line in _welcome(options, parts):
             output.say(line)

@@ -49,7 +49,7 @@ def create_app(
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         async with svcs.Registry() as registry:
-            register_services(registry, settings)
+            register_services(registry, settings, features)
             with svcs.Container(registry) as container:
                 verifier, readiness = container.get(TokenVerifier, Readiness)
             app.state.services, app.state.verifier = registry, verifier
@@ -89,6 +89,7 @@ def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> N
         if call_of(request.scope).feature != name:
             raise NotFound
 
+    assert feature.router is not None  # it has routes
     app.include_router(
         feature.router,
         prefix=PREFIX,

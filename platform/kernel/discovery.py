@@ -2,14 +2,18 @@
 
 import importlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
+from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from kernel.feature import Feature
+from kernel.jobs import Job
 from kernel.routes import Route, routes_of
+from kernel.services import JOB_SERVICES
 
 ROLES: Final = ("__init__", "route", "schema", "handler", "cache", "tasks")
 NOT_A_FEATURE: Final = "shared"
@@ -23,7 +27,7 @@ def discover(package: str = "features") -> dict[str, Feature]:
     """Return the features by their folder's name, sorted by name.
 
     Raises BootError when a folder is no feature, a file of it is not wired up, or two features
-    have the same call.
+    have the same call or cache key.
     """
     root = importlib.import_module(package)
     folders = [
@@ -34,6 +38,7 @@ def discover(package: str = "features") -> dict[str, Feature]:
     ]
     features = {folder.name: _feature(package, folder) for folder in folders}
     _refuse_collisions(package, routes_of(features))
+    _refuse_shared_keys(package, features)
     return features
 
 
@@ -56,12 +61,38 @@ def _feature(package: str, folder: Path) -> Feature:
     for stem in sorted(files - {"__init__"}):
         if f"{name}.{stem}" not in sys.modules:
             raise BootError(f"{where}/{stem}.py is not wired up: nothing in {where} imports it.")
-    route = sys.modules.get(f"{name}.route")
+    _check_router(where, sys.modules.get(f"{name}.route"), feature)
+    _check_jobs(where, sys.modules.get(f"{name}.tasks"), feature)
+    return feature
+
+
+def _check_router(where: str, route: ModuleType | None, feature: Feature) -> None:
+    if feature.router is None and route is None:
+        if not feature.jobs:
+            raise BootError(f"{where} has neither a router nor jobs: give its Feature one of them.")
+        return
     if route is not None and getattr(route, "router", None) is not feature.router:
         raise BootError(f"{where}/__init__.py does not pass on the router of its route.py.")
-    if not any(isinstance(item, APIRoute) for item in feature.router.routes):
+    if not any(isinstance(item, APIRoute) for item in (feature.router or APIRouter()).routes):
         raise BootError(f"{where} has no route: its router is empty.")
-    return feature
+
+
+def _check_jobs(where: str, tasks: ModuleType | None, feature: Feature) -> None:
+    defined = [item for item in vars(tasks).values() if isinstance(item, Job)] if tasks else []
+    for job in defined:
+        if job not in feature.jobs:
+            raise BootError(
+                f"{where}/__init__.py does not pass on the job {job.function.__name__} of its "
+                f"tasks.py: Feature(jobs=(tasks.{job.function.__name__},))."
+            )
+    for job in feature.jobs:
+        for parameter, service in job.services.items():
+            if service not in JOB_SERVICES:
+                raise BootError(
+                    f"{where}/tasks.py: the parameter {parameter} of {job.function.__name__} is "
+                    f"neither a field of {job.on.__name__} nor a service that jobs have "
+                    f"({', '.join(sorted(kind.__name__ for kind in JOB_SERVICES))})."
+                )
 
 
 def _refuse_collisions(package: str, routes: Iterable[Route]) -> None:
@@ -73,3 +104,14 @@ def _refuse_collisions(package: str, routes: Iterable[Route]) -> None:
                 f"{package}/{other.feature_name} and {package}/{route.feature_name} both answer "
                 f"{route.method} {route.path}: change the path of one."
             )
+
+
+def _refuse_shared_keys(package: str, features: Mapping[str, Feature]) -> None:
+    seen: dict[str, str] = {}
+    for name, feature in features.items():
+        for cached in feature.cached:
+            if (other := seen.setdefault(cached.key, name)) != name:
+                raise BootError(
+                    f"{package}/{other} and {package}/{name} both cache under {cached.key}: "
+                    "change the key of one."
+                )

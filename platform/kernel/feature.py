@@ -5,6 +5,9 @@ from typing import Literal
 
 from fastapi import APIRouter
 
+from kernel.cache import Cached
+from kernel.jobs import Job
+
 CallerRule = Literal["required", "optional", "ignored"]
 
 
@@ -15,11 +18,14 @@ class Feature:
     `caller` says who may call. *required*, the default: a valid token, else 401. *optional*: no
     token is an anonymous caller, an invalid one is 401. *ignored*: no token is looked at.
     `role` asks for that `app_metadata.role` in addition, else 403; it needs a required caller.
+    A slice without a router is called by nobody: it has `jobs`.
     """
 
-    router: APIRouter
+    router: APIRouter | None = None
     caller: CallerRule = "required"
     role: str | None = None
+    jobs: tuple[Job, ...] = ()
+    cached: tuple[Cached, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a role that nobody would be asked for."""

@@ -32,6 +32,10 @@ _QUIET = (
     "urllib3",
     "redis",
     "svcs",
+    "celery",
+    "kombu",
+    "amqp",
+    "billiard",
 )
 
 

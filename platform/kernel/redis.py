@@ -1,5 +1,6 @@
-"""The connection to Redis or Valkey."""
+"""The connections to Redis or Valkey: the cache, and the broker."""
 
+from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -15,14 +16,40 @@ def connect_redis(settings: Settings) -> Redis:
     It gives up after 0.2 s and never retries: with the library's defaults one GET took 3.5 s
     against a refused port and 59 s against a silent one.
     """
-    password = settings.redis_password
+    return _client(
+        settings.redis_host,
+        settings.redis_port,
+        settings.redis_db,
+        settings.redis_username,
+        settings.redis_password,
+        tls=settings.redis_tls,
+    )
+
+
+def connect_broker(settings: Settings) -> Redis:
+    """Return a client of the broker, of the same kind; without BROKER_HOST it is the cache."""
+    if settings.broker_host is None:
+        return connect_redis(settings)
+    return _client(
+        settings.broker_host,
+        settings.broker_port,
+        settings.broker_db,
+        settings.broker_username,
+        settings.broker_password,
+        tls=settings.broker_tls,
+    )
+
+
+def _client(
+    host: str, port: int, db: int, username: str | None, password: SecretStr | None, *, tls: bool
+) -> Redis:
     return Redis(
-        host=settings.redis_host,
-        port=settings.redis_port,
-        db=settings.redis_db,
-        username=settings.redis_username,
+        host=host,
+        port=port,
+        db=db,
+        username=username,
         password=password.get_secret_value() if password else None,
-        ssl=settings.redis_tls,
+        ssl=tls,
         socket_connect_timeout=TIMEOUT_SECONDS,
         socket_timeout=TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 0),

@@ -67,6 +67,7 @@ def routes_of(features: Mapping[str, Feature]) -> list[Route]:
     routes = [
         Route(name, feature, method, PREFIX + route.path)
         for name, feature in features.items()
+        if feature.router is not None
         for route in feature.router.routes
         if isinstance(route, APIRoute)
         for method in sorted(route.methods or ())

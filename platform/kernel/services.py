@@ -1,25 +1,42 @@
 """Which services there are, and how each is made."""
 
+from collections.abc import Mapping
+from typing import Final
+
 import svcs
 from redis.asyncio import Redis
 
+from kernel.cache import Drops
 from kernel.call import Call, Caller
+from kernel.events import Announce
+from kernel.feature import Feature
+from kernel.jobs.done import DoneMarkers
+from kernel.jobs.runs import Run, Runs
 from kernel.jwks import Jwks
+from kernel.mail import Mailer
 from kernel.readiness import Readiness
-from kernel.redis import connect_redis
+from kernel.redis import connect_broker, connect_redis
 from kernel.settings import Settings
 from kernel.supabase import AsCaller, AsService, AuthApi, Probe, SupabaseHttp
 from kernel.tokens import TokenVerifier
 
+# What a job may ask for: no job has a caller.
+JOB_SERVICES: Final[frozenset[type]] = frozenset(
+    {Settings, AsService, Mailer, Announce, Redis, Run, SupabaseHttp}
+)
 
-def register_services(registry: svcs.Registry, settings: Settings) -> None:
+
+def register_services(
+    registry: svcs.Registry, settings: Settings, features: Mapping[str, Feature]
+) -> None:
     """Register all services; those that last as long as the process are closed with the registry.
 
     A request's own (Call, Caller) are registered in its container, and AuthApi and AsCaller are
-    made of them: a service of one request never outlives it.
+    made of them: a service of one request never outlives it. So it is with a job's Run and Mailer.
     """
     http = SupabaseHttp(settings)
-    redis = connect_redis(settings)
+    redis, broker = connect_redis(settings), connect_broker(settings)
+    drops = Drops(redis, (one for feature in features.values() for one in feature.cached))
 
     def auth_api(container: svcs.Container) -> AuthApi:
         return AuthApi(http, client_address=container.get(Call).client_address)
@@ -30,15 +47,24 @@ def register_services(registry: svcs.Registry, settings: Settings) -> None:
     def as_service() -> AsService:
         return AsService(http)
 
+    def mailer(container: svcs.Container) -> Mailer:
+        run = container.get(Run)
+        return Mailer(settings, feature=run.slice, run_id=run.id)
+
     registry.register_value(Settings, settings)
     registry.register_value(Readiness, Readiness())
     registry.register_value(SupabaseHttp, http, on_registry_close=http.aclose)
     registry.register_value(Probe, Probe(http))
     registry.register_value(Redis, redis, on_registry_close=redis.aclose)
+    registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
+    registry.register_value(Runs, Runs(AsService(http)))
+    registry.register_value(Drops, drops)
+    registry.register_value(Announce, Announce(drops))
     registry.register_value(TokenVerifier, _verifier(settings, http))
     registry.register_factory(AuthApi, auth_api)
     registry.register_factory(AsCaller, as_caller)
     registry.register_factory(AsService, as_service)
+    registry.register_factory(Mailer, mailer)
 
 
 def _verifier(settings: Settings, http: SupabaseHttp) -> TokenVerifier:

@@ -1,6 +1,7 @@
 """Settings, read once at start from the environment and `.env`; the environment wins."""
 
 import os
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,6 +33,12 @@ def _long_enough(value: SecretStr) -> SecretStr:
     return value
 
 
+def _address(value: str) -> str:
+    if not all(parseaddr(value)) or not value.isprintable():
+        raise ValueError("must be like: Name <address@example.com>")
+    return value
+
+
 Words = Annotated[list[str], NoDecode, BeforeValidator(_words)]
 """A list, written with commas or blanks between."""
 
@@ -58,12 +65,33 @@ class Settings(BaseSettings):
     redis_db: int = Field(default=0, ge=0)
     redis_tls: bool = False
 
+    broker_host: str | None = None
+    broker_port: int = Field(default=6379, ge=1, le=65535)
+    broker_username: str | None = None
+    broker_password: SecretStr | None = None
+    broker_db: int = Field(default=0, ge=0)
+    broker_tls: bool = False
+
+    smtp_host: str | None = None
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_from: Annotated[str, AfterValidator(_address)] = "Slices <no-reply@localhost>"
+    app_url: HttpUrl = HttpUrl("http://127.0.0.1:3000")
+
     app_env: Literal["development", "test", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = None
     docs_enabled: bool | None = None
     cors_origins: Words = []
     allowed_hosts: Words = ["*"]
     max_body_bytes: int = Field(default=1024 * 1024, ge=1)
+
+    worker_concurrency: int = Field(default=2, ge=1)
+    worker_grace_seconds: float = Field(default=20, ge=0)
+    visibility_timeout_seconds: int = Field(default=900, ge=1)
+    cleanup_dry_run: bool = False
+    heartbeat_file: Path | None = None
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=1, le=65535)
@@ -74,6 +102,11 @@ class Settings(BaseSettings):
     def supabase(self) -> str:
         """The base address of Supabase, without a slash at its end."""
         return str(self.supabase_url).rstrip("/")
+
+    @property
+    def app_base(self) -> str:
+        """The base address of the pages that mails link to, without a slash at its end."""
+        return str(self.app_url).rstrip("/")
 
     @property
     def docs(self) -> bool:

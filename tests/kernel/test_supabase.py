@@ -131,7 +131,7 @@ async def test_every_registered_service_can_be_had(settings):
     from kernel.call import ANONYMOUS, Call, Caller
 
     async with Registry() as registry:
-        register_services(registry, settings)
+        register_services(registry, settings, {})
         async with Container(registry) as container:
             container.register_local_value(
                 Call, Call(request_id="0" * 32, client_address="203.0.113.7")

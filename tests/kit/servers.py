@@ -81,7 +81,7 @@ def stack(servers: tuple[str, str, str]) -> Iterator[Stack]:
     postgres, cache, broker = servers
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
     number = int(worker.removeprefix("gw"))
-    database = asyncio.run(_make_database(postgres, f"app_{worker}"))
+    database = asyncio.run(make_database(postgres, f"app_{worker}"))
     config = GatewayConfig(
         database_url=database,
         public_url="http://127.0.0.1",
@@ -117,7 +117,7 @@ def refuse_remote(url: str) -> None:
 
 
 async def _make_template(postgres: str) -> None:
-    url = await _make_database(postgres, _TEMPLATE, template="template0")
+    url = await make_database(postgres, _TEMPLATE, template="template0")
     connection = await asyncpg.connect(url)
     try:
         await prepare(connection)
@@ -126,7 +126,8 @@ async def _make_template(postgres: str) -> None:
     await migrate(url, MIGRATIONS)
 
 
-async def _make_database(postgres: str, name: str, template: str = _TEMPLATE) -> str:
+async def make_database(postgres: str, name: str, template: str = _TEMPLATE) -> str:
+    """Make a database, migrated unless the template is another; return its address."""
     refuse_remote(postgres)
     connection = await asyncpg.connect(postgres)
     try:

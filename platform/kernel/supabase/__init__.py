@@ -8,6 +8,6 @@
 from kernel.supabase.auth import AuthApi
 from kernel.supabase.http import SupabaseHttp
 from kernel.supabase.probe import Probe
-from kernel.supabase.rest import AsCaller, AsService
+from kernel.supabase.rest import Account, AsCaller, AsService
 
-__all__ = ["AsCaller", "AsService", "AuthApi", "Probe", "SupabaseHttp"]
+__all__ = ["Account", "AsCaller", "AsService", "AuthApi", "Probe", "SupabaseHttp"]

@@ -1,15 +1,29 @@
 """Tables and functions through PostgREST, as the caller or as the service."""
 
+from dataclasses import dataclass
 from typing import Any, cast
+from uuid import UUID
 
 from postgrest import AsyncPostgrestClient
 from postgrest._async.request_builder import AsyncRequestBuilder
 
+from kernel.call import request_id
 from kernel.supabase.http import SupabaseHttp, bearer
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user, for jobs: where to write to, and by which name to call."""
+
+    id: UUID
+    email: str
+    display_name: str | None
 
 
 class _Rest:
     def __init__(self, http: SupabaseHttp, headers: dict[str, str]) -> None:
+        if current := request_id.get():
+            headers["X-Request-ID"] = current  # the outbox keeps it with the event
         self._client = AsyncPostgrestClient(
             f"{http.base}/rest/v1", headers=headers, http_client=http, retry_enabled=False
         )
@@ -42,3 +56,10 @@ class AsService(_Rest):
 
     def __init__(self, http: SupabaseHttp) -> None:
         super().__init__(http, bearer(http.service_key))
+
+    async def user(self, user_id: UUID) -> Account | None:
+        """Return a user, or None for one who is not there (any more)."""
+        rows = await self.rpc("account", user_id=str(user_id))
+        if not rows:
+            return None
+        return Account(user_id, rows[0]["email"], rows[0]["display_name"])

@@ -16,6 +16,8 @@ with tables as (
   select a.attrelid, json_agg(json_build_object(
     'name', a.attname, 'type', t.name, 'default',
     case
+      -- Elsewhere nobody writes through here, and names of other schemas may not even be looked up.
+      when a.attrelid not in (select oid from tables) then null
       when a.attidentity <> '' then format('nextval(%L)', pg_get_serial_sequence(a.attrelid::regclass::text, a.attname))
       when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid)
     end

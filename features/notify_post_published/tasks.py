@@ -1,0 +1,23 @@
+from uuid import UUID
+
+from features.shared.posts import Post, PostPublished
+from kernel.jobs import job
+from kernel.mail import Mailer
+from kernel.supabase import AsService
+
+
+@job(on=PostPublished, once_per="post_id")
+async def notify_author(post_id: UUID, author_id: UUID, db: AsService, mailer: Mailer) -> None:
+    """Send the mail, once for each post; a post or author who is gone already gets none."""
+    author = await db.user(author_id)
+    found = await db.table("posts").select("*").eq("id", str(post_id)).execute()
+    if author is None or not found.data:
+        return
+    post = Post.model_validate(found.data[0])
+    await mailer.send(
+        "published",
+        to=author.email,
+        display_name=author.display_name,
+        title=post.title,
+        post_id=post.id,
+    )

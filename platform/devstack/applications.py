@@ -1,0 +1,48 @@
+"""The application's processes on top of a stack: the API, and worker, relay and beat beside it."""
+
+import os
+from functools import partial
+from typing import Final
+
+from devstack.parts import PYTHON, Parts
+from devstack.programs import Program
+from devstack.readiness import http_answers
+
+# The stack's servers have no passwords: what the settings say of others is left out.
+_FOREIGN: Final = ("REDIS_", "BROKER_", "SMTP_")
+
+
+def applications(parts: Parts) -> list[Program]:
+    """Return the processes as programs; each start reads `.env` anew."""
+    api = Program(
+        name="api",
+        argv=(*PYTHON, "cli", "api", "--port", str(parts.ports.api)),
+        ready=partial(http_answers, f"{parts.api_url}/api/v1/health/readiness"),
+        folder=parts.root,
+        environment=partial(_environment, parts),
+    )
+    return [api, *(_background(parts, name) for name in ("worker", "relay", "beat"))]
+
+
+def _background(parts: Parts, name: str) -> Program:
+    # It is ready when it touches its file, which is gone before each start.
+    file = parts.data / f"{name}.alive"
+
+    def environment() -> dict[str, str]:
+        file.unlink(missing_ok=True)
+        grace = {"WORKER_GRACE_SECONDS": "5"}  # a restart after a change is not to take long
+        return {**grace, **_environment(parts), "HEARTBEAT_FILE": str(file)}
+
+    return Program(
+        name=name,
+        argv=(*PYTHON, "cli", name),
+        ready=file.exists,
+        folder=parts.root,
+        environment=environment,
+    )
+
+
+def _environment(parts: Parts) -> dict[str, str]:
+    # `.env` has been read already: the processes are not to read it once more.
+    passed = {k: v for k, v in parts.settings().items() if not k.startswith(_FOREIGN)}
+    return {**passed, **parts.values(), "ENV_FILE": os.devnull}

@@ -1,0 +1,71 @@
+"""Events: what has happened, as the database tells it and as a handler announces it.
+
+A class and its topic in SQL (`select outbox.track(…)`) belong together: `PostChanged` is the topic
+`post_changed`, and its fields are the topic's. They live in features/shared.
+"""
+
+import importlib
+import pkgutil
+import re
+from typing import Any, ClassVar, Final
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from kernel.cache import Drops
+
+_WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+class Event(BaseModel):
+    """Something that has happened; subclasses name it in the past and say to what.
+
+    Fields that this version does not know are left out: the database may be newer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    topic: ClassVar[str] = ""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Name the topic after the class."""
+        cls.topic = _WORD.sub("_", cls.__name__).lower()
+
+
+class JobDue(Event):
+    """The slot of a scheduled job has come; `job` is its name."""
+
+    job: str
+    slot: AwareDatetime
+
+
+def known_events(package: str = "features.shared") -> dict[str, type[Event]]:
+    """Return the event classes by topic: those of the package's modules, and JobDue.
+
+    Raises ValueError when two classes have the same topic.
+    """
+    found: dict[str, type[Event]] = {JobDue.topic: JobDue}
+    root = importlib.import_module(package)
+    for info in pkgutil.iter_modules(root.__path__, f"{package}."):
+        for item in vars(importlib.import_module(info.name)).values():
+            if not (isinstance(item, type) and issubclass(item, Event) and item is not Event):
+                continue
+            if found.setdefault(item.topic, item) is not item:
+                raise ValueError(f"{found[item.topic]} and {item} have the same topic: rename one.")
+    return found
+
+
+class Announce:
+    """Tells the cache at once what the caller has just written: `await announce(PostChanged(…))`.
+
+    The cached reads that the event makes stale are dropped before the answer goes out, so that a
+    writer reads the own write. That is all: jobs come from the outbox alone, and where the cache
+    does not answer the relay drops later.
+    """
+
+    def __init__(self, drops: Drops) -> None:
+        self._drops = drops
+
+    async def __call__(self, *events: Event) -> None:
+        """Drop what the events make stale; never raises for a cache that is away."""
+        await self._drops.try_drop(events)

@@ -1,0 +1,122 @@
+"""The Celery application and its settings, for those who publish jobs and those who run them."""
+
+import logging
+import math
+import ssl
+from typing import Any, Final
+from urllib.parse import quote
+
+from celery import Celery
+from kombu.entity import Exchange, Queue
+
+from kernel.jobs.job import QUEUES, Job
+from kernel.jobs.table import JobTable
+from kernel.settings import Settings, SettingsError
+
+log = logging.getLogger(__name__)
+
+SAFETY_SECONDS: Final = 60
+_PUBLISH_TIMEOUT_SECONDS: Final = 0.5
+_READ_TIMEOUT_SECONDS: Final = 10.0
+
+
+def celery_app(settings: Settings) -> Celery:
+    """Return the application with this project's settings; jobs are added by the worker.
+
+    Raises nothing where the broker is away: it connects when it is used.
+    """
+    app = Celery("slices", broker=broker_url(settings), set_as_current=False)
+    app.conf.update(
+        # A job is acknowledged when it has ended, and given to another worker when its process
+        # was lost or did not stop in time: the record in the database keeps that from repeating.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_acks_on_failure_or_timeout=False,
+        task_ignore_result=True,
+        task_serializer="json",
+        accept_content=["json"],
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
+        task_default_queue=QUEUES[0],
+        task_create_missing_queues=False,
+        task_publish_retry=False,
+        worker_prefetch_multiplier=1,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_enable_remote_control=False,
+        worker_enable_prefetch_count_reduction=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_concurrency=settings.worker_concurrency,
+        broker_connection_timeout=_PUBLISH_TIMEOUT_SECONDS,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": settings.visibility_timeout_seconds,
+            # Look every 10 s for what nobody acknowledged.
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "socket_connect_timeout": _PUBLISH_TIMEOUT_SECONDS,
+            "socket_timeout": _READ_TIMEOUT_SECONDS,
+        },
+        timezone="UTC",
+        enable_utc=True,
+    )
+    if settings.broker_tls or (settings.broker_host is None and settings.redis_tls):
+        app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    return app
+
+
+def publish_options() -> dict[str, Any]:
+    """Return what a publisher changes of the transport's options: it gives up at once."""
+    return {
+        "socket_timeout": _PUBLISH_TIMEOUT_SECONDS,
+        "max_retries": 0,
+        "retry_on_timeout": False,
+    }
+
+
+def broker_url(settings: Settings) -> str:
+    """Return the broker's address; without BROKER_HOST it is the cache's, and a warning says so."""
+    if settings.broker_host is None:
+        log.warning(
+            "BROKER_HOST is not set: jobs are queued in the cache, which may evict them. Name a "
+            "Redis of its own that does not evict."
+        )
+        host, port, db = settings.redis_host, settings.redis_port, settings.redis_db
+        user, secret, tls = settings.redis_username, settings.redis_password, settings.redis_tls
+    else:
+        host, port, db = settings.broker_host, settings.broker_port, settings.broker_db
+        user, secret, tls = settings.broker_username, settings.broker_password, settings.broker_tls
+    password = secret.get_secret_value() if secret else ""
+    credentials = f"{quote(user or '', safe='')}:{quote(password, safe='')}@" if password else ""
+    return f"{'rediss' if tls else 'redis'}://{credentials}{host}:{port}/{db}"
+
+
+def require_visibility_timeout(settings: Settings, jobs: JobTable) -> None:
+    """Raise SettingsError where the broker would give away a job that is still on its way.
+
+    The visibility timeout must exceed a job's time limit, its longest back-off, the worker's
+    grace at shutdown and a minute together: until then a message may rightly be unacknowledged.
+    https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html
+    """
+
+    def needed(one: Job) -> float:
+        spent = (one.hard_limit + one.longest_delay).total_seconds()
+        return spent + settings.worker_grace_seconds + SAFETY_SECONDS
+
+    faults = [
+        f"  {one.name} needs more than {math.ceil(needed(one))} s: limit "
+        f"{one.hard_limit.total_seconds():.0f}, back-off {one.longest_delay.total_seconds():.0f}, "
+        f"WORKER_GRACE_SECONDS {settings.worker_grace_seconds:.0f}, safety {SAFETY_SECONDS}"
+        for one in jobs.by_name.values()
+        if settings.visibility_timeout_seconds <= needed(one)
+    ]
+    if faults:
+        raise SettingsError(
+            f"VISIBILITY_TIMEOUT_SECONDS is {settings.visibility_timeout_seconds}, which is too "
+            "short: a job that still runs would be given to a second worker.\n"
+            + "\n".join(faults)
+            + "\nRaise VISIBILITY_TIMEOUT_SECONDS, or lower the timeout or back-off of these jobs."
+        )

@@ -1,0 +1,142 @@
+"""`@job`: a function that runs after an event, or at set times."""
+
+import inspect
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, Final, Literal, get_type_hints
+from uuid import UUID, uuid5
+
+from kernel.events import Event, JobDue
+from kernel.jobs.schedule import Schedule, minutes, seconds
+
+Queue = Literal["default", "cpu"]
+QUEUES: Final[tuple[Queue, ...]] = ("default", "cpu")
+# Between a job's own limit, which it may notice, and the end of its process.
+HARD_LIMIT_MARGIN: Final = seconds(15)
+_TIMEOUT: Final = minutes(5)
+_BACKOFF: Final = seconds(5)
+_BACKOFF_CAP: Final = minutes(2)
+_RUNS: Final = UUID("6f0a5a0e-8a1c-4a6b-9d5e-2b1f6c1d7e55")  # any: the namespace of run ids
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One job of one slice.
+
+    Parameters of the function that are fields of the event are filled from it, all others are
+    services: `async def send(user_id: UUID, db: AsService, mailer: Mailer)`.
+    """
+
+    function: Callable[..., Any]
+    on: type[Event]
+    schedule: Schedule | None
+    once_per: str | None
+    timeout: timedelta
+    retries: int
+    retry_every: timedelta | None
+    backoff: timedelta
+    backoff_cap: timedelta
+    queue: Queue
+
+    @cached_property
+    def slice(self) -> str:
+        """The folder of the slice, from the module: features.signup.tasks is `signup`."""
+        return self.function.__module__.split(".")[-2]
+
+    @property
+    def name(self) -> str:
+        """The job's name in queues, records and metrics: `signup.send_welcome_email`."""
+        return f"{self.slice}.{self.function.__name__}"
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the function is a coroutine function."""
+        return inspect.iscoroutinefunction(self.function)
+
+    @property
+    def hard_limit(self) -> timedelta:
+        """When the process of a run that does not end is ended."""
+        return self.timeout + HARD_LIMIT_MARGIN
+
+    @property
+    def longest_delay(self) -> timedelta:
+        """The longest wait between two attempts."""
+        return self.retry_every or self.backoff_cap
+
+    @cached_property
+    def event_parameters(self) -> frozenset[str]:
+        """Names of the parameters that the event fills."""
+        return frozenset(inspect.signature(self.function).parameters) & set(self.on.model_fields)
+
+    @cached_property
+    def services(self) -> dict[str, type]:
+        """The other parameters and the types of the services that they get."""
+        hints = get_type_hints(self.function)
+        names = inspect.signature(self.function).parameters
+        return {
+            name: hints.get(name, object) for name in names if name not in self.event_parameters
+        }
+
+    def run_id(self, event: Event, event_id: int, item: int) -> UUID:
+        """Return the id of the one run for this event: the same, however often it is told."""
+        key = getattr(event, self.once_per) if self.once_per else f"{event_id}/{item}"
+        return uuid5(_RUNS, f"{self.name}/{self.once_per}/{key}")
+
+    def delay(self, attempt: int) -> timedelta:
+        """Return how long to wait after the failure of this attempt (from 1).
+
+        Exponential back-off with full jitter, within [0, min(cap, base·2^(attempt-1))], unless the
+        job asks for a fixed time:
+        https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+        """
+        if self.retry_every is not None:
+            return self.retry_every
+        longest: timedelta = min(self.backoff_cap, self.backoff * 2 ** (attempt - 1))
+        return longest * random.random()  # noqa: S311 - a spread, not a secret
+
+
+def job(
+    *,
+    on: type[Event] | None = None,
+    schedule: Schedule | None = None,
+    once_per: str | None = None,
+    timeout: timedelta = _TIMEOUT,
+    retries: int = 3,
+    retry_every: timedelta | None = None,
+    backoff: timedelta = _BACKOFF,
+    backoff_cap: timedelta = _BACKOFF_CAP,
+    queue: Queue = "default",
+) -> Callable[[Callable[..., Any]], Job]:
+    """Make a job of a function: run after an event (`on`), or at set times (`schedule`).
+
+    `once_per` names the field of the event that the job happens once for, ever; without it, once
+    for each event. `timeout` bounds one attempt. A failed attempt is repeated `retries` times,
+    after `retry_every` or an exponential back-off. `queue="cpu"` is for work that would keep other
+    jobs waiting. Raises ValueError for settings that do not fit together.
+    """
+    if (on is None) == (schedule is None):
+        raise ValueError("a job has either on= or schedule=")
+    event = on or JobDue
+    if schedule is not None:
+        once_per = once_per or "slot"
+    if once_per is not None and once_per not in event.model_fields:
+        raise ValueError(f"once_per={once_per!r} is no field of {event.__name__}")
+
+    def make(function: Callable[..., Any]) -> Job:
+        return Job(
+            function=function,
+            on=event,
+            schedule=schedule,
+            once_per=once_per,
+            timeout=timeout,
+            retries=retries,
+            retry_every=retry_every,
+            backoff=backoff,
+            backoff_cap=backoff_cap,
+            queue=queue,
+        )
+
+    return make

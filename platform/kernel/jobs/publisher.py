@@ -1,0 +1,79 @@
+"""Publishes runs of jobs to the broker."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from kernel.jobs.broker import publish_options
+from kernel.jobs.job import QUEUES
+from kernel.jobs.table import JobTable, Message
+
+
+class BrokerUnavailable(Exception):
+    """The broker does not take what is published."""
+
+
+class Publisher:
+    """One connection to the broker, for one thread at a time; gives up after half a second."""
+
+    def __init__(self, app: Celery, jobs: JobTable) -> None:
+        self._app, self._jobs = app, jobs
+        self._connection: Any = None
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Publish runs, without holding up the event loop.
+
+        Raises BrokerUnavailable; some may have been published then: publishing again does no harm.
+        """
+        if messages:
+            await asyncio.to_thread(self.send, messages)
+
+    def send(self, messages: Sequence[Message], *, after: timedelta | None = None) -> None:
+        """Publish runs, to be performed at once or later. Raises BrokerUnavailable."""
+        options: dict[str, Any] = {"countdown": after.total_seconds()} if after else {}
+        try:
+            with self._connected().Producer() as producer:
+                for message in messages:
+                    job = self._jobs.by_name.get(message.job)
+                    self._app.send_task(
+                        message.job,
+                        kwargs={"event_id": message.event_id, "item": message.item},
+                        task_id=str(message.run_id),
+                        queue=job.queue if job else QUEUES[0],
+                        producer=producer,
+                        retry=False,
+                        ignore_result=True,
+                        **options,
+                    )
+        except (OperationalError, RedisError, OSError) as error:
+            self.close()
+            raise BrokerUnavailable(repr(error)) from error
+
+    async def idle(self) -> bool:
+        """Tell whether no queue holds a message that waits. Raises BrokerUnavailable."""
+        return await asyncio.to_thread(self._idle)
+
+    def _idle(self) -> bool:
+        try:
+            client = self._connected().default_channel.client
+            return not any(client.llen(queue) for queue in QUEUES)
+        except (OperationalError, RedisError, OSError) as error:
+            self.close()
+            raise BrokerUnavailable(repr(error)) from error
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        if self._connection is not None:
+            self._connection.release()
+            self._connection = None
+
+    def _connected(self) -> Any:
+        if self._connection is None:
+            options = self._app.conf.broker_transport_options | publish_options()
+            self._connection = self._app.connection_for_write(transport_options=options)
+        return self._connection

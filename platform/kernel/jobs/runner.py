@@ -1,0 +1,171 @@
+"""Performs one message: takes the run's lease, calls the job, writes down how it ended."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, Final, Literal
+from uuid import uuid4
+
+import svcs
+from pydantic import ValidationError
+
+from kernel.call import request_id
+from kernel.events import Event
+from kernel.jobs.done import DoneMarkers
+from kernel.jobs.errors import Permanent
+from kernel.jobs.job import Job
+from kernel.jobs.runs import HEARTBEAT, Begun, Run, Runs
+from kernel.jobs.table import Message
+from kernel.logs import redact
+from kernel.supabase.http import SupabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+_ERROR_LENGTH: Final = 500
+_NOT_NOW: Final = timedelta(seconds=10)  # the database is away: no attempt is counted
+_WRITE_DOWN_AFTER: Final = (0.0, 0.5, 1.0, 2.0, 4.0)  # seconds between tries to record an end
+
+MainThread = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+class Runner:
+    """Performs messages, one at a time for each holder.
+
+    `holder` names this process; `main_thread` calls a function in the process's main thread and
+    awaits it: the one place where Celery's time limit can interrupt a job that is not async.
+    """
+
+    def __init__(self, registry: svcs.Registry, *, holder: str, main_thread: MainThread) -> None:
+        self._registry, self._holder, self._main_thread = registry, holder, main_thread
+        with svcs.Container(registry) as container:
+            self._runs, self._done = container.get(Runs, DoneMarkers)
+
+    async def perform(self, job: Job, message: Message) -> timedelta | None:
+        """Perform the message; return after how long it is to come again, or None when it is over.
+
+        A job that fails is no error here. Raises nothing of the database's: what cannot be begun
+        comes again.
+        """
+        holder = f"{self._holder}{uuid4().hex}"
+        try:
+            begun = await self._runs.begin(message, holder=holder, max_attempts=1 + job.retries)
+        except SupabaseUnavailable:
+            return _NOT_NOW
+        request_id.set(begun.request_id)
+        if begun.outcome == "busy":
+            return timedelta(seconds=begun.seconds + 0.5)
+        if begun.outcome == "exhausted":
+            log.error("A job was lost too often", extra=_extra(job, message, begun))
+        if begun.outcome != "run":
+            return None
+        return await self._attempt(job, message, begun, holder)
+
+    async def fail_unknown(self, message: Message) -> timedelta | None:
+        """Keep a run whose job is not known here, as failed; return as `perform` does."""
+        log.error("A job that is not known here", extra={"job": message.job})
+        try:
+            await self._runs.fail_unknown(message)
+        except SupabaseUnavailable:
+            return _NOT_NOW
+        return None
+
+    async def _attempt(
+        self, job: Job, message: Message, begun: Begun, holder: str
+    ) -> timedelta | None:
+        started = time.perf_counter()
+        heartbeat = asyncio.create_task(self._heartbeat(message, holder))
+        error: Exception | None = None
+        try:
+            if not await self._done.has(message.run_id):
+                await self._call(job, message, begun)
+                await self._done.add(message.run_id)
+        except Exception as failure:  # noqa: BLE001 - whatever a job raises is its failure
+            error = failure
+        finally:
+            heartbeat.cancel()
+        state, after = _verdict(job, begun.attempt, error)
+        extra = _extra(job, message, begun) | {
+            "state": state,
+            "duration_ms": round((time.perf_counter() - started) * 1000),
+        }
+        if error is None:
+            log.info("job", extra=extra)
+        else:
+            log.log(
+                logging.ERROR if state == "failed" else logging.WARNING,
+                "job",
+                extra=extra,
+                exc_info=error,
+            )
+        recorded = await self._write_down(
+            message, holder, state, error=_text(error), duration_ms=extra["duration_ms"]
+        )
+        return after if recorded or after else _NOT_NOW
+
+    async def _call(self, job: Job, message: Message, begun: Begun) -> None:
+        event = _event(job, begun)
+        run = Run(
+            id=message.run_id,
+            job=job.name,
+            slice=job.slice,
+            attempt=begun.attempt,
+            request_id=begun.request_id,
+        )
+        async with svcs.Container(self._registry) as container:
+            container.register_local_value(Run, run)
+            arguments = {name: getattr(event, name) for name in job.event_parameters}
+            for name, service in job.services.items():
+                arguments[name] = await container.aget(service)
+            if job.is_async:
+                async with asyncio.timeout(job.timeout.total_seconds()):
+                    await job.function(**arguments)
+            else:
+                await self._main_thread(lambda: job.function(**arguments))
+
+    async def _heartbeat(self, message: Message, holder: str) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT.total_seconds())
+            with contextlib.suppress(SupabaseUnavailable):
+                if not await self._runs.extend(message.run_id, holder):
+                    log.warning("A lease was lost", extra={"run_id": str(message.run_id)})
+
+    async def _write_down(self, message: Message, holder: str, state: Any, **how: Any) -> bool:
+        """Record the end of an attempt; return False where the database stays away."""
+        for pause in _WRITE_DOWN_AFTER:
+            await asyncio.sleep(pause)
+            with contextlib.suppress(SupabaseUnavailable):
+                await self._runs.finish(message.run_id, holder, state, **how)
+                return True
+        return False
+
+
+def _event(job: Job, begun: Begun) -> Event:
+    if begun.fields is None or begun.topic != job.on.topic:
+        raise Permanent(f"there is no event {job.on.topic} (any more) to perform this for")
+    try:
+        return job.on.model_validate(begun.fields)
+    except ValidationError as error:
+        raise Permanent(f"the event does not fit {job.on.__name__}: {error}") from error
+
+
+def _verdict(
+    job: Job, attempt: int, error: Exception | None
+) -> tuple[Literal["succeeded", "queued", "failed"], timedelta | None]:
+    if error is None:
+        return "succeeded", None
+    if isinstance(error, Permanent) or attempt > job.retries:
+        return "failed", None
+    return "queued", job.delay(attempt)
+
+
+def _text(error: Exception | None) -> str | None:
+    if error is None:
+        return None
+    return str(redact(f"{type(error).__name__}: {error}"))[:_ERROR_LENGTH]
+
+
+def _extra(job: Job, message: Message, begun: Begun) -> dict[str, Any]:
+    return {"job": job.name, "run_id": str(message.run_id), "attempt": begun.attempt}

@@ -1,0 +1,41 @@
+"""Durations and schedules, as jobs state them."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def seconds(number: float) -> timedelta:
+    """Return so many seconds."""
+    return timedelta(seconds=number)
+
+
+def minutes(number: float) -> timedelta:
+    """Return so many minutes."""
+    return timedelta(minutes=number)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A slot each `period`, counted from `offset` after 1970-01-01 00:00 UTC."""
+
+    period: timedelta
+    offset: timedelta = timedelta(0)
+
+    def slot(self, now: datetime) -> datetime:
+        """Return the latest slot that is not after `now`."""
+        start = _EPOCH + self.offset
+        return start + (now - start) // self.period * self.period
+
+
+def daily(time: str) -> Schedule:
+    """Return the schedule of one slot a day, at HH:MM in UTC."""
+    hours, _, mins = time.partition(":")
+    return Schedule(timedelta(days=1), timedelta(hours=int(hours), minutes=int(mins)))
+
+
+def every(period: timedelta) -> Schedule:
+    """Return the schedule of a slot each period."""
+    return Schedule(period)

@@ -1,0 +1,60 @@
+"""All jobs of all features: by name for workers, by event for the relay."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from kernel.events import Event, JobDue
+from kernel.jobs.job import Job
+
+if TYPE_CHECKING:
+    from kernel.feature import Feature
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent through the broker: which run of which job, and where its event is.
+
+    The event's content stays in the database, so no personal data lie in queues.
+    """
+
+    run_id: UUID
+    job: str
+    event_id: int
+    item: int
+
+
+class JobTable:
+    """The jobs by name and by event."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self.by_name: dict[str, Job] = {}
+        self._listeners: dict[type[Event], list[Job]] = {}
+        for one in jobs:
+            self.by_name[one.name] = one
+            self._listeners.setdefault(one.on, []).append(one)
+
+    @classmethod
+    def of(cls, features: "Mapping[str, Feature]") -> "JobTable":
+        """Return the jobs of these features."""
+        return cls(one for feature in features.values() for one in feature.jobs)
+
+    @property
+    def scheduled(self) -> list[Job]:
+        """The jobs that run at set times."""
+        return [one for one in self.by_name.values() if one.schedule is not None]
+
+    def messages(self, event: Event, event_id: int, item: int) -> list[Message]:
+        """Return what is to be published for an event, the `item`-th of its row in the outbox.
+
+        Raises KeyError for the slot of a job that is not known here.
+        """
+        jobs = (
+            [self.by_name[event.job]]
+            if isinstance(event, JobDue)
+            else self._listeners.get(type(event), [])
+        )
+        return [
+            Message(one.run_id(event, event_id, item), one.name, event_id, item) for one in jobs
+        ]

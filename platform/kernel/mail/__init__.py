@@ -1,0 +1,10 @@
+"""Mail from jobs: `await mailer.send("welcome", to=…, display_name=…)`.
+
+A slice's mails are templates in its folder: `features/<slice>/mail/welcome.txt`, and beside it
+`welcome.html` where there is more to show than text.
+"""
+
+from kernel.mail.errors import MailRefused, MailUnavailable, TemplateFault
+from kernel.mail.mailer import Mailer
+
+__all__ = ["MailRefused", "MailUnavailable", "Mailer", "TemplateFault"]

@@ -1,0 +1,83 @@
+"""A mail as it goes over the wire: the envelope, and the message in it (RFC 5322, MIME)."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email import policy
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import parseaddr
+from typing import Final
+from uuid import UUID, uuid5
+
+from email_validator import EmailNotValidError, validate_email
+
+from kernel.mail.errors import MailRefused, MailUnavailable
+from kernel.mail.templates import Rendered
+
+# Seven bits pass through every server, whatever it offers.
+_ASCII: Final = policy.SMTP.clone(cte_type="7bit")
+_UTF8: Final = _ASCII.clone(utf8=True)
+# One plain mailbox: whatever could end it in a command or a header, or be decoded there, is out.
+_ADDRESS = re.compile(
+    r"(?!.*=\?)(?P<local>[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f-\x9f\ud800-\udfff]+)"
+    r"@(?P<domain>[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f-\x9f\ud800-\udfff]+)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter:
+    """One message to one recipient.
+
+    `content` has CRLF line ends and no stuffed dots. `utf8` says that the recipient's address has
+    no form in ASCII, so that the server has to know SMTPUTF8 (RFC 6531).
+    """
+
+    sender: str
+    recipient: str
+    content: bytes
+    utf8: bool
+
+
+def write(rendered: Rendered, *, mail_from: str, to: str, run_id: UUID, template: str) -> Letter:
+    """Write the letter of one run of a job.
+
+    Its Message-ID is made of run, template and recipient: when a run is repeated, the letter has
+    the same one, by which mail systems can drop the second. `Auto-Submitted` (RFC 3834) keeps
+    absence notices from answering.
+
+    Raises MailRefused when `to` is no address, MailUnavailable when MAIL_FROM is none.
+    """
+    name, sender = parseaddr(mail_from)
+    sender = _mailbox(sender) or ""
+    if not sender.isascii() or not sender:
+        raise MailUnavailable("MAIL_FROM must be like: Name <address@example.com>")
+    recipient = _mailbox(to)
+    if recipient is None:
+        raise MailRefused("the recipient's address is not one that mail can be sent to")
+
+    utf8 = not recipient.isascii()
+    domain = sender.rpartition("@")[2]
+    message = EmailMessage(policy=_UTF8 if utf8 else _ASCII)
+    message["From"] = Address(display_name=name, addr_spec=sender)
+    message["To"] = recipient
+    message["Subject"] = rendered.subject
+    message["Date"] = datetime.now(UTC)
+    message["Message-ID"] = f"<{uuid5(run_id, f'{template}:{to}')}@{domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(rendered.text)
+    if rendered.html is not None:
+        message.add_alternative(rendered.html, subtype="html")
+    return Letter(sender=sender, recipient=recipient, content=message.as_bytes(), utf8=utf8)
+
+
+def _mailbox(address: str) -> str | None:
+    found = _ADDRESS.fullmatch(address)
+    if found is None or found["domain"].isascii():
+        return address if found else None
+    try:
+        # A domain always has a form in ASCII (RFC 5890), which every server takes.
+        known = validate_email(f"x@{found['domain']}", check_deliverability=False)
+    except EmailNotValidError:
+        return None
+    return f"{found['local']}@{known.ascii_domain}"

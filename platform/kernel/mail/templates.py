@@ -1,0 +1,113 @@
+"""The templates of a slice's mails, found in its folder and rendered."""
+
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateSyntaxError,
+    select_autoescape,
+)
+
+from kernel.mail.errors import TemplateFault
+
+_SHARED: Final = Path(__file__).parent  # layout.html
+_SUBJECT: Final = "Subject:"
+# NUL cannot be sent (RFC 5321, 4.5.2), half a surrogate pair cannot be encoded, and no reader
+# shows the rest.
+_UNSENDABLE = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """What a mail says; `subject` is one line, `html` None where there is only text."""
+
+    subject: str
+    text: str
+    html: str | None
+
+
+def folder_of(feature: str) -> Path:
+    """Return the folder of a slice's templates: `features/<feature>/mail`."""
+    places = [Path(place) for place in importlib.import_module("features").__path__]
+    folders = [place / feature / "mail" for place in places]
+    return next((folder for folder in folders if folder.is_dir()), folders[0])
+
+
+def render(folder: Path, template: str, values: Mapping[str, object]) -> Rendered:
+    """Render `<template>.txt` and, where it exists, `<template>.html`.
+
+    The first line of the text is `Subject: …`, the second is empty. The HTML sees the finished
+    `subject`, too. Raises TemplateFault.
+    """
+    text_file, html_file = folder / f"{template}.txt", folder / f"{template}.html"
+    environment = _environment(folder)
+    subject_source, text_source = _parts(text_file)
+    subject = _one_line(_render(environment, text_file, subject_source, values))
+    text = _render(environment, text_file, text_source, values)
+    html = None
+    if html_file.is_file():
+        html = _render(environment, html_file, None, {**values, "subject": subject})
+    return Rendered(subject=subject, text=text, html=html)
+
+
+@cache
+def _environment(folder: Path) -> Environment:
+    return Environment(
+        loader=FileSystemLoader([folder, _SHARED]),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(("html",), default_for_string=False),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _parts(file: Path) -> tuple[str, str]:
+    # The file is cut before it is rendered: a line break in a value cannot move the cut.
+    try:
+        source = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise TemplateFault(
+            f"{file} is missing: add it, with `Subject: …` as its first line and an empty second."
+        ) from None
+    first, _, rest = source.partition("\n")
+    second, _, body = rest.partition("\n")
+    if not first.startswith(_SUBJECT) or second.strip() or not body.strip():
+        raise TemplateFault(
+            f"{file} must begin with a line `Subject: …` and an empty line, and then say something."
+        )
+    # The lines that were cut off are kept empty, so that errors name the file's own line numbers.
+    return first.removeprefix(_SUBJECT), f"\n\n{body}"
+
+
+def _render(
+    environment: Environment, file: Path, source: str | None, values: Mapping[str, object]
+) -> str:
+    try:
+        template = (
+            environment.get_template(file.name)
+            if source is None
+            else environment.from_string(source)
+        )
+        rendered = template.render(values)
+    except TemplateSyntaxError as error:
+        raise TemplateFault(f"{file}, line {error.lineno}: {error.message}") from error
+    except TemplateError as error:
+        raise TemplateFault(f"{file}: {error}") from error
+    return _UNSENDABLE.sub("", rendered).lstrip("\n")
+
+
+def _one_line(subject: str) -> str:
+    # `=?` would begin an encoded word (RFC 2047), which readers decode, and which the standard
+    # library decodes too when a header is set: a line break in it became a header of its own
+    # (CVE-2024-6923).
+    return " ".join(subject.replace("=?", "= ?").split())

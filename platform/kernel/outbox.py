@@ -1,0 +1,94 @@
+"""The outbox, as the relay uses it: claim events, settle them, find what got lost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from kernel.jobs.table import Message
+from kernel.supabase import AsService
+
+
+@dataclass(slots=True)
+class Claimed:
+    """A row that this relay holds, and what has become of it.
+
+    `dropped` and `published` say what the cache and the broker have acknowledged, now or earlier;
+    `error` is what makes the event itself wait, longer each time.
+    """
+
+    id: int
+    topic: str
+    items: list[dict[str, Any]]
+    claim: UUID
+    dropped: bool
+    published: bool
+    error: str | None = None
+    messages: list[Message] = field(default_factory=list)
+
+
+class Outbox:
+    """The outbox's functions in the database; errors are those of AsService."""
+
+    def __init__(self, db: AsService) -> None:
+        self._db = db
+
+    async def claim(
+        self, *, batch: int, lease_seconds: int, with_drops: bool, with_jobs: bool
+    ) -> list[Claimed]:
+        """Lease the oldest events that wait for drops or for jobs, at most `batch`."""
+        rows = await self._db.rpc(
+            "claim_events",
+            batch=batch,
+            lease_seconds=lease_seconds,
+            with_drops=with_drops,
+            with_jobs=with_jobs,
+        )
+        return [
+            Claimed(
+                id=row["id"],
+                topic=row["topic"],
+                items=row["items"],
+                claim=UUID(row["claim"]),
+                dropped=row["dropped"],
+                published=row["published"],
+            )
+            for row in rows
+        ]
+
+    async def settle(self, events: Sequence[Claimed]) -> None:
+        """Write down what has become of events that one claim returned, and give them back."""
+        await self._db.rpc(
+            "settle_events",
+            claim=str(events[0].claim),
+            results=[
+                {
+                    "id": event.id,
+                    "dropped": event.dropped,
+                    "published": event.published,
+                    "error": event.error,
+                }
+                for event in events
+            ],
+            runs=[
+                {
+                    "id": str(message.run_id),
+                    "job": message.job,
+                    "event_id": message.event_id,
+                    "item": message.item,
+                }
+                for event in events
+                if event.published
+                for message in event.messages
+            ],
+        )
+
+    async def lost(self, *, untouched_seconds: int, batch: int) -> list[Message]:
+        """Return the runs that nobody has touched for so long, each once in that time."""
+        rows = await self._db.rpc("lost_runs", untouched_seconds=untouched_seconds, batch=batch)
+        return [Message(UUID(row["id"]), row["job"], row["event_id"], row["item"]) for row in rows]
+
+    async def put_slot(self, job: str, slot: datetime) -> bool:
+        """Put the event of a scheduled job's slot, once; return whether it was this call."""
+        return bool(await self._db.rpc("put_slot", job=job, slot=slot.isoformat()))

@@ -1,0 +1,133 @@
+"""Jobs under faults: real workers, relays and brokers, killed and frozen (C1 to C11)."""
+
+import asyncio
+import os
+import signal
+import time
+
+import pytest
+
+from kit.waiting import until
+
+pytestmark = pytest.mark.slow
+
+
+async def one_effect(system, post_id, seconds=20.0):
+    await until(lambda: effect(system, post_id), seconds=seconds)
+
+
+async def effect(system, post_id):
+    return (await system.effects(post_id))["effect"]
+
+
+async def started(system, post_id):
+    return (await system.effects(post_id))["start"]
+
+
+async def settled(system):
+    """Wait until nothing waits or is unacknowledged any more."""
+    await until(lambda: system.queued() == 0)
+
+
+async def test_c1_jobs_survive_a_broker_that_is_killed_and_comes_back(system):
+    author, _ = await system.author()
+    await system.start("relay")
+    worker = await system.start("worker")
+    posts = [await system.publish(author, sleep=6) for _ in range(2)]
+    for post in posts:
+        await until(lambda post=post: started(system, post))
+    system.broker.kill()
+    await asyncio.sleep(8)  # the fault itself: away for 8 s
+    await system.broker.start()
+    back = time.monotonic()
+    probe = await system.publish(author)
+    await one_effect(system, probe, 20)
+    assert time.monotonic() - back <= 20
+    assert worker.running
+    for post in posts:
+        await one_effect(system, post)
+    await settled(system)
+    for post in posts:
+        assert (await system.effects(post))["effect"] == 1
+
+
+async def test_c2_a_connection_that_is_cut_leaves_one_effect(system):
+    author, _ = await system.author()
+    await system.start("relay")
+    await system.start("worker")
+    post = await system.publish(author, sleep=6)
+    await until(lambda: started(system, post))
+    system.broker.client.client_kill_filter(_type="normal", skipme=True)
+    await one_effect(system, post)
+    await settled(system)
+    assert (await system.effects(post))["effect"] == 1
+
+
+async def test_c3_a_job_that_kills_its_process_runs_four_times_and_is_kept_as_failed(system):
+    author, _ = await system.author()
+    await system.start("relay")
+    worker = await system.start("worker")
+    post = await system.publish(author, kill=99)
+    failed = await until(lambda: system.runs("act_on_post.act", "failed"), seconds=30)
+    assert [row["attempts"] for row in failed] == [4]
+    await settled(system)
+    assert await system.effects(post) == {"start": 4}
+    assert worker.running
+
+
+async def test_c6_sigterm_gives_a_long_job_back_at_once(system):
+    author, _ = await system.author()
+    await system.start("relay")
+    worker = await system.start("worker", WORKER_GRACE_SECONDS="5")
+    post = await system.publish(author, sleep=30)
+    await until(lambda: started(system, post))
+    asked = time.monotonic()
+    worker.signal(signal.SIGTERM)
+    assert await worker.ended(12) == 0, worker.printed
+    assert time.monotonic() - asked <= 12
+    assert system.broker.client.llen("default") == 1
+    rows = await system.runs("act_on_post.act", "queued")
+    assert [row["attempts"] for row in rows] == [0]
+
+
+async def test_c6_a_job_that_ends_within_the_grace_is_acknowledged(system):
+    author, _ = await system.author()
+    await system.start("relay")
+    worker = await system.start("worker", WORKER_GRACE_SECONDS="10")
+    post = await system.publish(author, sleep=2)
+    await until(lambda: started(system, post))
+    os.killpg(worker.pid, signal.SIGTERM)  # as a terminal or a supervisor does
+    assert await worker.ended(9) == 0
+    assert await system.effects(post) == {"start": 1, "effect": 1}
+    assert system.queued() == 0
+
+
+async def test_c9_two_beats_make_one_run_for_each_slot_also_when_one_is_killed(system):
+    await system.start("relay")
+    await system.start("worker")
+    first = await system.start("beat")
+    await system.start("beat")
+
+    async def slots():
+        return [row["subject"] for row in await system.fetch("select subject from effects")]
+
+    await until(slots)
+    first.kill()
+    before = len(await slots())
+    await until(lambda: more_than(slots, before))
+    found = await slots()
+    assert len(found) == len(set(found))
+
+
+async def more_than(count, number):
+    return len(await count()) > number
+
+
+async def test_c13_a_job_that_this_worker_does_not_know_is_kept(system):
+    author, _ = await system.author()
+    await system.start("relay")
+    await system.start("worker", EXTRA_FEATURES="")  # an old worker: the relay is newer
+    await system.publish(author)
+    failed = await until(lambda: system.runs("act_on_post.act", "failed"))
+    assert failed[0]["error"] == "this worker knows no such job"
+    await settled(system)

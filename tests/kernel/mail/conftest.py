@@ -1,0 +1,224 @@
+"""A mail server that answers as a test wants it to, and mailers that talk to it."""
+
+import asyncio
+import base64
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from kernel.mail import Mailer
+from kernel.settings import Settings
+
+USER, PASSWORD = "ada", "correct horse 9"
+SILENT, DROPS = "silent", "drops"
+_GOOD = {
+    "greeting": "220 scripted",
+    "STARTTLS": "220 Go ahead",
+    "MAIL": "250 OK",
+    "RCPT": "250 OK",
+    "DATA": "354 Go ahead",
+    "content": "250 Taken",
+    "QUIT": "221 Bye",
+}
+
+
+class ScriptedSmtp:
+    """`answers` says what to say to a command (or "silent", or … and "drops"),
+    `offers` what EHLO lists before TLS, `offers_in_tls` within.
+    """
+
+    port: int
+
+    def __init__(self, *, answers=None, offers=(), offers_in_tls=(), tls=None, implicit=False):
+        self._answers: Mapping[str, str] = _GOOD | (answers or {})
+        self._offers, self._offers_in_tls = offers, offers_in_tls
+        self._tls: ssl.SSLContext | None = tls
+        self._encrypted = implicit
+        self._implicit = implicit
+        self._tasks: list[asyncio.Task[Any]] = []
+        self.said: list[tuple[bool, str]] = []  # was it encrypted, and the line
+        self.mails: list[bytes] = []
+
+    @property
+    def commands(self) -> list[str]:
+        return [line for _, line in self.said]
+
+    @property
+    def in_clear_text(self) -> list[str]:
+        return [line for encrypted, line in self.said if not encrypted]
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["ScriptedSmtp"]:
+        context = self._tls if self._implicit else None
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await server.wait_closed()
+
+    async def left(self) -> None:
+        """Wait until all clients are gone."""
+        await asyncio.gather(*self._tasks)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.append(task)
+        self._encrypted = self._implicit
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                await self._talk(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._say(reader, writer, self._answers["greeting"])
+        while True:
+            line = await self._line(reader)
+            verb = line.partition(" ")[0].upper()
+            answer = self._answers.get(verb) or await self._default(line, reader, writer)
+            await self._say(reader, writer, answer)
+            if verb == "STARTTLS" and answer.startswith("220"):
+                assert self._tls is not None
+                await writer.start_tls(self._tls)
+                self._encrypted = True
+            elif verb == "DATA" and answer.startswith("354"):
+                content = await reader.readuntil(b"\r\n.\r\n")
+                answer = self._answers["content"]
+                if answer.startswith("250"):
+                    self.mails.append(content)
+                await self._say(reader, writer, answer)
+            elif verb == "QUIT":
+                return
+
+    async def _default(self, line, reader, writer) -> str:
+        match line.upper().split():
+            case ["EHLO", _]:
+                offers = self._offers_in_tls if self._encrypted else self._offers
+                return "\r\n".join(["250-scripted", *(f"250-{one}" for one in offers), "250 HELP"])
+            case ["AUTH", "PLAIN", _]:
+                return _login(base64.b64decode(line.split()[2]).decode().split("\0")[1:])
+            case ["AUTH", "LOGIN", _]:
+                await self._say(reader, writer, "334 UGFzc3dvcmQ6")
+                both = line.split()[2], await self._line(reader)
+                return _login([base64.b64decode(one).decode() for one in both])
+        return "500 Unknown"
+
+    async def _line(self, reader: asyncio.StreamReader) -> str:
+        line = (await reader.readuntil(b"\r\n")).decode().strip()
+        self.said.append((self._encrypted, line))
+        return line
+
+    async def _say(self, reader, writer, answer: str) -> None:
+        if answer == SILENT:
+            await reader.read()
+            raise ConnectionError
+        said, drops, _ = answer.partition(DROPS)
+        if said:
+            writer.write(said.rstrip().encode() + b"\r\n")
+            await writer.drain()
+        if drops:
+            raise ConnectionError
+
+
+def _login(given: list[str]) -> str:
+    good = given == [USER, PASSWORD]
+    return "235 2.7.0 Welcome" if good else f"535 5.7.8 No {USER} with {PASSWORD}"
+
+
+@pytest.fixture
+async def smtp() -> AsyncIterator[Callable[..., Any]]:
+    """Starts a server: `await smtp(answers={"RCPT": "550 No"}, offers=["SIZE 100"])`."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(**script: Any) -> ScriptedSmtp:
+            return await stack.enter_async_context(ScriptedSmtp(**script).running())
+
+        yield start
+
+
+@pytest.fixture
+def mailer_for() -> Callable[..., Mailer]:
+    """Makes the mailer of a run: `mailer_for(port, smtp_security="tls")`."""
+
+    def make(
+        port: int | None,
+        *,
+        run_id: UUID | None = None,
+        feature: str = "signup",
+        folder: Path | None = None,
+        **values: object,
+    ) -> Mailer:
+        settings = {
+            "supabase_url": "http://127.0.0.1:1",
+            "supabase_key": "public",
+            "supabase_service_key": "secret",
+            "redis_host": "127.0.0.1",
+            "smtp_host": None if port is None else "127.0.0.1",
+            "smtp_port": port or 25,
+            "smtp_security": "none",
+            "mail_from": "Slices <no-reply@slices.example>",
+            "app_url": "https://app.example/",
+        }
+        return Mailer(
+            Settings.model_validate(settings | values),
+            feature=feature,
+            run_id=run_id or uuid4(),
+            folder=folder,
+        )
+
+    return make
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Callable[..., tuple[ssl.SSLContext, Path]]:
+    """Makes a self-signed certificate: a server's TLS context, and the file that clients trust."""
+
+    def make(host: str = "127.0.0.1", days: int = 1) -> tuple[ssl.SSLContext, Path]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "scripted")])
+        end = datetime.now(UTC) + timedelta(days=days)
+        signed = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(end - timedelta(days=2))
+            .not_valid_after(end)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))]), critical=False
+            )
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        trusted, private = tmp_path / "certificate.pem", tmp_path / "key.pem"
+        trusted.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        private.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(trusted, private)
+        return context, trusted
+
+    return make

@@ -1,0 +1,202 @@
+"""A whole system of a test's own: database, gateway, cache, broker, and processes to kill."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from devstack.gateway.config import GatewayConfig
+from devstack.inbox.mailbox import Mailbox
+from devstack.testing import GatewayThread
+from kit.people import PASSWORD, new_email
+from kit.process import ROOT
+from kit.servers import make_database
+from kit.valkeys import Valkey
+from kit.waiting import until
+
+ENTRY = ROOT / "tests" / "kit" / "entry.py"
+FEATURES = ROOT / "tests" / "chaos" / "features"
+_EFFECTS = """
+create table public.effects (
+  id bigint generated always as identity, kind text, subject text, attempt integer, pid integer
+);
+revoke all on public.effects from public, anon, authenticated;
+"""
+
+
+class Process:
+    """A process of ours, and what it has printed."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.name, self._process, self.log = name, process, log
+        self.pid = process.pid
+
+    @property
+    def printed(self) -> str:
+        """What it has printed so far."""
+        return self.log.read_text()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.returncode is None
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process alone."""
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kill the whole group: children too."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    async def ended(self, seconds: float = 20) -> int:
+        """Wait for its end and return its exit code."""
+        return await asyncio.wait_for(self._process.wait(), seconds)
+
+
+class System:
+    """The parts, and what tests do with them."""
+
+    def __init__(self, folder: Path, database_url: str, gateway: GatewayThread) -> None:
+        self.folder, self.database_url, self.gateway = folder, database_url, gateway
+        self.broker = Valkey(folder / "broker", keeps=True)
+        self.cache = Valkey(folder / "cache", keeps=False)
+        self.smtp_port = 1
+        self._processes: list[Process] = []
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        """Return the settings of a process of this system."""
+        return {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")]),
+            "ENV_FILE": os.devnull,
+            "EXTRA_FEATURES": str(FEATURES),
+            "SUPABASE_URL": self.gateway.url,
+            "SUPABASE_KEY": self.gateway.config.anon_key,
+            "SUPABASE_SERVICE_KEY": self.gateway.config.service_key,
+            "JWT_SECRET": self.gateway.config.jwt_secret,
+            "REDIS_HOST": "127.0.0.1",
+            "REDIS_PORT": str(self.cache.port),
+            "BROKER_HOST": "127.0.0.1",
+            "BROKER_PORT": str(self.broker.port),
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(self.smtp_port),
+            "SMTP_SECURITY": "none",
+            "LOG_LEVEL": "INFO",
+            **changes,
+        }
+
+    async def start(self, *command: str, ready: bool = True, **changes: str) -> Process:
+        """Start `./app COMMAND` with these changes of the environment; wait until it works."""
+        alive = self.folder / f"{uuid4().hex}.alive"
+        log = alive.with_suffix(".log")
+        with log.open("wb") as output:
+            process = Process(
+                command[0],
+                await asyncio.create_subprocess_exec(
+                    *(sys.executable, str(ENTRY), *command),
+                    cwd=ROOT,
+                    env=self.environment(HEARTBEAT_FILE=str(alive), **changes),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=asyncio.subprocess.STDOUT,
+                    start_new_session=True,
+                ),
+                log,
+            )
+        self._processes.append(process)
+        if ready:
+            await until(lambda: alive.exists() or not process.running)
+            assert process.running, process.printed
+        return process
+
+    async def close(self) -> None:
+        """End everything; nothing is left."""
+        for process in self._processes:
+            process.kill()
+            await process.ended()
+            sys.stdout.write(f"── {process.name}\n{process.printed}\n")  # shown where a test fails
+        self.broker.kill()
+        self.cache.kill()
+
+    async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Ask the database as superuser."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return list(await connection.fetch(query, *arguments))
+        finally:
+            await connection.close()
+
+    async def author(self) -> tuple[UUID, str]:
+        """Sign somebody up at Supabase; return id and token."""
+        async with httpx.AsyncClient(base_url=self.gateway.url) as client:
+            answer = await client.post(
+                "/auth/v1/signup",
+                json={"email": new_email(), "password": PASSWORD},
+                headers={"apikey": self.gateway.config.anon_key},
+            )
+        session = answer.raise_for_status().json()
+        return UUID(session["user"]["id"]), session["access_token"]
+
+    async def publish(self, author_id: UUID, **wish: Any) -> UUID:
+        """Store a published post, past every API, whose content is a wish to the jobs of tests."""
+        rows = await self.fetch(
+            "insert into public.posts (title, content, published, author_id) "
+            "values ('A wish', $1, true, $2) returning id",
+            json.dumps(wish),
+            author_id,
+        )
+        return UUID(str(rows[0]["id"]))
+
+    async def effects(self, subject: UUID) -> Counter[str]:
+        """Count what the jobs of tests have done to a post: `start`, `effect`."""
+        rows = await self.fetch("select kind from public.effects where subject = $1", str(subject))
+        return Counter(row["kind"] for row in rows)
+
+    async def runs(self, job: str, state: str) -> list[asyncpg.Record]:
+        """Return the records of a job in this state."""
+        return await self.fetch("select * from jobs.runs where job = $1 and state = $2", job, state)
+
+    def queued(self) -> int:
+        """Count the messages that wait in the broker, and those that nobody acknowledged."""
+        client = self.broker.client
+        waiting = sum(int(client.llen(name)) for name in ("default", "cpu"))
+        return waiting + int(client.hlen("unacked"))
+
+
+@pytest.fixture
+async def system(
+    tmp_path: Path, postgres_url: str, smtp_port: int, mailbox: Mailbox
+) -> AsyncIterator[System]:
+    """A system of this test's own, without processes of ours: `await system.start("relay")`."""
+    url = await make_database(postgres_url, f"own_{uuid4().hex}")
+    connection = await asyncpg.connect(url)
+    await connection.execute(_EFFECTS)
+    await connection.close()
+    config = GatewayConfig(
+        database_url=url, public_url="http://127.0.0.1", mail_interval=0, bcrypt_rounds=4
+    )
+    with GatewayThread(config) as gateway:
+        system = System(tmp_path, url, gateway)
+        system.smtp_port = smtp_port
+        try:
+            await system.broker.start()
+            await system.cache.start()
+            yield system
+        finally:
+            await system.close()
+    maintenance = await asyncpg.connect(postgres_url)
+    await maintenance.execute(f'drop database "{url.rpartition("/")[2]}" with (force)')
+    await maintenance.close()

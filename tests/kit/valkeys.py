@@ -1,0 +1,55 @@
+"""A Valkey server of a test's own, to be killed, stopped and started again."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+from devstack import valkey
+from devstack.ports import free_port
+from devstack.programs import Program
+from kit.waiting import until
+
+
+class Valkey:
+    """One server; `kill` is SIGKILL, `freeze` makes it silent, `start` runs it again."""
+
+    def __init__(self, folder: Path, *, keeps: bool) -> None:
+        self.port = free_port()
+        make = valkey.broker if keeps else valkey.cache
+        self._program = make(self.port, folder)
+        self._process: subprocess.Popen[Any] | None = None
+        self.client = Redis(port=self.port, decode_responses=True, socket_timeout=5)
+
+    async def start(self) -> None:
+        """Start it and return when it answers."""
+        self._process = _spawn(self._program)
+        await until(self._program.ready)
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Make it silent: it accepts connections and never answers."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._process.pid, signal.SIGCONT)
+
+
+def _spawn(program: Program) -> subprocess.Popen[Any]:
+    options: dict[str, Any] = program.options() | {"stdout": subprocess.DEVNULL}
+    return subprocess.Popen(program.argv, **options)
