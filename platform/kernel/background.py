@@ -17,6 +17,7 @@ from kernel.jobs.broker import SAFETY_SECONDS, celery_app
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
 from kernel.outbox import Outbox
+from kernel.redis import report_eviction
 from kernel.relay import Relay
 from kernel.services import register_services
 from kernel.settings import Settings
@@ -30,6 +31,7 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
     jobs = JobTable.of(features)
 
     async def main() -> None:
+        await report_eviction(settings)
         async with _services(settings, features) as services:
             drops, db = services.get(Drops, AsService)
             relay = Relay(

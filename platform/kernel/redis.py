@@ -1,13 +1,22 @@
 """The connections to Redis or Valkey: the cache, and the broker."""
 
+import logging
+from typing import Final
+
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from kernel.settings import Settings
 
+log = logging.getLogger(__name__)
+
 TIMEOUT_SECONDS = 0.2
+_KEEPS_ALL: Final = "noeviction"
+# What may go under pressure there has a TTL; other keys of the cache must stay.
+_CACHE_POLICIES: Final = (_KEEPS_ALL, "volatile-ttl", "volatile-lfu", "volatile-lru")
 
 
 def connect_redis(settings: Settings) -> Redis:
@@ -38,6 +47,25 @@ def connect_broker(settings: Settings) -> Redis:
         settings.broker_password,
         tls=settings.broker_tls,
     )
+
+
+async def report_eviction(settings: Settings) -> None:
+    """Log what is wrong with the servers' maxmemory-policy; one that does not answer is skipped."""
+    checks = [("REDIS_HOST", connect_redis(settings), _CACHE_POLICIES)]
+    if settings.broker_host is not None:
+        checks.append(("BROKER_HOST", connect_broker(settings), (_KEEPS_ALL,)))
+    for name, client, fine in checks:
+        try:
+            policy = str((await client.info("memory")).get("maxmemory_policy", fine[0]))
+        except (RedisError, OSError):
+            continue
+        finally:
+            await client.aclose()
+        if policy not in fine:
+            log.warning(
+                "This server may evict what must stay: set its maxmemory-policy",
+                extra={"server": name, "policy": policy, "better": fine[-1]},
+            )
 
 
 def _client(

@@ -16,8 +16,10 @@ import asyncpg
 import httpx
 import pytest
 
+import kit.process
 from devstack.gateway.config import GatewayConfig
 from devstack.inbox.mailbox import Mailbox
+from devstack.ports import free_port
 from devstack.testing import GatewayThread
 from kit.people import PASSWORD, new_email
 from kit.process import ROOT
@@ -168,6 +170,38 @@ class System:
     async def runs(self, job: str, state: str) -> list[asyncpg.Record]:
         """Return the records of a job in this state."""
         return await self.fetch("select * from jobs.runs where job = $1 and state = $2", job, state)
+
+    async def signup(self, client: httpx.AsyncClient) -> str:
+        """Sign somebody up through this client of the API; return the address."""
+        email = new_email()
+        answer = await client.post("/auth/signup", json={"email": email, "password": PASSWORD})
+        answer.raise_for_status()
+        return email
+
+    @contextlib.asynccontextmanager
+    async def api(self, **changes: str) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
+        """Run `./app api`; yields the process and a client of it."""
+        port = free_port()
+        process = await self.start("api", "--port", str(port), ready=False, **changes)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1") as client:
+            await kit.process.until(client, "/health/readiness", 200)
+            yield process, client
+
+    def redeliver(self) -> int:
+        """Give back what nobody acknowledged, as the visibility timeout does; return how much."""
+        client = self.broker.client
+        unacked: dict[str, str] = client.hgetall("unacked")
+        for tag, content in unacked.items():
+            message, _, queue = json.loads(content)
+            client.rpush(queue, json.dumps(message))
+            client.hdel("unacked", tag)
+            client.zrem("unacked_index", tag)
+        return len(unacked)
+
+    def stamp(self, tag: str) -> str | None:
+        """Return the stamp of a tag in the cache."""
+        found: str | None = self.cache.client.get(f"stamp:{tag}")
+        return found
 
     def queued(self) -> int:
         """Count the messages that wait in the broker, and those that nobody acknowledged."""

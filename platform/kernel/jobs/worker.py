@@ -5,30 +5,29 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from functools import cache, partial
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from celery import signals
 from celery.apps.worker import Worker as CeleryWorker
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.worker import state
-from celery.worker.consumer import Consumer
 
 from kernel.feature import Feature
 from kernel.heartbeat import Heartbeat
 from kernel.jobs.broker import celery_app, require_visibility_timeout
+from kernel.jobs.consumer import JobConsumer
 from kernel.jobs.job import QUEUES
 from kernel.jobs.process import WorkerProcess
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
-from kernel.jobs.tasks import UNKNOWN, LostProcesses, register_tasks
+from kernel.jobs.tasks import LostProcesses, register_tasks
 from kernel.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _TICK_SECONDS: Final = 0.25
-_RECONNECT_SECONDS: Final = 3
 
 
 def run_worker(
@@ -49,9 +48,8 @@ def run_worker(
     def begin(**_: Any) -> None:
         process()
 
-    # One is about pickles, and messages here are JSON; the other about a setting that we have set.
-    for category in (SecurityWarning, CPendingDeprecationWarning):
-        warnings.filterwarnings("ignore", category=category)
+    # About root and pickles: messages here are JSON.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     register_tasks(app, jobs, lost=lost, process=process)
     signals.worker_process_init.connect(begin, weak=False)
     signals.setup_logging.connect(_leave_logging_alone, weak=False)
@@ -103,6 +101,8 @@ class Worker(CeleryWorker):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        # About worker_cancel_long_running_tasks_on_connection_loss, which is set on purpose.
+        warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
     def register_with_event_loop(self, hub: Any) -> None:
         """Look after the shutdown, each time that the loop begins anew."""
@@ -132,60 +132,3 @@ class Worker(CeleryWorker):
         self._asked = self._asked or time.monotonic()
         if time.monotonic() - self._ticked > 4 * _TICK_SECONDS:
             state.should_stop = os.EX_OK  # the loop does not run: the broker is away
-
-
-def _or_reconnect(
-    answer: Callable[..., None], _: object, errors: tuple[type[Exception], ...], *arguments: bool
-) -> None:
-    """Acknowledge or reject a message; where that fails, say so by the error.
-
-    Celery only logs it. The message would then count as being worked on until the visibility
-    timeout, and the worker take one message less at a time; the error makes it reconnect, which
-    gives the message back: its run is known to be done.
-    """
-    try:
-        answer(*arguments)
-    except errors as error:
-        log.warning("A message was not acknowledged", extra={"reason": repr(error)})
-        raise
-
-
-class JobConsumer(Consumer):
-    """Celery's consumer, which keeps jobs that it does not know and comes back soon."""
-
-    controller: Any
-
-    def create_task_handler(self, *arguments: Any, **options: Any) -> Any:
-        """Return what takes a message in, with acknowledgements that do not fail in silence."""
-        take = super().create_task_handler(*arguments, **options)
-
-        def received(message: Any) -> None:
-            message.ack_log_error = partial(_or_reconnect, message.ack)
-            message.reject_log_error = partial(_or_reconnect, message.reject)
-            take(message)
-
-        return received
-
-    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002 - Celery's signature
-        """Hand a job that is not known here to a task that keeps it, instead of dropping it."""
-        message.headers["job"], message.headers["task"] = message.headers["task"], UNKNOWN
-        self.create_task_handler()(message)
-
-    def ensure_connected(self, conn: Any) -> Any:
-        """Return the connection once it is there, after any time; it tries every few seconds."""
-
-        def failed(error: Exception, _: float) -> None:
-            log.warning("The broker is away", extra={"reason": repr(error)})
-
-        def waiting() -> None:
-            self.controller.heartbeat.beat()
-            state.maybe_shutdown()
-
-        return conn.ensure_connection(
-            failed,
-            None,
-            interval_start=1,
-            interval_step=1,
-            interval_max=_RECONNECT_SECONDS,
-            callback=waiting,
-        )

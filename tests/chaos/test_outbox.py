@@ -1,0 +1,192 @@
+"""From a write to its consequences, under faults of broker, API and relay (C7, C10, C11)."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections import Counter
+from functools import partial
+
+import httpx
+import pytest
+
+from kit.waiting import until
+
+pytestmark = pytest.mark.slow
+
+POST = {"title": "A title", "content": "{}", "published": True}
+
+
+async def published(client, token):
+    """Return the answer to a POST that wants a job, and how long it took."""
+    begun = time.monotonic()
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = await client.post("/posts", json=POST, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["data"]["id"], time.monotonic() - begun
+
+
+async def effects(system, post_id):
+    return (await system.effects(post_id))["effect"]
+
+
+async def changed(system, tag, before):
+    return system.stamp(tag) not in {None, before}
+
+
+@contextlib.contextmanager
+def refused(system):
+    system.broker.kill()
+    yield
+
+
+@pytest.mark.parametrize("fault", ["refused", "silent"])
+async def test_c7_a_broker_that_is_away_holds_up_neither_answers_nor_drops(system, fault):
+    _, token = await system.author()
+    await system.start("relay")
+    await system.start("worker")
+    async with system.api() as (_, client):
+        post, usual = await published(client, token)
+        await until(partial(effects, system, post))
+        with refused(system) if fault == "refused" else system.broker.frozen():
+            later = []
+            for _ in range(3):
+                post, took = await published(client, token)
+                assert took < usual + 0.5
+                later.append(post)
+                # By SQL alone: it is the relay that drops, while its other half is away.
+                before = system.stamp(f"kept-post:{post}")
+                await system.fetch("update public.posts set title = 'Changed' where id = $1", post)
+                await until(partial(changed, system, f"kept-post:{post}", before), seconds=5)
+        if fault == "refused":
+            await system.broker.start()
+        for post in later:
+            await until(partial(effects, system, post))
+    await until(lambda: system.queued() == 0)
+    for post in later:
+        assert (await system.effects(post))["effect"] == 1
+
+
+async def test_c10_a_worker_refuses_a_visibility_timeout_that_is_too_short(system):
+    worker = await system.start("worker", ready=False, VISIBILITY_TIMEOUT_SECONDS="120")
+    assert await worker.ended() == 1
+    assert "VISIBILITY_TIMEOUT_SECONDS is 120" in worker.printed
+    assert "clean_up_daily.clean_up needs more than" in worker.printed
+    assert "Traceback" not in worker.printed
+
+
+async def test_c11_what_a_killed_api_did_not_drop_the_relay_drops(system):
+    _, token = await system.author()
+    asked = asyncio.Event()
+
+    async def never_answer(reader, writer):
+        with contextlib.closing(writer):
+            await reader.read(1)
+            asked.set()
+            await reader.read()  # until the other side is gone
+
+    # The API's cache takes its command and never answers: it is killed between commit and drop.
+    silent = await asyncio.start_server(never_answer, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    async with silent, system.api(REDIS_PORT=str(port)) as (api, client):
+        posting = asyncio.ensure_future(published(client, token))
+        await asked.wait()
+        api.kill()
+        with pytest.raises(httpx.TransportError):
+            await posting
+    rows = await system.fetch("select id from public.posts")
+    assert len(rows) == 1
+    assert system.stamp(f"kept-post:{rows[0]['id']}") is None
+    await system.start("relay")
+    await system.start("worker")
+    await until(lambda: system.stamp(f"kept-post:{rows[0]['id']}"))
+    await until(partial(effects, system, rows[0]["id"]))
+
+
+async def test_c11_a_relay_killed_between_publish_and_mark_leads_to_one_effect(system):
+    author, _ = await system.author()
+    await system.start("worker")
+    # The database takes the mark and never finishes: the relay is killed with its batch published.
+    await system.fetch(
+        """create function outbox.hang() returns trigger language plpgsql as $$
+           begin
+             if new.published_at is not null then perform pg_sleep(60); end if;
+             return new;
+           end $$"""
+    )
+    await system.fetch(
+        """create trigger hang before update on outbox.events
+           for each row execute function outbox.hang()"""
+    )
+    first = await system.start("relay")
+    post = await system.publish(author)
+    await until(partial(effects, system, post))
+    first.kill()
+    await first.ended()
+    await system.fetch("drop trigger hang on outbox.events")
+    waiting = await system.fetch("select id from outbox.events where delivered_at is null")
+    assert waiting
+    await system.fetch("update outbox.events set claimed_until = now()")  # the lease has run out
+    await system.start("relay")
+
+    async def delivered():
+        return not await system.fetch("select id from outbox.events where delivered_at is null")
+
+    await until(delivered)
+    await until(lambda: system.queued() == 0)
+    assert await system.effects(post) == {"start": 1, "effect": 1}
+
+
+async def test_a_relay_ends_at_sigterm_with_nothing_claimed(system):
+    author, _ = await system.author()
+    relay = await system.start("relay")
+    for _ in range(20):
+        await system.publish(author)
+    relay.signal(signal.SIGTERM)
+    assert await relay.ended(5) == 0
+    assert not await system.fetch(
+        "select id from outbox.events where claim is not null and delivered_at is null"
+    )
+
+
+async def test_a_post_edited_by_sql_alone_leads_to_its_event(system):
+    author, _ = await system.author()
+    await system.start("relay")
+    post = await system.publish(author)
+    tag = f"kept-post:{post}"
+    before = await until(lambda: system.stamp(tag))
+    await system.fetch("update public.posts set content = 'edited' where id = $1", post)
+    edited = time.monotonic()
+    await until(partial(changed, system, tag, before))
+    assert time.monotonic() - edited < 2
+
+
+async def test_after_two_minutes_without_a_broker_every_welcome_arrives_exactly_once(
+    system, mailbox, summary
+):
+    await system.start("relay")
+    await system.start("worker")
+    addresses = []
+    async with system.api() as (_, client):
+        system.broker.kill()
+        away = time.monotonic()
+        while time.monotonic() - away < 120:
+            begun = time.monotonic()
+            addresses.append(await system.signup(client))
+            assert time.monotonic() - begun < 3
+            await until(lambda begun=begun: time.monotonic() - begun > 0.5)  # a steady stream
+        await system.broker.start()
+        back = time.monotonic()
+
+        def welcomed():
+            recipients = Counter(to.address for mail in mailbox.newest_first() for to in mail.to)
+            return [recipients[address] for address in addresses]
+
+        await until(lambda: all(welcomed()), seconds=60)
+        took = time.monotonic() - back
+        await until(lambda: system.queued() == 0)
+    assert set(welcomed()) == {1}
+    summary(
+        f"{len(addresses)} sign-ups in two minutes without a broker: each welcomed once, "
+        f"the last {took:.1f} s after it was back"
+    )
