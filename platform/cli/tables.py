@@ -1,6 +1,7 @@
 """`./app features`: what the slices are, read from the code."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,10 +10,11 @@ from cli.checkout import ROOT
 
 if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
     from kernel.feature import Feature
+    from kernel.jobs import Job
 
 README = ROOT / "README.md"
 BEGIN, END = "<!-- ./app features --write -->", "<!-- end -->"
-_HEADINGS = ("slice", "call", "caller", "what it does")
+_HEADINGS = ("slice", "call", "caller", "job", "follows", "what it does")
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def features(
     write: Annotated[bool, typer.Option("--write", help="Update the table in README.md.")] = False,
 ) -> None:
-    """Show the table of slices: what each is called by, and who may call it."""
+    """Show the table of slices: calls and who may make them, jobs and what they follow."""
     from kernel.discovery import discover
 
     rows = table(discover())
@@ -38,32 +40,59 @@ def features(
 
 
 def table(features: "Mapping[str, Feature]") -> list[tuple[str, ...]]:
-    """Return the headings and one row a call."""
+    """Return the headings, one row a call and, below them, one row a job."""
     from kernel.routes import routes_of
 
-    rows = [
+    calls = [
         (
             route.feature_name,
             f"{route.method} {route.path}",
             route.feature.role or route.feature.caller,
+            "",
+            "",
             _use_case(route.feature_name),
         )
         for route in routes_of(features)
     ]
-    return [_HEADINGS, *rows]
+    jobs = [
+        # The use case of a slice that is called, too, is the call: its job says what else happens.
+        (
+            name,
+            "",
+            "",
+            job.function.__name__,
+            _follows(job),
+            _first_line(job.function.__doc__) if feature.router else _use_case(name),
+        )
+        for name, feature in features.items()
+        for job in feature.jobs
+    ]
+    return [_HEADINGS, *calls, *jobs]
 
 
 def with_table(text: str, rows: Sequence[tuple[str, ...]]) -> str:
     """Return the text with the table between its two marks replaced."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    lines.insert(1, "|" + " --- |" * len(_HEADINGS))
+    lines.insert(1, "|" + " --- |" * len(rows[0]))
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
     return "\n".join([head + BEGIN, *lines, END + tail])
 
 
+def _follows(job: "Job") -> str:
+    if job.schedule is None:
+        return job.on.__name__
+    if job.schedule.period == timedelta(days=1):
+        hours, mins = divmod(job.schedule.offset // timedelta(minutes=1), 60)
+        return f"daily, {hours:02}:{mins:02} UTC"
+    return f"every {job.schedule.period}"
+
+
 def _use_case(name: str) -> str:
     import importlib
 
-    text = importlib.import_module(f"features.{name}").__doc__ or ""
-    return text.strip().partition("\n")[0].rstrip(".")
+    return _first_line(importlib.import_module(f"features.{name}").__doc__)
+
+
+def _first_line(docstring: str | None) -> str:
+    return (docstring or "").strip().partition("\n")[0].rstrip(".")

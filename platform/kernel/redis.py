@@ -51,7 +51,9 @@ def connect_broker(settings: Settings) -> Redis:
 
 async def report_eviction(settings: Settings) -> None:
     """Log what is wrong with the servers' maxmemory-policy; one that does not answer is skipped."""
-    checks = [("REDIS_HOST", connect_redis(settings), _CACHE_POLICIES)]
+    checks: list[tuple[str, Redis, tuple[str, ...]]] = [
+        ("REDIS_HOST", connect_redis(settings), _CACHE_POLICIES)
+    ]
     if settings.broker_host is not None:
         checks.append(("BROKER_HOST", connect_broker(settings), (_KEEPS_ALL,)))
     for name, client, fine in checks:

@@ -78,9 +78,11 @@ revoke all on function outbox.record_change() from public;
 -- Tracks a table by one line:
 --   select outbox.track('public.posts', 'post_changed', '{"post_id": "id"}');
 -- `fields` names the event's fields and their columns. With `once_set` the event is that this column
--- of a row was null and is not any more; with `columns` an update counts when one of these changed. Both need a primary key `id`.
+-- of a row was null and is not any more; with `columns` an update counts when one of these changed;
+-- both need a primary key `id`. `operations` are those that count at all.
 create function outbox.track(
-  source regclass, topic text, fields jsonb, once_set name default null, columns name[] default null
+  source regclass, topic text, fields jsonb, once_set name default null,
+  columns name[] default null, operations text[] default '{insert,update,delete}'
 ) returns void
   language plpgsql set search_path = '' as $$
 declare
@@ -94,7 +96,7 @@ begin
   end if;
   select string_agg(format('r.%1$I is distinct from o.%1$I', c), ' or ') into changes
   from unnest(columns) c;
-  foreach operation in array array['insert', 'update', 'delete'] loop
+  foreach operation in array operations loop
     continue when operation = 'delete' and once_set is not null;
     execute format(
       'create trigger %I after %s on %s referencing %s for each statement '
@@ -109,7 +111,7 @@ begin
     );
   end loop;
 end $$;
-revoke all on function outbox.track(regclass, text, jsonb, name, name[]) from public;
+revoke all on function outbox.track(regclass, text, jsonb, name, name[], text[]) from public;
 
 -- Leases events to one relay: two never hold the same one. The row lock ends with this call, so it
 -- is the lease that keeps others away; it ends by itself when the relay dies.
