@@ -7,5 +7,7 @@ pytest_plugins = [
     "kit.posts",
     "kit.mail",
     "kit.system",
+    "kit.own_database",
+    "kit.jobs",
     "kit.summary",
 ]

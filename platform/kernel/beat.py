@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from postgrest import APIError
+
 from kernel.errors import ApiError
 from kernel.jobs import Job
 from kernel.outbox import Outbox
@@ -48,8 +50,8 @@ class Beat:
                 continue
             try:
                 put = await self._outbox.put_slot(job.name, slot)
-            except ApiError as error:  # tried again at the next turn
-                log.warning("A slot was not put", extra={"job": job.name, "reason": error.code})
+            except (ApiError, APIError) as error:  # tried again at the next turn
+                log.warning("A slot was not put", extra={"job": job.name, "reason": repr(error)})
                 continue
             self._put[job.name] = slot
             if put:

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 # Stamps outlive every value that could carry them.
 STAMP_SECONDS: Final = 48 * 3600
+_BATCH: Final = 1000  # stamps written at once: each batch is to be done within the deadline
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -62,14 +63,13 @@ class Drops:
 
     async def drop(self, events: "Iterable[Event]") -> None:
         """Write new stamps for all tags of the events. Raises CacheUnavailable."""
-        tags = self.tags(events)
-        if not tags:
-            return
+        tags = list(self.tags(events))
         try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for tag in tags:
-                    pipe.set(f"stamp:{tag}", secrets.token_hex(8), ex=STAMP_SECONDS)
-                await pipe.execute()
+            for first in range(0, len(tags), _BATCH):
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for tag in tags[first : first + _BATCH]:
+                        pipe.set(f"stamp:{tag}", secrets.token_hex(8), ex=STAMP_SECONDS)
+                    await pipe.execute()
         except (RedisError, OSError) as error:
             raise CacheUnavailable from error
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
+from postgrest import APIError
 from pydantic import ValidationError
 
 from kernel.cache import CacheUnavailable, Drops
@@ -74,8 +75,8 @@ class Relay:
                 await self._relay(batch)
                 await self._outbox.settle(batch)
             await self._publish_lost()
-        except ApiError as error:  # already logged where it was met
-            log.warning("The outbox does not answer", extra={"reason": error.code})
+        except (ApiError, APIError) as error:
+            log.warning("The outbox does not answer", extra={"reason": repr(error)})
             self._database.failed()
             return False
         self._database.succeeded()
@@ -146,9 +147,10 @@ class Relay:
             return
         try:
             if await self._publisher.idle():
-                self._looked_for_lost = now
                 lost = await self._outbox.lost(untouched_seconds=self._lost_after, batch=BATCH)
                 await self._publisher.publish(lost)
+                if len(lost) < BATCH:
+                    self._looked_for_lost = now
                 if lost:
                     log.warning("Lost jobs are published again", extra={"number": len(lost)})
         except BrokerUnavailable:

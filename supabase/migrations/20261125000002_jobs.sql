@@ -121,16 +121,22 @@ create function public.lost_runs(untouched_seconds integer, batch integer)
   returning r.id, r.job, r.event_id, r.item
 $$;
 
--- A run for which this worker has no job: kept as failed, to be run again after the deploy.
-create function public.fail_unknown_run(run_id uuid, job text, event_id bigint, item integer)
-  returns void
+-- Ends a run that was not begun here: one that is known to have happened, or one whose job this
+-- worker does not know, which is kept as failed to be run again after the deploy. One that has ended
+-- is left alone and, unless it is known to have happened, one that somebody performs.
+create function public.close_run(
+  run_id uuid, job text, event_id bigint, item integer, state text, error text
+) returns void
   language sql security definer set search_path = '' as $$
-  insert into jobs.runs as r (id, job, event_id, item, state, error, finished_at)
-  values (run_id, fail_unknown_run.job, fail_unknown_run.event_id, fail_unknown_run.item,
-    'failed', 'this worker knows no such job', now())
+  insert into jobs.runs as r (id, job, event_id, item, request_id, state, error, finished_at)
+  select run_id, close_run.job, close_run.event_id, close_run.item, e.request_id,
+    close_run.state, close_run.error, now()
+  from (select 1) one left join outbox.events e on e.id = close_run.event_id
   on conflict (id) do update set
-    state = 'failed', error = excluded.error, finished_at = now(), touched_at = now()
+    state = excluded.state, error = excluded.error, finished_at = now(), touched_at = now(),
+    request_id = excluded.request_id, holder = null, held_until = null
   where r.finished_at is null
+    and (close_run.state = 'succeeded' or r.held_until is null or r.held_until <= now())
 $$;
 
 -- Slots of scheduled jobs: beat may run twice, each slot is put once.
@@ -164,7 +170,7 @@ revoke all on function
   public.finish_run(uuid, text, text, text, integer),
   public.release_runs(text, boolean),
   public.lost_runs(integer, integer),
-  public.fail_unknown_run(uuid, text, bigint, integer),
+  public.close_run(uuid, text, bigint, integer, text, text),
   public.put_slot(text, timestamptz)
   from public, anon, authenticated, service_role;
 grant execute on function
@@ -173,6 +179,6 @@ grant execute on function
   public.finish_run(uuid, text, text, text, integer),
   public.release_runs(text, boolean),
   public.lost_runs(integer, integer),
-  public.fail_unknown_run(uuid, text, bigint, integer),
+  public.close_run(uuid, text, bigint, integer, text, text),
   public.put_slot(text, timestamptz)
   to service_role;

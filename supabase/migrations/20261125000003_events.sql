@@ -46,11 +46,12 @@ grant execute on function public.account(uuid) to service_role;
 
 -- Names are one line: they stand in greetings and headers of mails.
 alter table public.profiles add constraint profiles_display_name_one_line
-  check (display_name !~ '[[:cntrl:]]');
+  check (display_name !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]');
 create or replace function public.create_profile() returns trigger
   language plpgsql security definer set search_path = '' as $$
 declare
-  wanted text := regexp_replace(new.raw_user_meta_data ->> 'display_name', '[[:cntrl:]]', ' ', 'g');
+  wanted text := regexp_replace(
+    new.raw_user_meta_data ->> 'display_name', '[\u0001-\u001f\u007f-\u009f\u2028\u2029]', ' ', 'g');
 begin
   insert into public.profiles (id, display_name, created_at)
   values (new.id, nullif(left(btrim(wanted), 80), ''), coalesce(new.created_at, now()))

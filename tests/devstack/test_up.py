@@ -19,6 +19,7 @@ from devstack.ports import free_port, is_free
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("app", "features", "platform", "supabase", "pyproject.toml")
+APPLICATIONS = ("api", "worker", "relay", "beat")
 BROKEN = "select 1;\nselect nonsense from nowhere;\n"
 
 pytestmark = pytest.mark.slow
@@ -27,10 +28,11 @@ pytestmark = pytest.mark.slow
 class Checkout:
     """A copy of the checkout, and the stacks that run in it."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | None = None
 
     def __init__(self, root, until):
         self.root, self.until = root, until
+        self.groups = set()
         self.log = root / "output.log"
         self.port = free_port()
         names = {"APP_ENV", "SUPABASE_URL", "DATABASE_URL"}
@@ -45,6 +47,10 @@ class Checkout:
     @property
     def ready(self):
         return any(line.startswith("ready http") for line in self.printed.splitlines())
+
+    def prints(self, words):
+        """Wait until it has printed these words."""
+        self.until(lambda: words in self.printed)
 
     def start(self, *options, **environment):
         with self.log.open("w") as log:
@@ -72,6 +78,7 @@ class Checkout:
         return self.printed.strip().splitlines()[-1]
 
     def stop(self, number=signal.SIGTERM):
+        self.processes()
         self.process.send_signal(number)
         return self.process.wait(30)
 
@@ -87,21 +94,36 @@ class Checkout:
         return dict(line.split("=", 1) for line in done.stdout.splitlines())
 
     def processes(self):
-        """Return those that name this checkout's stack, or run in it."""
+        """Return pid and command of those that name this checkout's stack, or belong to it.
+
+        To it belong the process groups of what it has started, as far as they were ever seen
+        here: what a program has forked itself names neither a folder nor a port.
+        """
         done = subprocess.run(
-            ["ps", "-A", "-ww", "-o", "pid=,stat=,command="],
+            ["ps", "-A", "-ww", "-o", "pid=,ppid=,pgid=,stat=,command="],
             capture_output=True,
             text=True,
             check=True,
         )
-        rows = [line.split(None, 2) for line in done.stdout.splitlines()]
+        rows = [line.split(None, 4) for line in done.stdout.splitlines()]
+        if self.process is not None:
+            own = str(self.process.pid)
+            self.groups |= {group for _, parent, group, *_ in rows if parent == own}
         ports = {str(port) for port in self.ports()}
-        return [
-            int(pid)
-            for pid, stat, command in rows
+        return {
+            int(pid): command
+            for pid, _, group, stat, command in rows
             if stat[0] != "Z"
-            and (str(self.root) in command or ports & set(re.split(r"[\s:]", command)))
-        ]
+            and (
+                group in self.groups
+                or str(self.root) in command
+                or ports & set(re.split(r"[\s:]", command))
+            )
+        }
+
+    def running(self, name):
+        """Return the pids of an application: its own, and those of what it has forked."""
+        return [pid for pid, command in self.processes().items() if command.endswith(f" {name}")]
 
     def ports(self):
         memory = self.root / ".stack" / "ports.json"
@@ -141,16 +163,32 @@ def post(url, body, **headers):
         return json.loads(answer.read())
 
 
+def sign_up(checkout, address):
+    account = {"email": address, "password": "correct horse 9"}
+    post(f"http://127.0.0.1:{checkout.port}/api/v1/auth/signup", account)
+    return account
+
+
+def mail_to(checkout, address):
+    """Wait for the one mail to an address, as the inbox's API has it; return its text."""
+    inbox = f"{checkout.env()['INBOX_URL']}/api/v1"
+    search = f"{inbox}/search?query=to:{address}"
+    (mail,) = checkout.until(lambda: get(search)["messages"])
+    return get(f"{inbox}/message/{mail['ID']}")["Text"]
+
+
 def test_up_answers_keeps_data_and_fresh_forgets_them(checkout):
     checkout.up()
+    for name, count in {"relay": 1, "beat": 1, "worker": 3}.items():  # the worker forks two
+        assert len(checkout.running(name)) == count, name
     assert f"\nready http://127.0.0.1:{checkout.port}\n" in checkout.printed
     api = f"http://127.0.0.1:{checkout.port}/api/v1"
     assert get(f"{api}/health")["data"]["status"] == "healthy"
     values = checkout.env()
     assert values["API_URL"] == f"http://127.0.0.1:{checkout.port}"
     assert get(f"{values['INBOX_URL']}/api/v1/messages")["total"] == 0
-    account = {"email": "ann@example.com", "password": "correct horse 9"}
-    post(f"{api}/auth/signup", account)
+    account = sign_up(checkout, "ann@example.com")
+    assert mail_to(checkout, "ann@example.com").startswith("Hello,\n\nwelcome!")
     assert checkout.stop(signal.SIGINT) == 0
     assert checkout.nothing_left()
 
@@ -166,8 +204,8 @@ def test_up_answers_keeps_data_and_fresh_forgets_them(checkout):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_signal_leaves_no_process_and_no_port(checkout, number):
-    checkout.up("--stack-only")
-    assert len(checkout.processes()) >= 5
+    checkout.up()
+    assert len(checkout.running("worker")) == 3  # what it forked is to end, too
     assert checkout.stop(number) == (-9 if number == signal.SIGKILL else 0)
     if number == signal.SIGKILL:
         checkout.until(checkout.nothing_left)
@@ -182,11 +220,12 @@ def test_a_signal_while_starting_leaves_nothing(checkout):
     assert checkout.nothing_left()
 
 
-def test_stack_only_runs_no_api(checkout):
+def test_stack_only_runs_no_application(checkout):
     checkout.up("--stack-only")
     values = checkout.env()
     assert f"\nready {values['SUPABASE_URL']}\n" in checkout.printed
     assert is_free(checkout.port)
+    assert not [name for name in APPLICATIONS if checkout.running(name)]
 
 
 def test_taken_port_is_one_sentence(checkout):
@@ -206,11 +245,12 @@ def test_broken_migration_is_one_sentence(checkout):
     assert 'relation "nowhere" does not exist' in words
 
 
-def test_api_that_does_not_start_is_told_and_ends_everything(checkout):
+def test_an_application_that_does_not_start_is_told_and_ends_everything(checkout):
     (checkout.root / "features/get_post/__init__.py").write_text("raise SystemExit('oh no')")
     checkout.start()
     assert checkout.process.wait(30) == 1
-    assert "api did not start" in checkout.printed
+    # All of them import the slices: it is the first to end that is told.
+    assert any(f"{name} did not start" in checkout.printed for name in APPLICATIONS)
     assert "oh no" in checkout.printed
     assert checkout.nothing_left()
 
@@ -242,12 +282,37 @@ def test_a_change_of_the_code_reaches_the_running_api(checkout):
     route = checkout.root / "features/health/route.py"
     good = route.read_text()
     route.write_text("raise SystemExit('half written')\n")
-    checkout.until(lambda: "api starts again when a file changes" in checkout.printed)
+    for name in APPLICATIONS:
+        checkout.prints(f"{name} starts again when a file changes")
     assert checkout.env()
     route.write_text(good)
-    checkout.until(lambda: "api is ready again" in checkout.printed)
+    for name in APPLICATIONS:
+        checkout.prints(f"{name} is ready again")
     api = f"http://127.0.0.1:{checkout.port}/api/v1"
     assert get(f"{api}/health")["data"]["status"] == "healthy"
+
+
+def test_a_change_of_a_job_reaches_the_running_worker(checkout):
+    checkout.up()
+    tasks = checkout.root / "features/signup/tasks.py"
+    tasks.write_text(tasks.read_text().replace("user.display_name", "'the new code'"))
+    for name in APPLICATIONS:
+        checkout.prints(f"{name} is ready again")
+        assert f"restarting {name}: features/signup/tasks.py changed" in checkout.printed
+    sign_up(checkout, "ann@example.com")
+    assert mail_to(checkout, "ann@example.com").startswith("Hello the new code,\n")
+
+
+def test_a_worker_that_is_killed_is_told_and_what_waits_is_done_after_its_restart(checkout):
+    checkout.up()
+    (first,) = [pid for pid in checkout.running("worker") if os.getpgid(pid) == pid]
+    os.kill(first, signal.SIGKILL)
+    checkout.prints("worker starts again when a file changes")
+    assert "\nworker ended (SIGKILL)" in checkout.printed
+    checkout.until(lambda: not checkout.running("worker"))
+    sign_up(checkout, "ann@example.com")
+    (checkout.root / "features/signup/tasks.py").touch()
+    assert mail_to(checkout, "ann@example.com")
 
 
 def test_foreign_supabase_settings_are_named_and_not_used(checkout):

@@ -19,6 +19,26 @@ from kernel import Feature
 from . import route
 feature = Feature(router=route.router)
 """
+JOBS = """
+from kernel import Feature
+from . import tasks
+feature = Feature(jobs=(tasks.do,))
+"""
+TASKS = """
+from kernel.events import Event
+from kernel.jobs import job
+from kernel.settings import Settings
+class Happened(Event):
+    thing_id: int
+@job(on=Happened)
+async def do({parameters}) -> None: ...
+"""
+CACHED = """
+from kernel import Feature
+from kernel.cache import Cached
+from . import route
+feature = Feature(router=route.router, cached=(Cached("{key}"),))
+"""
 
 
 @pytest.fixture
@@ -44,10 +64,24 @@ def slice_at(path: str) -> dict[str, str]:
     return {"__init__.py": INIT, "route.py": ROUTE.format(path=path)}
 
 
+def jobs_with(parameters: str) -> dict[str, str]:
+    return {"__init__.py": JOBS, "tasks.py": TASKS.format(parameters=parameters)}
+
+
+def cached_under(key: str, path: str) -> dict[str, str]:
+    return slice_at(path) | {"__init__.py": CACHED.format(key=key)}
+
+
 def test_each_folder_is_a_feature(package):
     package("read_one", slice_at("/ones/{id}"))
     name = package("read_all", slice_at("/ones"))
     assert list(discover(name)) == ["read_all", "read_one"]
+
+
+def test_a_feature_may_have_jobs_alone(package):
+    name = package("do_it", jobs_with("thing_id: int, settings: Settings"))
+    (job,) = discover(name)["do_it"].jobs
+    assert job.name == "do_it.do"
 
 
 def test_shared_and_leftover_folders_are_nothing(package):
@@ -79,6 +113,24 @@ def test_shared_and_leftover_folders_are_nothing(package):
             },
             "its router is empty",
         ),
+        (
+            {"__init__.py": "from kernel import Feature\nfeature = Feature()"},
+            "has neither a router nor jobs",
+        ),
+        (
+            slice_at("/x")
+            | {
+                "__init__.py": INIT.replace("route\n", "route, tasks\n", 1),
+                "tasks.py": TASKS.format(parameters="thing_id: int"),
+            },
+            r"does not pass on the job do of its tasks.py: Feature\(jobs=\(tasks.do,\)\)",
+        ),
+        (
+            jobs_with("thing_id: int, mailer: str"),
+            "tasks.py: the parameter mailer of do is neither a field of Happened nor a service",
+        ),
+        (jobs_with("thing: int"), "the parameter thing of do is neither"),
+        (jobs_with("thing_id: int, db"), "the parameter db of do is neither"),
     ],
 )
 def test_a_folder_that_is_not_wired_up_stops_the_start(package, files, sentence):
@@ -95,6 +147,21 @@ def test_two_features_with_the_same_call_are_both_named(package):
         discover(name)
     assert "copy_of_read_one" in str(raised.value)
     assert f"{name}/read_one" in str(raised.value)
+
+
+def test_two_features_with_the_same_cache_key_are_both_named(package):
+    package("read_one", cached_under("one:{one_id}", "/ones/{id}"))
+    name = package("read_all", cached_under("one:{one_id}", "/ones"))
+    with pytest.raises(BootError, match=r"both cache under one:\{one_id\}") as raised:
+        discover(name)
+    assert f"{name}/read_all" in str(raised.value)
+    assert f"{name}/read_one" in str(raised.value)
+
+
+def test_a_feature_may_cache_under_keys_of_its_own(package):
+    package("read_one", cached_under("one:{one_id}", "/ones/{id}"))
+    name = package("read_all", cached_under("ones", "/ones"))
+    assert list(discover(name)) == ["read_all", "read_one"]
 
 
 def test_a_role_needs_a_required_caller():

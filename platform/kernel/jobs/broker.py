@@ -90,8 +90,10 @@ def broker_url(settings: Settings) -> str:
         host, port, db = settings.broker_host, settings.broker_port, settings.broker_db
         user, secret, tls = settings.broker_username, settings.broker_password, settings.broker_tls
     password = secret.get_secret_value() if secret else ""
-    credentials = f"{quote(user or '', safe='')}:{quote(password, safe='')}@" if password else ""
-    return f"{'rediss' if tls else 'redis'}://{credentials}{host}:{port}/{db}"
+    secrets = f"{quote(user or '', safe='')}:{quote(password, safe='')}@"
+    host = f"[{host}]" if ":" in host else host
+    place = f"{secrets if user or password else ''}{host}:{port}/{db}"
+    return f"{'rediss' if tls else 'redis'}://{place}"
 
 
 def require_visibility_timeout(settings: Settings, jobs: JobTable) -> None:

@@ -64,7 +64,7 @@ class Job:
     @property
     def longest_delay(self) -> timedelta:
         """The longest wait between two attempts."""
-        return self.retry_every or self.backoff_cap
+        return self.backoff_cap if self.retry_every is None else self.retry_every
 
     @cached_property
     def event_parameters(self) -> frozenset[str]:
@@ -94,7 +94,7 @@ class Job:
         """
         if self.retry_every is not None:
             return self.retry_every
-        longest: timedelta = min(self.backoff_cap, self.backoff * 2 ** (attempt - 1))
+        longest: timedelta = min(self.backoff_cap, self.backoff * 2 ** min(attempt - 1, 20))
         return longest * random.random()  # noqa: S311 - a spread, not a secret
 
 
@@ -119,6 +119,8 @@ def job(
     """
     if (on is None) == (schedule is None):
         raise ValueError("a job has either on= or schedule=")
+    if retries < 0 or timeout <= timedelta(0):
+        raise ValueError("a job has retries of 0 or more, and a timeout above 0")
     event = on or JobDue
     if schedule is not None:
         once_per = once_per or "slot"

@@ -65,15 +65,19 @@ class WorkerProcess:
         return Runner(self._registry, holder=prefix, main_thread=self._in_main_thread)
 
     async def _in_main_thread(self, function: Callable[[], Any]) -> Any:
-        done: Future[Any] = Future()
+        done: Future[tuple[Any, BaseException | None]] = Future()
 
         def work() -> None:
+            # The error is handed over as a value: not every kind can be set on a future.
             try:
-                done.set_result(function())
+                done.set_result((function(), None))
             except SoftTimeLimitExceeded:
-                done.set_exception(TimeoutError())
+                done.set_result((None, TimeoutError()))
             except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
-                done.set_exception(error)
+                done.set_result((None, error))
 
         self._work.put(work)
-        return await asyncio.wrap_future(done)
+        result, error = await asyncio.wrap_future(done)
+        if error is not None:
+            raise error
+        return result

@@ -17,10 +17,9 @@ from kernel.events import Event
 from kernel.jobs.done import DoneMarkers
 from kernel.jobs.errors import Permanent
 from kernel.jobs.job import Job
-from kernel.jobs.runs import HEARTBEAT, Begun, Run, Runs
+from kernel.jobs.runs import HEARTBEAT, RECORDS_AWAY, Begun, Run, Runs
 from kernel.jobs.table import Message
 from kernel.logs import redact
-from kernel.supabase.http import SupabaseUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +50,13 @@ class Runner:
         """
         holder = f"{self._holder}{uuid4().hex}"
         try:
+            if await self._done.has(message.run_id):
+                # It has happened; that it could not be written down was all that was missing.
+                await self._runs.close(message, "succeeded")
+                return None
             begun = await self._runs.begin(message, holder=holder, max_attempts=1 + job.retries)
-        except SupabaseUnavailable:
+        except RECORDS_AWAY as error:
+            log.warning("A job waits for the database", extra={"reason": repr(error)})
             return _NOT_NOW
         request_id.set(begun.request_id)
         if begun.outcome == "busy":
@@ -67,8 +71,8 @@ class Runner:
         """Keep a run whose job is not known here, as failed; return as `perform` does."""
         log.error("A job that is not known here", extra={"job": message.job})
         try:
-            await self._runs.fail_unknown(message)
-        except SupabaseUnavailable:
+            await self._runs.close(message, "failed", error="this worker knows no such job")
+        except RECORDS_AWAY:
             return _NOT_NOW
         return None
 
@@ -77,12 +81,11 @@ class Runner:
     ) -> timedelta | None:
         started = time.perf_counter()
         heartbeat = asyncio.create_task(self._heartbeat(message, holder))
-        error: Exception | None = None
+        error: BaseException | None = None
         try:
-            if not await self._done.has(message.run_id):
-                await self._call(job, message, begun)
-                await self._done.add(message.run_id)
-        except Exception as failure:  # noqa: BLE001 - whatever a job raises is its failure
+            await self._call(job, message, begun)
+            await self._done.add(message.run_id)
+        except BaseException as failure:  # noqa: BLE001 - whatever a job raises, SystemExit too
             error = failure
         finally:
             heartbeat.cancel()
@@ -128,7 +131,7 @@ class Runner:
     async def _heartbeat(self, message: Message, holder: str) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT.total_seconds())
-            with contextlib.suppress(SupabaseUnavailable):
+            with contextlib.suppress(*RECORDS_AWAY):
                 if not await self._runs.extend(message.run_id, holder):
                     log.warning("A lease was lost", extra={"run_id": str(message.run_id)})
 
@@ -136,7 +139,7 @@ class Runner:
         """Record the end of an attempt; return False where the database stays away."""
         for pause in _WRITE_DOWN_AFTER:
             await asyncio.sleep(pause)
-            with contextlib.suppress(SupabaseUnavailable):
+            with contextlib.suppress(*RECORDS_AWAY):
                 await self._runs.finish(message.run_id, holder, state, **how)
                 return True
         return False
@@ -152,7 +155,7 @@ def _event(job: Job, begun: Begun) -> Event:
 
 
 def _verdict(
-    job: Job, attempt: int, error: Exception | None
+    job: Job, attempt: int, error: BaseException | None
 ) -> tuple[Literal["succeeded", "queued", "failed"], timedelta | None]:
     if error is None:
         return "succeeded", None
@@ -161,10 +164,12 @@ def _verdict(
     return "queued", job.delay(attempt)
 
 
-def _text(error: Exception | None) -> str | None:
+def _text(error: BaseException | None) -> str | None:
     if error is None:
         return None
-    return str(redact(f"{type(error).__name__}: {error}"))[:_ERROR_LENGTH]
+    text = str(redact(f"{type(error).__name__}: {error}"))[:_ERROR_LENGTH]
+    # What PostgreSQL's text cannot hold: NUL, and halves of surrogate pairs.
+    return text.replace("\x00", "").encode(errors="replace").decode()
 
 
 def _extra(job: Job, message: Message, begun: Begun) -> dict[str, Any]:

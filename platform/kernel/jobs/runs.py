@@ -5,9 +5,14 @@ from datetime import timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from postgrest import APIError
+
 from kernel.jobs.table import Message
 from kernel.supabase import AsService
+from kernel.supabase.http import SupabaseUnavailable
 
+# The records cannot be had: nothing answers or, while a deploy goes on, the function is not there.
+RECORDS_AWAY: Final = (SupabaseUnavailable, APIError)
 LEASE: Final = timedelta(seconds=15)
 HEARTBEAT: Final = timedelta(seconds=4)
 
@@ -44,7 +49,7 @@ class Begun:
 
 
 class Runs:
-    """The records' functions in the database; errors are those of AsService."""
+    """The records' functions in the database; errors are RECORDS_AWAY."""
 
     def __init__(self, db: AsService) -> None:
         self._db = db
@@ -101,12 +106,16 @@ class Runs:
         released = await self._db.rpc("release_runs", holder_prefix=holder_prefix, counts=counts)
         return int(released)
 
-    async def fail_unknown(self, message: Message) -> None:
-        """Keep a run whose job this version does not have, as failed."""
+    async def close(
+        self, message: Message, state: Literal["succeeded", "failed"], *, error: str | None = None
+    ) -> None:
+        """End a run that was not begun here, unless it has ended or somebody performs it."""
         await self._db.rpc(
-            "fail_unknown_run",
+            "close_run",
             run_id=str(message.run_id),
             job=message.job,
             event_id=message.event_id,
             item=message.item,
+            state=state,
+            error=error,
         )

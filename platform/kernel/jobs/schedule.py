@@ -31,9 +31,9 @@ class Schedule:
 
 
 def daily(time: str) -> Schedule:
-    """Return the schedule of one slot a day, at HH:MM in UTC."""
-    hours, _, mins = time.partition(":")
-    return Schedule(timedelta(days=1), timedelta(hours=int(hours), minutes=int(mins)))
+    """Return the schedule of a slot a day, at HH:MM in UTC. Raises ValueError for no time."""
+    at = datetime.strptime(time, "%H:%M").replace(tzinfo=UTC)
+    return Schedule(timedelta(days=1), timedelta(hours=at.hour, minutes=at.minute))
 
 
 def every(period: timedelta) -> Schedule:

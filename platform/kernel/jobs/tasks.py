@@ -16,11 +16,10 @@ from celery.worker.request import Request
 from kernel.jobs.job import Job
 from kernel.jobs.process import WorkerProcess, holder_prefix
 from kernel.jobs.publisher import BrokerUnavailable, Publisher
-from kernel.jobs.runs import Runs
+from kernel.jobs.runs import RECORDS_AWAY, Runs
 from kernel.jobs.table import JobTable, Message
 from kernel.settings import Settings
 from kernel.supabase import AsService, SupabaseHttp
-from kernel.supabase.http import SupabaseUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ class LostProcesses:
         async with SupabaseHttp(self._settings) as http:
             try:
                 await Runs(AsService(http)).release(holder_prefix(pid), counts=not self.draining)
-            except SupabaseUnavailable:
+            except RECORDS_AWAY:
                 log.warning("A lost process keeps its leases until they run out")
 
 

@@ -1,0 +1,141 @@
+"""The mail that tells an author that a post is published, as it arrives in an inbox."""
+
+import email
+from email import policy
+
+import pytest
+
+from kernel.supabase.http import bearer
+
+JOB = "notify_post_published.notify_author"
+POST = {"title": "A title", "content": "Some content.", "published": True}
+
+
+@pytest.fixture
+def notices(jobs):
+    """Returns the mails about posts, when no other can follow: `await notices(author, post_id)`."""
+
+    async def notices(author, *post_ids):
+        mails = await jobs.all_mail_to(author.email, author.id, *post_ids)
+        return [mail for mail in mails if mail.subject.startswith("Your post is published")]
+
+    return notices
+
+
+@pytest.fixture
+def write(author):
+    """Writes a post through the API and returns its id: `await write(published=True)`."""
+
+    async def write(**fields):
+        answer = await author.post("/posts", json=POST | fields)
+        return answer.raise_for_status().json()["data"]["id"]
+
+    return write
+
+
+@pytest.fixture
+def change(supabase, author):
+    """Changes a post as its author, past the API: `await change(post_id, published=True)`."""
+
+    async def change(post_id, **fields):
+        answer = await supabase.patch(
+            f"/rest/v1/posts?id=eq.{post_id}",
+            json=fields,
+            headers={"Authorization": f"Bearer {author.token}"},
+        )
+        answer.raise_for_status()
+
+    return change
+
+
+async def test_a_post_that_is_published_at_once_is_one_mail_to_its_author(
+    jobs, notices, write, author
+):
+    post_id = await write(title="On engines")
+    (mail,) = await notices(author, post_id)
+    assert mail.subject == "Your post is published: On engines"
+    assert mail.text.startswith(f'Hello {author.display_name},\n\nyour post "On engines" is')
+    link = f"http://127.0.0.1:3000/posts/{post_id}"
+    assert link in mail.text
+    assert f'<a href="{link}">' in mail.html
+    assert [run["state"] for run in await jobs.runs(post_id, JOB)] == ["succeeded"]
+
+
+async def test_a_draft_is_no_mail_until_it_is_published(notices, write, change, author):
+    post_id = await write(published=False)
+    await change(post_id, title="Still a draft")
+    assert await notices(author, post_id) == []
+    await change(post_id, published=True)
+    (mail,) = await notices(author, post_id)
+    assert mail.subject == "Your post is published: Still a draft"
+
+
+async def test_a_post_that_is_published_again_is_no_second_mail(
+    jobs, notices, write, change, author
+):
+    post_id = await write()
+    for published in (False, True, False, True):
+        await change(post_id, published=published)
+    await change(post_id, title="Another title")
+    assert len(await notices(author, post_id)) == 1
+    assert len(await jobs.runs(post_id, JOB)) == 1
+
+
+async def test_a_post_that_sql_alone_edits_and_publishes_is_one_mail(
+    notices, author, draft, database
+):
+    await database.execute(
+        "update public.posts set title = 'From Studio', published = true where id = $1", draft.id
+    )
+    (mail,) = await notices(author, draft.id)
+    assert mail.subject == "Your post is published: From Studio"
+
+
+async def test_two_posts_that_one_statement_publishes_are_two_mails(notices, author, database):
+    rows = await database.fetch(
+        """insert into public.posts (title, content, published, author_id)
+           values ('First', '', true, $1), ('Second', '', true, $1), ('Third', '', false, $1)
+           returning id""",
+        author.id,
+    )
+    mails = await notices(author, *(row["id"] for row in rows[:2]))
+    assert sorted(mail.subject.rpartition(" ")[2] for mail in mails) == ["First", "Second"]
+
+
+async def test_a_title_is_no_markup(notices, write, author):
+    post_id = await write(title="<img src=x> & “more”")
+    (mail,) = await notices(author, post_id)
+    assert mail.subject == "Your post is published: <img src=x> & “more”"
+    assert "<img" not in mail.html
+    assert "&lt;img src=x&gt; &amp; “more”" in mail.html
+
+
+async def test_a_line_break_in_a_title_begins_no_header(notices, write, change, author):
+    post_id = await write(published=False)
+    await change(post_id, title="Hi\r\nBcc: eve@example.com\r\n\r\nBuy this!", published=True)
+    (mail,) = await notices(author, post_id)
+    message = email.message_from_bytes(mail.raw, policy=policy.default)
+    assert message["Bcc"] is None
+    assert [one.address for one in mail.to + mail.cc + mail.bcc] == [author.email]
+    assert mail.subject == "Your post is published: Hi Bcc: eve@example.com Buy this!"
+
+
+async def test_a_post_that_is_deleted_at_once_is_no_mail(jobs, notices, write, author, database):
+    with jobs.held():
+        post_id = await write()
+        await database.execute("delete from public.posts where id = $1", post_id)
+    assert await notices(author, post_id) == []
+    assert [run["state"] for run in await jobs.runs(post_id, JOB)] == ["succeeded"]
+
+
+async def test_an_author_who_is_deleted_at_once_gets_no_mail(
+    jobs, notices, write, author, supabase, stack
+):
+    with jobs.held():
+        post_id = await write()
+        gone = await supabase.delete(
+            f"/auth/v1/admin/users/{author.id}", headers=bearer(stack.gateway.service_key)
+        )
+        assert gone.status_code == 200
+    assert await notices(author, post_id) == []
+    assert [run["state"] for run in await jobs.runs(post_id, JOB)] == ["succeeded"]

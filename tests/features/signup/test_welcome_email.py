@@ -1,0 +1,147 @@
+"""The mail that welcomes a new user, as it arrives in an inbox."""
+
+import email
+import re
+from email import policy
+
+import httpx
+import pytest
+
+from kernel.app import create_app
+from kernel.supabase.http import bearer
+from kit.application import running
+from kit.people import PASSWORD, new_email
+
+JOB = "signup.send_welcome_email"
+SUBJECT = "Your account is ready"
+
+
+@pytest.fixture
+async def sign_up(anonymous):
+    """Signs up through the API; returns address and id: `await sign_up("Ada")`."""
+
+    async def sign_up(name=None):
+        body = {"email": new_email(), "password": PASSWORD} | (
+            {"display_name": name} if name else {}
+        )
+        answer = await anonymous.post("/auth/signup", json=body)
+        return body["email"], answer.raise_for_status().json()["data"]["user"]["id"]
+
+    return sign_up
+
+
+@pytest.fixture
+async def confirming(settings, confirming_supabase_url):
+    """A client of an application whose Supabase wants addresses confirmed."""
+    changed = settings.model_copy(update={"supabase_url": confirming_supabase_url})
+    async with running(create_app(changed)) as client_for, client_for() as client:
+        yield client
+
+
+async def test_a_new_user_gets_one_mail_in_text_and_html(jobs, sign_up):
+    address, user_id = await sign_up("Ada Lovelace")
+    (mail,) = await jobs.all_mail_to(address, user_id)
+    assert mail.subject == SUBJECT
+    assert mail.text.startswith("Hello Ada Lovelace,\n")
+    assert "<p>Hello Ada Lovelace,</p>" in mail.html
+    assert [run["state"] for run in await jobs.runs(user_id, JOB)] == ["succeeded"]
+
+
+async def test_a_name_is_no_markup(jobs, sign_up):
+    address, _ = await sign_up('<b>"Ada" & Co</b>')
+    (mail,) = await jobs.mail_to(address)
+    assert mail.text.startswith('Hello <b>"Ada" & Co</b>,\n')
+    assert "<b>" not in mail.html
+    assert "Hello &lt;b&gt;&#34;Ada&#34; &amp; Co&lt;/b&gt;," in mail.html
+
+
+async def test_a_user_without_a_name_is_greeted_all_the_same(jobs, sign_up):
+    address, _ = await sign_up()
+    (mail,) = await jobs.mail_to(address)
+    assert mail.text.startswith("Hello,\n")
+    assert "<p>Hello,</p>" in mail.html
+
+
+async def test_with_confirmation_the_welcome_follows_the_confirmation(jobs, confirming, database):
+    address = new_email()
+    body = {"email": address, "password": PASSWORD, "display_name": "Ada"}
+    assert (await confirming.post("/auth/signup", json=body)).status_code == 202
+    user_id = await database.fetchval("select id from auth.users where email = $1", address)
+    (asking,) = await jobs.all_mail_to(address, user_id)
+    assert asking.subject != SUBJECT
+    link = re.search(r"http://\S+", asking.text)
+    async with httpx.AsyncClient() as browser:
+        assert link is not None
+        assert (await browser.get(link[0])).status_code == 303
+    both = await jobs.all_mail_to(address, user_id)
+    assert [mail.subject for mail in both] == [asking.subject, SUBJECT]
+
+
+async def test_a_user_who_changes_or_is_confirmed_again_gets_no_second_mail(
+    jobs, author, supabase, stack, database
+):
+    await jobs.mail_to(author.email)
+    service = bearer(stack.gateway.service_key)
+    answers = [
+        await supabase.put(
+            "/auth/v1/user",
+            json={"data": {"display_name": "Ada"}},
+            headers={"Authorization": f"Bearer {author.token}"},
+        ),
+        await supabase.patch(
+            f"/rest/v1/profiles?id=eq.{author.id}", json={"display_name": "Ada"}, headers=service
+        ),
+        await supabase.put(
+            f"/auth/v1/admin/users/{author.id}", json={"email_confirm": True}, headers=service
+        ),
+        await author.post("/auth/login", json={"email": author.email, "password": author.password}),
+    ]
+    assert all(answer.is_success for answer in answers)
+    for moment in ("null", "now()"):  # a support case: unconfirmed and confirmed again
+        await database.execute(
+            f"update auth.users set email_confirmed_at = {moment} where id = $1", author.id
+        )
+    confirmed = await database.fetchval(
+        """select count(*) from outbox.events
+           where topic = 'user_confirmed' and items @> $1::jsonb""",
+        f'[{{"user_id": "{author.id}"}}]',
+    )
+    assert confirmed == 2
+    assert len(await jobs.all_mail_to(author.email, author.id)) == 1
+    assert len(await jobs.runs(author.id, JOB)) == 1
+
+
+async def test_a_user_who_is_deleted_at_once_gets_no_mail(jobs, sign_up, supabase, stack):
+    with jobs.held():
+        address, user_id = await sign_up("Ada")
+        gone = await supabase.delete(
+            f"/auth/v1/admin/users/{user_id}", headers=bearer(stack.gateway.service_key)
+        )
+        assert gone.status_code == 200
+    assert await jobs.all_mail_to(address, user_id) == []
+    assert [run["state"] for run in await jobs.runs(user_id, JOB)] == ["succeeded"]
+
+
+async def no_header_and_no_line(jobs, supabase, breaks):
+    """Sign up one user for each of these, past the API, with a name that hopes for a header."""
+    addresses = {separator: new_email() for separator in breaks}
+    for separator, address in addresses.items():
+        name = f"Ada{separator}Bcc: eve@example.com{separator}{separator}Buy this!"
+        body = {"email": address, "password": PASSWORD, "data": {"display_name": name}}
+        (await supabase.post("/auth/v1/signup", json=body)).raise_for_status()
+    for address in addresses.values():
+        (mail,) = await jobs.mail_to(address)
+        message = email.message_from_bytes(mail.raw, policy=policy.default)
+        assert message["Bcc"] is None
+        assert [one.address for one in mail.to + mail.cc + mail.bcc] == [address]
+        greeting, blank, *_ = mail.text.splitlines()
+        assert re.fullmatch("Hello Ada +Bcc: eve@example.com +Buy this!,", greeting)
+        assert blank == ""
+
+
+async def test_a_line_break_in_a_name_begins_no_header_and_no_line(jobs, supabase):
+    await no_header_and_no_line(jobs, supabase, ["\n", "\r\n", "\r", "\v", "\f", "\x85"])
+
+
+async def test_a_separator_of_unicode_in_a_name_begins_no_line(jobs, supabase):
+    await no_header_and_no_line(jobs, supabase, ["\u2028", "\u2029"])

@@ -1,0 +1,190 @@
+"""What a change drops from the cache: at once for who wrote it, and never at the writer's cost."""
+
+import contextlib
+import time
+from uuid import UUID, uuid4
+
+import pytest
+
+import features
+from features.shared.posts import PostChanged, PostPublished
+from kernel.app import create_app
+from kernel.cache import STAMP_SECONDS, Cached, CacheUnavailable, Drops
+from kernel.discovery import discover
+from kernel.events import Announce, Event
+from kernel.redis import connect_redis
+from kit.application import running
+from kit.servers import MIGRATIONS
+
+POST = UUID("3820052a-bbd0-4a50-bce5-53a231166443")
+ONE, PAGE = Cached("one:{post_id}", (PostChanged,)), Cached("page:{page}", (PostChanged,))
+CHAOS = MIGRATIONS.parents[1] / "tests" / "chaos" / "features"
+
+
+class Numbered(Event):
+    number: int
+    name: str | None = None
+
+
+@pytest.fixture
+async def redis(own_stack):
+    redis = connect_redis(own_stack.settings)
+    yield redis
+    await redis.aclose()
+
+
+@pytest.fixture
+def drops(redis):
+    return Drops(redis, [ONE, PAGE, Cached("never:{post_id}")])
+
+
+def stamps(own):
+    client = own.cache.client
+    return {name.removeprefix("stamp:"): client.get(name) for name in client.scan_iter()}
+
+
+# Tags --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "event", "tag"),
+    [
+        ("posts", PostChanged(post_id=POST), "posts"),
+        ("post:{post_id}", PostChanged(post_id=POST), f"post:{POST}"),
+        ("posts:{page}", PostChanged(post_id=POST), "posts:*"),
+        ("posts:{page}:{post_id}:{page}", PostChanged(post_id=POST), f"posts:*:{POST}:*"),
+        ("a:{number}:{name}", Numbered(number=7, name="{number}"), "a:7:{number}"),
+    ],
+)
+def test_a_tag_is_filled_from_the_event_and_the_rest_stands_for_all(key, event, tag):
+    assert Cached(key).tag(event) == tag
+
+
+def test_only_what_reads_an_event_is_dropped_by_it(drops):
+    changed = PostChanged(post_id=POST)
+    assert drops.tags([changed, changed]) == {f"one:{POST}", "page:*"}
+    assert drops.tags([PostPublished(post_id=POST, author_id=POST)]) == set()
+
+
+# Drops -------------------------------------------------------------------------------------------
+
+
+async def test_each_drop_writes_new_stamps(own_stack, drops):
+    seen = set()
+    for _ in range(20):
+        await drops.drop([PostChanged(post_id=POST)])
+        assert stamps(own_stack).keys() == {f"one:{POST}", "page:*"}
+        seen.update(stamps(own_stack).values())
+    assert len(seen) == 40
+
+
+async def test_stamps_do_not_stay_for_ever(own_stack, drops):
+    await drops.drop([PostChanged(post_id=POST)])
+    for name in stamps(own_stack):
+        assert STAMP_SECONDS - 5 < own_stack.cache.client.ttl(f"stamp:{name}") <= STAMP_SECONDS
+
+
+async def test_a_drop_replaces_whatever_lies_under_its_key(own_stack, drops):
+    own_stack.cache.client.rpush("stamp:page:*", "not a stamp")
+    await drops.drop([PostChanged(post_id=POST)])
+    assert own_stack.cache.client.type("stamp:page:*") == "string"
+
+
+async def test_what_nobody_reads_does_not_ask_the_cache(own_stack, drops):
+    own_stack.cache.kill()
+    try:
+        await drops.drop([])
+        await drops.drop([PostPublished(post_id=POST, author_id=POST)])
+    finally:
+        await own_stack.cache.start()
+
+
+@contextlib.asynccontextmanager
+async def faulty(own, how):
+    client = own.cache.client
+    if how == "refused":
+        own.cache.kill()
+    elif how == "full":
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", "1")
+    try:
+        with own.cache.frozen() if how == "silent" else contextlib.nullcontext():
+            yield
+    finally:
+        if how == "refused":
+            await own.cache.start()
+        elif how == "full":
+            client.config_set("maxmemory", "256mb")
+            client.config_set("maxmemory-policy", "volatile-lru")
+
+
+@pytest.mark.parametrize("how", ["refused", "silent", "full"])
+async def test_a_cache_that_does_not_take_a_drop_is_unavailable(own_stack, drops, how):
+    await drops.drop([PostChanged(post_id=POST)])
+    before = stamps(own_stack)
+    async with faulty(own_stack, how):
+        with pytest.raises(CacheUnavailable):
+            await drops.drop([PostChanged(post_id=POST)])
+    await drops.drop([PostChanged(post_id=POST)])
+    assert not set(stamps(own_stack).values()) & set(before.values())
+
+
+@pytest.mark.parametrize("how", ["refused", "silent", "full"])
+async def test_an_announcement_never_fails_for_the_cache(own_stack, drops, how, caplog):
+    async with faulty(own_stack, how):
+        started = time.perf_counter()
+        await Announce(drops)(PostChanged(post_id=POST))
+        assert time.perf_counter() - started < 1
+    assert caplog.messages == ["Cached reads are dropped later"]
+
+
+async def test_an_announcement_tells_of_several_events(own_stack, drops):
+    other = uuid4()
+    await Announce(drops)(PostChanged(post_id=POST), PostChanged(post_id=other))
+    assert stamps(own_stack).keys() == {f"one:{POST}", f"one:{other}", "page:*"}
+
+
+# Through the API ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def client(own_stack, monkeypatch):
+    """The whole application, with a feature that keeps reads of posts; somebody calls it."""
+    monkeypatch.setattr(features, "__path__", [*features.__path__, str(CHAOS)])
+    app = create_app(own_stack.settings, discover())
+    _, token = await own_stack.sign_up()
+    async with running(app) as client_for, client_for(token) as client:
+        yield client
+
+
+async def write(client):
+    started = time.perf_counter()
+    answer = await client.post("/posts", json={"title": "A post", "content": "Text."})
+    assert answer.status_code == 201
+    return answer.json()["data"]["id"], time.perf_counter() - started
+
+
+async def test_who_writes_a_post_has_dropped_its_reads_when_the_answer_comes(own_stack, client):
+    post, _ = await write(client)
+    first = stamps(own_stack)
+    assert first.keys() == {f"kept-post:{post}", "kept-posts:page:*"}
+    other, _ = await write(client)
+    second = stamps(own_stack)
+    assert second.keys() == first.keys() | {f"kept-post:{other}"}
+    assert second["kept-posts:page:*"] != first["kept-posts:page:*"]
+    assert second[f"kept-post:{post}"] == first[f"kept-post:{post}"]
+
+
+@pytest.mark.parametrize("how", ["refused", "silent"])
+async def test_a_post_is_written_as_fast_without_the_cache(own_stack, client, how):
+    _, usual = await write(client)
+    async with faulty(own_stack, how):
+        for _ in range(2):
+            _, seconds = await write(client)
+            assert seconds < usual + 1
+
+
+async def test_a_post_that_is_refused_drops_nothing(own_stack, client):
+    answer = await client.post("/posts", json={"title": "No", "content": "Text."})
+    assert answer.status_code == 422
+    assert stamps(own_stack) == {}

@@ -1,0 +1,188 @@
+"""A stack of a test file's own, without processes of ours: nobody but the test relays its events.
+
+`own_database` is a database with a gateway in front of it; `own_stack` has a cache and a broker,
+too, that may be killed and frozen. All are empty when a test begins.
+"""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import pytest
+import svcs
+
+from devstack.gateway.config import GatewayConfig
+from devstack.testing import GatewayThread
+from kernel.feature import Feature
+from kernel.services import register_services
+from kernel.settings import Settings
+from kernel.supabase import AsService, SupabaseHttp
+from kit.people import PASSWORD, new_email
+from kit.servers import make_database, refuse_remote
+from kit.valkeys import Valkey
+
+_EMPTY = """
+delete from auth.users;
+delete from jobs.runs;
+delete from jobs.slots;
+delete from outbox.events;
+"""
+_CUT_OFF = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid()
+"""
+
+
+class OwnDatabase:
+    """The parts, and what tests do with them; `sql` is a connection as superuser, past all APIs."""
+
+    def __init__(self, url: str, gateway: GatewayThread, sql: Any, folder: Path) -> None:
+        self.url, self.gateway, self.sql = url, gateway, sql
+        self.cache = Valkey(folder / "cache", keeps=False)
+        self.broker = Valkey(folder / "broker", keeps=True)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of a process in front of this stack."""
+        return Settings.model_validate(
+            {
+                "supabase_url": self.gateway.url,
+                "supabase_key": self.gateway.config.anon_key,
+                "supabase_service_key": self.gateway.config.service_key,
+                "jwt_secret": self.gateway.config.jwt_secret,
+                "redis_host": "127.0.0.1",
+                "redis_port": self.cache.port,
+                "broker_host": "127.0.0.1",
+                "broker_port": self.broker.port,
+                "app_env": "test",
+            }
+        )
+
+    @contextlib.asynccontextmanager
+    async def services(
+        self, features: Mapping[str, Feature] | None = None
+    ) -> AsyncIterator[svcs.Registry]:
+        """Register the services of a process in front of this stack."""
+        async with svcs.Registry() as registry:
+            register_services(registry, self.settings, features or {})
+            yield registry
+
+    @contextlib.asynccontextmanager
+    async def as_service(self) -> AsyncIterator[AsService]:
+        """Call the database through the gateway with the secret key."""
+        async with SupabaseHttp(self.settings) as http:
+            yield AsService(http)
+
+    @contextlib.asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """Let nobody but `sql` into the database, as if its server were away."""
+        name = self.url.rpartition("/")[2]
+        await self.sql.execute(f'alter database "{name}" connection limit 0')
+        try:
+            await self.sql.execute(_CUT_OFF)
+            yield
+        finally:
+            await self.sql.execute(f'alter database "{name}" connection limit -1')
+
+    async def user(self, *, confirmed: bool = False) -> UUID:
+        """Store a user, past Supabase Auth."""
+        found = await self.sql.fetchval(
+            "insert into auth.users (id, email, email_confirmed_at) "
+            "values (gen_random_uuid(), $1, case when $2 then now() end) returning id",
+            new_email(),
+            confirmed,
+        )
+        return UUID(str(found))
+
+    async def post(self, author: UUID, *, published: bool = True) -> UUID:
+        """Store a post, past every API."""
+        found = await self.sql.fetchval(
+            "insert into public.posts (title, content, published, author_id) "
+            "values ('A post', '', $1, $2) returning id",
+            published,
+            author,
+        )
+        return UUID(str(found))
+
+    async def sign_up(self) -> tuple[UUID, str]:
+        """Sign somebody up at Supabase Auth; return id and token."""
+        async with httpx.AsyncClient(base_url=self.gateway.url) as client:
+            answer = await client.post(
+                "/auth/v1/signup",
+                json={"email": new_email(), "password": PASSWORD},
+                headers={"apikey": self.gateway.config.anon_key},
+            )
+        session = answer.raise_for_status().json()
+        return UUID(session["user"]["id"]), session["access_token"]
+
+    async def put(self, topic: str, *items: Mapping[str, object]) -> int:
+        """Put one event into the outbox, past every table; return its id."""
+        await self.sql.execute("select outbox.put($1, $2)", topic, items)
+        return int(await self.sql.fetchval("select max(id) from outbox.events"))
+
+    async def events(self, topic: str | None = None) -> list[asyncpg.Record]:
+        """Return the outbox, oldest first."""
+        return list(
+            await self.sql.fetch(
+                "select * from outbox.events where topic = coalesce($1, topic) order by id", topic
+            )
+        )
+
+    async def forget(self) -> None:
+        """Empty the outbox: only what follows is looked at."""
+        await self.sql.execute("delete from outbox.events")
+
+
+@pytest.fixture(scope="module")
+async def _own(
+    postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[OwnDatabase]:
+    url = await make_database(postgres_url, f"own_{uuid4().hex}")
+    refuse_remote(url)
+    config = GatewayConfig(
+        database_url=url, public_url="http://127.0.0.1", mail_interval=0, bcrypt_rounds=4
+    )
+    sql = await asyncpg.connect(url)
+    await sql.set_type_codec(
+        "jsonb",
+        encoder=partial(json.dumps, default=str),
+        decoder=json.loads,
+        schema="pg_catalog",
+    )
+    with GatewayThread(config) as gateway:
+        yield OwnDatabase(url, gateway, sql, tmp_path_factory.mktemp("own"))
+    await sql.close()
+    maintenance = await asyncpg.connect(postgres_url)
+    await maintenance.execute(f'drop database "{url.rpartition("/")[2]}" with (force)')
+    await maintenance.close()
+
+
+@pytest.fixture(scope="module")
+async def _own_valkeys(_own: OwnDatabase) -> AsyncIterator[None]:
+    await _own.cache.start()
+    await _own.broker.start()
+    yield
+    for server in (_own.cache, _own.broker):
+        server.kill()
+        server.client.close()
+
+
+@pytest.fixture
+async def own_database(_own: OwnDatabase) -> OwnDatabase:
+    """A database of this file's own, emptied, and a gateway."""
+    await _own.sql.execute(_EMPTY)
+    return _own
+
+
+@pytest.fixture
+async def own_stack(own_database: OwnDatabase, _own_valkeys: None) -> OwnDatabase:
+    """The same, and servers for cache and broker, emptied."""
+    for server in (own_database.cache, own_database.broker):
+        server.client.flushall()
+    return own_database
