@@ -28,6 +28,8 @@ BATCH: Final = 100
 LEASE_SECONDS: Final = 30
 IDLE_SECONDS: Final = 1.0
 LOST_EVERY_SECONDS: Final = 60.0
+# Sessions that ended while the cache was away are known there this soon after it is back.
+CACHE_PAUSE_SECONDS: Final = 1.0
 
 
 class Relay:
@@ -51,7 +53,8 @@ class Relay:
         self._outbox, self._drops, self._publisher = outbox, drops, publisher
         self._revocations = revocations
         self._jobs, self._events, self._lost_after = jobs, events, lost_after_seconds
-        self._database, self._cache, self._broker = Pause(), Pause(), Pause()
+        self._database, self._broker = Pause(), Pause()
+        self._cache = Pause(longest=CACHE_PAUSE_SECONDS)
         self._looked_for_lost = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:

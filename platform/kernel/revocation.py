@@ -1,30 +1,26 @@
 """Whether a session has ended although its access tokens are still valid by themselves.
 
 The database writes down every session that ends, whoever ends it. Redis holds a copy for fast
-look-ups: one sorted set of session ids, scored by when they may be forgotten, with a member
-`loaded` that says the copy is whole. Without it (Redis was restarted or emptied) it is loaded anew.
+look-ups (kernel.revoked); where that is not whole it is loaded anew.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from kernel.cache import CacheUnavailable
 from kernel.errors import ApiError, Unauthenticated
 from kernel.pause import Pause
+from kernel.revoked import RevokedSet
 from kernel.supabase import AsService
 
 log = logging.getLogger(__name__)
 
-KEY: Final = "revoked"
-LOADED: Final = "loaded"
 # How late a session may be known to have ended while Redis is away.
 LOCAL_SECONDS: Final = 2.0
 _DAY_SECONDS: Final = 24 * 3600
@@ -43,18 +39,22 @@ class Revocations:
 
     The list is read from the database at most every 2 s; while that is away too, the last one
     counts. A process that has never had one refuses with 503 what it cannot check.
+    A session never un-ends: what this process once knew as ended is ended, whatever Redis says.
     """
 
     def __init__(self, redis: Redis, db: AsService) -> None:
-        self._redis, self._db = redis, db
+        self._copy, self._db = RevokedSet(redis), db
         self._pause = Pause()
-        self._local: dict[UUID, float] = {}
+        # Others may have met a Redis that was away, too, and could not write what they ended.
+        self._doubtful = False
+        self._loading, self._load_begun = asyncio.Lock(), _NEVER
+        self._list: dict[UUID, float] = {}
         self._read_at = _NEVER
         self._reading: asyncio.Future[bool] | None = None
 
     async def check(self, session_id: UUID | None) -> None:
         """Return for a session that has not ended; raises SessionEnded, or Unavailable."""
-        if session_id is None or await self._has_ended(session_id):
+        if session_id is None or session_id in self._list or await self._has_ended(session_id):
             raise SessionEnded
 
     async def publish(self, user_id: UUID) -> None:
@@ -63,49 +63,56 @@ class Revocations:
         Where the database or Redis is away the relay does it later.
         """
         try:
-            await self._add(_scores(await self._db.rpc("revoked_sessions", of_user=str(user_id))))
-        except (ApiError, CacheUnavailable):
+            ended: dict[str, float] = await self._db.rpc("revoked_sessions", of_user=str(user_id))
+            self._remember(_scores(ended))
+            await self._copy.add(_scores(ended))
+        except (ApiError, CacheUnavailable) as error:
+            self._doubtful |= isinstance(error, CacheUnavailable)
             log.warning("Ended sessions are made known later", extra={"user_id": str(user_id)})
 
     async def add(self, session_ids: Iterable[UUID]) -> None:
         """Make known that these sessions have ended. Raises CacheUnavailable."""
-        await self._add(dict.fromkeys(session_ids, time.time() + _DAY_SECONDS))
+        await self._copy.add(dict.fromkeys(session_ids, time.time() + _DAY_SECONDS))
 
     async def _has_ended(self, session_id: UUID) -> bool:
         if self._pause.over:
             try:
-                return await self._look_up(session_id)
-            except (RedisError, OSError, CacheUnavailable) as error:
+                whole, ended = await self._copy.look_up(session_id)
+                if ended or (whole and not self._doubtful):
+                    self._pause.succeeded()
+                    return ended
+                if await self._load(since=time.monotonic(), whole=whole):
+                    return session_id in self._list
+            except CacheUnavailable as error:
                 self._pause.failed()
-                log.warning("Sessions are checked without Redis", extra={"reason": repr(error)})
+                self._doubtful = True
+                reason = repr(error.__cause__)
+                log.warning("Sessions are checked without Redis", extra={"reason": reason})
         await self._read(since=time.monotonic() - LOCAL_SECONDS)
-        return session_id in self._local
+        return session_id in self._list
 
-    async def _look_up(self, session_id: UUID) -> bool:
-        loaded, ended = await self._redis.zmscore(KEY, [LOADED, str(session_id)])
-        if loaded is None:
-            # What is read must be newer than the loss: it may have taken what was just added.
-            if await self._read(since=time.monotonic()):
-                await self._add(self._local, whole=True)
-            return session_id in self._local
-        self._pause.succeeded()
-        return ended is not None
+    async def _load(self, *, since: float, whole: bool) -> bool:
+        """Complete the copy unless that was begun since then; return whether the list is new.
 
-    async def _add(self, ended: Mapping[UUID, float], *, whole: bool = False) -> None:
-        scores: dict[str, Any] = {str(session_id): at for session_id, at in ended.items()}
-        if whole:
-            scores[LOADED] = float("inf")
-        if not scores:
-            return
-        if self._read_at != _NEVER:  # the relay never reads it
-            self._local.update(ended)
-        try:
-            async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.zadd(KEY, scores)
-                pipe.zremrangebyscore(KEY, 0, time.time())
-                await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise CacheUnavailable from error
+        What is read must be newer than the loss: it may have taken what was just added. Where the
+        database is away a copy that was whole, or the last list, is the best there is.
+        """
+        async with self._loading:
+            if self._load_begun >= since:
+                return False
+            self._load_begun = time.monotonic()
+            token = await self._copy.begin()
+            try:
+                if not await self._read(since=time.monotonic()):
+                    return True
+            except ApiError:
+                if whole:
+                    return True
+                raise
+            if await self._copy.finish(token, self._list):
+                self._doubtful = False
+                self._pause.succeeded()
+            return True
 
     async def _read(self, *, since: float) -> bool:
         """Read the list unless that was begun since then: once, for all who wait.
@@ -123,15 +130,22 @@ class Revocations:
     async def _reread(self) -> bool:
         begun = time.monotonic()
         try:
-            self._local = _scores(await self._db.rpc("revoked_sessions"))
+            ended: dict[str, float] = await self._db.rpc("revoked_sessions")
         except ApiError:
             if self._read_at == _NEVER:
                 raise
             log.warning("Ended sessions cannot be read: the last list counts")
             return False
+        self._remember(_scores(ended))
         self._read_at = begun
         return True
 
+    def _remember(self, ended: Mapping[UUID, float]) -> None:
+        """Add to the list: what was published while it was read must not be lost."""
+        now = time.time()
+        known = {session_id: at for session_id, at in self._list.items() if at > now}
+        self._list = {**known, **ended}
 
-def _scores(rows: Iterable[Mapping[str, str]]) -> dict[UUID, float]:
-    return {UUID(row["id"]): datetime.fromisoformat(row["expires_at"]).timestamp() for row in rows}
+
+def _scores(ended: Mapping[str, float]) -> dict[UUID, float]:
+    return {UUID(session_id): at for session_id, at in ended.items()}

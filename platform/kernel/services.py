@@ -18,6 +18,7 @@ from kernel.mail import Mailer
 from kernel.readiness import Readiness
 from kernel.redis import connect_broker, connect_redis
 from kernel.revocation import Revocations
+from kernel.sessions import SessionStore
 from kernel.settings import Settings
 from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.tokens import TokenVerifier
@@ -67,6 +68,7 @@ def register_services(
     registry.register_value(Announce, Announce(drops))
     registry.register_value(TokenVerifier, _verifier(settings, http))
     registry.register_value(Revocations, Revocations(redis, AsService(http)))
+    registry.register_value(SessionStore, SessionStore(redis))
     registry.register_factory(Audit, audit)
     registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(AuthApi, auth_api)

@@ -28,11 +28,13 @@ select outbox.track('auth.sessions', 'session_ended',
   '{"session_id": "id", "user_id": "user_id"}', operations => '{delete}');
 select retention.keep('identity.revoked_sessions', 'expires_at', '0 days');
 
--- Ended sessions whose tokens could still be valid: all of them, or one user's.
-create function public.revoked_sessions(of_user uuid default null)
-  returns table (id uuid, expires_at timestamptz)
+-- Ended sessions whose tokens could still be valid: all of them, or one user's; ids with the times
+-- (in seconds since 1970) when they may be forgotten. One value, for PostgREST cuts rows off at
+-- max_rows, and a session that were missing would count again.
+create function public.revoked_sessions(of_user uuid default null) returns jsonb
   language sql stable security definer set search_path = '' as $$
-  select r.id, r.expires_at from identity.revoked_sessions r
+  select coalesce(jsonb_object_agg(r.id, extract(epoch from r.expires_at)), '{}')
+  from identity.revoked_sessions r
   where r.expires_at > now() and (of_user is null or r.user_id = of_user)
 $$;
 
@@ -41,9 +43,11 @@ create function public.session_started(session_id uuid) returns timestamptz
   language sql stable security definer set search_path = '' as
   'select created_at from auth.sessions where id = session_id';
 
+-- Supabase Auth stores addresses in lower case and has an index on them as they are: known or not,
+-- an address costs the same.
 create function public.user_id_of(email text) returns uuid
   language sql stable security definer set search_path = '' as $$
-  select id from auth.users u where lower(u.email) = lower(user_id_of.email) and not u.is_sso_user
+  select id from auth.users u where u.email = lower(user_id_of.email) and not u.is_sso_user
 $$;
 
 revoke all on function public.revoked_sessions(uuid), public.session_started(uuid),

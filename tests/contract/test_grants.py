@@ -29,6 +29,27 @@ FUNCTIONS = {
     "list_posts": {"anon", "authenticated"},
     "me": {"authenticated"},
 }
+# For the service role alone.
+SERVICE_FUNCTIONS = {
+    "account",
+    "apply_retention",
+    "begin_run",
+    "claim_events",
+    "extend_run",
+    "fail_unknown_run",
+    "finish_run",
+    "lost_runs",
+    "put_slot",
+    "record_audit",
+    "release_runs",
+    "retention_rules",
+    "revoked_sessions",
+    "session_started",
+    "settle_events",
+    "user_id_of",
+}
+# For nobody but their owner: what is in them is reached by functions alone.
+CLOSED_SCHEMAS = {"archive", "audit", "identity", "jobs", "outbox", "retention"}
 
 
 async def test_tables_and_views_are_granted_as_written(database):
@@ -72,6 +93,12 @@ async def test_functions_and_sequences_are_granted_as_written(database):
     for row in rows:
         found.setdefault(row["name"], set()).add(row["role"])
     assert found == FUNCTIONS
+    service = await database.fetch(
+        """select proname from pg_proc where pronamespace = 'public'::regnamespace
+             and prorettype <> 'trigger'::regtype
+             and has_function_privilege('service_role', oid, 'EXECUTE')"""
+    )
+    assert {row["proname"] for row in service} >= SERVICE_FUNCTIONS
     assert not await database.fetch(
         """select c.relname from pg_class c, unnest($1::text[]) as r(role)
            where c.relnamespace = 'public'::regnamespace and c.relkind = 'S'
@@ -100,10 +127,22 @@ async def test_each_call_is_answered_as_written(database, supabase, stranger):
             assert read.is_success == ("SELECT" in granted), (name, role)
             assert removed.is_success == ("DELETE" in granted), (name, role)
             assert written.json()["code"] == "42501", (name, role)
+        assert {name for (name,) in functions} == FUNCTIONS.keys() | SERVICE_FUNCTIONS
         for (name,) in functions:
             body = ARGUMENTS.get(name, {})
             called = await supabase.post(f"/rest/v1/rpc/{name}", headers=headers, json=body)
-            assert called.is_success == (role in FUNCTIONS[name]), (name, role)
+            assert called.is_success == (role in FUNCTIONS.get(name, ())), (name, role)
+
+
+async def test_other_schemas_are_closed(database):
+    rows = await database.fetch(
+        """select n.nspname as name from pg_namespace n
+           where n.nspname = any ($1) and not exists (
+             select from unnest(array['anon', 'authenticated', 'service_role']) as r(role)
+             where has_schema_privilege(r.role, n.oid, 'USAGE, CREATE'))""",
+        list(CLOSED_SCHEMAS),
+    )
+    assert {row["name"] for row in rows} == CLOSED_SCHEMAS
 
 
 async def test_every_table_has_row_security(database):
