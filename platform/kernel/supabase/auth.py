@@ -83,11 +83,15 @@ class AuthApi:
         await self._client().as_user(token, attributes)
 
     async def sign_out(self, token: str, scope: SignOutScope) -> None:
-        """End this session, the user's others, or all; one that has ended already is fine."""
+        """End this session, the user's others, or all.
+
+        One that has ended already is fine, but it cannot end any other: that is refused.
+        """
         try:
             await self._client().admin.sign_out(token, scope)
         except AuthApiError as error:
-            if error.code not in {"session_not_found", "user_not_found"}:
+            ended = scope == "local" and error.code == "session_not_found"
+            if not ended and error.code != "user_not_found":
                 raise
 
     async def session(self, begun: Session) -> dict[str, Any]:
