@@ -158,7 +158,7 @@ async def test_the_session_is_renewed_in_redis_without_a_token(refresh, author, 
     key = f"session:{claims(session)['session_id']}"
     async with Redis.from_url(stack.cache_url) as redis:
         assert 3590 < await redis.ttl(key) <= 3600
-        kept = orjson.loads(await redis.get(key))
+        kept = orjson.loads(await redis.get(key) or "")
         await redis.expire(key, 10)
         session_of(await refresh(session["refresh_token"]))
         assert 3590 < await redis.ttl(key) <= 3600
@@ -179,7 +179,8 @@ async def test_a_role_counts_from_the_next_refresh_on(refresh, author, stack, da
     )
     session = session_of(await refresh(author.refresh_token))
     async with Redis.from_url(stack.cache_url) as redis:
-        kept = orjson.loads(await redis.get(f"session:{claims(session)['session_id']}"))
+        key = f"session:{claims(session)['session_id']}"
+        kept = orjson.loads(await redis.get(key) or "")
     assert kept["role"] == "admin"
 
 
