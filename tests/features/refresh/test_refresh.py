@@ -189,3 +189,12 @@ async def test_without_redis_a_session_goes_on(settings, author, unused_tcp_port
     async with running(app) as client_for, client_for() as client:
         body = {"refresh_token": author.refresh_token}
         assert (await client.post("/auth/refresh", json=body)).status_code == 200
+
+
+async def test_a5_without_supabase_the_answer_is_503(settings, author, unused_tcp_port):
+    away = f"http://127.0.0.1:{unused_tcp_port}"
+    app = create_app(settings.model_copy(update={"supabase_url": away}))
+    async with running(app) as client_for, client_for() as client:
+        answer = await client.post("/auth/refresh", json={"refresh_token": author.refresh_token})
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
