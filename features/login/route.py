@@ -1,8 +1,11 @@
 from fastapi import APIRouter
 
 from features.shared.sessions import Session
+from kernel.audit import Audit
 from kernel.http import Answer, Services, raises
+from kernel.sessions import SessionStore
 from kernel.supabase import AuthApi
+from kernel.tokens import TokenVerifier
 
 from . import handler
 from .schema import Credentials, EmailNotConfirmed, InvalidCredentials
@@ -16,4 +19,5 @@ async def login(credentials: Credentials, services: Services) -> Answer[Session]
 
     An unknown address and a wrong password have the same answer.
     """
-    return Answer(await handler.login(await services.aget(AuthApi), credentials))
+    parts = await services.aget(AuthApi, TokenVerifier, SessionStore, Audit)
+    return Answer(await handler.login(*parts, credentials))

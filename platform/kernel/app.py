@@ -26,6 +26,7 @@ from kernel.http import raises
 from kernel.logs import configure_logging
 from kernel.openapi import describe
 from kernel.readiness import Readiness, drained_on_sigterm
+from kernel.revocation import Revocations
 from kernel.routes import PREFIX, RouteTable, routes_of
 from kernel.services import register_services
 from kernel.settings import Settings, load_settings
@@ -51,8 +52,11 @@ def create_app(
         async with svcs.Registry() as registry:
             register_services(registry, settings, features)
             with svcs.Container(registry) as container:
-                verifier, readiness = container.get(TokenVerifier, Readiness)
-            app.state.services, app.state.verifier = registry, verifier
+                verifier, revocations, readiness = container.get(
+                    TokenVerifier, Revocations, Readiness
+                )
+            app.state.services = registry
+            app.state.verifier, app.state.revocations = verifier, revocations
             with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
                 yield
 

@@ -19,6 +19,7 @@ from kernel.jobs.table import JobTable
 from kernel.outbox import Outbox
 from kernel.redis import report_eviction
 from kernel.relay import Relay
+from kernel.revocation import Revocations
 from kernel.services import register_services
 from kernel.settings import Settings
 from kernel.supabase import AsService
@@ -33,13 +34,14 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
     async def main() -> None:
         await report_eviction(settings)
         async with _services(settings, features) as services:
-            drops, db = services.get(Drops, AsService)
+            drops, revocations, db = services.get(Drops, Revocations, AsService)
             relay = Relay(
                 Outbox(db),
-                drops,
                 Publisher(celery_app(settings), jobs),
-                jobs,
-                known_events(),
+                drops=drops,
+                revocations=revocations,
+                jobs=jobs,
+                events=known_events(),
                 lost_after_seconds=settings.visibility_timeout_seconds + SAFETY_SECONDS,
             )
             await _until_signalled(settings, relay.run)

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kernel.call import ANONYMOUS, SCOPE_KEY, Call, Caller, request_id
 from kernel.errors import ApiError, BodyTooLarge, Forbidden, MethodNotAllowed, Unauthenticated
 from kernel.failures import failure_response
+from kernel.revocation import Revocations
 from kernel.routes import Route, RouteTable
 from kernel.tokens import InvalidToken, TokenVerifier
 
@@ -116,6 +117,8 @@ async def _admit(connection: HTTPConnection, route: Route) -> Caller:
     application: FastAPI = connection.app
     verifier: TokenVerifier = application.state.verifier
     caller = await verifier.verify(token.strip())
+    revocations: Revocations = application.state.revocations
+    await revocations.check(caller.session_id)
     if feature.role is not None and caller.role != feature.role:
         raise Forbidden
     return caller

@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 import re
 from typing import Any, ClassVar, Final
+from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
@@ -39,12 +40,19 @@ class JobDue(Event):
     slot: AwareDatetime
 
 
+class SessionEnded(Event):
+    """A session of Supabase Auth has ended, whoever ended it."""
+
+    session_id: UUID
+    user_id: UUID
+
+
 def known_events(package: str = "features.shared") -> dict[str, type[Event]]:
-    """Return the event classes by topic: those of the package's modules, and JobDue.
+    """Return the event classes by topic: those of the package's modules, and the kernel's.
 
     Raises ValueError when two classes have the same topic.
     """
-    found: dict[str, type[Event]] = {JobDue.topic: JobDue}
+    found: dict[str, type[Event]] = {kind.topic: kind for kind in (JobDue, SessionEnded)}
     root = importlib.import_module(package)
     for info in pkgutil.iter_modules(root.__path__, f"{package}."):
         for item in vars(importlib.import_module(info.name)).values():

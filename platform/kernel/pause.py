@@ -10,10 +10,18 @@ _LONGEST_SECONDS: Final = 5.0
 
 
 class Pause:
-    """Doubles from 0.5 s to 5 s with each failure in a row, less up to a half; success ends it."""
+    """Doubles from 0.5 s to 5 s with each failure in a row, less up to a half; success ends it.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    `longest` is another limit than those 5 s.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        longest: float = _LONGEST_SECONDS,
+    ) -> None:
+        self._clock, self._longest = clock, longest
         self._failures = 0
         self._until = 0.0
 
@@ -28,6 +36,6 @@ class Pause:
 
     def failed(self) -> None:
         """Wait before the next try."""
-        seconds = min(_LONGEST_SECONDS, _FIRST_SECONDS * 2**self._failures)
+        seconds = min(self._longest, _FIRST_SECONDS * 2**self._failures)
         self._failures = min(self._failures + 1, 10)
         self._until = self._clock() + seconds * (1 - random.random() / 2)  # noqa: S311 - a spread

@@ -1,4 +1,4 @@
-"""The relay: carries events from the outbox to the cache (drops) and to the broker (jobs).
+"""The relay: carries events from the outbox to the cache (drops, ended sessions) and to the broker.
 
 A row is leased, acted on and settled; when the relay dies in between, the lease runs out and
 another relay does it again. Dropping twice is one more miss, publishing twice is one run.
@@ -16,11 +16,12 @@ from pydantic import ValidationError
 
 from kernel.cache import CacheUnavailable, Drops
 from kernel.errors import ApiError
-from kernel.events import Event
+from kernel.events import Event, SessionEnded
 from kernel.jobs.publisher import BrokerUnavailable, Publisher
 from kernel.jobs.table import JobTable
 from kernel.outbox import Claimed, Outbox
 from kernel.pause import Pause
+from kernel.revocation import Revocations
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ BATCH: Final = 100
 LEASE_SECONDS: Final = 30
 IDLE_SECONDS: Final = 1.0
 LOST_EVERY_SECONDS: Final = 60.0
+# Sessions that ended while the cache was away are known there this soon after it is back.
+CACHE_PAUSE_SECONDS: Final = 1.0
 
 
 class Relay:
@@ -40,16 +43,19 @@ class Relay:
     def __init__(
         self,
         outbox: Outbox,
-        drops: Drops,
         publisher: Publisher,
+        *,
+        drops: Drops,
+        revocations: Revocations,
         jobs: JobTable,
         events: Mapping[str, type[Event]],
-        *,
         lost_after_seconds: int,
     ) -> None:
         self._outbox, self._drops, self._publisher = outbox, drops, publisher
+        self._revocations = revocations
         self._jobs, self._events, self._lost_after = jobs, events, lost_after_seconds
-        self._database, self._cache, self._broker = Pause(), Pause(), Pause()
+        self._database, self._broker = Pause(), Pause()
+        self._cache = Pause(longest=CACHE_PAUSE_SECONDS)
         self._looked_for_lost = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -105,7 +111,11 @@ class Relay:
         if not waiting or not self._cache.over:
             return
         try:
-            await self._drops.drop([event for _, events in waiting for event in events])
+            told = [event for _, events in waiting for event in events]
+            await self._drops.drop(told)
+            ended = [event.session_id for event in told if isinstance(event, SessionEnded)]
+            if ended:
+                await self._revocations.add(ended)
         except CacheUnavailable as error:
             log.warning("The cache does not answer", extra={"reason": repr(error.__cause__)})
             self._cache.failed()

@@ -6,6 +6,7 @@ from typing import Final
 import svcs
 from redis.asyncio import Redis
 
+from kernel.audit import Audit
 from kernel.cache import Drops
 from kernel.call import Call, Caller
 from kernel.events import Announce
@@ -16,13 +17,15 @@ from kernel.jwks import Jwks
 from kernel.mail import Mailer
 from kernel.readiness import Readiness
 from kernel.redis import connect_broker, connect_redis
+from kernel.revocation import Revocations
+from kernel.sessions import SessionStore
 from kernel.settings import Settings
-from kernel.supabase import AsCaller, AsService, AuthApi, Probe, SupabaseHttp
+from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.tokens import TokenVerifier
 
 # What a job may ask for: no job has a caller.
 JOB_SERVICES: Final[frozenset[type]] = frozenset(
-    {Settings, AsService, Mailer, Announce, Redis, Run, SupabaseHttp}
+    {Settings, AsService, AuthAdmin, Mailer, Announce, Redis, Run, SupabaseHttp}
 )
 
 
@@ -44,6 +47,9 @@ def register_services(
     def as_caller(container: svcs.Container) -> AsCaller:
         return AsCaller(http, container.get(Caller).token)
 
+    def audit(container: svcs.Container) -> Audit:
+        return Audit(*container.get(AsService, Call))
+
     def as_service() -> AsService:
         return AsService(http)
 
@@ -61,6 +67,10 @@ def register_services(
     registry.register_value(Drops, drops)
     registry.register_value(Announce, Announce(drops))
     registry.register_value(TokenVerifier, _verifier(settings, http))
+    registry.register_value(Revocations, Revocations(redis, AsService(http)))
+    registry.register_value(SessionStore, SessionStore(redis))
+    registry.register_factory(Audit, audit)
+    registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(AuthApi, auth_api)
     registry.register_factory(AsCaller, as_caller)
     registry.register_factory(AsService, as_service)

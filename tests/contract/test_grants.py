@@ -44,6 +44,11 @@ FUNCTIONS = {
     "finish_run": SERVICE,
     "release_runs": SERVICE,
     "close_run": SERVICE,
+    # Sessions and the audit log.
+    "revoked_sessions": SERVICE,
+    "session_started": SERVICE,
+    "user_id_of": SERVICE,
+    "record_audit": SERVICE,
     # The daily cleanup's.
     "retention_rules": SERVICE,
     "apply_retention": SERVICE,
@@ -67,10 +72,13 @@ ARGUMENTS = {
     },
     "release_runs": {"holder_prefix": "me", "counts": False},
     "close_run": RUN | {"state": "failed", "error": None},
+    "session_started": {"session_id": NOBODY},
+    "user_id_of": {"email": "nobody@example.com"},
+    "record_audit": {"action": "login"},
     "apply_retention": {"rule": "events", "batch": 0, "dry_run": True},
 }
 # Nobody's but the functions': not even the service reads or writes there directly.
-CLOSED = ("outbox", "jobs", "archive", "retention")
+CLOSED = ("outbox", "jobs", "archive", "retention", "identity", "audit")
 
 
 async def test_tables_and_views_are_granted_as_written(database):

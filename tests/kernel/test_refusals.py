@@ -32,7 +32,13 @@ def test_a_refusal_of_the_database_has_a_meaning(code, status):
 
 
 @pytest.mark.parametrize(
-    ("code", "status"), [("over_request_rate_limit", 429), ("bad_jwt", 401), ("weak_password", 422)]
+    ("code", "status"),
+    [
+        ("over_request_rate_limit", 429),
+        ("bad_jwt", 401),
+        ("weak_password", 422),
+        ("user_banned", 403),
+    ],
 )
 def test_a_refusal_of_auth_has_a_meaning(code, status):
     meaning = from_auth(AuthApiError("internal detail", 400, code))

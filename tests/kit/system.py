@@ -190,7 +190,7 @@ class System:
     def redeliver(self) -> int:
         """Give back what nobody acknowledged, as the visibility timeout does; return how much."""
         client = self.broker.client
-        unacked: dict[str, str] = client.hgetall("unacked")
+        unacked: Any = client.hgetall("unacked")
         for tag, content in unacked.items():
             message, _, queue = json.loads(content)
             client.rpush(queue, json.dumps(message))
@@ -200,8 +200,8 @@ class System:
 
     def stamp(self, tag: str) -> str | None:
         """Return the stamp of a tag in the cache."""
-        found: str | None = self.cache.client.get(f"stamp:{tag}")
-        return found
+        found = self.cache.client.get(f"stamp:{tag}")
+        return None if found is None else str(found)
 
     def queued(self) -> int:
         """Count the messages that wait in the broker, and those that nobody acknowledged."""

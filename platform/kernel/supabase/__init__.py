@@ -1,13 +1,14 @@
-"""Supabase through three handles of three types, so that mixing them up is a type error.
+"""Supabase through handles of different types, so that mixing them up is a type error.
 
 - `AuthApi`: Supabase Auth, without a session of its own.
+- `AuthAdmin`: Supabase Auth with the secret key.
 - `AsCaller`: tables and functions as whoever calls; row security applies.
 - `AsService`: tables and functions with the secret key; row security does not apply.
 """
 
-from kernel.supabase.auth import AuthApi
+from kernel.supabase.auth import AuthAdmin, AuthApi
 from kernel.supabase.http import SupabaseHttp
 from kernel.supabase.probe import Probe
 from kernel.supabase.rest import Account, AsCaller, AsService
 
-__all__ = ["Account", "AsCaller", "AsService", "AuthApi", "Probe", "SupabaseHttp"]
+__all__ = ["Account", "AsCaller", "AsService", "AuthAdmin", "AuthApi", "Probe", "SupabaseHttp"]

@@ -1,13 +1,40 @@
 """Supabase Auth, without a session of its own."""
 
-from typing import Any
+from typing import Any, Literal, cast
+from uuid import UUID
 
 from supabase_auth import AsyncGoTrueClient, AsyncMemoryStorage
+from supabase_auth.errors import AuthApiError
+from supabase_auth.helpers import parse_auth_response
 from supabase_auth.types import AuthResponse, Session
 
 from kernel.errors import Unauthenticated
-from kernel.supabase.http import SupabaseHttp
+from kernel.supabase.http import SupabaseHttp, bearer
 from kernel.supabase.rest import AsCaller
+
+SignOutScope = Literal["local", "others", "global"]
+TokenKind = Literal["signup", "recovery", "email_change"]
+
+
+class _Client(AsyncGoTrueClient):
+    """A client for one call; it has no session, so what needs a user is told the token."""
+
+    def __init__(self, http: SupabaseHttp, headers: dict[str, str]) -> None:
+        super().__init__(
+            url=f"{http.base}/auth/v1",
+            headers=headers,
+            http_client=http,
+            storage=AsyncMemoryStorage(),
+            auto_refresh_token=False,
+            persist_session=False,
+        )
+
+    async def as_user(self, token: str, attributes: dict[str, str]) -> None:
+        await self._request("PUT", "user", body=attributes, jwt=token)
+
+    async def redeem(self, token_hash: str, kind: TokenKind) -> AuthResponse:
+        body = {"type": kind, "token_hash": token_hash}
+        return parse_auth_response(await self._request("POST", "verify", body=body))
 
 
 class AuthApi:
@@ -40,6 +67,33 @@ class AuthApi:
         """Begin a session."""
         return await self._client().sign_in_with_password({"email": email, "password": password})
 
+    async def refresh(self, refresh_token: str) -> AuthResponse:
+        """Go on with a session: new tokens, and the old refresh token is used up."""
+        return await self._client().refresh_session(refresh_token)
+
+    async def redeem(self, token_hash: str, kind: TokenKind) -> AuthResponse:
+        """Redeem a token from a mail, once; begins a session for whom it was sent to."""
+        return await self._client().redeem(token_hash, kind)
+
+    async def change(self, token: str, **attributes: str) -> None:
+        """Change `password` or `email` of the user of this access token.
+
+        A new password ends the user's other sessions; a new address may wait for confirmation.
+        """
+        await self._client().as_user(token, attributes)
+
+    async def sign_out(self, token: str, scope: SignOutScope) -> None:
+        """End this session, the user's others, or all.
+
+        One that has ended already is fine, but it cannot end any other: that is refused.
+        """
+        try:
+            await self._client().admin.sign_out(token, scope)
+        except AuthApiError as error:
+            ended = scope == "local" and error.code == "session_not_found"
+            if not ended and error.code != "user_not_found":
+                raise
+
     async def session(self, begun: Session) -> dict[str, Any]:
         """Return a session's fields; its user comes from the database, as `me()` says.
 
@@ -51,12 +105,44 @@ class AuthApi:
         fields = ("access_token", "refresh_token", "expires_in", "expires_at")
         return {"user": me[0], **{name: getattr(begun, name) for name in fields}}
 
-    def _client(self) -> AsyncGoTrueClient:
-        return AsyncGoTrueClient(
-            url=f"{self._http.base}/auth/v1",
-            headers=self._headers,
-            http_client=self._http,
-            storage=AsyncMemoryStorage(),
-            auto_refresh_token=False,
-            persist_session=False,
+    def _client(self) -> _Client:
+        return _Client(self._http, self._headers)
+
+
+class AuthAdmin:
+    """Supabase Auth with the secret key: for jobs, operators, and slices that act for an admin."""
+
+    def __init__(self, http: SupabaseHttp) -> None:
+        self._http = http
+
+    async def recovery_token(self, email: str) -> str | None:
+        """Return a new token to reset a password with, or None where nobody has this address.
+
+        Tokens that were made earlier for the same user do not count any more. Sends no mail.
+        """
+        try:
+            link = await self._client().admin.generate_link({"type": "recovery", "email": email})
+        except AuthApiError as error:
+            if error.code == "user_not_found":
+                return None
+            raise
+        return link.properties.hashed_token
+
+    async def set_role(self, user_id: UUID, role: str | None) -> None:
+        """Set `app_metadata.role`; it counts from the user's next login or refresh on."""
+        await self._client().admin.update_user_by_id(
+            str(user_id), cast("Any", {"app_metadata": {"role": role}})
         )
+
+    async def delete_user(self, user_id: UUID) -> bool:
+        """Delete a user and all that is theirs; return whether there was one."""
+        try:
+            await self._client().admin.delete_user(str(user_id))
+        except AuthApiError as error:
+            if error.code == "user_not_found":
+                return False
+            raise
+        return True
+
+    def _client(self) -> _Client:
+        return _Client(self._http, bearer(self._http.service_key))

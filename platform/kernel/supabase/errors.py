@@ -35,6 +35,7 @@ _FROM_AUTH: dict[str, type[ApiError]] = {
     "bad_jwt": Unauthenticated,
     "session_not_found": Unauthenticated,
     "user_not_found": Unauthenticated,
+    "user_banned": Forbidden,
     "weak_password": ValidationFailed,
     "validation_failed": ValidationFailed,
     "email_address_invalid": ValidationFailed,

@@ -1,5 +1,15 @@
-import pytest
+import logging
+import statistics
+import time
+from datetime import datetime
 
+import jwt
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+from kernel.app import create_app
+from kit.application import running
 from kit.people import PASSWORD, new_email
 
 WRONG = [
@@ -70,3 +80,73 @@ async def test_a_banned_user_has_the_answer_of_a_wrong_password(anonymous, autho
     answer = await anonymous.post("/auth/login", json=body)
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "INVALID_CREDENTIALS"
+
+
+async def test_a_session_is_written_to_redis_for_an_hour_without_a_token(anonymous, author, stack):
+    body = {"email": author.email, "password": author.password}
+    session = (await anonymous.post("/auth/login", json=body)).json()["data"]
+    claims = jwt.decode(session["access_token"], options={"verify_signature": False})
+    key = f"session:{claims['session_id']}"
+    async with Redis.from_url(stack.cache_url) as redis:
+        kept = orjson.loads(await redis.get(key) or "")
+        assert 3590 < await redis.ttl(key) <= 3600
+    started_at = datetime.fromisoformat(kept.pop("started_at"))
+    assert abs(started_at.timestamp() - claims["iat"]) < 5
+    assert kept == {"user_id": str(author.id), "role": None}
+
+
+async def test_without_redis_a_login_succeeds(settings, author, unused_tcp_port):
+    app = create_app(settings.model_copy(update={"redis_port": unused_tcp_port}))
+    async with running(app) as client_for, client_for() as client:
+        body = {"email": author.email, "password": author.password}
+        assert (await client.post("/auth/login", json=body)).status_code == 200
+
+
+async def test_logins_are_written_to_the_audit_log_also_those_that_fail(
+    anonymous, author, database
+):
+    for password in ("wrong horse 9", author.password):
+        body = {"email": author.email.upper(), "password": password}
+        answer = await anonymous.post("/auth/login", json=body)
+    entries = await database.fetch(
+        "select * from audit.entries where user_id = $1 order by id", author.id
+    )
+    assert [entry["action"] for entry in entries] == ["login_failed", "login"]
+    assert orjson.loads(entries[0]["details"]) == {"reason": "invalid_credentials"}
+    assert entries[1]["request_id"] == answer.headers["x-request-id"]
+    assert {entry["address"] for entry in entries} == {"203.0.113.7"}
+
+
+async def test_an_attempt_on_an_address_without_account_names_nobody(anonymous, database):
+    body = {"email": new_email(), "password": PASSWORD}
+    answer = await anonymous.post("/auth/login", json=body)
+    entries = await database.fetch(
+        "select * from audit.entries where request_id = $1", answer.headers["x-request-id"]
+    )
+    assert [(entry["action"], entry["user_id"]) for entry in entries] == [("login_failed", None)]
+    assert body["email"] not in str(entries)
+
+
+async def test_a8_unknown_address_and_wrong_password_take_the_same_time(anonymous, author, summary):
+    times: dict[str, list[float]] = {"known": [], "unknown": []}
+    for _ in range(60):
+        for kind, email in (("known", author.email), ("unknown", new_email())):
+            begun = time.perf_counter()
+            await anonymous.post("/auth/login", json={"email": email, "password": "wrong horse 9"})
+            times[kind].append((time.perf_counter() - begun) * 1000)
+    known, unknown = (statistics.median(times[kind]) for kind in ("known", "unknown"))
+    summary(f"A8: medians of a wrong password {known:.1f} ms, unknown address {unknown:.1f} ms")
+    assert abs(known - unknown) < 10
+
+
+async def test_a5_no_password_is_in_any_log(anonymous, author, caplog):
+    with caplog.at_level(logging.DEBUG):
+        for password in ("wrong horse 9", author.password):
+            body = {"email": author.email, "password": password}
+            answer = await anonymous.post("/auth/login", json=body)
+    logged = "\n".join(str(vars(record)) for record in caplog.records)
+    assert "login" in logged
+    session = answer.json()["data"]
+    for secret in ("wrong horse 9", author.password, session["access_token"]):
+        assert secret not in logged
+    assert session["refresh_token"] not in logged

@@ -1,0 +1,31 @@
+from kernel.errors import ApiError, Forbidden
+from kernel.fields import Body, NewPassword, Password
+
+
+class PasswordChange(Body):
+    """The password that was, and the one that is to be."""
+
+    current_password: Password
+    password: NewPassword
+
+
+class WrongPassword(Forbidden):
+    """The current password is another."""
+
+    code = "WRONG_PASSWORD"
+    message = "The current password is wrong."
+
+
+class SamePassword(ApiError):
+    """The new password is the current one."""
+
+    status = 422
+    code = "SAME_PASSWORD"
+    message = "This is your password already: choose another."
+
+
+class LoginTooOld(Forbidden):
+    """Supabase Auth wants a recent login for this (a setting of the project)."""
+
+    code = "LOGIN_TOO_OLD"
+    message = "Your login is too old for this: log in again, then change the password."

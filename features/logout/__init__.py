@@ -1,0 +1,7 @@
+"""End the own session, the user's other sessions, or all of them."""
+
+from kernel import Feature
+
+from . import route
+
+feature = Feature(router=route.router)

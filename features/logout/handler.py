@@ -1,0 +1,22 @@
+from typing import Literal
+
+from kernel.audit import Audit
+from kernel.call import Caller
+from kernel.errors import Unauthenticated
+from kernel.revocation import Revocations
+from kernel.supabase import AuthApi
+
+
+async def logout(
+    auth: AuthApi,
+    caller: Caller,
+    revocations: Revocations,
+    audit: Audit,
+    scope: Literal["local", "others", "global"],
+) -> None:
+    """End the sessions; their access tokens are refused from now on."""
+    if caller.token is None or caller.user_id is None:
+        raise Unauthenticated
+    await auth.sign_out(caller.token, scope)
+    await revocations.publish(caller.user_id)
+    await audit("logout", user_id=caller.user_id, scope=scope)

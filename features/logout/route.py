@@ -1,0 +1,22 @@
+from fastapi import APIRouter, status
+
+from kernel.audit import Audit
+from kernel.call import Caller
+from kernel.http import Services
+from kernel.revocation import Revocations
+from kernel.supabase import AuthApi
+
+from . import handler
+from .schema import Ending
+
+router = APIRouter(tags=["auth"])
+
+
+@router.post("/auth/logout", status_code=status.HTTP_204_NO_CONTENT)
+async def logout(services: Services, ending: Ending | None = None) -> None:
+    """End sessions: the own one, unless the body says otherwise.
+
+    Refresh and access tokens of the ended sessions are refused from then on.
+    """
+    parts = await services.aget(AuthApi, Caller, Revocations, Audit)
+    await handler.logout(*parts, (ending or Ending()).scope)

@@ -1,0 +1,63 @@
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from supabase_auth.errors import AuthApiError, AuthSessionMissingError
+
+from features.shared.sessions import Session
+from kernel.revocation import Revocations
+from kernel.sessions import SessionStore
+from kernel.supabase import AsService, AuthApi
+from kernel.tokens import TokenVerifier
+
+from .schema import InvalidRefreshToken
+
+# However often it is renewed. Not every project's Auth has such a time-box of its own.
+LONGEST: Final = timedelta(days=7)
+_REFUSALS: Final = frozenset(
+    {
+        "refresh_token_not_found",
+        "refresh_token_already_used",
+        "session_not_found",
+        "session_expired",
+        "user_not_found",
+        "user_banned",
+        "validation_failed",  # it does not look like a refresh token
+    }
+)
+
+
+async def refresh(
+    auth: AuthApi,
+    tokens: TokenVerifier,
+    db: AsService,
+    sessions: SessionStore,
+    revocations: Revocations,
+    *,
+    refresh_token: str,
+) -> Session:
+    """Return the session with new tokens; one that is too old ends instead.
+
+    Raises InvalidRefreshToken.
+    """
+    try:
+        renewed = (await auth.refresh(refresh_token)).session
+    except AuthSessionMissingError:  # it is empty
+        raise InvalidRefreshToken from None
+    except AuthApiError as error:
+        if error.code in _REFUSALS:
+            raise InvalidRefreshToken from None
+        raise
+    if renewed is None:
+        raise InvalidRefreshToken
+    holder = await tokens.verify(renewed.access_token)
+    started = await db.rpc("session_started", session_id=str(holder.session_id))
+    if started is None or holder.user_id is None:  # ended since
+        raise InvalidRefreshToken
+    started_at = datetime.fromisoformat(started)
+    if datetime.now(UTC) - started_at > LONGEST:
+        await auth.sign_out(renewed.access_token, "local")
+        await revocations.publish(holder.user_id)
+        raise InvalidRefreshToken
+    session = Session.model_validate(await auth.session(renewed))
+    await sessions.keep(holder, started_at)
+    return session

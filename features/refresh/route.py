@@ -1,0 +1,24 @@
+from fastapi import APIRouter
+
+from features.shared.sessions import Session
+from kernel.http import Answer, Services, raises
+from kernel.revocation import Revocations
+from kernel.sessions import SessionStore
+from kernel.supabase import AsService, AuthApi
+from kernel.tokens import TokenVerifier
+
+from . import handler
+from .schema import InvalidRefreshToken, Renewal
+
+router = APIRouter(tags=["auth"])
+
+
+@router.post("/auth/refresh", responses=raises(InvalidRefreshToken))
+async def refresh(renewal: Renewal, services: Services) -> Answer[Session]:
+    """Renew a session.
+
+    The answer has a new refresh token. The old one works once; a client that lost the answer may
+    repeat the call within a few seconds. Whoever uses it later ends the whole chain of tokens.
+    """
+    parts = await services.aget(AuthApi, TokenVerifier, AsService, SessionStore, Revocations)
+    return Answer(await handler.refresh(*parts, refresh_token=renewal.refresh_token))
