@@ -21,6 +21,7 @@ from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
 from kernel.outbox import Outbox
 from kernel.pause import Pause
+from kernel.revocation import Revocations
 from kernel.supabase import AsService
 from kit.waiting import until
 
@@ -65,10 +66,16 @@ class CountingOutbox(Outbox):
 @contextlib.asynccontextmanager
 async def running_relay(own, *, outbox: type[Outbox] = CountingOutbox, lost_after=3600):
     async with own.services(FEATURES) as services:
-        drops, db = svcs.Container(services).get(Drops, AsService)
+        drops, revocations, db = svcs.Container(services).get(Drops, Revocations, AsService)
         publisher = Publisher(celery_app(own.settings), JOBS)
         one = relay.Relay(
-            outbox(db), drops, publisher, JOBS, known_events(), lost_after_seconds=lost_after
+            outbox(db),
+            publisher,
+            drops=drops,
+            revocations=revocations,
+            jobs=JOBS,
+            events=known_events(),
+            lost_after_seconds=lost_after,
         )
         yield one
         publisher.close()

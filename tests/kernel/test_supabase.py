@@ -129,6 +129,7 @@ def test_newer_keys_are_never_sent_as_a_bearer():
 
 async def test_every_registered_service_can_be_had(settings):
     from kernel.call import ANONYMOUS, Call, Caller
+    from kernel.jobs.runs import Run
 
     async with Registry() as registry:
         register_services(registry, settings, {})
@@ -137,5 +138,8 @@ async def test_every_registered_service_can_be_had(settings):
                 Call, Call(request_id="0" * 32, client_address="203.0.113.7")
             )
             container.register_local_value(Caller, ANONYMOUS)
+            container.register_local_value(
+                Run, Run(id=uuid4(), job="a.job", slice="a", attempt=1, request_id=None)
+            )
             for kind in list(registry._services):
                 assert await container.aget(kind) is not None
