@@ -107,6 +107,6 @@ def _common_errors(feature: Feature) -> list[type[ApiError]]:
     errors: list[type[ApiError]] = [ValidationFailed, Unavailable, ApiError]
     if feature.caller != "ignored":
         errors += [Unauthenticated, InvalidToken]
-    if feature.role is not None:
+    if feature.restricted:
         errors.append(Forbidden)
     return errors

@@ -119,7 +119,7 @@ async def _admit(connection: HTTPConnection, route: Route) -> Caller:
     caller = await verifier.verify(token.strip())
     revocations: Revocations = application.state.revocations
     await revocations.check(caller.session_id)
-    if feature.role is not None and caller.role != feature.role:
+    if not route.admits(caller, connection.scope["path"]):
         raise Forbidden
     return caller
 

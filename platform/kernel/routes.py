@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from fastapi.routing import APIRoute
 
+from kernel.call import Caller
 from kernel.feature import Feature
 
 PREFIX: Final = "/api/v1"
@@ -26,6 +28,22 @@ class Route:
     def shape(self) -> str:
         """The path with its parameters unnamed: two routes of one shape and method collide."""
         return _PARAMETER.sub("{}", self.path)
+
+    def admits(self, caller: Caller, path: str) -> bool:
+        """Whether a user with a valid token may make this call, as far as the path decides it."""
+        feature = self.feature
+        if not feature.restricted:
+            return True
+        if feature.role is not None and caller.role == feature.role:
+            return True
+        return feature.owner is not None and self._is_own(caller, path, feature.owner)
+
+    def _is_own(self, caller: Caller, path: str, parameter: str) -> bool:
+        place = self.path.split("/").index(f"{{{parameter}}}")
+        try:
+            return UUID(path.split("/")[place]) == caller.user_id
+        except ValueError:
+            return False
 
 
 class RouteTable:
