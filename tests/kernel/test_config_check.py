@@ -1,5 +1,7 @@
 """What production refuses; no message holds a value."""
 
+from typing import Any
+
 import jwt
 import pytest
 
@@ -32,7 +34,7 @@ GOOD = {
 }
 CLI_SECRET_KEY = "sb_secret_N7UND0UgjKTVK-" + "Uodkm0Hg_xSvEMPvz"
 CLI_PUBLIC_KEY = "sb_publishable_" + "ACJWlzQHlZjBrEguHvfOxg_3BJgxAaH"
-ERRORS = [
+ERRORS: list[tuple[str, dict[str, Any]]] = [
     ("JWT_SECRET", {"jwt_secret": devstack.CLI_JWT_SECRET}),
     ("SUPABASE_KEY", {"supabase_key": devstack.api_key("anon")}),
     ("SUPABASE_KEY", {"supabase_key": CLI_PUBLIC_KEY}),
@@ -54,7 +56,7 @@ ERRORS = [
     ("APP_URL", {"app_url": "http://app.example.com"}),
     ("APP_URL", {"app_url": "http://127.0.0.1:3000"}),
 ]
-WARNINGS = [
+WARNINGS: list[tuple[str, dict[str, Any]]] = [
     ("DOCS_ENABLED", {"docs_enabled": True}),
     ("ALLOWED_HOSTS", {"allowed_hosts": ["*"]}),
     ("CORS_ORIGINS", {"cors_origins": ["http://app.example.com"]}),

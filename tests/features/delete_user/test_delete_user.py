@@ -1,8 +1,8 @@
-from uuid import uuid4
-
 import pytest
 
 from kit.people import PASSWORD
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 async def test_only_the_owner_may_call(anonymous, author, stranger):
@@ -19,7 +19,7 @@ async def test_an_admin_may_delete_anyone(admin, author, stranger):
     assert (await stranger.get(f"/users/{author.id}")).status_code == 404
 
 
-@pytest.mark.parametrize("user_id", [str(uuid4()), "nobody"])
+@pytest.mark.parametrize("user_id", [NOBODY, "nobody"])
 async def test_an_unknown_user_is_403_but_for_an_admin(stranger, admin, user_id):
     assert (await stranger.delete(f"/users/{user_id}")).status_code == 403
     answer = await admin.delete(f"/users/{user_id}")
