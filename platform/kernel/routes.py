@@ -51,22 +51,27 @@ class RouteTable:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._constant: dict[tuple[str, str], Route] = {}
+        self._constant_paths: set[str] = set()
         by_method: dict[str, list[Route]] = {}
         for route in routes:
             if "{" in route.path:
                 by_method.setdefault(route.method, []).append(route)
             else:
                 self._constant[route.method, route.path] = route
+                self._constant_paths.add(route.path)
         self._with_parameters = {
             method: (re.compile("|".join(map(_expression, found))), found)
             for method, found in by_method.items()
         }
 
     def find(self, method: str, path: str) -> Route | None:
-        """Return the route, or None where no feature has one."""
-        constant = self._constant.get((method, path))
-        if constant is not None:
-            return constant
+        """Return the route, or None where no feature has one.
+
+        A constant path hides what has a parameter in its place, for every method, as OpenAPI has
+        it: PUT /users/me is no call of PUT /users/{user_id}.
+        """
+        if path in self._constant_paths:
+            return self._constant.get((method, path))
         expression, routes = self._with_parameters.get(method, (None, []))
         found = expression.fullmatch(path) if expression else None
         return routes[found.lastindex - 1] if found and found.lastindex else None
