@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from kernel.errors import Unauthenticated
+from kernel.errors import NotFound, Unauthenticated
 from kernel.events import Event
 
 
@@ -26,6 +26,13 @@ class UserGone(Unauthenticated):
 
     code = "USER_GONE"
     message = "This account does not exist any more."
+
+
+class UserNotFound(NotFound):
+    """There is no user with this id."""
+
+    code = "USER_NOT_FOUND"
+    message = "This user does not exist."
 
 
 class UserChanged(Event):

@@ -80,12 +80,15 @@ def beat() -> None:
 
 
 def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
+    from kernel.config_check import log_warnings, refuse_unsafe
     from kernel.discovery import discover
     from kernel.logs import configure_logging
     from kernel.settings import load_settings
 
     settings = load_settings()
     configure_logging(settings.level)
+    refuse_unsafe(settings)
+    log_warnings(settings)
     return settings, discover()
 
 

@@ -47,7 +47,7 @@ def table(features: "Mapping[str, Feature]") -> list[tuple[str, ...]]:
         (
             route.feature_name,
             f"{route.method} {route.path}",
-            route.feature.role or route.feature.caller,
+            _who(route.feature),
             "",
             "",
             _use_case(route.feature_name),
@@ -77,6 +77,11 @@ def with_table(text: str, rows: Sequence[tuple[str, ...]]) -> str:
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
     return "\n".join([head + BEGIN, *lines, END + tail])
+
+
+def _who(feature: "Feature") -> str:
+    restricted = filter(None, ("owner" if feature.owner else "", feature.role))
+    return " or ".join(restricted) or feature.caller
 
 
 def _follows(job: "Job") -> str:

@@ -11,6 +11,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from kernel import failures
 from kernel.call import call_of
+from kernel.config_check import refuse_unsafe
 from kernel.discovery import discover
 from kernel.edge import Edge
 from kernel.errors import (
@@ -43,7 +44,9 @@ def create_app(
     Without arguments the settings come from the environment and the features from their folder.
     Raises SettingsError or BootError, each with a message for people.
     """
-    settings = settings or load_settings()
+    if settings is None:
+        settings = load_settings()
+        refuse_unsafe(settings)
     features = discover() if features is None else features
     configure_logging(settings.level)
 
@@ -107,6 +110,6 @@ def _common_errors(feature: Feature) -> list[type[ApiError]]:
     errors: list[type[ApiError]] = [ValidationFailed, Unavailable, ApiError]
     if feature.caller != "ignored":
         errors += [Unauthenticated, InvalidToken]
-    if feature.role is not None:
+    if feature.restricted:
         errors.append(Forbidden)
     return errors

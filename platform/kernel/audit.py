@@ -21,6 +21,7 @@ Action = Literal[
     "email_confirmed",
     "user_deleted",
     "user_promoted",
+    "user_demoted",
 ]
 
 

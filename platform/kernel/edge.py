@@ -61,8 +61,7 @@ class Edge:
 
         current = request_id.set(call.request_id)
         try:
-            if route:
-                call.caller = await _admit(connection, route)
+            call.caller = await self._caller(connection, route)
             self._refuse_long_body(connection)
             await self._app(scope, receive, answer)
         except ApiError as error:
@@ -75,6 +74,13 @@ class Edge:
         finally:
             _access_line(scope, call, status, started)
             request_id.reset(current)
+
+    async def _caller(self, connection: HTTPConnection, route: Route | None) -> Caller:
+        if route is not None:
+            return await _admit(connection, route)
+        if self._routes.methods(connection.scope["path"]):
+            raise MethodNotAllowed  # FastAPI might find a route with a parameter
+        return ANONYMOUS
 
     def _refuse_long_body(self, connection: HTTPConnection) -> None:
         # FastAPI counts what arrives; a length that is declared is refused without reading.
@@ -119,7 +125,7 @@ async def _admit(connection: HTTPConnection, route: Route) -> Caller:
     caller = await verifier.verify(token.strip())
     revocations: Revocations = application.state.revocations
     await revocations.check(caller.session_id)
-    if feature.role is not None and caller.role != feature.role:
+    if not route.admits(caller, connection.scope["path"]):
         raise Forbidden
     return caller
 

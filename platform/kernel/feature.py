@@ -18,16 +18,29 @@ class Feature:
     `caller` says who may call. *required*, the default: a valid token, else 401. *optional*: no
     token is an anonymous caller, an invalid one is 401. *ignored*: no token is looked at.
     `role` asks for that `app_metadata.role` in addition, else 403; it needs a required caller.
+    `owner` names the parameter of the path that must be the caller's own id, else 403; with a role
+    beside it either is enough.
     A slice without a router is called by nobody: it has `jobs`.
     """
 
     router: APIRouter | None = None
     caller: CallerRule = "required"
     role: str | None = None
+    owner: str | None = None
     jobs: tuple[Job, ...] = ()
     cached: tuple[Cached, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a role that nobody would be asked for."""
-        if self.role is not None and self.caller != "required":
-            raise ValueError('a feature with a role needs caller="required"')
+        """Refuse a role or an owner that nobody would be asked for."""
+        if self.restricted and self.caller != "required":
+            raise ValueError('a feature with a role or an owner needs caller="required"')
+        if self.owner is not None and not all(
+            f"{{{self.owner}}}" in getattr(route, "path", "").split("/")
+            for route in (self.router.routes if self.router else ())
+        ):
+            raise ValueError(f"{{{self.owner}}}, the owner, is not in the path of every route")
+
+    @property
+    def restricted(self) -> bool:
+        """Whether not every user may call it."""
+        return self.role is not None or self.owner is not None

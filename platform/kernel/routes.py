@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from fastapi.routing import APIRoute
 
+from kernel.call import Caller
 from kernel.feature import Feature
 
 PREFIX: Final = "/api/v1"
@@ -27,28 +29,49 @@ class Route:
         """The path with its parameters unnamed: two routes of one shape and method collide."""
         return _PARAMETER.sub("{}", self.path)
 
+    def admits(self, caller: Caller, path: str) -> bool:
+        """Whether a user with a valid token may make this call, as far as the path decides it."""
+        feature = self.feature
+        if not feature.restricted:
+            return True
+        if feature.role is not None and caller.role == feature.role:
+            return True
+        return feature.owner is not None and self._is_own(caller, path, feature.owner)
+
+    def _is_own(self, caller: Caller, path: str, parameter: str) -> bool:
+        place = self.path.split("/").index(f"{{{parameter}}}")
+        try:
+            return UUID(path.split("/")[place]) == caller.user_id
+        except ValueError:
+            return False
+
 
 class RouteTable:
     """Finds the route of a method and path: constant paths first, then one expression a method."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._constant: dict[tuple[str, str], Route] = {}
+        self._constant_paths: set[str] = set()
         by_method: dict[str, list[Route]] = {}
         for route in routes:
             if "{" in route.path:
                 by_method.setdefault(route.method, []).append(route)
             else:
                 self._constant[route.method, route.path] = route
+                self._constant_paths.add(route.path)
         self._with_parameters = {
             method: (re.compile("|".join(map(_expression, found))), found)
             for method, found in by_method.items()
         }
 
     def find(self, method: str, path: str) -> Route | None:
-        """Return the route, or None where no feature has one."""
-        constant = self._constant.get((method, path))
-        if constant is not None:
-            return constant
+        """Return the route, or None where no feature has one.
+
+        A constant path hides what has a parameter in its place, for every method, as OpenAPI has
+        it: PUT /users/me is no call of PUT /users/{user_id}.
+        """
+        if path in self._constant_paths:
+            return self._constant.get((method, path))
         expression, routes = self._with_parameters.get(method, (None, []))
         found = expression.fullmatch(path) if expression else None
         return routes[found.lastindex - 1] if found and found.lastindex else None

@@ -35,6 +35,15 @@ def test_a_constant_path_goes_before_a_parameter():
     assert order.index("get_me") < order.index("get_user")
 
 
+def test_a_constant_path_hides_a_parameter_for_every_method():
+    router = APIRouter()
+    router.add_api_route("/users/{user_id}", lambda: None, methods=["PUT"])
+    table = RouteTable(routes_of({"get_me": feature("/users/me"), "put": Feature(router=router)}))
+    assert table.find("PUT", "/api/v1/users/me") is None
+    assert table.methods("/api/v1/users/me") == ["GET"]
+    assert table.methods("/api/v1/users/7") == ["PUT"]
+
+
 def test_each_shape_finds_its_route():
     assert found("/api/v1/posts/1") == "get_post"
     assert found("/api/v1/posts/1/comments") == "comments"

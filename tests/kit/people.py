@@ -33,6 +33,14 @@ class Person:
         """POST as this person."""
         return await self.client.post(url, **options)
 
+    async def put(self, url: str, **options: Any) -> httpx.Response:
+        """PUT as this person."""
+        return await self.client.put(url, **options)
+
+    async def delete(self, url: str, **options: Any) -> httpx.Response:
+        """DELETE as this person."""
+        return await self.client.delete(url, **options)
+
 
 NewPerson = Callable[[], Awaitable[Person]]
 
@@ -87,3 +95,23 @@ async def author(new_person: NewPerson) -> Person:
 async def stranger(new_person: NewPerson) -> Person:
     """Somebody else."""
     return await new_person()
+
+
+@pytest.fixture
+async def admin(
+    new_person: NewPerson,
+    supabase: httpx.AsyncClient,
+    stack: Stack,
+    client_for: Callable[..., httpx.AsyncClient],
+) -> AsyncIterator[Person]:
+    """A person with the role admin, and a token that says so."""
+    person = await new_person()
+    key = {"Authorization": f"Bearer {stack.gateway.service_key}"}
+    body: dict[str, Any] = {"app_metadata": {"role": "admin"}}
+    promoted = await supabase.put(f"/auth/v1/admin/users/{person.id}", json=body, headers=key)
+    promoted.raise_for_status()
+    body = {"email": person.email, "password": person.password}
+    session = await supabase.post("/auth/v1/token?grant_type=password", json=body)
+    person.token = session.raise_for_status().json()["access_token"]
+    async with client_for(person.token) as person.client:
+        yield person

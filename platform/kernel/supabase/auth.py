@@ -3,6 +3,7 @@
 from typing import Any, Literal, cast
 from uuid import UUID
 
+from httpx import Response
 from supabase_auth import AsyncGoTrueClient, AsyncMemoryStorage
 from supabase_auth.errors import AuthApiError
 from supabase_auth.helpers import parse_auth_response
@@ -31,6 +32,9 @@ class _Client(AsyncGoTrueClient):
 
     async def as_user(self, token: str, attributes: dict[str, str]) -> None:
         await self._request("PUT", "user", body=attributes, jwt=token)
+
+    async def settings(self) -> Response:
+        return await self._request("GET", "settings")
 
     async def redeem(self, token_hash: str, kind: TokenKind) -> AuthResponse:
         body = {"type": kind, "token_hash": token_hash}
@@ -81,6 +85,11 @@ class AuthApi:
         A new password ends the user's other sessions; a new address may wait for confirmation.
         """
         await self._client().as_user(token, attributes)
+
+    async def confirms_addresses(self) -> bool:
+        """Whether new addresses wait for confirmation; what Auth does not say counts as yes."""
+        settings = (await self._client().settings()).json()
+        return settings.get("mailer_autoconfirm") is not True
 
     async def sign_out(self, token: str, scope: SignOutScope) -> None:
         """End this session, the user's others, or all.

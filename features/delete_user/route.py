@@ -1,0 +1,27 @@
+from uuid import UUID
+
+from fastapi import APIRouter, status
+
+from features.shared.users import UserNotFound
+from kernel.audit import Audit
+from kernel.events import Announce
+from kernel.http import Services, raises
+from kernel.revocation import Revocations
+from kernel.supabase import AuthAdmin
+
+from . import handler
+
+router = APIRouter(tags=["users"])
+
+
+@router.delete(
+    "/users/{user_id}", status_code=status.HTTP_204_NO_CONTENT, responses=raises(UserNotFound)
+)
+async def delete_user(user_id: UUID, services: Services) -> None:
+    """Delete a user and their posts, for good.
+
+    Every session of theirs ends at once.
+    """
+    auth, revocations = await services.aget(AuthAdmin, Revocations)
+    announce, audit = await services.aget(Announce, Audit)
+    await handler.delete_user(auth, revocations, announce, audit, user_id)

@@ -1,0 +1,28 @@
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from features.shared.users import User, UserGone, UserNotFound
+from kernel.call import Caller
+from kernel.http import Answer, Services, raises
+from kernel.supabase import AsCaller, AsService
+
+from . import handler
+from .schema import Profile
+
+router = APIRouter(tags=["users"])
+
+
+@router.get("/users/{user_id}", responses=raises(UserGone, UserNotFound))
+async def get_user(user_id: UUID, services: Services) -> Answer[User | Profile]:
+    """Read a user.
+
+    The owner and admins get the whole user, e-mail address included; everyone else the public
+    profile.
+    """
+    caller, db = await services.aget(Caller, AsCaller)
+    if user_id == caller.user_id:
+        return Answer(await handler.get_own(db))
+    if caller.role == "admin":
+        return Answer(await handler.get_whole(await services.aget(AsService), user_id))
+    return Answer(await handler.get_profile(db, user_id))

@@ -1,0 +1,45 @@
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from kernel.errors import Conflict, Unavailable
+from kernel.fields import Body, Email, Line
+
+
+class UserChanges(Body):
+    """What is to change; at least one field."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    email: Email | None = Field(
+        default=None, description="counts once it is confirmed, by a link that is sent there"
+    )
+    display_name: Annotated[Line, Field(min_length=1, max_length=80)] | None = Field(
+        default=None, description="null takes the name away"
+    )
+
+    @property
+    def renames(self) -> bool:
+        """Whether the name is to change."""
+        return "display_name" in self.model_fields_set
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.email is None and not self.renames:
+            raise PydanticCustomError("missing", "Send email, display_name or both.")
+        return self
+
+
+class EmailTaken(Conflict):
+    """The address has an account; said only where addresses need no confirmation."""
+
+    code = "EMAIL_TAKEN"
+    message = "There is another account with this e-mail address."
+
+
+class PartialUpdate(Unavailable):
+    """Supabase Auth took its half of the change, and then the database did not take the other."""
+
+    code = "PARTIAL_UPDATE"
+    message = "Only a part was changed, see details: send what failed once more."

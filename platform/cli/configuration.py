@@ -1,0 +1,43 @@
+"""`./app config check`: whether the settings are fit for production."""
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    config = typer.Typer(no_args_is_help=True, help="The settings of the production processes.")
+    config.command()(check)
+    config.callback()(_group)  # or a single command would need no name
+    app.add_typer(config, name="config")
+
+
+def _group() -> None:
+    pass
+
+
+def check() -> None:
+    """Show all that is unsafe in the settings; exit code 1 where production refuses to start.
+
+    No value is shown. Before a deployment: APP_ENV=production ./app config check
+    """
+    from kernel.config_check import findings, refusal
+    from kernel.settings import load_settings
+
+    settings = load_settings()
+    found = findings(settings)
+    errors = [finding for finding in found if finding.level == "error"]
+    warnings = [finding for finding in found if finding.level == "warning"]
+    if errors:
+        typer.echo(refusal(errors), err=True)
+    if warnings:
+        lines = "\n".join(map(str, warnings))
+        typer.echo(f"Look at these, too; they do not stop the start:\n{lines}", err=bool(errors))
+    if settings.app_env != "production":
+        typer.echo(
+            f"APP_ENV is {settings.app_env}: what production needs was not checked. "
+            "For that: APP_ENV=production ./app config check"
+        )
+    elif not found:
+        typer.echo("The settings are fit for production.")
+    if errors:
+        raise typer.Exit(1)

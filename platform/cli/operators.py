@@ -1,0 +1,99 @@
+"""`./app user …`: what operators do with accounts, past the API."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID, uuid4
+
+import typer
+
+from cli.checkout import ROOT
+
+if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
+    from kernel.settings import Settings
+
+Email = Annotated[str, typer.Argument(help="The e-mail address of the account.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    user = typer.Typer(no_args_is_help=True, help="Accounts, for operators.")
+    for command in (promote, demote):
+        user.command()(command)
+    app.add_typer(user, name="user")
+
+
+def promote(email: Email) -> None:
+    """Make a user an admin, from their next login or refresh on."""
+    _change(email, "admin")
+    typer.echo(f"{email} is an admin from the next login or refresh on.")
+
+
+def demote(email: Email) -> None:
+    """Make an admin a plain user again, from their next login or refresh on."""
+    _change(email, None)
+    typer.echo(f"{email} is a plain user from the next login or refresh on.")
+
+
+def _change(email: str, role: str | None) -> None:
+    """Set the role; whatever keeps from it is one sentence and exit code 1."""
+    from postgrest import APIError
+    from supabase_auth.errors import AuthError
+
+    from kernel.supabase.http import SupabaseUnavailable
+
+    settings = _settings()
+    try:
+        found = asyncio.run(_set_role(settings, email, role))
+    except SupabaseUnavailable:
+        problem = f"{settings.supabase} does not answer: is it the right SUPABASE_URL?"
+    except (APIError, AuthError) as error:
+        problem = f"{settings.supabase} refused ({error.code}): is SUPABASE_SERVICE_KEY its key?"
+    else:
+        if found:
+            return
+        problem = f"Nobody has an account with the address {email}."
+    typer.echo(problem, err=True)
+    raise typer.Exit(1)
+
+
+async def _set_role(settings: "Settings", email: str, role: str | None) -> bool:
+    from kernel.audit import Audit
+    from kernel.call import Call
+    from kernel.supabase import AsService, AuthAdmin, SupabaseHttp
+
+    async with SupabaseHttp(settings) as http:
+        db = AsService(http)
+        user_id = await db.rpc("user_id_of", email=email)
+        if user_id is None:
+            return False
+        await AuthAdmin(http).set_role(UUID(user_id), role)
+        audit = Audit(db, Call(request_id=uuid4().hex, client_address=None))
+        await audit("user_promoted" if role else "user_demoted", user_id=UUID(user_id))
+    return True
+
+
+def _settings() -> "Settings":
+    """Return the settings or, where none are given, those of the stack that runs here."""
+    from kernel.settings import Settings, SettingsError, load_settings
+
+    try:
+        return load_settings()
+    except SettingsError:
+        if not (values := _values_of_stack()):
+            raise
+    typer.echo(f"No settings are given: using the stack that runs here, {values['SUPABASE_URL']}.")
+    return Settings.model_validate({name.lower(): value for name, value in values.items()})
+
+
+def _values_of_stack() -> dict[str, str] | None:
+    """Return what the running stack is, unless the settings name a Supabase or nothing runs."""
+    from devstack.errors import StackError
+    from devstack.folder import StackFolder
+    from devstack.settings import read_settings
+
+    if any(name.startswith("SUPABASE_") and value for name, value in read_settings(ROOT).items()):
+        return None
+    try:
+        return StackFolder(ROOT).read_values()
+    except StackError:
+        return None

@@ -1,0 +1,94 @@
+"""`./app config check`, and the production processes that refuse the same."""
+
+import asyncio
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from cli import app
+from kernel.settings import Settings
+from kit.process import ROOT, environment
+
+GOOD = {
+    "APP_ENV": "production",
+    "SUPABASE_URL": "https://project.supabase.co",
+    "SUPABASE_KEY": "sb_publishable_" + "x" * 31,
+    "SUPABASE_SERVICE_KEY": "sb_secret_" + "x" * 31,
+    "REDIS_HOST": "cache",
+    "BROKER_HOST": "broker",
+    "SMTP_HOST": "smtp.example.com",
+    "MAIL_FROM": "Slices <no-reply@example.com>",
+    "APP_URL": "https://app.example.com",
+    "ALLOWED_HOSTS": "api.example.com",
+}
+
+
+@pytest.fixture
+def check(monkeypatch, tmp_path):
+    """Runs the command with these settings alone."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("ENV_FILE", str(tmp_path / "none"))
+
+    def run(**changes: str):
+        for name, value in (GOOD | changes).items():
+            monkeypatch.setenv(name, value)
+        return CliRunner().invoke(app, ["config", "check"])
+
+    return run
+
+
+def test_good_settings_are_one_line_and_exit_code_0(check):
+    found = check()
+    assert found.exit_code == 0
+    assert found.output == "The settings are fit for production.\n"
+
+
+def test_warnings_alone_are_exit_code_0(check):
+    found = check(DOCS_ENABLED="true", ALLOWED_HOSTS="*")
+    assert found.exit_code == 0
+    assert "DOCS_ENABLED" in found.output
+    assert "ALLOWED_HOSTS" in found.output
+
+
+def test_errors_are_exit_code_1_all_at_once_and_without_a_value(check):
+    found = check(BROKER_HOST="", SUPABASE_SERVICE_KEY="hunter2", CORS_ORIGINS="*", MAIL_FROM="")
+    assert found.exit_code == 1
+    for name in ("BROKER_HOST", "SUPABASE_SERVICE_KEY", "CORS_ORIGINS", "MAIL_FROM"):
+        assert f"  {name} " in found.output
+    assert "hunter2" not in found.output
+
+
+def test_outside_production_it_says_what_it_did_not_check(check):
+    found = check(APP_ENV="development", BROKER_HOST="", SUPABASE_URL="http://127.0.0.1:54321")
+    assert found.exit_code == 0
+    assert "APP_ENV=production ./app config check" in found.output
+
+
+async def test_production_processes_refuse_them_in_the_words_of_the_check(stack):
+    env = environment(stack, APP_ENV="production")
+    words = ["config check", "api", "worker", "relay", "beat"]
+    code, checked = await _run(env, words[0])
+    assert code == 1
+    for name in ("SUPABASE_URL", "SUPABASE_SERVICE_KEY", "JWT_SECRET", "SMTP_HOST", "BROKER_HOST"):
+        assert f"  {name} " in checked
+    assert stack.gateway.jwt_secret not in checked
+    assert stack.gateway.service_key not in checked
+    for command in words[1:]:
+        code, refused = await _run(env, command)
+        assert code == 1
+        assert refused.startswith("The settings are not safe:")
+        assert checked.startswith(refused)
+
+
+async def _run(env: dict[str, str], words: str) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli", *words.split()),
+        cwd=ROOT,
+        env=env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    return process.returncode, output.decode()

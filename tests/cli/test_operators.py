@@ -1,0 +1,134 @@
+"""`./app user promote EMAIL`, in front of this worker's stack."""
+
+import asyncio
+
+import jwt
+import pytest
+from typer.testing import CliRunner
+
+from cli import app, operators
+from devstack.folder import StackFolder
+from kernel.settings import Settings, SettingsError
+from kit.people import PASSWORD, new_email
+from kit.process import environment
+
+
+@pytest.fixture
+def user(stack, monkeypatch, tmp_path):
+    """Runs `./app user …`, as a person whose settings name the stack."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment(stack).items():
+        if name.lower() in Settings.model_fields:
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ENV_FILE", str(tmp_path / "none"))
+    monkeypatch.setattr(operators, "ROOT", tmp_path)  # no .env, and no stack
+
+    async def run(*words: str):
+        # In a thread: the command has an event loop of its own.
+        return await asyncio.to_thread(CliRunner().invoke, app, ["user", *words])
+
+    return run
+
+
+async def role_after_login(anonymous, person):
+    body = {"email": person.email, "password": PASSWORD}
+    session = (await anonymous.post("/auth/login", json=body)).json()["data"]
+    claims = jwt.decode(session["access_token"], options={"verify_signature": False})
+    return claims["app_metadata"].get("role")
+
+
+async def test_who_is_promoted_is_an_admin_from_the_next_login_on(
+    user, author, stranger, anonymous, client_for
+):
+    found = await user("promote", author.email.upper())
+    assert found.exit_code == 0, found.output
+    assert (await author.delete(f"/users/{stranger.id}")).status_code == 403
+    assert await role_after_login(anonymous, author) == "admin"
+    body = {"email": author.email, "password": PASSWORD}
+    token = (await anonymous.post("/auth/login", json=body)).json()["data"]["access_token"]
+    async with client_for(token) as client:
+        assert (await client.delete(f"/users/{stranger.id}")).status_code == 204
+
+
+async def test_who_is_promoted_is_an_admin_from_the_next_refresh_on(user, author, supabase):
+    await user("promote", author.email)
+    body = {"refresh_token": author.refresh_token}
+    session = await supabase.post("/auth/v1/token?grant_type=refresh_token", json=body)
+    claims = jwt.decode(session.json()["access_token"], options={"verify_signature": False})
+    assert claims["app_metadata"]["role"] == "admin"
+
+
+async def test_a_promotion_is_taken_back_by_a_demotion(user, author, anonymous, database):
+    await user("promote", author.email)
+    found = await user("demote", author.email)
+    assert found.exit_code == 0
+    assert await role_after_login(anonymous, author) is None
+    query = "select action, actor_id, details from audit.entries where user_id = $1 order by id"
+    entries = await database.fetch(query, author.id)
+    actions = [entry["action"] for entry in entries if entry["action"].startswith("user_")]
+    assert actions == ["user_promoted", "user_demoted"]
+    assert entries[0]["actor_id"] is None
+
+
+@pytest.mark.parametrize("command", ["promote", "demote"])
+async def test_an_unknown_address_is_one_sentence_and_exit_code_1(user, command):
+    email = new_email()
+    found = await user(command, email)
+    assert found.exit_code == 1
+    assert found.output == f"Nobody has an account with the address {email}.\n"
+
+
+async def test_a_supabase_that_is_away_is_one_sentence(user, author, monkeypatch):
+    monkeypatch.setenv("SUPABASE_URL", "http://127.0.0.1:9")
+    found = await user("promote", author.email)
+    assert found.exit_code == 1
+    assert "http://127.0.0.1:9 does not answer" in found.output
+
+
+async def test_a_key_that_is_not_its_own_is_one_sentence(user, author, monkeypatch, stack):
+    for key in (stack.gateway.anon_key, "sb_secret_nonsense"):
+        monkeypatch.setenv("SUPABASE_SERVICE_KEY", key)
+        found = await user("promote", author.email)
+        assert found.exit_code == 1
+        assert "SUPABASE_SERVICE_KEY" in found.output
+        assert key not in found.output
+        assert len(found.output.splitlines()) == 1
+
+
+@pytest.fixture
+def without_settings(user, monkeypatch):
+    """The same, where nothing is set."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    return user
+
+
+async def test_without_settings_it_takes_the_stack_that_runs_here(
+    without_settings, author, anonymous, stack, tmp_path
+):
+    folder = StackFolder(tmp_path)
+    folder.make()
+    with folder.locked():
+        folder.write_values(environment(stack))
+        found = await without_settings("promote", author.email)
+    assert found.exit_code == 0, found.output
+    assert stack.supabase_url in found.output.splitlines()[0]
+    assert await role_after_login(anonymous, author) == "admin"
+
+
+async def test_without_settings_and_stack_the_settings_are_asked_for(without_settings, author):
+    found = await without_settings("promote", author.email)
+    assert isinstance(found.exception, SettingsError)  # which cli.main makes one message
+
+
+async def test_settings_that_are_wrong_never_end_at_the_local_stack(
+    without_settings, author, stack, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SUPABASE_URL", "https://project.supabase.co")
+    folder = StackFolder(tmp_path)
+    folder.make()
+    with folder.locked():
+        folder.write_values(environment(stack))
+        found = await without_settings("promote", author.email)
+    assert isinstance(found.exception, SettingsError)

@@ -1,0 +1,63 @@
+import pytest
+
+from kit.people import PASSWORD
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+async def test_only_the_owner_may_call(anonymous, author, stranger):
+    assert (await anonymous.delete(f"/users/{author.id}")).status_code == 401
+    answer = await stranger.delete(f"/users/{author.id}")
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "FORBIDDEN"
+    assert (await author.get("/users/me")).status_code == 200
+    assert (await author.delete(f"/users/{author.id}")).status_code == 204
+
+
+async def test_an_admin_may_delete_anyone(admin, author, stranger):
+    assert (await admin.delete(f"/users/{author.id}")).status_code == 204
+    assert (await stranger.get(f"/users/{author.id}")).status_code == 404
+
+
+@pytest.mark.parametrize("user_id", [NOBODY, "nobody"])
+async def test_an_unknown_user_is_403_but_for_an_admin(stranger, admin, user_id):
+    assert (await stranger.delete(f"/users/{user_id}")).status_code == 403
+    answer = await admin.delete(f"/users/{user_id}")
+    assert answer.status_code == (422 if user_id == "nobody" else 404)
+    if answer.status_code == 404:
+        assert answer.json()["error"]["code"] == "USER_NOT_FOUND"
+
+
+async def test_the_posts_go_too(author, post, draft, anonymous, database):
+    assert (await author.delete(f"/users/{author.id}")).status_code == 204
+    assert (await anonymous.get(f"/posts/{post.id}")).status_code == 404
+    query = "select count(*) from public.posts where author_id = $1"
+    assert await database.fetchval(query, author.id) == 0
+
+
+async def test_a2_all_tokens_are_refused_at_once(author, anonymous, client_for):
+    body = {"email": author.email, "password": PASSWORD}
+    second = (await anonymous.post("/auth/login", json=body)).json()["data"]["access_token"]
+    async with client_for(second) as other:
+        assert (await other.get("/users/me")).status_code == 200
+        assert (await author.delete(f"/users/{author.id}")).status_code == 204
+        for client in (author, other):
+            answer = await client.get("/posts")
+            assert answer.status_code == 401
+            assert answer.json()["error"]["code"] == "SESSION_ENDED"
+    assert (await anonymous.post("/auth/login", json=body)).status_code == 401
+
+
+async def test_an_admin_ends_the_sessions_of_the_deleted_too(admin, author):
+    assert (await admin.delete(f"/users/{author.id}")).status_code == 204
+    assert (await author.get("/posts")).status_code == 401
+    assert (await admin.get("/posts")).status_code == 200
+
+
+async def test_the_audit_log_says_who_deleted_whom(admin, author, database):
+    await admin.delete(f"/users/{author.id}")
+    query = "select * from audit.entries where user_id = $1 and action = 'user_deleted'"
+    (entry,) = await database.fetch(query, author.id)
+    assert entry["actor_id"] == admin.id
+    assert entry["address"] == "203.0.113.7"
+    assert author.email not in str(entry)

@@ -1,0 +1,171 @@
+from dataclasses import replace
+
+import pytest
+
+from devstack.testing import GatewayThread
+from kernel.app import create_app
+from kit.application import running
+from kit.people import new_email
+
+WRONG = [
+    {},
+    {"email": None},
+    {"email": "no address"},
+    {"email": 7},
+    {"display_name": ""},
+    {"display_name": "  "},
+    {"display_name": "x" * 81},
+    {"display_name": "a\x00b"},
+    {"display_name": "two\nlines"},
+    {"display_name": "Ada", "id": "11111111-1111-4111-8111-111111111111"},
+    {"display_name": "Ada", "role": "admin"},
+    {"display_name": "Ada", "app_metadata": {"role": "admin"}},
+    {"display_name": "Ada", "email_confirmed_at": "2000-01-01T00:00:00Z"},
+    ["not", "an", "object"],
+]
+PENDING = "select email_change from auth.users where id = $1"
+
+
+async def test_only_the_owner_may_call(anonymous, author, stranger, admin):
+    body = {"display_name": "Ada"}
+    assert (await anonymous.put(f"/users/{author.id}", json=body)).status_code == 401
+    for other in (stranger, admin):
+        answer = await other.put(f"/users/{author.id}", json=body)
+        assert answer.status_code == 403
+        assert answer.json()["error"]["code"] == "FORBIDDEN"
+    assert (await author.put(f"/users/{author.id}", json=body)).status_code == 200
+
+
+@pytest.mark.parametrize("content", [b"{", b"{}", b'{"role": "admin"}'])
+async def test_who_may_call_is_decided_before_the_body_is_looked_at(
+    anonymous, author, stranger, content
+):
+    headers = {"content-type": "application/json"}
+    for client, status in ((anonymous, 401), (stranger, 403), (author, 422)):
+        answer = await client.put(f"/users/{author.id}", content=content, headers=headers)
+        assert answer.status_code == status
+
+
+async def test_a_new_name_shows_everywhere(author, stranger):
+    answer = await author.put(f"/users/{author.id}", json={"display_name": " Ada L. "})
+    assert answer.json()["data"]["display_name"] == "Ada L."
+    assert answer.headers["cache-control"] == "no-store"
+    assert (await author.get("/users/me")).json()["data"] == answer.json()["data"]
+    profile = (await stranger.get(f"/users/{author.id}")).json()["data"]
+    assert profile["display_name"] == "Ada L."
+
+
+async def test_null_takes_the_name_away(author):
+    answer = await author.put(f"/users/{author.id}", json={"display_name": None})
+    assert answer.json()["data"]["display_name"] is None
+    assert (await author.get("/users/me")).json()["data"]["display_name"] is None
+
+
+@pytest.fixture(scope="module")
+async def mailing(stack, settings, smtp_port):
+    """Makes clients of an application whose Supabase sends mail: each new address gets one."""
+    with GatewayThread(replace(stack.gateway, smtp_port=smtp_port)) as gateway:
+        changed = settings.model_copy(update={"supabase_url": gateway.url})
+        async with running(create_app(changed)) as client_for:
+            yield client_for
+
+
+@pytest.fixture
+async def owner(mailing, author):
+    """The author's client of that application."""
+    async with mailing(author.token) as client:
+        yield client
+
+
+async def test_a_new_address_waits_for_its_confirmation(owner, author, database, mailbox):
+    email = new_email()
+    body = {"email": email.upper(), "display_name": "Ada"}
+    answer = await owner.put(f"/users/{author.id}", json=body)
+    assert answer.status_code == 200
+    assert answer.json()["data"]["email"] == author.email
+    assert answer.json()["data"]["display_name"] == "Ada"
+    assert await database.fetchval(PENDING, author.id) == email
+    assert email in str(mailbox.newest_first()[0].to)
+
+
+async def test_the_own_address_in_other_letters_changes_nothing(author, database):
+    answer = await author.put(f"/users/{author.id}", json={"email": author.email.upper()})
+    assert answer.status_code == 200
+    assert answer.json()["data"]["email"] == author.email
+    assert not await database.fetchval(PENDING, author.id)
+    assert not await _audited(database, author)
+
+
+async def test_a_taken_address_is_409_in_any_case_and_changes_nothing(author, stranger):
+    body = {"email": stranger.email.upper(), "display_name": "Ada"}
+    answer = await author.put(f"/users/{author.id}", json=body)
+    assert answer.status_code == 409
+    assert answer.json()["error"]["code"] == "EMAIL_TAKEN"
+    assert (await author.get("/users/me")).json()["data"]["display_name"] == author.display_name
+
+
+async def test_the_audit_log_has_the_request_without_the_address(owner, author, database):
+    email = new_email()
+    await owner.put(f"/users/{author.id}", json={"email": email})
+    (entry,) = await _audited(database, author)
+    assert entry["actor_id"] == author.id
+    assert email not in str(entry)
+
+
+@pytest.fixture
+async def refused_name(database):
+    """A name that the database refuses, so that the second half of a change fails."""
+    check = "add constraint refused_name check (display_name <> 'Refused') not valid"
+    await database.execute(f"alter table public.profiles {check}")
+    yield "Refused"
+    await database.execute("alter table public.profiles drop constraint refused_name")
+
+
+async def test_half_a_change_says_which_half(owner, author, refused_name, database):
+    email = new_email()
+    body = {"email": email, "display_name": refused_name}
+    answer = await owner.put(f"/users/{author.id}", json=body)
+    assert answer.status_code == 503
+    error = answer.json()["error"]
+    assert error["code"] == "PARTIAL_UPDATE"
+    assert error["details"]["changed"] == ["email"]
+    assert error["details"]["failed"] == ["display_name"]
+    assert int(answer.headers["retry-after"]) > 0
+    assert await database.fetchval(PENDING, author.id) == email
+    assert refused_name not in answer.text
+
+
+async def test_supabase_being_away_is_503_and_changes_nothing(author, settings):
+    away = settings.model_copy(update={"supabase_url": "http://127.0.0.1:9"})
+    async with running(create_app(away)) as client_for, client_for(author.token) as client:
+        body = {"email": new_email(), "display_name": "Ada"}
+        answer = await client.put(f"/users/{author.id}", json=body)
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "SUPABASE_UNAVAILABLE"
+    assert (await author.get("/users/me")).json()["data"]["display_name"] == author.display_name
+
+
+async def test_a_change_of_one_half_alone_fails_as_such(author, refused_name):
+    answer = await author.put(f"/users/{author.id}", json={"display_name": refused_name})
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("body", WRONG)
+async def test_wrong_input_is_422_without_echo(author, body):
+    answer = await author.put(f"/users/{author.id}", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "VALIDATION_ERROR"
+    assert "admin" not in answer.text
+    assert "no address" not in answer.text
+    assert (await author.get("/users/me")).json()["data"]["display_name"] == author.display_name
+
+
+async def test_a_deleted_user_is_401(author, database):
+    await database.execute("delete from auth.users where id = $1", author.id)
+    answer = await author.put(f"/users/{author.id}", json={"display_name": "Ada"})
+    assert answer.status_code == 401
+
+
+async def _audited(database, person):
+    query = "select * from audit.entries where user_id = $1 and action = 'email_change_requested'"
+    return await database.fetch(query, person.id)
