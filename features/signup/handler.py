@@ -1,9 +1,10 @@
 from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 
+from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from kernel.supabase import AuthApi
 
-from .schema import EmailTaken, NewUser, PasswordRefused, SignupsClosed
+from .schema import EmailTaken, NewUser, SignupsClosed
 
 _REFUSALS = {
     "user_already_exists": EmailTaken,

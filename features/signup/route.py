@@ -1,11 +1,12 @@
 from fastapi import APIRouter, Response, status
 
+from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from kernel.http import Answer, Services, raises
 from kernel.supabase import AuthApi
 
 from . import handler
-from .schema import ConfirmationSent, EmailTaken, NewUser, PasswordRefused, SignupsClosed
+from .schema import ConfirmationSent, EmailTaken, NewUser, SignupsClosed
 
 router = APIRouter(tags=["auth"])
 

@@ -2,7 +2,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from kernel.errors import ApiError, Conflict, Forbidden
+from kernel.errors import Conflict, Forbidden
 from kernel.fields import Body, Email, Line, NewPassword
 
 
@@ -32,11 +32,3 @@ class SignupsClosed(Forbidden):
 
     code = "SIGNUPS_CLOSED"
     message = "New accounts cannot be made at the moment."
-
-
-class PasswordRefused(ApiError):
-    """Supabase Auth's own rules for passwords are stricter than ours."""
-
-    status = 422
-    code = "WEAK_PASSWORD"
-    message = "This password is too easy to guess: choose another."
