@@ -1,6 +1,7 @@
 from supabase_auth.errors import AuthApiError
 
 from features.shared.sessions import Session
+from kernel.pace import Pace
 from kernel.supabase import AuthApi
 
 from .schema import Credentials, EmailNotConfirmed, InvalidCredentials
@@ -11,16 +12,21 @@ _REFUSALS = {
     "email_not_confirmed": EmailNotConfirmed,
 }
 
+# Auth compares a password with its hash for a known address, and not for an unknown one.
+_STEP_SECONDS = 0.5
+
 
 async def login(auth: AuthApi, credentials: Credentials) -> Session:
     """Return a new session.
 
     Raises InvalidCredentials or EmailNotConfirmed.
     """
+    pace = Pace(_STEP_SECONDS)
     try:
         begun = await auth.sign_in(credentials.email, credentials.password.get_secret_value())
     except AuthApiError as error:
         if refusal := _REFUSALS.get(error.code or ""):
+            await pace.wait()
             raise refusal from None
         raise
     if begun.session is None:
