@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -190,7 +190,7 @@ class System:
     def redeliver(self) -> int:
         """Give back what nobody acknowledged, as the visibility timeout does; return how much."""
         client = self.broker.client
-        unacked: dict[str, str] = client.hgetall("unacked")
+        unacked = cast("dict[str, str]", client.hgetall("unacked"))
         for tag, content in unacked.items():
             message, _, queue = json.loads(content)
             client.rpush(queue, json.dumps(message))
@@ -200,8 +200,7 @@ class System:
 
     def stamp(self, tag: str) -> str | None:
         """Return the stamp of a tag in the cache."""
-        found: str | None = self.cache.client.get(f"stamp:{tag}")
-        return found
+        return cast("str | None", self.cache.client.get(f"stamp:{tag}"))
 
     def queued(self) -> int:
         """Count the messages that wait in the broker, and those that nobody acknowledged."""
