@@ -162,6 +162,8 @@ async def test_a_password_that_auth_refuses_changes_nothing_and_leaves_no_sessio
         async with running(app) as client_for, client_for() as client:
             token = await token_for(author)
             assert code(await reset(client, token)) == (422, "WEAK_PASSWORD")
+            assert await sessions(database, author) == [session_of(author)]
+            assert await can_log_in(supabase, author, PASSWORD)
             assert code(await reset(client, token)) == (401, "INVALID_RESET_TOKEN")
             assert (await reset(client, await token_for(author), NEW * 2)).status_code == 204
 
