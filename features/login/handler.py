@@ -4,6 +4,7 @@ from supabase_auth.errors import AuthApiError
 
 from features.shared.sessions import Session
 from kernel.audit import Audit
+from kernel.pace import Pace
 from kernel.sessions import SessionStore
 from kernel.supabase import AuthApi
 from kernel.tokens import TokenVerifier
@@ -15,6 +16,9 @@ _REFUSALS = {
     "user_banned": InvalidCredentials,
     "email_not_confirmed": EmailNotConfirmed,
 }
+
+# Auth compares a password with its hash for a known address, and not for an unknown one.
+_STEP_SECONDS = 0.5
 
 
 async def login(
@@ -28,12 +32,13 @@ async def login(
 
     Raises InvalidCredentials or EmailNotConfirmed.
     """
+    pace = Pace(_STEP_SECONDS)
     try:
         begun = await auth.sign_in(credentials.email, credentials.password.get_secret_value())
     except AuthApiError as error:
         if refusal := _REFUSALS.get(error.code or ""):
-            # By address: an unknown one must cost as much as a known one.
             await audit("login_failed", email=credentials.email, reason=str(error.code))
+            await pace.wait()
             raise refusal from None
         raise
     if begun.session is None:

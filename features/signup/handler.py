@@ -2,6 +2,7 @@ from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
+from kernel.pace import Pace
 from kernel.supabase import AuthApi
 
 from .schema import EmailTaken, NewUser, SignupsClosed
@@ -12,12 +13,16 @@ _REFUSALS = {
     "signup_disabled": SignupsClosed,
 }
 
+# Auth hashes a password and sends a mail for a new address, and does neither for a taken one.
+_STEP_SECONDS = 1.0
+
 
 async def signup(auth: AuthApi, new: NewUser) -> Session | None:
     """Create the user and return the first session, or None while the address is unconfirmed.
 
     Raises EmailTaken, SignupsClosed or PasswordRefused.
     """
+    pace = Pace(_STEP_SECONDS)
     data = {"display_name": new.display_name} if new.display_name else {}
     try:
         created = await auth.sign_up(new.email, new.password.get_secret_value(), data)
@@ -25,10 +30,12 @@ async def signup(auth: AuthApi, new: NewUser) -> Session | None:
         raise PasswordRefused from None
     except AuthApiError as error:
         if error.code == "over_email_send_rate_limit":
+            await pace.wait()
             return None  # a mail is on its way already; the answer must not tell
         if refusal := _REFUSALS.get(error.code or ""):
             raise refusal from None
         raise
     if created.session is None:
+        await pace.wait()
         return None
     return Session.model_validate(await auth.session(created.session))

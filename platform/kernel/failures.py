@@ -41,7 +41,7 @@ _SAFE_KINDS: Final = frozenset(
         "greater_than", "greater_than_equal", "less_than", "less_than_equal",
         "model_attributes_type", "dict_type", "list_type",
         "email_too_long", "nul_character",
-        "password_length", "password_too_long", "password_too_short",
+        "password_length", "password_too_long", "password_too_short", "token_length",
     }
 )  # fmt: skip
 _MESSAGES: Final = {

@@ -17,6 +17,7 @@ PASSWORD_MIN_CHARACTERS = 8
 PASSWORD_MAX_BYTES = (
     72  # bcrypt ignores what lies beyond: https://www.usenix.org/legacy/events/usenix99/provos/
 )
+TOKEN_MAX_CHARACTERS = 256  # Supabase Auth's have 56, and a prefix at most
 EMAIL_MAX_CHARACTERS = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
 
 
@@ -57,6 +58,14 @@ def _password(value: SecretStr) -> SecretStr:
     return value
 
 
+def _mailed_token(value: SecretStr) -> SecretStr:
+    token = value.get_secret_value()
+    _without_nul(token)
+    if not 1 <= len(token) <= TOKEN_MAX_CHARACTERS:
+        raise PydanticCustomError("token_length", "A token has 1 to 256 characters.")
+    return value
+
+
 def _schema(min_length: int) -> WithJsonSchema:
     return WithJsonSchema(
         {
@@ -86,3 +95,10 @@ Password = Annotated[SecretStr, AfterValidator(_password), _schema(1)]
 
 NewPassword = Annotated[SecretStr, AfterValidator(_new_password), _schema(PASSWORD_MIN_CHARACTERS)]
 """A password that is chosen now: at least 8 characters, at most 72 bytes in UTF-8."""
+
+MailedToken = Annotated[
+    SecretStr,
+    AfterValidator(_mailed_token),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": TOKEN_MAX_CHARACTERS}),
+]
+"""A token from the link in a mail: as secret as a password while it counts."""

@@ -48,6 +48,8 @@ FUNCTIONS = {
     "revoked_sessions": SERVICE,
     "session_started": SERVICE,
     "user_id_of": SERVICE,
+    "request_password_reset": SERVICE,
+    "open_password_reset": SERVICE,
     "record_audit": SERVICE,
     # The daily cleanup's.
     "retention_rules": SERVICE,
@@ -75,6 +77,8 @@ ARGUMENTS = {
     "session_started": {"session_id": NOBODY},
     "user_id_of": {"email": "nobody@example.com"},
     "record_audit": {"action": "login"},
+    "request_password_reset": {"email": "nobody@example.com"},
+    "open_password_reset": {"reset_id": NOBODY},
     "apply_retention": {"rule": "events", "batch": 0, "dry_run": True},
 }
 # Nobody's but the functions': not even the service reads or writes there directly.

@@ -1,13 +1,20 @@
 """A Supabase that wants addresses confirmed, and the inbox where its mails arrive."""
 
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
+from devstack.inbox.mail import Mail
 from devstack.inbox.mailbox import Mailbox
 from devstack.inbox.smtp import start_smtp
 from devstack.testing import GatewayThread
+from kernel.app import create_app
+from kernel.settings import Settings
+from kit.application import running
 from kit.servers import Stack
 
 
@@ -32,3 +39,32 @@ def confirming_supabase_url(stack: Stack, smtp_port: int) -> Iterator[str]:
     config = replace(stack.gateway, autoconfirm=False, mail_interval=60, smtp_port=smtp_port)
     with GatewayThread(config) as gateway:
         yield gateway.url
+
+
+@pytest.fixture(scope="session")
+async def confirming_client_for(
+    settings: Settings, confirming_supabase_url: str
+) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
+    """Makes clients of an application whose Supabase wants addresses confirmed."""
+    changed = settings.model_copy(update={"supabase_url": confirming_supabase_url})
+    async with running(create_app(changed)) as client:
+        yield client
+
+
+@pytest.fixture
+async def confirming(
+    confirming_client_for: Callable[..., httpx.AsyncClient],
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of that application, without a token."""
+    async with confirming_client_for() as client:
+        yield client
+
+
+def links(mail: Mail) -> tuple[list[str], list[str]]:
+    """Return the addresses that a mail's text and its HTML lead to."""
+    return re.findall(r"https?://\S+", mail.text), re.findall(r'href="([^"]+)"', mail.html)
+
+
+def token_in(link: str) -> str:
+    """Return the token that a mailed link carries."""
+    return parse_qs(urlsplit(link).query)["token"][0]

@@ -38,7 +38,10 @@ class _Client(AsyncGoTrueClient):
 
     async def redeem(self, token_hash: str, kind: TokenKind) -> AuthResponse:
         body = {"type": kind, "token_hash": token_hash}
-        return parse_auth_response(await self._request("POST", "verify", body=body))
+        answer = await self._request("POST", "verify", body=body)
+        if "access_token" not in answer.json():
+            return AuthResponse(user=None, session=None)
+        return parse_auth_response(answer)
 
 
 class AuthApi:
@@ -76,7 +79,11 @@ class AuthApi:
         return await self._client().refresh_session(refresh_token)
 
     async def redeem(self, token_hash: str, kind: TokenKind) -> AuthResponse:
-        """Redeem a token from a mail, once; begins a session for whom it was sent to."""
+        """Redeem a token from a mail, once; begins a session for whom it was sent to.
+
+        The session is None after the first of two confirmations, where Auth asks for both the old
+        and the new address before it changes one.
+        """
         return await self._client().redeem(token_hash, kind)
 
     async def change(self, token: str, **attributes: str) -> None:

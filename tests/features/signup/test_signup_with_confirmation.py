@@ -1,19 +1,6 @@
 """With e-mail confirmation on, the answer tells nobody who has an account."""
 
-import pytest
-
-from kernel.app import create_app
-from kernel.settings import Settings
-from kit.application import running
 from kit.people import PASSWORD, new_email
-
-
-@pytest.fixture(scope="module")
-async def confirming(settings: Settings, confirming_supabase_url):
-    """A client of an application whose Supabase wants addresses confirmed."""
-    changed = settings.model_copy(update={"supabase_url": confirming_supabase_url})
-    async with running(create_app(changed)) as client_for, client_for() as client:
-        yield client
 
 
 async def test_a_new_and_a_taken_address_have_the_same_answer(confirming, author):

@@ -33,11 +33,15 @@ async def signup(service: Service, request: Request) -> Response:
         raise validation_failed("Signup requires a valid password")
     service.passwords.check_strength(password)
     email = users.valid_email(body.text("email"))
-    hashed = await service.passwords.hash(password)
+    # As GoTrue: only a new address costs a hash, so the time tells whether one is taken.
+    taken = await service.pool.fetchval("select true from auth.users where email = $1", email)
+    hashed = None if taken else await service.passwords.hash(password)
     async with service.transaction() as db:
         # Of two sign-ups at once, the second finds the first.
         await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", email)
         user = await users.find(db, email)
+        if user is None and hashed is None:  # deleted meanwhile
+            hashed = await service.passwords.hash(password)
         if service.config.autoconfirm:
             if user is not None:
                 raise AuthError(422, "user_already_exists", "User already registered")

@@ -20,7 +20,6 @@ class Passwords:
     def __init__(self, *, rounds: int, min_length: int) -> None:
         self._rounds = rounds
         self._min_length = min_length
-        self._nobody = bcrypt.hashpw(os.urandom(16).hex().encode(), bcrypt.gensalt(rounds))
         self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="bcrypt")
 
     def check_strength(self, password: str) -> None:
@@ -38,9 +37,14 @@ class Passwords:
         return (await self._beside(lambda: bcrypt.hashpw(secret, bcrypt.gensalt(rounds)))).decode()
 
     async def matches(self, password: str, hashed: str | None) -> bool:
-        """Say whether a password has this hash; None (nobody's) costs the same time."""
-        secret = password.encode()
-        against = hashed.encode() if hashed else self._nobody
+        """Say whether a password has this hash.
+
+        None, nobody's, is no hash and costs no time: as with GoTrue, which so tells by it whether
+        an address is known. Whoever must not tell has to see to it.
+        """
+        if hashed is None:
+            return False
+        secret, against = password.encode(), hashed.encode()
 
         def check() -> bool:
             try:
@@ -48,7 +52,7 @@ class Passwords:
             except ValueError:  # not a bcrypt hash: an account that was imported by SQL
                 return False
 
-        return await self._beside(check) and bool(hashed) and len(secret) <= _MAX_BYTES
+        return await self._beside(check) and len(secret) <= _MAX_BYTES
 
     def close(self) -> None:
         """Stop the threads."""

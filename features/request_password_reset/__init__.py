@@ -1,0 +1,7 @@
+"""Ask for a link by e-mail with which a forgotten password can be replaced."""
+
+from kernel import Feature
+
+from . import route, tasks
+
+feature = Feature(router=route.router, caller="ignored", jobs=(tasks.send_reset_email,))

@@ -1,0 +1,28 @@
+from fastapi import APIRouter, status
+
+from kernel.call import Call
+from kernel.http import Answer, Services
+from kernel.supabase import AsService
+
+from . import handler
+from .schema import Forgotten, ResetRequested
+
+router = APIRouter(tags=["auth"])
+
+
+@router.post("/auth/password-reset", status_code=status.HTTP_202_ACCEPTED)
+async def request_password_reset(
+    forgotten: Forgotten, services: Services
+) -> Answer[ResetRequested]:
+    """Ask for a link to reset a password.
+
+    The answer is the same for every address. An account gets five mails an hour at most.
+    """
+    db, call = await services.aget(AsService, Call)
+    await handler.request_password_reset(
+        db,
+        email=forgotten.email,
+        client_address=call.client_address,
+        request_id=call.request_id,
+    )
+    return Answer(ResetRequested())
