@@ -18,6 +18,7 @@ from kernel.errors import ApiError, Unauthenticated
 from kernel.pause import Pause
 from kernel.revoked import RevokedSet
 from kernel.supabase import AsService
+from kernel.supabase.http import SupabaseUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Revocations:
         self._doubtful = False
         self._loading, self._load_begun = asyncio.Lock(), _NEVER
         self._list: dict[UUID, float] = {}
-        self._read_at = _NEVER
+        self._read_at = self._failed_at = _NEVER
         self._reading: asyncio.Future[bool] | None = None
 
     async def check(self, session_id: UUID | None) -> None:
@@ -103,7 +104,9 @@ class Revocations:
             self._load_begun = time.monotonic()
             token = await self._copy.begin()
             try:
-                if not await self._read(since=time.monotonic()):
+                if self._failed_at > since and self._read_at == _NEVER:
+                    raise SupabaseUnavailable  # who waited while it failed does not wait again
+                if self._failed_at > since or not await self._read(since=time.monotonic()):
                     return True
             except ApiError:
                 if whole:
@@ -132,6 +135,7 @@ class Revocations:
         try:
             ended: dict[str, float] = await self._db.rpc("revoked_sessions")
         except ApiError:
+            self._failed_at = time.monotonic()
             if self._read_at == _NEVER:
                 raise
             log.warning("Ended sessions cannot be read: the last list counts")

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 class Checkout:
     """A copy of the checkout, and the stacks that run in it."""
 
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes]
 
     def __init__(self, root, until):
         self.root, self.until = root, until
@@ -106,7 +106,7 @@ class Checkout:
             check=True,
         )
         rows = [line.split(None, 4) for line in done.stdout.splitlines()]
-        if self.process is not None:
+        if hasattr(self, "process"):
             own = str(self.process.pid)
             self.groups |= {group for _, parent, group, *_ in rows if parent == own}
         ports = {str(port) for port in self.ports()}

@@ -40,7 +40,7 @@ def drops(redis):
 
 def stamps(own):
     client = own.cache.client
-    return {name.removeprefix("stamp:"): client.get(name) for name in client.scan_iter()}
+    return {name.removeprefix("stamp:"): client.get(name) for name in client.scan_iter("stamp:*")}
 
 
 # Tags --------------------------------------------------------------------------------------------

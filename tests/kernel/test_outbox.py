@@ -416,7 +416,8 @@ async def test_c11_claims_at_the_same_time_never_return_the_same_event(own_datab
         while claimed := await outbox.claim(**ALL | {"batch": 7}):
             found.extend(event.id for event in claimed)
 
-    await asyncio.gather(*(claimer() for _ in range(10)))
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(claimer() for _ in range(10)))
     assert sorted(found) == expected
 
 

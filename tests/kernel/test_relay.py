@@ -273,6 +273,7 @@ async def test_c7_a_relay_does_not_hurry_while_a_part_is_away(
     own_stack, a_relay, author, monkeypatch, part
 ):
     monkeypatch.setattr(relay, "IDLE_SECONDS", 0.05)
+    await a_relay.turn()  # it has looked for lost jobs, and will not again for a while
     stop, started = asyncio.Event(), time.monotonic()
     async with taken_away(getattr(own_stack, part), "refused"):
         running = asyncio.create_task(a_relay.run(stop))
