@@ -81,12 +81,15 @@ def beat() -> None:
 
 def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
     from kernel.discovery import discover
+    from kernel.limits.table import PolicyTable
     from kernel.logs import configure_logging
     from kernel.settings import load_settings
 
     settings = load_settings()
     configure_logging(settings.level)
-    return settings, discover()
+    features = discover()
+    PolicyTable(features, settings)  # so that a limit of no slice is one message, too
+    return settings, features
 
 
 def migrate() -> None:

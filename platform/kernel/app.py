@@ -11,18 +11,22 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from kernel import failures
 from kernel.call import call_of
+from kernel.client_address import ClientAddresses
 from kernel.discovery import discover
 from kernel.edge import Edge
 from kernel.errors import (
     ApiError,
     Forbidden,
     NotFound,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     ValidationFailed,
 )
 from kernel.feature import Feature
 from kernel.http import raises
+from kernel.limits.limiter import Limiter
+from kernel.limits.table import PolicyTable
 from kernel.logs import configure_logging
 from kernel.openapi import describe
 from kernel.readiness import Readiness, drained_on_sigterm
@@ -31,7 +35,14 @@ from kernel.services import register_services
 from kernel.settings import Settings, load_settings
 from kernel.tokens import InvalidToken, TokenVerifier
 
-_EXPOSED_HEADERS: Final = ("X-Request-ID", "Location", "Retry-After", "ETag")
+_EXPOSED_HEADERS: Final = (
+    "X-Request-ID",
+    "Location",
+    "Retry-After",
+    "ETag",
+    "RateLimit-Policy",
+    "RateLimit",
+)
 
 
 def create_app(
@@ -44,6 +55,7 @@ def create_app(
     """
     settings = settings or load_settings()
     features = discover() if features is None else features
+    policies = PolicyTable(features, settings)
     configure_logging(settings.level)
 
     @asynccontextmanager
@@ -51,8 +63,9 @@ def create_app(
         async with svcs.Registry() as registry:
             register_services(registry, settings, features)
             with svcs.Container(registry) as container:
-                verifier, readiness = container.get(TokenVerifier, Readiness)
-            app.state.services, app.state.verifier = registry, verifier
+                verifier, limiter, readiness = container.get(TokenVerifier, Limiter, Readiness)
+            app.state.services = registry
+            app.state.verifier, app.state.limiter = verifier, limiter
             with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
                 yield
 
@@ -70,7 +83,15 @@ def create_app(
     for name in dict.fromkeys(route.feature_name for route in routes):
         _include(app, name, features[name], settings)
     describe(app, routes)
-    app.add_middleware(Edge, routes=RouteTable(routes), max_body_bytes=settings.max_body_bytes)
+    documents = (app.docs_url, app.openapi_url, app.swagger_ui_oauth2_redirect_url)
+    app.add_middleware(
+        Edge,
+        routes=RouteTable(routes),
+        policies=policies,
+        clients=ClientAddresses(settings.trusted_proxies),
+        unlimited=frozenset(filter(None, documents)) if settings.docs else frozenset(),
+        max_body_bytes=settings.max_body_bytes,
+    )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts)
     app.add_middleware(
         CORSMiddleware,
@@ -101,6 +122,8 @@ def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> N
 
 def _common_errors(feature: Feature) -> list[type[ApiError]]:
     errors: list[type[ApiError]] = [ValidationFailed, Unavailable, ApiError]
+    if feature.limited:
+        errors.append(TooManyRequests)
     if feature.caller != "ignored":
         errors += [Unauthenticated, InvalidToken]
     if feature.role is not None:

@@ -5,8 +5,10 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from fastapi import APIRouter
 from svcs import Container, Registry
 
+from kernel import Feature, Limit
 from kernel.app import create_app
 from kernel.services import register_services
 from kernel.settings import Settings
@@ -131,11 +133,11 @@ async def test_every_registered_service_can_be_had(settings):
     from kernel.call import ANONYMOUS, Call, Caller
 
     async with Registry() as registry:
-        register_services(registry, settings, {})
+        limited = Feature(router=APIRouter(), limits=(Limit("5/hour", per="account"),))
+        register_services(registry, settings, {"limited": limited})
         async with Container(registry) as container:
-            container.register_local_value(
-                Call, Call(request_id="0" * 32, client_address="203.0.113.7")
-            )
+            call = Call(request_id="0" * 32, client_address="203.0.113.7", feature="limited")
+            container.register_local_value(Call, call)
             container.register_local_value(Caller, ANONYMOUS)
             for kind in list(registry._services):
                 assert await container.aget(kind) is not None
