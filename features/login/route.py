@@ -2,6 +2,7 @@ from fastapi import APIRouter
 
 from features.shared.sessions import Session
 from kernel.http import Answer, Services, raises
+from kernel.limits import AccountLimit
 from kernel.supabase import AuthApi
 
 from . import handler
@@ -16,4 +17,4 @@ async def login(credentials: Credentials, services: Services) -> Answer[Session]
 
     An unknown address and a wrong password have the same answer.
     """
-    return Answer(await handler.login(await services.aget(AuthApi), credentials))
+    return Answer(await handler.login(*await services.aget(AuthApi, AccountLimit), credentials))
