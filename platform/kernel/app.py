@@ -104,7 +104,7 @@ def create_app(
 
 
 def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> None:
-    def admitted(request: Request) -> None:
+    async def admitted(request: Request) -> None:
         # The Edge and FastAPI each match the path: they must never disagree about whose rules
         # hold, so what the Edge did not let in as this feature does not exist.
         if call_of(request.scope).feature != name:
