@@ -119,11 +119,15 @@ def _refuse_shared_keys(package: str, features: Mapping[str, Feature]) -> None:
 
 
 def _refuse_shared_limits(package: str, features: Mapping[str, Feature]) -> None:
-    seen = {"default": "kernel", "fallback": "kernel"}  # RATE_LIMIT_DEFAULT, RATE_LIMIT_FALLBACK
+    seen: dict[str, str] = {}
     for name, feature in features.items():
+        if name.lower() in {"default", "fallback"}:
+            raise BootError(
+                f"{package}/{name} has the name of a setting, RATE_LIMIT_{name.upper()}: rename it."
+            )
         for limit in dict.fromkeys([name, *(one.name(name) for one in feature.limits)]):
             if (other := seen.setdefault(limit.lower(), name)) != name:
                 raise BootError(
-                    f"{package}/{name} and {package}/{other} both have a limit {limit}: "
+                    f"{package}/{other} and {package}/{name} both have a limit {limit}: "
                     "rename one folder."
                 )
