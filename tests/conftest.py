@@ -6,6 +6,7 @@ pytest_plugins = [
     "kit.people",
     "kit.posts",
     "kit.mail",
+    "kit.valkeys",
     "kit.system",
     "kit.own_database",
     "kit.jobs",

@@ -4,4 +4,4 @@ from kernel import Feature
 
 from . import route
 
-feature = Feature(router=route.router, caller="ignored")
+feature = Feature(router=route.router, caller="ignored", limited=False)

@@ -1,7 +1,11 @@
 """Begin a session with e-mail address and password."""
 
-from kernel import Feature
+from kernel import Feature, Limit
 
 from . import route
 
-feature = Feature(router=route.router, caller="ignored")
+feature = Feature(
+    router=route.router,
+    caller="ignored",
+    limits=(Limit("10/minute"), Limit("20/15 minutes", per="account")),
+)

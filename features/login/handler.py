@@ -4,6 +4,8 @@ from supabase_auth.errors import AuthApiError
 
 from features.shared.sessions import Session
 from kernel.audit import Audit
+from kernel.errors import Unavailable
+from kernel.limits import AccountLimit
 from kernel.pace import Pace
 from kernel.sessions import SessionStore
 from kernel.supabase import AuthApi
@@ -23,16 +25,19 @@ _STEP_SECONDS = 0.5
 
 async def login(
     auth: AuthApi,
+    attempts: AccountLimit,
     tokens: TokenVerifier,
     sessions: SessionStore,
     audit: Audit,
+    *,
     credentials: Credentials,
 ) -> Session:
-    """Return a new session.
+    """Return a new session; what is limited are attempts that fail.
 
-    Raises InvalidCredentials or EmailNotConfirmed.
+    Raises InvalidCredentials, EmailNotConfirmed or TooManyRequests.
     """
     pace = Pace(_STEP_SECONDS)
+    attempt = await attempts.reserve(credentials.email)
     try:
         begun = await auth.sign_in(credentials.email, credentials.password.get_secret_value())
     except AuthApiError as error:
@@ -41,6 +46,10 @@ async def login(
             await pace.wait()
             raise refusal from None
         raise
+    except Unavailable:
+        await attempts.refund(attempt)  # nobody has looked at the password
+        raise
+    await attempts.refund(attempt)
     if begun.session is None:
         raise InvalidCredentials
     holder = await tokens.verify(begun.session.access_token)

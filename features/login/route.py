@@ -3,6 +3,7 @@ from fastapi import APIRouter
 from features.shared.sessions import Session
 from kernel.audit import Audit
 from kernel.http import Answer, Services, raises
+from kernel.limits import AccountLimit
 from kernel.sessions import SessionStore
 from kernel.supabase import AuthApi
 from kernel.tokens import TokenVerifier
@@ -19,5 +20,5 @@ async def login(credentials: Credentials, services: Services) -> Answer[Session]
 
     An unknown address and a wrong password have the same answer.
     """
-    parts = await services.aget(AuthApi, TokenVerifier, SessionStore, Audit)
-    return Answer(await handler.login(*parts, credentials))
+    parts = await services.aget(AuthApi, AccountLimit, TokenVerifier, SessionStore, Audit)
+    return Answer(await handler.login(*parts, credentials=credentials))

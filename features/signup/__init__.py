@@ -1,7 +1,12 @@
 """Create an account and, where addresses need no confirmation, begin its first session."""
 
-from kernel import Feature
+from kernel import Feature, Limit
 
 from . import route, tasks
 
-feature = Feature(router=route.router, caller="ignored", jobs=(tasks.send_welcome_email,))
+feature = Feature(
+    router=route.router,
+    caller="ignored",
+    limits=(Limit("5/minute"),),
+    jobs=(tasks.send_welcome_email,),
+)

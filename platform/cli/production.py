@@ -82,6 +82,7 @@ def beat() -> None:
 def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
     from kernel.config_check import log_warnings, refuse_unsafe
     from kernel.discovery import discover
+    from kernel.limits.table import PolicyTable
     from kernel.logs import configure_logging
     from kernel.settings import load_settings
 
@@ -89,7 +90,9 @@ def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
     configure_logging(settings.level)
     refuse_unsafe(settings)
     log_warnings(settings)
-    return settings, discover()
+    features = discover()
+    PolicyTable(features, settings)  # so that a limit of no slice is one message, too
+    return settings, features
 
 
 def migrate() -> None:

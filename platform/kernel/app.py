@@ -11,6 +11,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from kernel import failures
 from kernel.call import call_of
+from kernel.client_address import ClientAddresses
 from kernel.config_check import refuse_unsafe
 from kernel.discovery import discover
 from kernel.edge import Edge
@@ -18,12 +19,15 @@ from kernel.errors import (
     ApiError,
     Forbidden,
     NotFound,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     ValidationFailed,
 )
 from kernel.feature import Feature
 from kernel.http import raises
+from kernel.limits.limiter import Limiter
+from kernel.limits.table import PolicyTable
 from kernel.logs import configure_logging
 from kernel.openapi import describe
 from kernel.readiness import Readiness, drained_on_sigterm
@@ -33,7 +37,14 @@ from kernel.services import register_services
 from kernel.settings import Settings, load_settings
 from kernel.tokens import InvalidToken, TokenVerifier
 
-_EXPOSED_HEADERS: Final = ("X-Request-ID", "Location", "Retry-After", "ETag")
+_EXPOSED_HEADERS: Final = (
+    "X-Request-ID",
+    "Location",
+    "Retry-After",
+    "ETag",
+    "RateLimit-Policy",
+    "RateLimit",
+)
 
 
 def create_app(
@@ -48,6 +59,7 @@ def create_app(
         settings = load_settings()
         refuse_unsafe(settings)
     features = discover() if features is None else features
+    policies = PolicyTable(features, settings)
     configure_logging(settings.level)
 
     @asynccontextmanager
@@ -55,10 +67,10 @@ def create_app(
         async with svcs.Registry() as registry:
             register_services(registry, settings, features)
             with svcs.Container(registry) as container:
-                verifier, revocations, readiness = container.get(
-                    TokenVerifier, Revocations, Readiness
+                verifier, limiter, revocations, readiness = container.get(
+                    TokenVerifier, Limiter, Revocations, Readiness
                 )
-            app.state.services = registry
+            app.state.services, app.state.limiter = registry, limiter
             app.state.verifier, app.state.revocations = verifier, revocations
             with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
                 yield
@@ -77,7 +89,15 @@ def create_app(
     for name in dict.fromkeys(route.feature_name for route in routes):
         _include(app, name, features[name], settings)
     describe(app, routes)
-    app.add_middleware(Edge, routes=RouteTable(routes), max_body_bytes=settings.max_body_bytes)
+    documents = (app.docs_url, app.openapi_url, app.swagger_ui_oauth2_redirect_url)
+    app.add_middleware(
+        Edge,
+        routes=RouteTable(routes),
+        policies=policies,
+        clients=ClientAddresses(settings.trusted_proxies),
+        unlimited=frozenset(filter(None, documents)) if settings.docs else frozenset(),
+        max_body_bytes=settings.max_body_bytes,
+    )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts)
     app.add_middleware(
         CORSMiddleware,
@@ -90,7 +110,7 @@ def create_app(
 
 
 def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> None:
-    def admitted(request: Request) -> None:
+    async def admitted(request: Request) -> None:
         # The Edge and FastAPI each match the path: they must never disagree about whose rules
         # hold, so what the Edge did not let in as this feature does not exist.
         if call_of(request.scope).feature != name:
@@ -108,6 +128,8 @@ def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> N
 
 def _common_errors(feature: Feature) -> list[type[ApiError]]:
     errors: list[type[ApiError]] = [ValidationFailed, Unavailable, ApiError]
+    if feature.limited:
+        errors.append(TooManyRequests)
     if feature.caller != "ignored":
         errors += [Unauthenticated, InvalidToken]
     if feature.restricted:

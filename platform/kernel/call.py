@@ -7,6 +7,8 @@ from uuid import UUID
 
 from starlette.types import Scope
 
+from kernel.limits.policy import Decision
+
 SCOPE_KEY: Final = "kernel.call"
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -35,12 +37,16 @@ ANONYMOUS: Final = Caller()
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """What is known of the request: its id, the client's address, its slice and its caller."""
+    """What is known of the request: its id, the client's address, its slice and its caller.
+
+    `limits` says where the client stands with the policies that the request counts to.
+    """
 
     request_id: str
     client_address: str | None
     feature: str | None = None
     caller: Caller = ANONYMOUS
+    limits: Decision | None = None
 
 
 def call_of(scope: Scope) -> Call:

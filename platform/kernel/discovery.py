@@ -27,7 +27,7 @@ def discover(package: str = "features") -> dict[str, Feature]:
     """Return the features by their folder's name, sorted by name.
 
     Raises BootError when a folder is no feature, a file of it is not wired up, or two features
-    have the same call or cache key.
+    have the same call, cache key or name of a limit.
     """
     root = importlib.import_module(package)
     folders = [
@@ -39,6 +39,7 @@ def discover(package: str = "features") -> dict[str, Feature]:
     features = {folder.name: _feature(package, folder) for folder in folders}
     _refuse_collisions(package, routes_of(features))
     _refuse_shared_keys(package, features)
+    _refuse_shared_limits(package, features)
     return features
 
 
@@ -114,4 +115,19 @@ def _refuse_shared_keys(package: str, features: Mapping[str, Feature]) -> None:
                 raise BootError(
                     f"{package}/{other} and {package}/{name} both cache under {cached.key}: "
                     "change the key of one."
+                )
+
+
+def _refuse_shared_limits(package: str, features: Mapping[str, Feature]) -> None:
+    seen: dict[str, str] = {}
+    for name, feature in features.items():
+        if name.lower() in {"default", "fallback"}:
+            raise BootError(
+                f"{package}/{name} has the name of a setting, RATE_LIMIT_{name.upper()}: rename it."
+            )
+        for limit in dict.fromkeys([name, *(one.name(name) for one in feature.limits)]):
+            if (other := seen.setdefault(limit.lower(), name)) != name:
+                raise BootError(
+                    f"{package}/{other} and {package}/{name} both have a limit {limit}: "
+                    "rename one folder."
                 )

@@ -12,8 +12,18 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kernel.call import ANONYMOUS, SCOPE_KEY, Call, Caller, request_id
-from kernel.errors import ApiError, BodyTooLarge, Forbidden, MethodNotAllowed, Unauthenticated
+from kernel.client_address import ClientAddress, ClientAddresses
+from kernel.errors import (
+    ApiError,
+    BodyTooLarge,
+    Forbidden,
+    MethodNotAllowed,
+    TooManyRequests,
+    Unauthenticated,
+)
 from kernel.failures import failure_response
+from kernel.limits.limiter import Limiter
+from kernel.limits.table import PolicyTable
 from kernel.revocation import Revocations
 from kernel.routes import Route, RouteTable
 from kernel.tokens import InvalidToken, TokenVerifier
@@ -27,14 +37,26 @@ _REDIRECT: Final = 300
 
 
 class Edge:
-    """Pure ASGI: request id, route, caller, caching headers, access line, and the last resort.
+    """Pure ASGI: request id, route, limits, caller, caching headers, access line, the last resort.
 
-    Who may call is decided here, before the body is read: 401, then 403, and only then does
-    FastAPI look at the rest. The verifier is taken from the running application's state.
+    Who may call is decided here, before the body is read: 429, 401, then 403, and only then does
+    FastAPI look at the rest. Nothing counts calls of the paths in `unlimited`, which are no
+    feature's. Limiter and verifier are taken from the running application's state.
     """
 
-    def __init__(self, app: ASGIApp, *, routes: RouteTable, max_body_bytes: int) -> None:
-        self._app, self._routes, self._max_body_bytes = app, routes, max_body_bytes
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        routes: RouteTable,
+        policies: PolicyTable,
+        clients: ClientAddresses,
+        unlimited: frozenset[str],
+        max_body_bytes: int,
+    ) -> None:
+        self._app, self._routes, self._policies = app, routes, policies
+        self._clients, self._unlimited = clients, unlimited
+        self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; anything but HTTP passes untouched."""
@@ -44,9 +66,10 @@ class Edge:
         started = time.perf_counter()
         connection = HTTPConnection(scope)
         route = self._routes.find(scope["method"], scope["path"])
+        client = self._clients.of(scope)
         call = Call(
             request_id=_request_id(scope),
-            client_address=connection.client.host if connection.client else None,
+            client_address=client.address,
             feature=route.feature_name if route else None,
         )
         scope[SCOPE_KEY] = call
@@ -61,6 +84,7 @@ class Edge:
 
         current = request_id.set(call.request_id)
         try:
+            await self._limit(connection, client, call)
             call.caller = await self._caller(connection, route)
             self._refuse_long_body(connection)
             await self._app(scope, receive, answer)
@@ -82,6 +106,16 @@ class Edge:
             raise MethodNotAllowed  # FastAPI might find a route with a parameter
         return ANONYMOUS
 
+    async def _limit(self, connection: HTTPConnection, client: ClientAddress, call: Call) -> None:
+        """Count the request. Raises TooManyRequests where a policy has nothing left for it."""
+        policies = self._policies.of(call.feature)
+        if policies is None or (call.feature is None and connection["path"] in self._unlimited):
+            return
+        limiter: Limiter = connection.app.state.limiter
+        call.limits = await limiter.take(client.subject, policies)
+        if not call.limits.admitted:
+            raise TooManyRequests(retry_after=call.limits.retry_after)
+
     def _refuse_long_body(self, connection: HTTPConnection) -> None:
         # FastAPI counts what arrives; a length that is declared is refused without reading.
         if int(connection.headers.get("content-length") or 0) > self._max_body_bytes:
@@ -91,6 +125,9 @@ class Edge:
         """Add the headers that every answer has to the start of this one."""
         headers, status = MutableHeaders(scope=message), message["status"]
         headers["X-Request-ID"] = call.request_id
+        if call.limits is not None:
+            headers["RateLimit-Policy"] = call.limits.policies.field
+            headers["RateLimit"] = call.limits.field
         if route:
             _caching_headers(headers, route, call, status)
         elif status >= _REDIRECT:

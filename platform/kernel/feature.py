@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from kernel.cache import Cached
 from kernel.jobs import Job
+from kernel.limits.limit import Limit
 
 CallerRule = Literal["required", "optional", "ignored"]
 
@@ -20,6 +21,8 @@ class Feature:
     `role` asks for that `app_metadata.role` in addition, else 403; it needs a required caller.
     `owner` names the parameter of the path that must be the caller's own id, else 403; with a role
     beside it either is enough.
+    `limits` count in addition to the default limit, which all slices share; `limited=False` exempts
+    a slice from that one, too.
     A slice without a router is called by nobody: it has `jobs`.
     """
 
@@ -27,11 +30,13 @@ class Feature:
     caller: CallerRule = "required"
     role: str | None = None
     owner: str | None = None
+    limits: tuple[Limit, ...] = ()
+    limited: bool = True
     jobs: tuple[Job, ...] = ()
     cached: tuple[Cached, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a role or an owner that nobody would be asked for."""
+        """Refuse restrictions that nobody is asked for, and limits that nothing would count."""
         if self.restricted and self.caller != "required":
             raise ValueError('a feature with a role or an owner needs caller="required"')
         if self.owner is not None and not all(
@@ -39,6 +44,10 @@ class Feature:
             for route in (self.router.routes if self.router else ())
         ):
             raise ValueError(f"{{{self.owner}}}, the owner, is not in the path of every route")
+        if self.limits and (self.router is None or not self.limited):
+            raise ValueError("a feature with limits needs a router, and must not be limited=False")
+        if len({limit.per for limit in self.limits}) < len(self.limits):
+            raise ValueError("a feature has at most one limit per address, and one per account")
 
     @property
     def restricted(self) -> bool:

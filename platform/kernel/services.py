@@ -14,12 +14,16 @@ from kernel.feature import Feature
 from kernel.jobs.done import DoneMarkers
 from kernel.jobs.runs import Run, Runs
 from kernel.jwks import Jwks
+from kernel.limits.account import AccountLimit, account_key
+from kernel.limits.limiter import Limiter
+from kernel.limits.table import PolicyTable
 from kernel.mail import Mailer
 from kernel.readiness import Readiness
 from kernel.redis import connect_broker, connect_redis
 from kernel.revocation import Revocations
 from kernel.sessions import SessionStore
 from kernel.settings import Settings
+from kernel.shared_pipeline import SharedPipeline
 from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.tokens import TokenVerifier
 
@@ -34,10 +38,15 @@ def register_services(
 ) -> None:
     """Register all services; those that last as long as the process are closed with the registry.
 
-    A request's own (Call, Caller) are registered in its container, and AuthApi and AsCaller are
-    made of them: a service of one request never outlives it. So it is with a job's Run and Mailer.
+    A request's own (Call, Caller) are registered in its container, and AuthApi, AsCaller and
+    AccountLimit are made of them: a service of one request never outlives it. So it is with a
+    job's Run and Mailer.
     """
     http = SupabaseHttp(settings)
+    pipeline = SharedPipeline(connect_redis(settings, timeout=None))
+    limiter = Limiter(pipeline)
+    by_account = PolicyTable(features, settings).by_account
+    key = account_key(settings.supabase_service_key.get_secret_value())
     redis, broker = connect_redis(settings), connect_broker(settings)
     drops = Drops(redis, (one for feature in features.values() for one in feature.cached))
 
@@ -49,6 +58,15 @@ def register_services(
 
     def audit(container: svcs.Container) -> Audit:
         return Audit(*container.get(AsService, Call))
+
+    def account_limit(container: svcs.Container) -> AccountLimit:
+        name = container.get(Call).feature
+        if name not in by_account:
+            raise LookupError(
+                f"features/{name} asks for an AccountLimit and declares none: "
+                'Feature(limits=(Limit("20/15 minutes", per="account"),))'
+            )
+        return AccountLimit(limiter, by_account[name], key)
 
     def as_service() -> AsService:
         return AsService(http)
@@ -62,6 +80,7 @@ def register_services(
     registry.register_value(SupabaseHttp, http, on_registry_close=http.aclose)
     registry.register_value(Probe, Probe(http))
     registry.register_value(Redis, redis, on_registry_close=redis.aclose)
+    registry.register_value(Limiter, limiter, on_registry_close=pipeline.aclose)
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
     registry.register_value(Runs, Runs(AsService(http)))
     registry.register_value(Drops, drops)
@@ -72,6 +91,7 @@ def register_services(
     registry.register_factory(Audit, audit)
     registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(AuthApi, auth_api)
+    registry.register_factory(AccountLimit, account_limit)
     registry.register_factory(AsCaller, as_caller)
     registry.register_factory(AsService, as_service)
     registry.register_factory(Mailer, mailer)

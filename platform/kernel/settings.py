@@ -3,17 +3,26 @@
 import os
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
     HttpUrl,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from kernel.limits.rate import Rate, RateSetting
+from kernel.limits.source import RateLimitSource
 
 ROOT = Path(__file__).parents[2]
 JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: a key of the hash's size or larger
@@ -41,6 +50,18 @@ def _address(value: str) -> str:
 
 Words = Annotated[list[str], NoDecode, BeforeValidator(_words)]
 """A list, written with commas or blanks between."""
+
+
+def _network(value: IPvAnyNetwork) -> IPvAnyNetwork:
+    if not value.prefixlen:
+        raise ValueError("must not be everyone: whoever calls could then invent an address")
+    return value
+
+
+Networks = Annotated[
+    list[Annotated[IPvAnyNetwork, AfterValidator(_network)]], NoDecode, BeforeValidator(_words)
+]
+"""Networks as CIDRs (10.0.0.0/8, 2001:db8::/32), with commas or blanks between."""
 
 
 class Settings(BaseSettings):
@@ -86,6 +107,12 @@ class Settings(BaseSettings):
     cors_origins: Words = []
     allowed_hosts: Words = ["*"]
     max_body_bytes: int = Field(default=1024 * 1024, ge=1)
+    trusted_proxies: Networks = []
+
+    rate_limit_default: RateSetting = Rate(100, 60)
+    rate_limit_fallback: RateSetting = Rate(100, 60)
+    rate_limits: dict[str, RateSetting] = {}
+    """RATE_LIMIT_<SLICE>, by the name in lower case."""
 
     worker_concurrency: int = Field(default=2, ge=1)
     worker_grace_seconds: float = Field(default=20, ge=0)
@@ -97,6 +124,14 @@ class Settings(BaseSettings):
     api_port: int = Field(default=8000, ge=1, le=65535)
     api_workers: int = Field(default=1, ge=1)
     api_drain_seconds: float = Field(default=0, ge=0, le=60)
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *args: Any, **kwargs: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Add the limits of slices to what is read: which slices there are is not known here."""
+        sources = super().settings_customise_sources(settings_cls, *args, **kwargs)
+        return *sources, RateLimitSource(settings_cls, sources)
 
     @property
     def supabase(self) -> str:
@@ -142,6 +177,8 @@ def load_settings(env_file: Path | None = None) -> Settings:
 
 def _fault(location: tuple[int | str, ...], item: object) -> str:
     detail = item if isinstance(item, dict) else {}
+    if location[:1] == ("rate_limits",):
+        location = ("_".join(["rate_limit", *map(str, location[1:2])]),)
     name = ".".join(str(part) for part in location).upper() or "SETTINGS"
     if detail.get("type") == "missing":
         return f"  {name} is missing"

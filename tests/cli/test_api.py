@@ -23,6 +23,14 @@ async def test_h6_it_is_not_ready_while_it_drains_and_answers_on(stack, unused_t
         assert process.returncode == (0 if workers == "2" else -signal.SIGTERM), output
 
 
+async def test_a_limit_of_no_slice_is_one_message_and_exit_code_1(stack, unused_tcp_port):
+    async with api(environment(stack, RATE_LIMIT_LOGN="1/minute"), unused_tcp_port) as process:
+        output, _ = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 1
+    assert output.decode().startswith("There is no such limit: RATE_LIMIT_LOGN. There are: ")
+    assert len(output.splitlines()) == 1
+
+
 async def test_missing_settings_are_one_message_and_exit_code_1(stack, unused_tcp_port):
     env = environment(stack, SUPABASE_URL="x", REDIS_HOST="", SUPABASE_KEY="")
     async with api(env, unused_tcp_port) as process:

@@ -164,6 +164,29 @@ def test_a_feature_may_cache_under_keys_of_its_own(package):
     assert list(discover(name)) == ["read_all", "read_one"]
 
 
+LIMITED = """
+from kernel import Feature, Limit
+from . import route
+feature = Feature(router=route.router, limits=(Limit("9/hour", per="account"),))
+"""
+
+
+def test_two_features_with_the_same_name_of_a_limit_are_both_named(package):
+    package("login", slice_at("/ones") | {"__init__.py": LIMITED})
+    name = package("login_account", slice_at("/twos"))
+    with pytest.raises(BootError, match="both have a limit login_account") as raised:
+        discover(name)
+    assert f"{name}/login_account" in str(raised.value)
+    assert f"{name}/login " in str(raised.value)
+
+
+@pytest.mark.parametrize("folder", ["default", "fallback"])
+def test_a_folder_that_has_the_name_of_a_setting_stops_the_start(package, folder):
+    name = package(folder, slice_at("/ones"))
+    with pytest.raises(BootError, match=f"RATE_LIMIT_{folder.upper()}"):
+        discover(name)
+
+
 def test_a_role_needs_a_required_caller():
     from fastapi import APIRouter
 

@@ -13,7 +13,7 @@ from kernel import Feature
 from kernel.app import create_app
 from kernel.http import Answer
 from kernel.settings import Settings
-from kit.application import API, running
+from kit.application import running
 
 
 class Body(BaseModel):
@@ -172,7 +172,6 @@ async def test_openapi_says_who_may_call_and_which_errors_there_are(settings):
 
 async def test_production_hides_the_documents(settings):
     app = create_app(settings.model_copy(update={"app_env": "production"}))
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url=API) as client:
+    async with running(app) as client_for, client_for() as client:
         for path in ("http://api.test/docs", "http://api.test/openapi.json"):
             assert (await client.get(path)).status_code == 404

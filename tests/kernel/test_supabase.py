@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
 
 import pytest
+from fastapi import APIRouter
 from svcs import Container, Registry
 
+from kernel import Feature, Limit
 from kernel.app import create_app
 from kernel.services import register_services
 from kernel.settings import Settings
@@ -133,11 +135,11 @@ async def test_every_registered_service_can_be_had(settings):
     from kernel.jobs.runs import Run
 
     async with Registry() as registry:
-        register_services(registry, settings, {})
+        limited = Feature(router=APIRouter(), limits=(Limit("5/hour", per="account"),))
+        register_services(registry, settings, {"limited": limited})
         async with Container(registry) as container:
-            container.register_local_value(
-                Call, Call(request_id="0" * 32, client_address="203.0.113.7")
-            )
+            call = Call(request_id="0" * 32, client_address="203.0.113.7", feature="limited")
+            container.register_local_value(Call, call)
             container.register_local_value(Caller, ANONYMOUS)
             container.register_local_value(
                 Run, Run(id=uuid4(), job="a.job", slice="a", attempt=1, request_id=None)

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from itertools import count
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,6 +15,7 @@ from kernel.settings import Settings
 from kit.servers import Stack
 
 API = "http://api.test/api/v1"
+_ADDRESSES = count(int(ip_address("198.18.0.1")))  # RFC 2544: for tests, and nobody's
 
 
 @pytest.fixture(scope="session")
@@ -33,13 +36,27 @@ def settings(stack: Stack) -> Settings:
     )
 
 
+class Elsewhere(httpx.ASGITransport):
+    """Each request comes from another address, so that no test meets a limit by accident."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request."""
+        self.client = (str(ip_address(next(_ADDRESSES))), 4711)
+        return await super().handle_async_request(request)
+
+
 @asynccontextmanager
 async def running(app: FastAPI) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
-    """Run the application's lifespan; yields a maker of clients: `client(token)`."""
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app=app, client=("203.0.113.7", 4711))
+    """Run the application's lifespan; yields a maker of clients: `client(token)`.
 
-        def client(token: str | None = None) -> httpx.AsyncClient:
+    `client(address="203.0.113.7")` always calls from that address, others from ever new ones.
+    """
+    async with app.router.lifespan_context(app):
+
+        def client(token: str | None = None, address: str | None = None) -> httpx.AsyncClient:
+            transport = (
+                httpx.ASGITransport(app=app, client=(address, 4711)) if address else Elsewhere(app)
+            )
             headers = {"Authorization": f"Bearer {token}"} if token else {}
             return httpx.AsyncClient(transport=transport, base_url=API, headers=headers)
 

@@ -10,14 +10,16 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from kernel.discovery import discover
 from kit.servers import Stack
 
 ROOT = Path(__file__).parents[2]
 
 
 def environment(stack: Stack, **changes: str) -> dict[str, str]:
-    """Return the settings of a process in front of the stack."""
+    """Return the settings of a process in front of the stack, with limits that nobody meets."""
     cache = urlsplit(stack.cache_url)
+    declared = [limit.name(name) for name, one in discover().items() for limit in one.limits]
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT / "platform"),
@@ -28,6 +30,7 @@ def environment(stack: Stack, **changes: str) -> dict[str, str]:
         "JWT_SECRET": stack.gateway.jwt_secret,
         "REDIS_HOST": str(cache.hostname),
         "REDIS_PORT": str(cache.port),
+        **{f"RATE_LIMIT_{name.upper()}": "1000000/minute" for name in ("default", *declared)},
         **changes,
     }
 

@@ -4,10 +4,11 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from redis import Redis
 
 from devstack import valkey
@@ -48,6 +49,16 @@ class Valkey:
             yield
         finally:
             os.kill(self._process.pid, signal.SIGCONT)
+
+
+@pytest.fixture(name="valkey")
+async def own_valkey(tmp_path: Path) -> AsyncIterator[Valkey]:
+    """A cache of this test's own, running and empty."""
+    server = Valkey(tmp_path / "valkey", keeps=False)
+    await server.start()
+    yield server
+    server.client.close()
+    server.kill()
 
 
 def _spawn(program: Program) -> subprocess.Popen[Any]:

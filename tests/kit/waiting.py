@@ -1,9 +1,11 @@
-"""Waiting on conditions, never for a time."""
+"""Waiting on conditions, never for a time; and for many calls at once."""
 
 import asyncio
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 async def until(condition: Callable[[], Any], *, seconds: float = 20) -> Any:
@@ -19,3 +21,18 @@ async def until(condition: Callable[[], Any], *, seconds: float = 20) -> Any:
             if found:
                 return found
             await asyncio.sleep(0.05)
+
+
+async def many(times: int, call: Callable[[], Awaitable[T]], *, at_once: int = 50) -> list[T]:
+    """Return the results of many calls, `at_once` of them under way at a time.
+
+    Application and client share an event loop here: more at once, and the loop itself is what
+    takes longer than any deadline.
+    """
+    places = asyncio.Semaphore(at_once)
+
+    async def one() -> T:
+        async with places:
+            return await call()
+
+    return list(await asyncio.gather(*(one() for _ in range(times))))

@@ -1,0 +1,70 @@
+"""The sliding-window log of one process: what limits while Redis is away."""
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Final
+
+from kernel.limits.policy import Decision, Policy, PolicySet, Standing
+
+LOGS: Final = 10_000
+
+
+class LocalLogs:
+    """The same rules as in Redis, for this process alone.
+
+    Bounded: of more than 10,000 logs the one that was longest unused is forgotten, and none is
+    longer than its quota.
+    """
+
+    def __init__(
+        self, *, logs: int = LOGS, clock: Callable[[], int] = lambda: time.monotonic_ns() // 1000
+    ) -> None:
+        self._most, self._clock = logs, clock
+        self._logs: OrderedDict[tuple[str, str], deque[int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._logs)
+
+    def take(self, subject: str, policies: PolicySet) -> Decision:
+        """Count a request of the subject to all of the policies, or to none where one refuses."""
+        now = self._clock()
+        logs = [self._log(subject, policy, now) for policy in policies.policies]
+        pairs = list(zip(policies.policies, logs, strict=True))
+        admitted = all(len(log) < policy.rate.quota for policy, log in pairs)
+        if admitted:
+            for policy, log in pairs:
+                log.append(now)
+                self._logs[subject, policy.name] = log
+                self._logs.move_to_end((subject, policy.name))
+            while len(self._logs) > self._most:
+                self._logs.popitem(last=False)
+        return Decision(
+            subject=subject,
+            policies=policies,
+            alone=True,
+            admitted=admitted,
+            at=now,
+            standings=tuple(_standing(policy, log, now) for policy, log in pairs),
+        )
+
+    def give_back(self, decision: Decision) -> None:
+        """Forget the request of a decision, as if it had never come."""
+        for policy in decision.policies.policies:
+            log = self._logs.get((decision.subject, policy.name))
+            if log is not None and decision.at in log:
+                log.remove(decision.at)
+
+    def _log(self, subject: str, policy: Policy, now: int) -> deque[int]:
+        log = self._logs.get((subject, policy.name))
+        if log is None:
+            return deque()
+        while log and log[0] <= now - policy.rate.microseconds:
+            log.popleft()
+        return log
+
+
+def _standing(policy: Policy, log: deque[int], now: int) -> Standing:
+    remaining = policy.rate.quota - len(log)
+    wait = log[0] + policy.rate.microseconds - now if log else 0
+    return Standing(policy, remaining, wait)

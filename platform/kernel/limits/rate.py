@@ -1,0 +1,61 @@
+"""How many in what time: `10/minute`."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Final, Self
+
+from pydantic import BeforeValidator
+from pydantic_settings import NoDecode
+
+_WRITTEN: Final = re.compile(
+    r"([0-9]{1,7}) ?/ ?(?:([0-9]{1,5}) ?)?(second|minute|hour)s?", re.IGNORECASE
+)
+_SECONDS: Final = {"hour": 3600, "minute": 60, "second": 1}
+_LONGEST_SECONDS: Final = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `quota` in every window of `seconds`, wherever one lays the window.
+
+    What is written in settings has whole seconds.
+    """
+
+    quota: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody could keep, and windows that would fill the memory of Redis."""
+        if self.quota < 1 or not 0 < self.seconds <= _LONGEST_SECONDS:
+            raise ValueError("must allow 1 or more in up to 24 hours")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the rate that is written as `100/minute`, `5/hour` or `20/15 minutes`.
+
+        Raises ValueError.
+        """
+        found = _WRITTEN.fullmatch(text.strip())
+        if found is None:
+            raise ValueError("must be like 100/minute, 5/hour or 20/15 minutes")
+        quota, count, unit = found.groups()
+        return cls(int(quota), int(count or 1) * _SECONDS[unit.lower()])
+
+    @property
+    def microseconds(self) -> int:
+        """The length of the window in microseconds."""
+        return round(self.seconds * 1_000_000)
+
+    def __str__(self) -> str:
+        """Return what `parse` reads."""
+        unit = next((unit for unit, one in _SECONDS.items() if self.seconds % one == 0), "second")
+        count = self.seconds / _SECONDS[unit]
+        return f"{self.quota}/{unit}" if count == 1 else f"{self.quota}/{count:g} {unit}s"
+
+
+def _parsed(value: object) -> object:
+    return Rate.parse(value) if isinstance(value, str) else value
+
+
+RateSetting = Annotated[Rate, NoDecode, BeforeValidator(_parsed)]
+"""A rate as a setting: written as `Rate.parse` reads it."""

@@ -1,0 +1,51 @@
+"""The sliding-window log in Redis: one command that counts to several policies at once.
+
+`command` is for any client and any pipeline, `read` for what comes back:
+
+    reply = await redis.execute_command(*command("203.0.113.7", policies))
+    decision = read(reply, "203.0.113.7", policies)
+"""
+
+import hashlib
+import itertools
+from pathlib import Path
+from typing import Final
+
+from kernel.limits.policy import Decision, PolicySet, Standing
+
+_SOURCE: Final = Path(__file__).with_suffix(".lua").read_text(encoding="utf-8")
+_SHA: Final = hashlib.sha1(_SOURCE.encode(), usedforsecurity=False).hexdigest()
+
+
+def key(subject: str, policy: str) -> str:
+    """Return where a policy's log is; all of one subject lie in one slot of a Redis Cluster."""
+    return f"limit:{{{subject}}}:{policy}"
+
+
+def command(
+    subject: str, policies: PolicySet, *, with_source: bool = False
+) -> tuple[str | int, ...]:
+    """Return the command that counts a request of the subject to the policies.
+
+    Redis knows the script by its hash. Where it does not (NOSCRIPT: a restart, SCRIPT FLUSH)
+    nothing was counted: repeat the command once with the source, which makes the hash known again.
+    """
+    found = policies.policies
+    head = ("EVAL", _SOURCE) if with_source else ("EVALSHA", _SHA)
+    keys = (key(subject, policy.name) for policy in found)
+    rates = (number for one in found for number in (one.rate.quota, one.rate.microseconds))
+    return (*head, len(found), *keys, *rates)
+
+
+def read(reply: list[int], subject: str, policies: PolicySet) -> Decision:
+    """Return the decision that Redis has answered. Raises ValueError where it is not one."""
+    admitted, now, *numbers = reply
+    triples = zip(policies.policies, numbers[::2], numbers[1::2], strict=True)
+    return Decision(
+        subject=subject,
+        policies=policies,
+        alone=False,
+        admitted=admitted == 1,
+        at=now,
+        standings=tuple(itertools.starmap(Standing, triples)),
+    )

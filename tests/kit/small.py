@@ -1,0 +1,25 @@
+"""Small applications, made of slices that a test writes itself."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from kernel import Feature
+from kernel.http import Answer
+from kernel.settings import Settings
+
+
+def feature(name: str = "call", **options: Any) -> Feature:
+    """Return a slice with one call, GET /<name>, that anyone may call unless `options` say else."""
+    router = APIRouter()
+
+    @router.get(f"/{name}")
+    async def call() -> Answer[str]:
+        return Answer("done")
+
+    return Feature(router=router, **{"caller": "ignored", **options})
+
+
+def changed(settings: Settings, **changes: Any) -> Settings:
+    """Return the settings with these changes, read as the environment's would be."""
+    return Settings.model_validate(settings.model_dump() | changes)
