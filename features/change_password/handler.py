@@ -9,6 +9,7 @@ from features.shared.users import UserGone
 from kernel.audit import Audit
 from kernel.call import Caller
 from kernel.errors import ApiError
+from kernel.limits import AccountLimit
 from kernel.revocation import Revocations
 from kernel.supabase import AsCaller, AuthApi
 
@@ -26,18 +27,21 @@ async def change_password(
     revocations: Revocations,
     audit: Audit,
     *,
+    attempts: AccountLimit,
     wanted: PasswordChange,
 ) -> None:
-    """Change the password and end the user's other sessions.
+    """Change the password and end the user's other sessions; wrong guesses are limited.
 
-    Raises WrongPassword, SamePassword, PasswordRefused, LoginTooOld or UserGone.
+    Raises WrongPassword, SamePassword, PasswordRefused, LoginTooOld, TooManyRequests or UserGone.
     """
     found = await db.rpc("me")
     if not found or caller.token is None or caller.user_id is None:
         raise UserGone
-    current = wanted.current_password.get_secret_value()
+    email, current = found[0]["email"], wanted.current_password.get_secret_value()
+    attempt = await attempts.reserve(email)
     try:
-        async with _signed_in(auth, found[0]["email"], current):
+        async with _signed_in(auth, email, current):
+            await attempts.refund(attempt)
             await auth.change(caller.token, password=wanted.password.get_secret_value())
     except WrongPassword:
         await audit("login_failed", user_id=caller.user_id, reason="wrong current password")

@@ -5,6 +5,7 @@ from features.shared.users import UserGone
 from kernel.audit import Audit
 from kernel.call import Caller
 from kernel.http import Services, raises
+from kernel.limits import AccountLimit
 from kernel.revocation import Revocations
 from kernel.supabase import AsCaller, AuthApi
 
@@ -25,4 +26,5 @@ async def change_password(wanted: PasswordChange, services: Services) -> None:
     All other sessions of the user end at once; this one stays.
     """
     parts = await services.aget(AuthApi, AsCaller, Caller, Revocations, Audit)
-    await handler.change_password(*parts, wanted=wanted)
+    attempts = await services.aget(AccountLimit)
+    await handler.change_password(*parts, attempts=attempts, wanted=wanted)

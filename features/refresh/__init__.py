@@ -1,7 +1,7 @@
 """Go on with a session: new tokens for its refresh token, which works once."""
 
-from kernel import Feature
+from kernel import Feature, Limit
 
 from . import route
 
-feature = Feature(router=route.router, caller="ignored")
+feature = Feature(router=route.router, caller="ignored", limits=(Limit("30/minute"),))

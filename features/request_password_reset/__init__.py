@@ -1,7 +1,12 @@
 """Ask for a link by e-mail with which a forgotten password can be replaced."""
 
-from kernel import Feature
+from kernel import Feature, Limit
 
 from . import route, tasks
 
-feature = Feature(router=route.router, caller="ignored", jobs=(tasks.send_reset_email,))
+feature = Feature(
+    router=route.router,
+    caller="ignored",
+    limits=(Limit("5/minute"),),
+    jobs=(tasks.send_reset_email,),
+)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from itertools import count
 from urllib.parse import urlsplit
 
@@ -15,7 +15,8 @@ from kernel.settings import Settings
 from kit.servers import Stack
 
 API = "http://api.test/api/v1"
-_ADDRESSES = count(int(ip_address("198.18.0.1")))  # RFC 2544: for tests, and nobody's
+CLIENTS = ip_network("198.18.0.0/15")  # RFC 2544: for tests, and nobody's
+_ADDRESSES = count(int(CLIENTS[1]))
 
 
 @pytest.fixture(scope="session")

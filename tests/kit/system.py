@@ -97,6 +97,7 @@ class System:
             "SMTP_PORT": str(self.smtp_port),
             "SMTP_SECURITY": "none",
             "LOG_LEVEL": "INFO",
+            **kit.process.raised_limits(),
             **changes,
         }
 

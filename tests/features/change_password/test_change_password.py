@@ -184,3 +184,13 @@ async def test_a5_no_password_and_no_token_is_in_any_log(author, strict, caplog)
     assert "change_password" in logged
     for secret in (PASSWORD, NEW, "wrong horse 9", author.token, author.refresh_token):
         assert secret not in logged
+
+
+async def test_a13_guesses_at_the_current_password_are_limited_and_right_ones_are_not(author):
+    wrong = {"current_password": "wrong horse 9", "password": "another horse 10"}
+    for _ in range(20):
+        assert (await author.post("/users/me/password", json=wrong)).status_code == 403
+    answer = await author.post("/users/me/password", json=wrong)
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) > 0
+    assert (await author.get("/users/me")).status_code == 200
