@@ -3,6 +3,7 @@
 pytest_plugins = [
     "kit.servers",
     "kit.application",
+    "kit.front",
     "kit.people",
     "kit.posts",
     "kit.mail",

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 FRESH_SECONDS: Final = 600
 STALE_SECONDS: Final = 24 * 3600
 REFETCH_SECONDS: Final = 30
+RETRY_SECONDS: Final = 1
 
 
 class Jwks:
@@ -23,7 +24,8 @@ class Jwks:
 
     Keys are fresh for 10 minutes and, while the server is away, good for 24 hours. A key id that
     is unknown leads to a fetch at most once in 30 seconds, so that forged tokens cannot make this
-    process a flood. `version` changes whenever the keys do.
+    process a flood; while there are no keys at all, and no token counts, once a second. `version`
+    changes whenever the keys do.
     """
 
     def __init__(
@@ -55,7 +57,8 @@ class Jwks:
 
     async def _refetch(self) -> None:
         now = self._clock()
-        if self._tried is not None and now - self._tried < REFETCH_SECONDS:
+        pause = RETRY_SECONDS if self._age() > STALE_SECONDS else REFETCH_SECONDS
+        if self._tried is not None and now - self._tried < pause:
             return
         self._tried = now
         try:

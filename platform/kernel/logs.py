@@ -20,6 +20,7 @@ _SECRET_VALUE = re.compile(
     r"|\bsb_(?:secret|publishable)_[\w-]+"  # Supabase's newer keys
     r"|(?<=[Bb]earer )[^\s\"',]+"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # the credentials of an address
+    r"|(?<=input_value=).*?(?=, input_type=)"  # what pydantic was given, of whatever shape
 )
 # These libraries log headers, bodies or addresses below WARNING.
 _QUIET = (

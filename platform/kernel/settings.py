@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     supabase_service_key: SecretStr
     redis_host: str
 
+    supabase_concurrency: int = Field(default=50, ge=1)
+
     jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
     jwt_audience: str = "authenticated"
     jwt_issuer: str | None = None

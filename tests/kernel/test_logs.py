@@ -3,6 +3,7 @@ import logging
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from kernel.call import request_id
 from kernel.logs import REDACTED, LogFormatter, redact
@@ -56,6 +57,17 @@ def test_h9_what_looks_like_a_secret_is_redacted(value):
     assert REDACTED in text
     for secret in (JWT, "opaque-token-1", "hidden"):
         assert secret not in text
+
+
+def test_h9_what_does_not_fit_a_model_is_redacted():
+    given = {"code": "hidden, hidden\n", "other": b"hidden"}
+    with pytest.raises(ValidationError) as raised:
+        TypeAdapter(dict[str, int]).validate_python(given)
+    error = raised.value
+    exc_info = (ValidationError, error, error.__traceback__)
+    found = line("failed", exc_info=exc_info)["context"]["exc_info"]
+    assert "hidden" not in found
+    assert f"input_value={REDACTED}, input_type=str" in found
 
 
 @pytest.mark.parametrize("name", ["password", "Authorization", "refresh_token", "apikey", "Cookie"])

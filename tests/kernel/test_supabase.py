@@ -12,10 +12,10 @@ from svcs import Container, Registry
 from kernel import Feature, Limit
 from kernel.app import create_app
 from kernel.services import register_services
-from kernel.settings import Settings
 from kernel.supabase.http import SupabaseHttp, bearer
 from kernel.supabase.probe import FRESH_SECONDS, Probe
 from kit.application import running
+from kit.front import pointed_at
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -38,11 +38,6 @@ async def server(talk: Talk) -> AsyncIterator[int]:
         for writer in open_writers:
             writer.close()
         await listening.wait_closed()
-
-
-def pointed_at(settings: Settings, port: int) -> Settings:
-    values = settings.model_dump() | {"supabase_url": f"http://127.0.0.1:{port}"}
-    return Settings.model_validate(values)
 
 
 async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
@@ -98,7 +93,7 @@ async def test_the_shared_client_keeps_no_cookies(settings):
 
     async with server(with_cookie) as port, SupabaseHttp(pointed_at(settings, port)) as http:
         for _ in range(2):
-            await http.get(f"{http.base}/")
+            await http.get(f"{http.base}/rest/v1/")
     assert len(seen) == 2
     assert b"cookie" not in seen[1]
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from kernel.errors import Unavailable
-from kernel.jwks import FRESH_SECONDS, REFETCH_SECONDS, STALE_SECONDS, Jwks
+from kernel.jwks import FRESH_SECONDS, REFETCH_SECONDS, RETRY_SECONDS, STALE_SECONDS, Jwks
 from kernel.tokens import LEEWAY_SECONDS, InvalidToken, TokenVerifier
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -197,6 +197,19 @@ async def test_keys_are_served_stale_for_a_day_while_their_server_is_away(verifi
     clock.now += STALE_SECONDS
     with pytest.raises(Unavailable):
         await verifier.verify(es256())
+
+
+async def test_a5_a_process_without_keys_has_them_soon_after_their_server_is_back(
+    verifier, server, clock
+):
+    server.down = True
+    for _ in range(100):
+        with pytest.raises(Unavailable):
+            await verifier.verify(es256())
+    assert server.requests == 1
+    server.down = False
+    clock.now += RETRY_SECONDS
+    assert await verifier.verify(es256())
 
 
 async def test_a_rotated_key_is_found_and_the_old_one_forgotten(verifier, server, clock):

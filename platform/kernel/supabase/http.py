@@ -1,74 +1,121 @@
-"""The one HTTP client to Supabase: shared connections, deadlines, one kind of failure."""
+"""The one HTTP client to Supabase: deadlines, a guard for each part, one kind of failure."""
 
 import asyncio
 import logging
+import math
+import re
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from kernel.errors import Unavailable
 from kernel.settings import Settings
+from kernel.supabase.breaker import CircuitOpen
+from kernel.supabase.bulkhead import BulkheadFull
+from kernel.supabase.connections import connections
+from kernel.supabase.guard import NO_ANSWER, Guard
 
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS: Final = 0.5
 READ_SECONDS: Final = 2.0
 TOTAL_SECONDS: Final = 3.0
-CONNECTIONS: Final = 100
-_SERVER_ERROR: Final = 500
+_AROUND: Final = "kernel.around"
+AROUND: Final = {_AROUND: True}
+"""`extensions` of a request around the guards: it is never refused and tells them nothing."""
+
+_PARTS: Final = ("auth", "rest")
+_CODE: Final = re.compile(r"[a-z_]{1,64}")
 
 
 class SupabaseUnavailable(Unavailable):
     """Supabase cannot be reached, does not answer in time, or fails by itself."""
 
     code = "SUPABASE_UNAVAILABLE"
+    retry_after = 1
 
 
 class SupabaseHttp(httpx.AsyncClient):
     """An httpx client over aiohttp's connections, for all Supabase clients of this process.
 
-    Every failure to get an answer (refused, silent, broken off, 5xx) raises SupabaseUnavailable.
-    It holds no cookies and no default credentials: it is shared by all callers.
+    Every failure to get an answer (refused, silent, broken off, 5xx) raises SupabaseUnavailable,
+    and so does, at once, a call to a part that is known to be away: see Guard. A call has 3 s in
+    all, waiting for its turn included. It holds no cookies and no default credentials: it is
+    shared by all callers.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.base = settings.supabase
         self.key = settings.supabase_key.get_secret_value()
         self.service_key = settings.supabase_service_key.get_secret_value()
+        self._path = httpx.URL(self.base).path.rstrip("/")
+        self._guards = {part: Guard(part, places=settings.supabase_concurrency) for part in _PARTS}
         super().__init__(
-            transport=AiohttpTransport(client=_session),
+            transport=connections(),
             timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             trust_env=False,
         )
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        """Return the answer, unless it is the server's own failure."""
+        """Return the answer, unless it is the server's own failure.
+
+        Raises SupabaseUnavailable, and ValueError for a path of neither Auth nor PostgREST.
+        """
+        part, path = self._place(request.url)
+        deadline = asyncio.get_running_loop().time() + TOTAL_SECONDS
+
+        async def attempt() -> httpx.Response:
+            async with asyncio.timeout_at(deadline):
+                return await super(SupabaseHttp, self).send(request, **options)
+
         try:
-            async with asyncio.timeout(TOTAL_SECONDS):
-                response = await super().send(request, **options)
-        except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
-            self._report(request, type(error).__name__)
+            if _AROUND in request.extensions:
+                response = await attempt()
+            else:
+                response = await self._guards[part].call(path, attempt)
+        except CircuitOpen as refusal:
+            raise SupabaseUnavailable(retry_after=max(1, math.ceil(refusal.seconds))) from None
+        except BulkheadFull:
+            raise SupabaseUnavailable from None
+        except NO_ANSWER as error:
+            _report(request, _name(error))
             raise SupabaseUnavailable from error
-        if response.status_code >= _SERVER_ERROR:
-            self._report(request, f"status {response.status_code}: {response.text[:500]}")
+        if response.is_server_error:
+            _report(request, f"status {response.status_code}: {_said(part, response)}")
             raise SupabaseUnavailable
         return response
 
-    def _report(self, request: httpx.Request, reason: str) -> None:
-        log.error(
-            "Supabase does not answer",
-            extra={"method": request.method, "path": request.url.path, "reason": reason},
-        )
+    def _place(self, url: httpx.URL) -> tuple[str, str]:
+        """Return the part and the path below its address."""
+        part, _, rest = url.path.removeprefix(self._path).lstrip("/").partition("/")
+        if part not in self._guards:
+            raise ValueError(f"{url.path} is a path of neither Auth nor PostgREST")
+        return part, rest.partition("/")[2]  # without the version
 
 
-def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=CONNECTIONS),
-        cookie_jar=aiohttp.DummyCookieJar(),
+def _said(part: str, response: httpx.Response) -> str:
+    """Return what a server says of its failure; of Auth's words only the code.
+
+    A request to Auth holds a password or a token, and a page about a failure may repeat it.
+    """
+    if part != "auth":
+        return response.text[:500]
+    code = response.headers.get("x-sb-error-code", "")
+    return code if _CODE.fullmatch(code) else "no code"
+
+
+def _name(error: Exception) -> str:
+    """Return the name of an error; aiohttp's says more than the one that httpx has for it."""
+    cause = error.__cause__ if isinstance(error, httpx.RequestError) else None
+    return type(cause or error).__name__
+
+
+def _report(request: httpx.Request, reason: str) -> None:
+    log.error(
+        "Supabase does not answer",
+        extra={"method": request.method, "path": request.url.path, "reason": reason},
     )
 
 

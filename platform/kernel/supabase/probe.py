@@ -1,13 +1,14 @@
 """Whether Supabase answers: asked seldom, however many want to know."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Final
 
-from kernel.errors import ApiError
-from kernel.supabase.http import SupabaseHttp
-from kernel.supabase.rest import AsService
+from kernel.supabase.http import AROUND, SupabaseHttp, SupabaseUnavailable, bearer
+
+log = logging.getLogger(__name__)
 
 FRESH_SECONDS: Final = 1.0
 
@@ -16,7 +17,9 @@ class Probe:
     """Asks Auth, and the database through PostgREST; an answer counts for a second.
 
     Who asks meanwhile gets the same answer (single flight): health checks have no limit and need no
-    token, and must not become a load on Supabase.
+    token, and must not become a load on Supabase. It goes around the guards: people ask it whether
+    Supabase is back, so no open breaker may refuse it; and it closes none, since Auth's own health
+    says nothing of what Auth itself stands on.
     """
 
     def __init__(self, http: SupabaseHttp, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,12 +36,25 @@ class Probe:
         return await asyncio.shield(answer)
 
     async def _ask(self) -> bool:
-        auth = f"{self._http.base}/auth/v1/health"
+        http = self._http
         try:
-            await asyncio.gather(
-                self._http.get(auth, headers={"apikey": self._http.key}),
-                AsService(self._http).rpc("alive"),
+            answers = await asyncio.gather(
+                http.get(
+                    f"{http.base}/auth/v1/health", headers={"apikey": http.key}, extensions=AROUND
+                ),
+                http.post(
+                    f"{http.base}/rest/v1/rpc/alive",
+                    json={},
+                    headers=bearer(http.service_key),
+                    extensions=AROUND,
+                ),
             )
-        except ApiError:
+        except SupabaseUnavailable:
             return False
-        return True
+        for answer in answers:
+            if not answer.is_success:  # a wrong key, or a schema that is not migrated
+                log.error(
+                    "Supabase refuses the health check",
+                    extra={"path": answer.request.url.path, "status": answer.status_code},
+                )
+        return all(answer.is_success for answer in answers)

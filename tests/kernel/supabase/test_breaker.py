@@ -1,0 +1,182 @@
+"""The breaker by itself, on a clock that the tests turn."""
+
+import logging
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from kernel.supabase.breaker import FAILURES, OPEN_SECONDS, Breaker, CircuitOpen
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> Breaker:
+    return Breaker("auth", clock=clock)
+
+
+def call(breaker: Breaker, *, answered: bool | None) -> None:
+    breaker.settle(breaker.admit(), answered=answered)
+
+
+def opened(breaker: Breaker) -> Breaker:
+    for _ in range(FAILURES):
+        call(breaker, answered=False)
+    assert breaker.state == "open"
+    return breaker
+
+
+def test_failures_in_a_row_open_it(breaker):
+    for _ in range(FAILURES - 1):
+        call(breaker, answered=False)
+    assert breaker.state == "closed"
+    call(breaker, answered=False)
+    assert breaker.state == "open"
+
+
+def test_an_answer_ends_the_row(breaker):
+    for _ in range(FAILURES * 3):
+        for _ in range(FAILURES - 1):
+            call(breaker, answered=False)
+        call(breaker, answered=True)
+    assert breaker.state == "closed"
+
+
+def test_open_it_says_when_it_may_work_again(breaker, clock):
+    opened(breaker)
+    clock.now += OPEN_SECONDS / 4
+    with pytest.raises(CircuitOpen) as refused:
+        breaker.admit()
+    assert refused.value.seconds == pytest.approx(OPEN_SECONDS * 3 / 4)
+
+
+def test_half_open_it_lets_one_call_through(breaker, clock):
+    opened(breaker)
+    clock.now += OPEN_SECONDS
+    probe = breaker.admit()
+    assert breaker.state == "half-open"
+    for _ in range(3):
+        with pytest.raises(CircuitOpen):
+            breaker.admit()
+    breaker.settle(probe, answered=True)
+    assert breaker.state == "closed"
+    assert breaker.admit() == breaker.admit()
+
+
+def test_a_probe_that_fails_opens_it_again(breaker, clock):
+    opened(breaker)
+    clock.now += OPEN_SECONDS
+    call(breaker, answered=False)
+    assert breaker.state == "open"
+    clock.now += OPEN_SECONDS
+    call(breaker, answered=True)
+    assert breaker.state == "closed"
+
+
+def test_a_probe_whose_caller_went_away_frees_its_place(breaker, clock):
+    opened(breaker)
+    clock.now += OPEN_SECONDS
+    call(breaker, answered=None)
+    call(breaker, answered=True)
+    assert breaker.state == "closed"
+
+
+def test_calls_whose_caller_went_away_are_no_failures(breaker):
+    for _ in range(FAILURES * 2):
+        call(breaker, answered=None)
+    assert breaker.state == "closed"
+
+
+def test_calls_from_before_the_fault_do_not_open_it_after(breaker, clock):
+    late = [breaker.admit() for _ in range(FAILURES * 10)]
+    opened(breaker)
+    clock.now += OPEN_SECONDS
+    call(breaker, answered=True)
+    for ticket in late:
+        breaker.settle(ticket, answered=False)
+    assert breaker.state == "closed"
+
+
+def test_calls_from_before_the_fault_do_not_close_it(breaker, clock):
+    late = breaker.admit()
+    opened(breaker)
+    breaker.settle(late, answered=True)
+    assert breaker.state == "open"
+
+
+def test_one_line_when_it_opens_and_one_when_it_closes(breaker, clock, caplog):
+    with caplog.at_level(logging.INFO, logger="kernel.supabase.breaker"):
+        opened(breaker)
+        for _ in range(10):
+            with pytest.raises(CircuitOpen):
+                breaker.admit()
+        clock.now += OPEN_SECONDS
+        call(breaker, answered=False)
+        clock.now += OPEN_SECONDS
+        call(breaker, answered=True)
+    opening, closing = (vars(record) for record in caplog.records)
+    assert (opening["levelname"], opening["breaker"]) == ("ERROR", "auth")
+    assert (closing["levelname"], closing["breaker"]) == ("WARNING", "auth")
+    assert closing["open_seconds"] == 2 * OPEN_SECONDS
+
+
+class AnyCalls(RuleBasedStateMachine):
+    """Whatever calls do and in whichever order they end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.breaker = Breaker("any", clock=self.clock)
+        self.under_way: list[int] = []
+        self.probes: set[int] = set()
+
+    @rule(seconds=st.sampled_from([0.0, OPEN_SECONDS / 2, OPEN_SECONDS, 10 * OPEN_SECONDS]))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    @rule()
+    def a_call_begins(self) -> None:
+        before = self.breaker.state
+        try:
+            ticket = self.breaker.admit()
+        except CircuitOpen:
+            assert before == "open" or self.probes
+            return
+        assert before != "open"
+        self.under_way.append(ticket)
+        if before == "half-open":
+            self.probes.add(ticket)
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), answered=st.sampled_from([True, False, None]))
+    def a_call_ends(self, data: st.DataObject, *, answered: bool | None) -> None:
+        place = data.draw(st.integers(0, len(self.under_way) - 1))
+        ticket = self.under_way.pop(place)
+        self.breaker.settle(ticket, answered=answered)
+        self.probes.discard(ticket)
+
+    @invariant()
+    def there_is_one_probe_at_most(self) -> None:
+        assert len(self.probes) <= 1
+
+    def teardown(self) -> None:
+        for ticket in self.under_way:
+            self.breaker.settle(ticket, answered=None)
+        self.clock.now += OPEN_SECONDS
+        self.breaker.settle(self.breaker.admit(), answered=True)
+        assert self.breaker.state == "closed"
+
+
+TestAnyCalls = AnyCalls.TestCase

@@ -1,0 +1,197 @@
+"""What counts as a failure, and of what."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import httpx
+import pytest
+
+from kernel.supabase import breaker, bulkhead
+from kernel.supabase.breaker import FAILURES, CircuitOpen
+from kernel.supabase.bulkhead import BulkheadFull
+from kernel.supabase.guard import Guard
+from kit.waiting import until
+
+Send = Callable[[], Awaitable[httpx.Response]]
+
+
+def answers(status: int, **body: object) -> Send:
+    async def send() -> httpx.Response:
+        return httpx.Response(status, json=body)
+
+    return send
+
+
+def raises(error: BaseException) -> Send:
+    async def send() -> httpx.Response:
+        raise error
+
+    return send
+
+
+WORKS = answers(200)
+
+
+@pytest.fixture
+def guard() -> Guard:
+    return Guard("rest", places=10)
+
+
+async def fail(guard: Guard, path: str, send: Send, times: int = FAILURES) -> None:
+    for _ in range(times):
+        await asyncio.gather(guard.call(path, send), return_exceptions=True)
+
+
+async def refused(guard: Guard, path: str) -> bool:
+    try:
+        await guard.call(path, WORKS)
+    except CircuitOpen:
+        return True
+    return False
+
+
+AWAY = {
+    "refused": raises(httpx.ConnectError("refused")),
+    "silent": raises(httpx.ReadTimeout("silent")),
+    "over its deadline": raises(TimeoutError()),
+    "broken off": raises(aiohttp.ClientPayloadError("broken off")),
+    "unreadable": raises(httpx.DecodingError("unreadable")),
+    "502": answers(502),
+    "503": answers(503, code="PGRST002", message="Could not query the database"),
+    "504": answers(504),
+    "project paused": answers(540),
+    "database going down": answers(500, code="57P01", message="terminating connection"),
+}
+
+
+@pytest.mark.parametrize("send", AWAY.values(), ids=AWAY)
+async def test_what_no_request_causes_stops_all_calls_of_the_part(guard, send):
+    await fail(guard, "posts", send)
+    assert await refused(guard, "posts")
+    assert await refused(guard, "rpc/me")
+
+
+ANSWERS = {
+    "200": WORKS,
+    "400": answers(400),
+    "401": answers(401),
+    "409": answers(409),
+    "429": answers(429),
+    "501": answers(501),
+    "a query that fails": answers(500, code="XX000", message="a fault of one function"),
+    "a query that takes too long": answers(500, code="57014", message="statement timeout"),
+}
+
+
+@pytest.mark.parametrize("send", ANSWERS.values(), ids=ANSWERS)
+async def test_an_answer_is_no_failure_however_it_reads(guard, send):
+    await fail(guard, "posts", send, times=FAILURES * 3)
+    assert not await refused(guard, "posts")
+    await fail(guard, "posts", AWAY["refused"], times=FAILURES - 1)
+    await fail(guard, "rpc/me", send, times=1)  # it ends the row
+    await fail(guard, "posts", AWAY["refused"], times=FAILURES - 1)
+    assert not await refused(guard, "posts")
+
+
+@pytest.mark.parametrize(
+    "send",
+    [answers(500), answers(500, code="unexpected_failure"), answers(500, code=500)],
+)
+async def test_one_poisonous_call_stops_itself_alone(guard, send):
+    await fail(guard, "signup", send)
+    assert await refused(guard, "signup")
+    assert not await refused(guard, "token")
+    await fail(guard, "admin/users/1", send)
+    assert await refused(guard, "admin/generate_link")
+    await fail(guard, "rpc/one", send)
+    assert await refused(guard, "rpc/one")
+    assert not await refused(guard, "rpc/other")
+
+
+async def test_an_error_of_our_own_is_nobodys_failure(guard):
+    for _ in range(FAILURES * 2):
+        with pytest.raises(ValueError, match="ours"):
+            await guard.call("posts", raises(ValueError("ours")))
+    assert not await refused(guard, "posts")
+
+
+async def test_a_client_that_leaves_is_no_failure_and_frees_the_probe(guard, monkeypatch):
+    await fail(guard, "posts", AWAY["silent"])
+    monkeypatch.setattr(breaker, "OPEN_SECONDS", 0.0)
+    await until(lambda: guard._whole.state == "half-open")
+    begun = asyncio.Event()
+
+    async def hang() -> httpx.Response:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    probe = asyncio.create_task(guard.call("posts", hang))
+    await begun.wait()
+    assert await refused(guard, "posts")
+    probe.cancel()
+    await asyncio.wait([probe])
+    assert not await refused(guard, "posts")
+    assert guard._whole.state == "closed"
+
+
+async def test_who_waits_for_a_place_is_not_sent_to_a_server_that_is_away_by_then(monkeypatch):
+    monkeypatch.setattr(bulkhead, "WAIT_SECONDS", 20.0)
+    guard, silence, sent = Guard("rest", places=FAILURES), asyncio.Event(), 0
+
+    async def time_out() -> httpx.Response:
+        nonlocal sent
+        sent += 1
+        await silence.wait()
+        raise TimeoutError
+
+    calls = [asyncio.create_task(guard.call("posts", time_out)) for _ in range(FAILURES * 10)]
+    await until(lambda: sent == FAILURES)
+    silence.set()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert sent == FAILURES
+    assert sum(isinstance(outcome, CircuitOpen) for outcome in outcomes) == FAILURES * 9
+
+
+async def test_an_endpoint_that_is_refused_does_not_use_up_the_probe_of_its_part(monkeypatch):
+    monkeypatch.setattr(bulkhead, "WAIT_SECONDS", 20.0)
+    guard, over = Guard("rest", places=1), asyncio.Event()
+
+    async def slow() -> httpx.Response:
+        await over.wait()
+        return httpx.Response(200)
+
+    first = asyncio.create_task(guard.call("posts", slow))
+    await until(guard._bulkhead._places.locked)
+    waiting = asyncio.create_task(guard.call("rpc/me", WORKS))
+    await until(lambda: guard._bulkhead._places._waiters)
+    for opened, seconds in ((guard._endpoint("rpc/me"), 60.0), (guard._whole, 0.0)):
+        monkeypatch.setattr(breaker, "OPEN_SECONDS", seconds)
+        for ticket in [opened.admit() for _ in range(FAILURES)]:
+            opened.settle(ticket, answered=False)
+    over.set()
+    await first
+    with pytest.raises(CircuitOpen):
+        await waiting
+    assert guard._whole.state == "half-open"
+    assert not await refused(guard, "posts")
+    assert guard._whole.state == "closed"
+
+
+async def test_a_full_bulkhead_is_no_failure_of_the_server(monkeypatch):
+    monkeypatch.setattr(bulkhead, "WAIT_SECONDS", 0.01)
+    guard, over = Guard("rest", places=1), asyncio.Event()
+
+    async def slow() -> httpx.Response:
+        await over.wait()
+        return httpx.Response(200)
+
+    call = asyncio.create_task(guard.call("posts", slow))
+    await until(guard._bulkhead._places.locked)
+    for _ in range(FAILURES * 2):
+        with pytest.raises(BulkheadFull):
+            await guard.call("posts", WORKS)
+    over.set()
+    await call
+    assert not await refused(guard, "posts")

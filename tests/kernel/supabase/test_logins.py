@@ -1,0 +1,65 @@
+"""What a login leaves behind in this process, and what it tells Auth of the client."""
+
+import asyncio
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from kernel.app import create_app
+from kit.application import running
+from kit.front import Front
+from kit.people import PASSWORD, Person, new_email
+
+CLIENT = "203.0.113.7"
+INVENTED = "198.51.100.66"
+
+
+def counts() -> tuple[int, int, int]:
+    """Return how many tasks, threads and file descriptors this process has."""
+    descriptors = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
+    return len(asyncio.all_tasks()), threading.active_count(), len(list(descriptors.iterdir()))
+
+
+async def test_a10_thirty_logins_leave_nothing_behind(settings, author: Person):
+    async with running(create_app(settings)) as client_for, client_for() as client:
+
+        async def log_in(times: int) -> None:
+            body = {"email": author.email, "password": author.password}
+            for _ in range(times):
+                assert (await client.post("/auth/login", json=body)).status_code == 200
+
+        await log_in(10)  # pools fill; the gateway of the tests lives in this process, too
+        before = counts()
+        await log_in(30)
+        after = counts()
+    for now, then in zip(after, before, strict=True):
+        assert abs(now - then) <= 2
+
+
+@pytest.mark.parametrize(
+    "invented",
+    [
+        "X-Forwarded-For",
+        "Forwarded",
+        "X-Real-IP",
+        "CF-Connecting-IP",
+        "True-Client-IP",
+        "Sb-Forwarded-For",
+    ],
+)
+async def test_a9_auth_sees_the_clients_own_address(settings, front: Front, author, invented):
+    headers = {invented: INVENTED}
+    app = create_app(front.settings(settings))
+    async with running(app) as client_for, client_for() as client:
+        known = {"email": author.email, "password": author.password}
+        new = {"email": new_email(), "password": PASSWORD}
+        for path, body, status in (("login", known, 200), ("signup", new, 201)):
+            answer = await client.post(f"/auth/{path}", json=body, headers=headers)
+            assert answer.status_code == status
+    assert front.count("auth") == 2
+    for seen in front.seen:
+        assert INVENTED not in str(seen.headers)
+        if seen.part == "auth":
+            assert seen.headers["sb-forwarded-for"] == CLIENT
