@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from statistics import median
 
 import httpx
@@ -147,7 +148,7 @@ async def test_a5_nobody_listens_at_all(settings, front: Front, author: Person):
         await front.listen()
         started = time.perf_counter()
         for call in (caller.me, caller.login):
-            await until(lambda call=call: succeeds(call))
+            await until(partial(succeeds, call))
         assert time.perf_counter() - started <= BACK_SECONDS
 
 

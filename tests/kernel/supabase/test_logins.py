@@ -52,7 +52,7 @@ async def test_a10_thirty_logins_leave_nothing_behind(settings, author: Person):
 async def test_a9_auth_sees_the_clients_own_address(settings, front: Front, author, invented):
     headers = {invented: INVENTED}
     app = create_app(front.settings(settings))
-    async with running(app) as client_for, client_for() as client:
+    async with running(app) as client_for, client_for(address=CLIENT) as client:
         known = {"email": author.email, "password": author.password}
         new = {"email": new_email(), "password": PASSWORD}
         for path, body, status in (("login", known, 200), ("signup", new, 201)):
