@@ -33,11 +33,11 @@ def up(
         typer.Option("--stack-only", help="Run what the API needs, but not the API itself."),
     ] = False,
 ) -> None:
-    """Run everything on this machine: the API, its database, a local Supabase, a mail inbox.
+    """Run everything on this machine: API, worker, relay, beat and what they need.
 
     Needs neither Docker nor an account. Prints "ready" and the address when all of it answers;
     Ctrl-C stops it. The data are kept in .stack for the next start. A change of the code
-    restarts the API.
+    restarts API, worker, relay and beat.
     """
     if sys.platform == "win32":
         typer.echo("The local stack needs Linux or macOS: on Windows use WSL 2.", err=True)

@@ -30,8 +30,9 @@ def _background(parts: Parts, name: str) -> Program:
 
     def environment() -> dict[str, str]:
         file.unlink(missing_ok=True)
-        grace = {"WORKER_GRACE_SECONDS": "5"}  # a restart after a change is not to take long
-        return {**grace, **_environment(parts), "HEARTBEAT_FILE": str(file)}
+        # A restart after a change is not to take long.
+        own = {"WORKER_GRACE_SECONDS": "5", "HEARTBEAT_FILE": str(file)}
+        return {**_environment(parts), **own}
 
     return Program(
         name=name,

@@ -37,9 +37,13 @@ class Changes:
             group.create_task(self._watch([self._root], recursive=False))
 
     async def _watch(self, paths: Iterable[Path], *, recursive: bool) -> None:
-        def wanted(_: Change, path: str) -> bool:
+        def wanted(change: Change, path: str) -> bool:
             if recursive:
-                return path.endswith(_SUFFIXES)
+                # The files of a folder that was copied may come without a word of their own.
+                folder = (
+                    change is Change.added and "__pycache__" not in path and Path(path).is_dir()
+                )
+                return folder or path.endswith(_SUFFIXES)
             return path == f"{self._root}/.env"
 
         async for changes in awatch(

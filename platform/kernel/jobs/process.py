@@ -1,6 +1,7 @@
 """What runs inside each of a worker's processes: an event loop beside the main thread."""
 
 import asyncio
+import contextvars
 import os
 import queue
 import signal
@@ -65,12 +66,13 @@ class WorkerProcess:
         return Runner(self._registry, holder=prefix, main_thread=self._in_main_thread)
 
     async def _in_main_thread(self, function: Callable[[], Any]) -> Any:
+        context = contextvars.copy_context()  # the request id, for log lines of the job
         done: Future[tuple[Any, BaseException | None]] = Future()
 
         def work() -> None:
             # The error is handed over as a value: not every kind can be set on a future.
             try:
-                done.set_result((function(), None))
+                done.set_result((context.run(function), None))
             except SoftTimeLimitExceeded:
                 done.set_result((None, TimeoutError()))
             except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited

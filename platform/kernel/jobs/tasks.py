@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -24,6 +25,7 @@ from kernel.supabase import AsService, SupabaseHttp
 log = logging.getLogger(__name__)
 
 UNKNOWN: Final = "kernel.unknown_job"
+_PAUSE_SECONDS: Final = 1.0
 _LOST: Final = (WorkerLostError, TimeLimitExceeded)
 
 
@@ -94,11 +96,12 @@ def register_tasks(
                 if after is not None:
                     publisher.send([message], after=after)
             except BrokerUnavailable as error:
-                raise Reject(reason=error, requeue=True) from error
+                raise Reject(reason=repr(error), requeue=True) from error
             except Exception as error:
                 # Ours, not the job's: the message goes back, so that no fault here loses a job.
                 log.exception("A message could not be performed", extra={"job": message.job})
-                raise Reject(reason=error, requeue=True) from error
+                time.sleep(_PAUSE_SECONDS)  # it comes back at once: a lasting fault must not spin
+                raise Reject(reason=repr(error), requeue=True) from error
 
         limits = _limits(job) if job else {}
         app.task(task, name=name, bind=True, base=JobTask, shared=False, lost=lost, **limits)
