@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fas
 
 README = ROOT / "README.md"
 BEGIN, END = "<!-- ./app features --write -->", "<!-- end -->"
-_HEADINGS = ("slice", "call", "caller", "job", "follows", "what it does")
+_HEADINGS = ("slice", "call", "caller", "limits", "job", "follows", "what it does")
 
 
 def register(app: typer.Typer) -> None:
@@ -48,6 +48,7 @@ def table(features: "Mapping[str, Feature]") -> list[tuple[str, ...]]:
             route.feature_name,
             f"{route.method} {route.path}",
             _who(route.feature),
+            _limits(route.feature),
             "",
             "",
             _use_case(route.feature_name),
@@ -58,6 +59,7 @@ def table(features: "Mapping[str, Feature]") -> list[tuple[str, ...]]:
         # The use case of a slice that is called, too, is the call: its job says what else happens.
         (
             name,
+            "",
             "",
             "",
             job.function.__name__,
@@ -82,6 +84,13 @@ def with_table(text: str, rows: Sequence[tuple[str, ...]]) -> str:
 def _who(feature: "Feature") -> str:
     restricted = filter(None, ("owner" if feature.owner else "", feature.role))
     return " or ".join(restricted) or feature.caller
+
+
+def _limits(feature: "Feature") -> str:
+    """Return the slice's own limits: what all slices share is not among them."""
+    if not feature.limited:
+        return "none"
+    return ", ".join(f"{limit.rate} an {limit.per}" for limit in feature.limits)
 
 
 def _follows(job: "Job") -> str:

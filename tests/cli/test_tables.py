@@ -8,6 +8,7 @@ from features.shared.posts import PostPublished
 from kernel.discovery import discover
 from kernel.feature import Feature
 from kernel.jobs import daily, every, job, minutes
+from kernel.limits import Limit
 
 router = APIRouter()
 
@@ -52,24 +53,30 @@ def test_the_table_stands_between_its_marks():
 
 def test_each_call_is_a_row():
     rows = table(discover())
-    wanted = ("health", "GET /api/v1/health/liveness", "ignored", "", "")
-    assert wanted in [row[:5] for row in rows]
+    wanted = ("health", "GET /api/v1/health/liveness", "ignored", "none", "", "")
+    assert wanted in [row[:6] for row in rows]
 
 
 def test_each_job_is_a_row_with_what_it_follows():
     # The folder `shared` stands in for a slice: it has a docstring and is never removed.
     _, *rows = table({"shared": Feature(jobs=(tell, sweep, look, rest))})
-    assert [row[:5] for row in rows] == [
-        ("shared", "", "", "tell", "PostPublished"),
-        ("shared", "", "", "sweep", "daily, 02:05 UTC"),
-        ("shared", "", "", "look", "every 0:10:00"),
-        ("shared", "", "", "rest", "every 1 day, 12:00:00"),
+    assert [row[:6] for row in rows] == [
+        ("shared", "", "", "", "tell", "PostPublished"),
+        ("shared", "", "", "", "sweep", "daily, 02:05 UTC"),
+        ("shared", "", "", "", "look", "every 0:10:00"),
+        ("shared", "", "", "", "rest", "every 1 day, 12:00:00"),
     ]
-    assert {row[5].partition(":")[0] for row in rows} == {"The words that slices share"}
+    assert {row[6].partition(":")[0] for row in rows} == {"The words that slices share"}
 
 
 def test_the_job_of_a_slice_that_is_called_says_what_else_happens():
     _, call, follower = table({"shared": Feature(router=router, jobs=(tell,))})
     assert call[1] == "GET /api/v1/words"
-    assert call[5].startswith("The words that slices share")
-    assert follower[1:] == ("", "", "tell", "PostPublished", "Tell somebody")
+    assert call[6].startswith("The words that slices share")
+    assert follower[1:] == ("", "", "", "tell", "PostPublished", "Tell somebody")
+
+
+def test_a_slice_shows_its_own_limits():
+    limits = (Limit("10/minute"), Limit("20/15 minutes", per="account"))
+    _, call = table({"shared": Feature(router=router, limits=limits)})
+    assert call[3] == "10/minute an address, 20/15 minutes an account"
