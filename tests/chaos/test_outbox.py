@@ -30,6 +30,11 @@ def passed(since, seconds):
     return time.monotonic() - since > seconds
 
 
+async def carry(reader, writer):
+    while said := await reader.read(65536):
+        writer.write(said)
+
+
 async def effects(system, post_id):
     return (await system.effects(post_id))["effect"]
 
@@ -83,16 +88,22 @@ async def test_c11_what_a_killed_api_did_not_drop_the_relay_drops(system):
     _, token = await system.author()
     asked = asyncio.Event()
 
-    async def never_answer(reader, writer):
-        with contextlib.closing(writer):
-            await reader.read(1)
-            asked.set()
-            await reader.read()  # until the other side is gone
+    async def all_but_drops(reader, writer):
+        """Carry commands to the cache and answers back, until a drop is to be carried."""
+        answers, commands = await asyncio.open_connection("127.0.0.1", system.cache.port)
+        with contextlib.closing(writer), contextlib.closing(commands):
+            back = asyncio.ensure_future(carry(answers, writer))
+            while (said := await reader.read(65536)) and b"stamp:" not in said:
+                commands.write(said)
+            if said:
+                asked.set()
+                await reader.read()  # until the other side is gone
+            back.cancel()
 
-    # The API's cache takes its command and never answers: it is killed between commit and drop.
-    silent = await asyncio.start_server(never_answer, "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    async with silent, system.api(REDIS_PORT=str(port)) as (api, client):
+    # The cache never gets the API's drop: it is killed between commit and drop.
+    between = await asyncio.start_server(all_but_drops, "127.0.0.1", 0)
+    port = between.sockets[0].getsockname()[1]
+    async with between, system.api(REDIS_PORT=str(port)) as (api, client):
         posting = asyncio.ensure_future(published(client, token))
         await asked.wait()
         api.kill()
