@@ -24,6 +24,12 @@ async def started(system, post_id):
     return (await system.effects(post_id))["start"]
 
 
+async def alone(system, post_id):
+    """Wait until the job of the post runs and no other waits: a post leads to several."""
+    await until(lambda: started(system, post_id))
+    await until(lambda: system.queued() == 1)
+
+
 async def settled(system):
     """Wait until nothing waits or is unacknowledged any more."""
     await until(lambda: system.queued() == 0)
@@ -79,7 +85,7 @@ async def test_c6_sigterm_gives_a_long_job_back_at_once(system):
     await system.start("relay")
     worker = await system.start("worker", WORKER_GRACE_SECONDS="5")
     post = await system.publish(author, sleep=30)
-    await until(lambda: started(system, post))
+    await alone(system, post)
     asked = time.monotonic()
     worker.signal(signal.SIGTERM)
     assert await worker.ended(12) == 0, worker.printed
@@ -93,8 +99,8 @@ async def test_c6_a_job_that_ends_within_the_grace_is_acknowledged(system):
     author, _ = await system.author()
     await system.start("relay")
     worker = await system.start("worker", WORKER_GRACE_SECONDS="10")
-    post = await system.publish(author, sleep=2)
-    await until(lambda: started(system, post))
+    post = await system.publish(author, sleep=4)
+    await alone(system, post)
     os.killpg(worker.pid, signal.SIGTERM)  # as a terminal or a supervisor does
     assert await worker.ended(9) == 0
     assert await system.effects(post) == {"start": 1, "effect": 1}
