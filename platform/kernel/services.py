@@ -19,11 +19,11 @@ from kernel.limits.limiter import Limiter
 from kernel.limits.table import PolicyTable
 from kernel.mail import Mailer
 from kernel.readiness import Readiness
-from kernel.redis import connect_broker, connect_redis
+from kernel.redis import Pipeline, connect_broker, connect_redis
+from kernel.redis.over_redis_py import OverRedisPy
 from kernel.revocation import Revocations
 from kernel.sessions import SessionStore
 from kernel.settings import Settings
-from kernel.shared_pipeline import SharedPipeline
 from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.tokens import TokenVerifier
 
@@ -43,7 +43,7 @@ def register_services(
     job's Run and Mailer.
     """
     http = SupabaseHttp(settings)
-    pipeline = SharedPipeline(connect_redis(settings, timeout=None))
+    pipeline = OverRedisPy(connect_redis(settings, timeout=None))
     limiter = Limiter(pipeline)
     by_account = PolicyTable(features, settings).by_account
     key = account_key(settings.supabase_service_key.get_secret_value())
@@ -80,7 +80,8 @@ def register_services(
     registry.register_value(SupabaseHttp, http, on_registry_close=http.aclose)
     registry.register_value(Probe, Probe(http))
     registry.register_value(Redis, redis, on_registry_close=redis.aclose)
-    registry.register_value(Limiter, limiter, on_registry_close=pipeline.aclose)
+    registry.register_value(Pipeline, pipeline, on_registry_close=pipeline.aclose)
+    registry.register_value(Limiter, limiter)
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
     registry.register_value(Runs, Runs(AsService(http)))
     registry.register_value(Drops, drops)

@@ -1,19 +1,19 @@
 """Counts requests: in Redis, for all processes, or alone while Redis is away."""
 
 import logging
-from typing import Final
+from typing import Any, Final, cast
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, ResponseError
 
 from kernel.limits import script
 from kernel.limits.local import LocalLogs
 from kernel.limits.policy import Decision, PolicySet
 from kernel.pause import Pause
-from kernel.shared_pipeline import RedisAway, SharedPipeline
+from kernel.redis.pipeline import Command, Pipeline, RedisAway
 
 log = logging.getLogger(__name__)
 
-_FAULTS: Final = (RedisAway, RedisError, ValueError, TypeError)
+_FAULTS: Final = (RedisAway, ResponseError, ValueError, TypeError)
 
 
 class Limiter:
@@ -26,7 +26,7 @@ class Limiter:
 
     def __init__(
         self,
-        redis: SharedPipeline,
+        redis: Pipeline,
         *,
         local: LocalLogs | None = None,
         pause: Pause | None = None,
@@ -42,7 +42,7 @@ class Limiter:
             return self._local.take(subject, policies.alone)
         probe = self._probing = self._away
         try:
-            reply = await self._ask(subject, policies)
+            reply = await self._count(subject, policies)
             decision = script.read(reply, subject, policies)
         except _FAULTS as error:
             self._fell_back(error, probe=probe)
@@ -62,19 +62,28 @@ class Limiter:
             self._local.give_back(decision)
         elif not self._away:
             try:
-                for policy in decision.policies.policies:
-                    key = script.key(decision.subject, policy.name)
-                    await self._redis.ask("LREM", key, 1, decision.at)
+                await self._ask(
+                    *(
+                        ("LREM", script.key(decision.subject, policy.name), 1, decision.at)
+                        for policy in decision.policies.policies
+                    )
+                )
             except _FAULTS as error:
                 self._fell_back(error, probe=False)
 
-    async def _ask(self, subject: str, policies: PolicySet) -> list[int]:
+    async def _count(self, subject: str, policies: PolicySet) -> list[int]:
         try:
-            found: list[int] = await self._redis.ask(*script.command(subject, policies))
+            (found,) = await self._ask(script.command(subject, policies))
         except NoScriptError:
-            command = script.command(subject, policies, with_source=True)
-            found = await self._redis.ask(*command)
-        return found
+            (found,) = await self._ask(script.command(subject, policies, with_source=True))
+        return cast("list[int]", found)
+
+    async def _ask(self, *commands: Command) -> list[Any]:
+        replies = await self._redis.ask(*commands)
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise reply
+        return replies
 
     def _fell_back(self, error: Exception, *, probe: bool) -> None:
         if self._away and not probe:

@@ -12,7 +12,7 @@ from kernel.limits.account import account_key
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.redis import connect_redis
-from kernel.shared_pipeline import SharedPipeline
+from kernel.redis.over_redis_py import OverRedisPy
 from kit.application import running
 from kit.people import new_email
 from kit.small import changed
@@ -23,7 +23,7 @@ from kit.waiting import many
 async def limit(settings, valkey):
     """An account limit of 5 an hour."""
     at_own = settings.model_copy(update={"redis_port": valkey.port, "redis_db": 0})
-    pipeline = SharedPipeline(connect_redis(at_own, timeout=None))
+    pipeline = OverRedisPy(connect_redis(at_own, timeout=None))
     policies = PolicySet([Policy("reset_account", Rate(5, 3600))])
     yield AccountLimit(Limiter(pipeline), policies, account_key("a secret"))
     await pipeline.aclose()

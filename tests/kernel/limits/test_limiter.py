@@ -14,7 +14,7 @@ from kernel.limits.policy import Policy, PolicySet
 from kernel.limits.script import command, read
 from kernel.pause import Pause
 from kernel.redis import connect_redis
-from kernel.shared_pipeline import SharedPipeline
+from kernel.redis.over_redis_py import OverRedisPy
 from kit.waiting import until
 
 ALONE = PolicySet([Policy("default", Rate(2, 60))])
@@ -24,7 +24,7 @@ BOTH = PolicySet([Policy("default", Rate(1000, 60)), Policy("own", Rate(1000, 60
 @contextlib.asynccontextmanager
 async def limiter_at(settings, port: int, **options):
     changed = settings.model_copy(update={"redis_port": port, "redis_db": 0})
-    pipeline = SharedPipeline(connect_redis(changed, timeout=None))
+    pipeline = OverRedisPy(connect_redis(changed, timeout=None))
     yield Limiter(pipeline, **options)
     await pipeline.aclose()
 
@@ -102,16 +102,16 @@ async def test_r5_a_silent_redis_costs_one_request_a_pause_its_deadline(
 ):
     now = 100.0
     asked = 0
-    ask = SharedPipeline.ask
+    ask = OverRedisPy.ask
 
-    async def counting(self: SharedPipeline, *command):
+    async def counting(self: OverRedisPy, *command):
         nonlocal asked
         asked += 1
         return await ask(self, *command)
 
     async with limiter_at(settings, valkey.port, pause=Pause(lambda: now)) as limiter:
         assert not (await limiter.take("x", BOTH)).alone
-        monkeypatch.setattr(SharedPipeline, "ask", counting)
+        monkeypatch.setattr(OverRedisPy, "ask", counting)
         with valkey.frozen():
 
             async def asks_of_twenty() -> int:

@@ -1,23 +1,21 @@
-"""Redis for the hot path: what all requests of one moment ask goes out as one pipeline."""
+"""The pipeline over a client of redis-py: for Sentinel, and wherever that client can go."""
 
 import asyncio
+from itertools import islice
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
+from kernel.redis.pipeline import Command, RedisAway
+
 SECONDS: Final = 0.2
 _PARTS: Final = 4
-_MOST: Final = 500  # commands of one pipeline: longer ones would hold up loop and server
+_MOST: Final = 500  # requests of one pipeline: longer ones would hold up loop and server
 
-Word = str | int | bytes
-_Asked = tuple[tuple[Word, ...], asyncio.Future[Any]]
-
-
-class RedisAway(Exception):
-    """Redis was refused, broke off, or did not answer in time; the message says which."""
+_Asked = tuple[tuple[Command, ...], asyncio.Future[list[Any]]]
 
 
-class SharedPipeline:
+class OverRedisPy:
     """Commands of many requests over one connection, with one deadline: 0.2 s.
 
     While one pipeline is under way, commands wait for the next: a burst of a thousand requests is
@@ -30,16 +28,13 @@ class SharedPipeline:
         self._waiting: list[_Asked] = []
         self._sender: asyncio.Task[None] | None = None
 
-    async def ask(self, *command: Word) -> Any:
-        """Return the reply to a command.
-
-        Raises RedisAway, or redis.exceptions.ResponseError where Redis refuses the command.
-        """
-        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, reply))
+    async def ask(self, *commands: Command) -> list[Any]:
+        """Return the reply to each command: see Pipeline."""
+        replies: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((commands, replies))
         if self._sender is None:
             self._sender = asyncio.create_task(self._send())
-        return await reply
+        return await replies
 
     async def aclose(self) -> None:
         """Close the connection; who still waits gets RedisAway."""
@@ -54,9 +49,12 @@ class SharedPipeline:
         try:
             while self._waiting:
                 asked, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
-                replies = await self._in_time([command for command, _ in asked])
-                for (_, future), reply in zip(asked, replies, strict=True):
-                    _settle(future, reply)
+                replies = await self._in_time([one for commands, _ in asked for one in commands])
+                following = iter(replies)
+                for commands, future in asked:
+                    own = list(islice(following, len(commands)))
+                    if not future.done():  # or whoever asked has gone
+                        future.set_result(own)
         except BaseException as error:  # whatever it is: nobody is to wait forever
             self._give_up([*asked, *self._waiting], f"{type(error).__name__}: {error}")
             if not isinstance(error, Exception):
@@ -67,9 +65,10 @@ class SharedPipeline:
     def _give_up(self, asked: list[_Asked], reason: str) -> None:
         self._waiting = []
         for _, future in asked:
-            _settle(future, RedisAway(reason))
+            if not future.done():
+                future.set_exception(RedisAway(reason))
 
-    async def _in_time(self, commands: list[tuple[Word, ...]]) -> list[Any]:
+    async def _in_time(self, commands: list[Command]) -> list[Any]:
         flight = asyncio.ensure_future(self._fly(commands))
         try:
             # In parts, between which the loop reads what has come: one that was busy for longer
@@ -81,17 +80,8 @@ class SharedPipeline:
         finally:
             flight.cancel()
 
-    async def _fly(self, commands: list[tuple[Word, ...]]) -> list[Any]:
+    async def _fly(self, commands: list[Command]) -> list[Any]:
         async with self._redis.pipeline(transaction=False) as pipe:
             for command in commands:
                 pipe.execute_command(*command)
             return await pipe.execute(raise_on_error=False)
-
-
-def _settle(future: asyncio.Future[Any], reply: Any) -> None:
-    if future.done():  # whoever asked has gone
-        return
-    if isinstance(reply, Exception):
-        future.set_exception(reply)
-    else:
-        future.set_result(reply)

@@ -9,16 +9,16 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from kernel.redis import connect_redis
-from kernel.shared_pipeline import RedisAway, SharedPipeline
+from kernel.redis import RedisAway, connect_redis
+from kernel.redis.over_redis_py import OverRedisPy
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def talking_to(settings, **changes) -> AsyncIterator[SharedPipeline]:
+async def talking_to(settings, **changes) -> AsyncIterator[OverRedisPy]:
     settings = settings.model_copy(update=changes)
-    pipeline = SharedPipeline(connect_redis(settings, timeout=None))
+    pipeline = OverRedisPy(connect_redis(settings, timeout=None))
     yield pipeline
     await pipeline.aclose()
 
@@ -40,6 +40,13 @@ async def server(talk: Talk) -> AsyncIterator[int]:
     await listening.wait_closed()
 
 
+async def ask(pipeline: OverRedisPy, *command: str) -> object:
+    (reply,) = await pipeline.ask(command)
+    if isinstance(reply, ResponseError):
+        raise reply
+    return reply
+
+
 async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
     await reader.read()
 
@@ -56,15 +63,15 @@ async def hanging_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 
 async def test_each_gets_the_own_reply(settings):
     async with talking_to(settings) as pipeline:
-        replies = await asyncio.gather(*(pipeline.ask("ECHO", str(n)) for n in range(1000)))
+        replies = await asyncio.gather(*(ask(pipeline, "ECHO", str(n)) for n in range(1000)))
     assert replies == [str(number).encode() for number in range(1000)]
 
 
 async def test_a_burst_of_a_thousand_needs_one_connection(settings, valkey):
     async with talking_to(settings, redis_port=valkey.port, redis_db=0) as pipeline:
         before = valkey.client.info("stats")["total_connections_received"]
-        await asyncio.gather(*(pipeline.ask("INCR", "n") for _ in range(1000)))
-        await asyncio.gather(*(pipeline.ask("INCR", "n") for _ in range(1000)))
+        await asyncio.gather(*(ask(pipeline, "INCR", "n") for _ in range(1000)))
+        await asyncio.gather(*(ask(pipeline, "INCR", "n") for _ in range(1000)))
     assert valkey.client.get("n") == "2000"
     assert valkey.client.info("stats")["total_connections_received"] == before + 1
 
@@ -72,9 +79,9 @@ async def test_a_burst_of_a_thousand_needs_one_connection(settings, valkey):
 async def test_a_refused_command_is_its_own_askers_error(settings):
     async with talking_to(settings) as pipeline:
         answers = await asyncio.gather(
-            pipeline.ask("ECHO", "a"),
-            pipeline.ask("NO SUCH COMMAND"),
-            pipeline.ask("ECHO", "b"),
+            ask(pipeline, "ECHO", "a"),
+            ask(pipeline, "NO SUCH COMMAND"),
+            ask(pipeline, "ECHO", "b"),
             return_exceptions=True,
         )
     assert (answers[0], answers[2]) == (b"a", b"b")
@@ -85,10 +92,10 @@ async def test_a_refused_command_is_its_own_askers_error(settings):
 async def test_whatever_goes_wrong_is_one_error_in_time_for_everyone(settings, talk):
     async with server(talk) as port, talking_to(settings, redis_port=port) as pipeline:
         started = time.monotonic()
-        first = asyncio.create_task(pipeline.ask("ECHO", "first"))
+        first = asyncio.create_task(ask(pipeline, "ECHO", "first"))
         await asyncio.sleep(0)
         answers = await asyncio.gather(
-            first, *(pipeline.ask("ECHO", "more") for _ in range(10)), return_exceptions=True
+            first, *(ask(pipeline, "ECHO", "more") for _ in range(10)), return_exceptions=True
         )
         assert time.monotonic() - started < 2
     assert {type(answer) for answer in answers} == {RedisAway}
@@ -97,31 +104,31 @@ async def test_whatever_goes_wrong_is_one_error_in_time_for_everyone(settings, t
 async def test_nobody_listens(settings, unused_tcp_port):
     async with talking_to(settings, redis_port=unused_tcp_port) as pipeline:
         with pytest.raises(RedisAway):
-            await pipeline.ask("ECHO", "a")
+            await ask(pipeline, "ECHO", "a")
 
 
 async def test_a_late_reply_is_never_taken_for_that_of_another_command(settings, valkey):
     async with talking_to(settings, redis_port=valkey.port, redis_db=0) as pipeline:
-        await pipeline.ask("ECHO", "before")
+        await ask(pipeline, "ECHO", "before")
         with valkey.frozen(), pytest.raises(RedisAway):
-            await pipeline.ask("ECHO", "late")
-        assert await pipeline.ask("ECHO", "after") == b"after"
+            await ask(pipeline, "ECHO", "late")
+        assert await ask(pipeline, "ECHO", "after") == b"after"
 
 
 async def test_who_goes_away_takes_nobody_along(settings):
     async with talking_to(settings) as pipeline:
-        gone = asyncio.create_task(pipeline.ask("ECHO", "gone"))
-        stays = asyncio.create_task(pipeline.ask("ECHO", "stays"))
+        gone = asyncio.create_task(ask(pipeline, "ECHO", "gone"))
+        stays = asyncio.create_task(ask(pipeline, "ECHO", "stays"))
         await asyncio.sleep(0)
         gone.cancel()
         assert await stays == b"stays"
-        assert await pipeline.ask("ECHO", "later") == b"later"
+        assert await ask(pipeline, "ECHO", "later") == b"later"
 
 
 async def test_a_busy_loop_does_not_take_its_own_delay_for_that_of_redis(settings):
     async with talking_to(settings) as pipeline:
-        await pipeline.ask("ECHO", "connected")
-        asked = asyncio.create_task(pipeline.ask("ECHO", "in time"))
+        await ask(pipeline, "ECHO", "connected")
+        asked = asyncio.create_task(ask(pipeline, "ECHO", "in time"))
 
         def hold_up(times: int) -> None:
             time.sleep(0.3)  # longer than the deadline
@@ -135,8 +142,8 @@ async def test_a_busy_loop_does_not_take_its_own_delay_for_that_of_redis(setting
 
 async def test_who_waits_when_it_closes_is_told():
     async with server(silent) as port:
-        pipeline = SharedPipeline(Redis(port=port))
-        asked = asyncio.create_task(pipeline.ask("ECHO", "a"))
+        pipeline = OverRedisPy(Redis(port=port))
+        asked = asyncio.create_task(ask(pipeline, "ECHO", "a"))
         await asyncio.sleep(0)
         await pipeline.aclose()
         with pytest.raises(RedisAway):
