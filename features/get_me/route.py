@@ -5,11 +5,13 @@ from kernel.http import Answer, Services, raises
 from kernel.supabase import AsCaller
 
 from . import handler
+from .cache import ME
 
 router = APIRouter(tags=["users"])
 
 
 @router.get("/users/me", responses=raises(UserGone))
+@ME.serves
 async def get_me(services: Services) -> Answer[User]:
     """Read the own user, e-mail address included."""
     return Answer(await handler.get_me(await services.aget(AsCaller)))

@@ -7,11 +7,13 @@ from kernel.http import Answer, Services, raises
 from kernel.supabase import AsCaller
 
 from . import handler
+from .cache import POST
 
 router = APIRouter(tags=["posts"])
 
 
 @router.get("/posts/{post_id}", responses=raises(PostNotFound))
+@POST.serves
 async def get_post(post_id: UUID, services: Services) -> Answer[Post]:
     """Read one post.
 

@@ -8,12 +8,15 @@ from kernel.http import Answer, Services, raises
 from kernel.supabase import AsCaller, AsService
 
 from . import handler
+from .cache import OWN, PROFILE
 from .schema import Profile
 
 router = APIRouter(tags=["users"])
 
 
 @router.get("/users/{user_id}", responses=raises(UserGone, UserNotFound))
+@OWN.serves
+@PROFILE.serves
 async def get_user(user_id: UUID, services: Services) -> Answer[User | Profile]:
     """Read a user.
 

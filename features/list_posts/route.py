@@ -8,12 +8,14 @@ from kernel.http import Page, Services
 from kernel.supabase import AsCaller
 
 from . import handler
+from .cache import PAGE
 from .schema import Paging
 
 router = APIRouter(tags=["posts"])
 
 
 @router.get("/posts")
+@PAGE.serves
 async def list_posts(paging: Annotated[Paging, Query()], services: Services) -> Page[Post]:
     """Read a page of published posts, newest first.
 

@@ -10,11 +10,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from kernel import failures
+from kernel.cache.reads import Reads
 from kernel.call import call_of
 from kernel.client_address import ClientAddresses
 from kernel.config_check import refuse_unsafe
 from kernel.discovery import discover
-from kernel.edge import Edge
+from kernel.edge import Edge, Parts
 from kernel.errors import (
     ApiError,
     Forbidden,
@@ -31,6 +32,7 @@ from kernel.limits.table import PolicyTable
 from kernel.logs import configure_logging
 from kernel.openapi import describe
 from kernel.readiness import Readiness, drained_on_sigterm
+from kernel.redis import Pipeline
 from kernel.revocation import Revocations
 from kernel.routes import PREFIX, RouteTable, routes_of
 from kernel.services import register_services
@@ -42,6 +44,7 @@ _EXPOSED_HEADERS: Final = (
     "Location",
     "Retry-After",
     "ETag",
+    "X-Cache",
     "RateLimit-Policy",
     "RateLimit",
 )
@@ -67,11 +70,11 @@ def create_app(
         async with svcs.Registry() as registry:
             register_services(registry, settings, features)
             with svcs.Container(registry) as container:
-                verifier, limiter, revocations, readiness = container.get(
-                    TokenVerifier, Limiter, Revocations, Readiness
+                app.state.parts = Parts(
+                    *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads)
                 )
-            app.state.services, app.state.limiter = registry, limiter
-            app.state.verifier, app.state.revocations = verifier, revocations
+                readiness = container.get(Readiness)
+            app.state.services = registry
             with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
                 yield
 
@@ -97,6 +100,7 @@ def create_app(
         clients=ClientAddresses(settings.trusted_proxies),
         unlimited=frozenset(filter(None, documents)) if settings.docs else frozenset(),
         max_body_bytes=settings.max_body_bytes,
+        cache_enabled=settings.cache_enabled,
     )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts)
     app.add_middleware(

@@ -39,7 +39,8 @@ ANONYMOUS: Final = Caller()
 class Call:
     """What is known of the request: its id, the client's address, its slice and its caller.
 
-    `limits` says where the client stands with the policies that the request counts to.
+    `limits` says where the client stands with the policies that the request counts to, `cache` what
+    became of a cached read: hit, miss, stale or bypass.
     """
 
     request_id: str
@@ -47,6 +48,7 @@ class Call:
     feature: str | None = None
     caller: Caller = ANONYMOUS
     limits: Decision | None = None
+    cache: str | None = None
 
 
 def call_of(scope: Scope) -> Call:

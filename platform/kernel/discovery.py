@@ -10,6 +10,7 @@ from typing import Final
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
+from kernel.cache import Cached
 from kernel.feature import Feature
 from kernel.jobs import Job
 from kernel.routes import Route, routes_of
@@ -37,7 +38,11 @@ def discover(package: str = "features") -> dict[str, Feature]:
         if folder.name != NOT_A_FEATURE and any(folder.glob("*.py"))
     ]
     features = {folder.name: _feature(package, folder) for folder in folders}
-    _refuse_collisions(package, routes_of(features))
+    try:
+        routes = routes_of(features)
+    except ValueError as error:
+        raise BootError(f"{package}/{error}") from error
+    _refuse_collisions(package, routes)
     _refuse_shared_keys(package, features)
     _refuse_shared_limits(package, features)
     return features
@@ -64,6 +69,7 @@ def _feature(package: str, folder: Path) -> Feature:
             raise BootError(f"{where}/{stem}.py is not wired up: nothing in {where} imports it.")
     _check_router(where, sys.modules.get(f"{name}.route"), feature)
     _check_jobs(where, sys.modules.get(f"{name}.tasks"), feature)
+    _check_cached(where, sys.modules.get(f"{name}.cache"), feature)
     return feature
 
 
@@ -94,6 +100,15 @@ def _check_jobs(where: str, tasks: ModuleType | None, feature: Feature) -> None:
                     f"neither a field of {job.on.__name__} nor a service that jobs have "
                     f"({', '.join(sorted(kind.__name__ for kind in JOB_SERVICES))})."
                 )
+
+
+def _check_cached(where: str, cache: ModuleType | None, feature: Feature) -> None:
+    for name, cached in vars(cache).items() if cache else ():
+        if isinstance(cached, Cached) and cached not in feature.cached:
+            raise BootError(
+                f"{where}/cache.py: no route serves {name}: write @{name}.serves below the "
+                "decorator of the route."
+            )
 
 
 def _refuse_collisions(package: str, routes: Iterable[Route]) -> None:

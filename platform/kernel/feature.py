@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 
-from kernel.cache import Cached
+from kernel.cache.cached import Cached, reads_of
 from kernel.jobs import Job
 from kernel.limits.limit import Limit
 
@@ -33,7 +34,6 @@ class Feature:
     limits: tuple[Limit, ...] = ()
     limited: bool = True
     jobs: tuple[Job, ...] = ()
-    cached: tuple[Cached, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse restrictions that nobody is asked for, and limits that nothing would count."""
@@ -48,6 +48,13 @@ class Feature:
             raise ValueError("a feature with limits needs a router, and must not be limited=False")
         if len({limit.per for limit in self.limits}) < len(self.limits):
             raise ValueError("a feature has at most one limit per address, and one per account")
+
+    @property
+    def cached(self) -> tuple[Cached, ...]:
+        """The cached reads of its routes, each once."""
+        routes = self.router.routes if self.router else []
+        reads = (one for r in routes if isinstance(r, APIRoute) for one in reads_of(r.endpoint))
+        return tuple(dict.fromkeys(reads))
 
     @property
     def restricted(self) -> bool:

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from kernel.cache import CacheUnavailable
 from kernel.errors import ApiError, Unauthenticated
 from kernel.pause import Pause
+from kernel.redis import Command
 from kernel.revoked import RevokedSet
 from kernel.supabase import AsService
 from kernel.supabase.http import SupabaseUnavailable
@@ -53,9 +54,19 @@ class Revocations:
         self._read_at = self._failed_at = _NEVER
         self._reading: asyncio.Future[bool] | None = None
 
-    async def check(self, session_id: UUID | None) -> None:
-        """Return for a session that has not ended; raises SessionEnded, or Unavailable."""
-        if session_id is None or session_id in self._list or await self._has_ended(session_id):
+    @staticmethod
+    def command(session_id: UUID) -> Command:
+        """Return the command that asks Redis about a session, for any pipeline."""
+        return RevokedSet.command(session_id)
+
+    async def check(self, session_id: UUID | None, reply: object) -> None:
+        """Return for a session that has not ended; raises SessionEnded, or Unavailable.
+
+        `reply` is what Redis answered to the command, or the error that it did not.
+        """
+        if session_id is None or session_id in self._list:
+            raise SessionEnded
+        if await self._has_ended(session_id, reply):
             raise SessionEnded
 
     async def publish(self, user_id: UUID) -> None:
@@ -75,20 +86,19 @@ class Revocations:
         """Make known that these sessions have ended. Raises CacheUnavailable."""
         await self._copy.add(dict.fromkeys(session_ids, time.time() + _DAY_SECONDS))
 
-    async def _has_ended(self, session_id: UUID) -> bool:
-        if self._pause.over:
-            try:
-                whole, ended = await self._copy.look_up(session_id)
-                if ended or (whole and not self._doubtful):
-                    self._pause.succeeded()
-                    return ended
-                if await self._load(since=time.monotonic(), whole=whole):
-                    return session_id in self._list
-            except CacheUnavailable as error:
-                self._pause.failed()
-                self._doubtful = True
+    async def _has_ended(self, session_id: UUID, reply: object) -> bool:
+        try:
+            whole, ended = self._copy.read(reply)
+            if ended or (whole and not self._doubtful):
+                return ended
+            if self._pause.over and await self._load(since=time.monotonic(), whole=whole):
+                return session_id in self._list
+        except CacheUnavailable as error:
+            if not self._doubtful:
                 reason = repr(error.__cause__)
                 log.warning("Sessions are checked without Redis", extra={"reason": reason})
+            self._pause.failed()
+            self._doubtful = True
         await self._read(since=time.monotonic() - LOCAL_SECONDS)
         return session_id in self._list
 

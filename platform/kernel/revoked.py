@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from kernel.cache import CacheUnavailable
+from kernel.redis import Command
 from kernel.sessions import session_key
 
 KEY: Final = "revoked"
@@ -44,15 +45,23 @@ class RevokedSet:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def look_up(self, session_id: UUID) -> tuple[bool, bool]:
-        """Return whether the copy is whole, and whether this session is in it."""
-        try:
-            loaded, ended = await self._redis.evalsha(_LOOK_UP_SHA, 1, KEY, str(session_id))
-        except ResponseError:  # no such script, or no such set
+    @staticmethod
+    def command(session_id: UUID) -> Command:
+        """Return the command that looks a session up, for any pipeline."""
+        return ("EVALSHA", _LOOK_UP_SHA, 1, KEY, str(session_id))
+
+    @staticmethod
+    def read(reply: object) -> tuple[bool, bool]:
+        """Return whether the copy is whole, and whether the session is in it.
+
+        `reply` is that to the command, or what stood against it. Raises CacheUnavailable.
+        """
+        if isinstance(reply, list):
+            loaded, ended = reply
+            return loaded is not None, ended is not None
+        if isinstance(reply, ResponseError):  # no such script, or no such set
             return False, False
-        except (RedisError, OSError) as error:
-            raise CacheUnavailable from error
-        return loaded is not None, ended is not None
+        raise CacheUnavailable from (reply if isinstance(reply, Exception) else None)
 
     async def add(self, ended: Mapping[UUID, float]) -> None:
         """Add sessions, and drop what else is kept about them."""

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from fastapi.routing import APIRoute
 
+from kernel.cache.cached import reads_of
+from kernel.cache.lookup import RouteCache
 from kernel.call import Caller
 from kernel.feature import Feature
 
@@ -17,12 +19,16 @@ _PARAMETER = re.compile(r"\{[^}]*\}")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One call of one feature: `path` is its template, with the prefix."""
+    """One call of one feature: `path` is its template, with the prefix.
+
+    `cache` says where answers are kept; None where they are not.
+    """
 
     feature_name: str
     feature: Feature
     method: str
     path: str
+    cache: RouteCache | None = None
 
     @property
     def shape(self) -> str:
@@ -85,10 +91,11 @@ class RouteTable:
 def routes_of(features: Mapping[str, Feature]) -> list[Route]:
     """Return the routes of all features, constant path segments before parameters.
 
-    That is the order for FastAPI's router too, which takes the first that fits.
+    That is the order for FastAPI's router too, which takes the first that fits. Raises ValueError
+    for a cached read that does not fit its route.
     """
     routes = [
-        Route(name, feature, method, PREFIX + route.path)
+        Route(name, feature, method, PREFIX + route.path, _cache(name, feature, route))
         for name, feature in features.items()
         if feature.router is not None
         for route in feature.router.routes
@@ -96,6 +103,17 @@ def routes_of(features: Mapping[str, Feature]) -> list[Route]:
         for method in sorted(route.methods or ())
     ]
     return sorted(routes, key=lambda route: _order(route.path))
+
+
+def _cache(name: str, feature: Feature, route: APIRoute) -> RouteCache | None:
+    if not reads_of(route.endpoint):
+        return None
+    if route.methods != {"GET"}:
+        raise ValueError(f"{name}: {route.path} is not a GET: only reads are cached.")
+    try:
+        return RouteCache(route, PREFIX + route.path, needs_token=feature.caller == "required")
+    except ValueError as error:
+        raise ValueError(f"{name}: the answers of {route.path} are not cached: {error}.") from error
 
 
 def _order(path: str) -> list[tuple[bool, str]]:

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from kernel.audit import Audit
 from kernel.cache import Drops
+from kernel.cache.reads import Reads
 from kernel.call import Call, Caller
 from kernel.events import Announce
 from kernel.feature import Feature
@@ -48,7 +49,7 @@ def register_services(
     by_account = PolicyTable(features, settings).by_account
     key = account_key(settings.supabase_service_key.get_secret_value())
     redis, broker = connect_redis(settings), connect_broker(settings)
-    drops = Drops(redis, (one for feature in features.values() for one in feature.cached))
+    drops = Drops(pipeline, (one for feature in features.values() for one in feature.cached))
 
     def auth_api(container: svcs.Container) -> AuthApi:
         return AuthApi(http, client_address=container.get(Call).client_address)
@@ -84,7 +85,9 @@ def register_services(
     registry.register_value(Limiter, limiter)
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
     registry.register_value(Runs, Runs(AsService(http)))
+    reads = Reads(pipeline, drops)
     registry.register_value(Drops, drops)
+    registry.register_value(Reads, reads, on_registry_close=reads.aclose)
     registry.register_value(Announce, Announce(drops))
     registry.register_value(TokenVerifier, _verifier(settings, http))
     registry.register_value(Revocations, Revocations(redis, AsService(http)))

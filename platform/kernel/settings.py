@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     redis_password: SecretStr | None = None
     redis_db: int = Field(default=0, ge=0)
     redis_tls: bool = False
+    cache_enabled: bool = True
 
     broker_host: str | None = None
     broker_port: int = Field(default=6379, ge=1, le=65535)

@@ -51,6 +51,14 @@ class TokenVerifier:
         self._known: OrderedDict[bytes, Caller] = OrderedDict()
         self._known_version = jwks.version
 
+    def remembered(self, token: str) -> Caller | None:
+        """Return the caller of a token that was verified before and counts still, else None."""
+        if self._known_version != self._jwks.version:
+            self._known.clear()
+            self._known_version = self._jwks.version
+        caller = self._known.get(_digest(token))
+        return caller if caller is not None and self._counts(caller) else None
+
     async def verify(self, token: str) -> Caller:
         """Return the caller whom the token speaks for.
 
@@ -58,20 +66,18 @@ class TokenVerifier:
         """
         if len(token) > _MAX_LENGTH or not token.isascii():
             raise InvalidToken
-        digest = hashlib.sha256(token.encode()).digest()
-        if self._known_version != self._jwks.version:
-            self._known.clear()
-            self._known_version = self._jwks.version
-        caller = self._known.get(digest)
+        caller = self.remembered(token)
         if caller is None:
             caller = _caller(await self._claims(token), token)
-            self._known[digest] = caller
+            if not self._counts(caller):
+                raise InvalidToken
+            self._known[_digest(token)] = caller
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
-        elif caller.expires_at + LEEWAY_SECONDS <= self._clock():
-            del self._known[digest]
-            raise InvalidToken
         return caller
+
+    def _counts(self, caller: Caller) -> bool:
+        return self._clock() < caller.expires_at + LEEWAY_SECONDS
 
     async def _claims(self, token: str) -> dict[str, Any]:
         try:
@@ -101,6 +107,10 @@ class TokenVerifier:
             if key is not None and key.algorithm_name == algorithm:
                 return key
         raise InvalidToken
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("latin-1", "replace")).digest()
 
 
 def _caller(claims: dict[str, Any], token: str) -> Caller:

@@ -34,10 +34,13 @@ class Happened(Event):
 async def do({parameters}) -> None: ...
 """
 CACHED = """
-from kernel import Feature
-from kernel.cache import Cached
-from . import route
-feature = Feature(router=route.router, cached=(Cached("{key}"),))
+from fastapi import APIRouter
+from kernel.cache import Cached, everyone, minutes
+KEPT = Cached("{key}", ttl=minutes(1), audience=everyone)
+router = APIRouter()
+@router.get("{path}")
+@KEPT.serves
+async def read({parameters}) -> int: ...
 """
 
 
@@ -68,8 +71,10 @@ def jobs_with(parameters: str) -> dict[str, str]:
     return {"__init__.py": JOBS, "tasks.py": TASKS.format(parameters=parameters)}
 
 
-def cached_under(key: str, path: str) -> dict[str, str]:
-    return slice_at(path) | {"__init__.py": CACHED.format(key=key)}
+def cached_under(key: str, path: str, parameters: str = "one_id: int") -> dict[str, str]:
+    route = CACHED.format(key=key, path=path, parameters=parameters)
+    public = INIT.replace("router=route.router", 'router=route.router, caller="ignored"')
+    return {"__init__.py": public, "route.py": route}
 
 
 def test_each_folder_is_a_feature(package):
@@ -150,17 +155,17 @@ def test_two_features_with_the_same_call_are_both_named(package):
 
 
 def test_two_features_with_the_same_cache_key_are_both_named(package):
-    package("read_one", cached_under("one:{one_id}", "/ones/{id}"))
-    name = package("read_all", cached_under("one:{one_id}", "/ones"))
+    package("read_one", cached_under("one:{one_id}", "/ones/{one_id}"))
+    name = package("read_other", cached_under("one:{one_id}", "/others/{one_id}"))
     with pytest.raises(BootError, match=r"both cache under one:\{one_id\}") as raised:
         discover(name)
-    assert f"{name}/read_all" in str(raised.value)
+    assert f"{name}/read_other" in str(raised.value)
     assert f"{name}/read_one" in str(raised.value)
 
 
 def test_a_feature_may_cache_under_keys_of_its_own(package):
-    package("read_one", cached_under("one:{one_id}", "/ones/{id}"))
-    name = package("read_all", cached_under("ones", "/ones"))
+    package("read_one", cached_under("one:{one_id}", "/ones/{one_id}"))
+    name = package("read_all", cached_under("ones", "/ones", parameters=""))
     assert list(discover(name)) == ["read_all", "read_one"]
 
 

@@ -10,11 +10,13 @@ from uuid import UUID, uuid4
 
 import pytest
 import svcs
+from fastapi import APIRouter
 
 from features.shared.posts import PostChanged, PostPublished
 from kernel import Feature, relay
-from kernel.cache import Cached, Drops
+from kernel.cache import Cached, Drops, everyone
 from kernel.events import JobDue, known_events
+from kernel.http import Answer
 from kernel.jobs import every, job, minutes
 from kernel.jobs.broker import celery_app
 from kernel.jobs.publisher import Publisher
@@ -41,15 +43,24 @@ async def tick() -> None:
     pass
 
 
-FEATURES = {
-    "tested": Feature(
-        jobs=(tell, draw, tick),
-        cached=(
-            Cached("kept-post:{post_id}", drop_on=(PostChanged,)),
-            Cached("kept-posts:page:{page}", drop_on=(PostChanged,)),
-        ),
-    )
-}
+POST = Cached("kept-post:{post_id}", ttl=minutes(9), audience=everyone, drop_on=(PostChanged,))
+PAGE = Cached("kept-posts:page:{page}", ttl=minutes(9), audience=everyone, drop_on=(PostChanged,))
+router = APIRouter()
+
+
+@router.get("/kept-posts/{post_id}")
+@POST.serves
+async def kept_post(post_id: UUID) -> Answer[UUID]:
+    return Answer(post_id)
+
+
+@router.get("/kept-posts")
+@PAGE.serves
+async def kept_posts(page: int = 1) -> Answer[int]:
+    return Answer(page)
+
+
+FEATURES = {"tested": Feature(router=router, caller="ignored", jobs=(tell, draw, tick))}
 JOBS = JobTable.of(FEATURES)
 
 

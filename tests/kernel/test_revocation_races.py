@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from redis.asyncio import Redis
 
-from kernel.redis import connect_redis
+from kernel.redis import RedisAway, connect_redis
+from kernel.redis.over_redis_py import OverRedisPy
 from kernel.revocation import Revocations, SessionEnded
 from kernel.revoked import KEY
 from kernel.supabase.http import SupabaseUnavailable
@@ -40,6 +41,24 @@ class Database:
         return seen
 
 
+class Replica(Revocations):
+    """One process's view, with the connection by which it asks."""
+
+    pipeline: OverRedisPy
+
+    def __init__(self, redis, database):
+        super().__init__(redis, database)
+        self.redis = redis
+
+    async def look_up(self, session_id):
+        """Ask Redis and check, as the Edge does."""
+        try:
+            (reply,) = await self.pipeline.ask(self.command(session_id))
+        except RedisAway as away:
+            reply = away
+        await self.check(session_id, reply)
+
+
 @pytest.fixture
 def database():
     return Database()
@@ -56,22 +75,23 @@ async def valkey(tmp_path):
 @pytest.fixture
 async def replica(settings, valkey, database):
     """Makes replicas: `replica()`."""
-    clients: list[Redis] = []
+    clients: list[Any] = []
 
     def make():
-        clients.append(
-            connect_redis(settings.model_copy(update={"redis_port": valkey.port, "redis_db": 0}))
-        )
-        return Revocations(clients[-1], database)
+        at_own = settings.model_copy(update={"redis_port": valkey.port, "redis_db": 0})
+        one = Replica(connect_redis(at_own), database)
+        one.pipeline = OverRedisPy(connect_redis(at_own, timeout=None))
+        clients.extend((one.pipeline, one.redis))
+        return one
 
     yield make
     for client in clients:
         await client.aclose()
 
 
-async def counts(revocations, session_id):
+async def counts(replica, session_id):
     try:
-        await revocations.check(session_id)
+        await replica.look_up(session_id)
     except SessionEnded:
         return False
     return True
@@ -166,7 +186,9 @@ async def test_many_checks_at_once_are_not_held_up_one_after_the_other(replica, 
 async def test_a_failed_read_is_told_to_all_who_wait_for_it(replica, database):
     one = replica()
     database.down = True
-    answers = await asyncio.gather(*(one.check(uuid4()) for _ in range(20)), return_exceptions=True)
+    answers = await asyncio.gather(
+        *(one.look_up(uuid4()) for _ in range(20)), return_exceptions=True
+    )
     assert {type(answer) for answer in answers} == {SupabaseUnavailable}
     database.down = False
     assert await counts(one, uuid4())

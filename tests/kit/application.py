@@ -1,6 +1,6 @@
 """The application under test, whole, and how to call it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address, ip_network
 from itertools import count
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from fastapi import FastAPI
+from redis import Redis
 
 from kernel.app import create_app
 from kernel.settings import Settings
@@ -35,6 +36,19 @@ def settings(stack: Stack) -> Settings:
             "app_env": "test",
         }
     )
+
+
+@pytest.fixture(scope="session")
+def drop_reads(settings: Settings) -> Iterator[Callable[[], None]]:
+    """Drops all cached reads: what a relay does after a write past the API. None runs here."""
+    host, port, db = settings.redis_host, settings.redis_port, settings.redis_db
+    with Redis(host=host, port=port, db=db) as redis:
+
+        def drop() -> None:
+            if stamps := list(redis.scan_iter("stamp:*", count=1000)):
+                redis.unlink(*stamps)
+
+        yield drop
 
 
 class Elsewhere(httpx.ASGITransport):

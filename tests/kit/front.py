@@ -107,8 +107,8 @@ class Front:
         return sum(seen.part == part for seen in self.seen)
 
     def settings(self, settings: Settings, **changes: object) -> Settings:
-        """Return settings of an application in front of this server."""
-        return pointed_at(settings, self.port, **changes)
+        """Return settings of an application in front of this server, whose every read asks it."""
+        return pointed_at(settings, self.port, **{"cache_enabled": False, **changes})
 
     async def listen(self) -> None:
         """Listen, at the same port as before."""

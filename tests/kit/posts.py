@@ -26,7 +26,7 @@ NewPost = Callable[..., Awaitable[StoredPost]]
 
 
 @pytest.fixture
-def new_post(supabase: httpx.AsyncClient) -> NewPost:
+def new_post(supabase: httpx.AsyncClient, drop_reads: Callable[[], None]) -> NewPost:
     """Makes posts: `await new_post(author, published=True, title="…")`."""
 
     async def insert(by: Person, **fields: Any) -> StoredPost:
@@ -34,6 +34,7 @@ def new_post(supabase: httpx.AsyncClient) -> NewPost:
         headers = {"Authorization": f"Bearer {by.token}", "Prefer": "return=representation"}
         answer = await supabase.post("/rest/v1/posts", json=body, headers=headers)
         row = answer.raise_for_status().json()[0]
+        drop_reads()
         return StoredPost(
             id=UUID(row["id"]),
             title=row["title"],

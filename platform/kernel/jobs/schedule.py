@@ -1,20 +1,10 @@
-"""Durations and schedules, as jobs state them."""
+"""Schedules, as jobs state them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def seconds(number: float) -> timedelta:
-    """Return so many seconds."""
-    return timedelta(seconds=number)
-
-
-def minutes(number: float) -> timedelta:
-    """Return so many minutes."""
-    return timedelta(minutes=number)
 
 
 @dataclass(frozen=True)

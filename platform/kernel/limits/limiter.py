@@ -53,6 +53,21 @@ class Limiter:
         self._is_back()
         return decision
 
+    def command(self, subject: str, policies: PolicySet) -> Command:
+        return script.command(subject, policies)
+
+    async def decide(self, subject: str, policies: PolicySet, reply: object) -> Decision:
+        try:
+            if isinstance(reply, NoScriptError):
+                (reply,) = await self._redis.ask(
+                    script.command(subject, policies, with_source=True)
+                )
+            if isinstance(reply, Exception):
+                raise reply
+            return script.read(reply, subject, policies)
+        except _FAULTS:
+            return self._local.take(subject, policies.alone)
+
     async def give_back(self, decision: Decision) -> None:
         """Take back an admitted request, as if it had never come.
 

@@ -1,0 +1,12 @@
+"""Where the first pages of published posts are kept, and what makes them stale."""
+
+from features.shared.posts import PostChanged
+from kernel.cache import Cached, everyone, minutes
+
+PAGE = Cached(
+    "posts:page:{page}:{page_size}",
+    ttl=minutes(30),
+    audience=everyone,
+    drop_on=(PostChanged,),
+    where={"page": range(1, 101), "published_only": (True,)},
+)

@@ -1,0 +1,61 @@
+"""What lies in Redis under the key of a cached read: a header of fixed size, then the body.
+
+The header holds a mark of the format, a check sum of all that follows (a value that is cut off or
+of another make is none), the kind, the time when it is old, the ETag, and the stamps.
+"""
+
+import hashlib
+import struct
+import zlib
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+_MARK: Final = b"slices:1"
+_CHECKED: Final = struct.Struct("<8sI")
+_HEADER: Final = struct.Struct("<BdB34s")
+STAMP_BYTES: Final = 16
+
+
+class Kind(IntEnum):
+    """What a value says of the read."""
+
+    BODY = 1
+    MISSING = 2  # the body is that of the 404
+    TOO_LARGE = 3  # it is not stored: do not wait for who loads it
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A value; `old_at` is in seconds since 1970."""
+
+    kind: Kind
+    body: bytes
+    etag: bytes
+    old_at: float
+
+
+def etag_of(body: bytes) -> bytes:
+    """Return the strong ETag of a body (RFC 9110, 8.8.3): 128 bits of BLAKE2b, 34 bytes."""
+    return b'"%b"' % hashlib.blake2b(body, digest_size=16).hexdigest().encode()
+
+
+def pack(value: Stored, stamps: tuple[bytes, ...]) -> bytes:
+    """Return the bytes to store; each stamp has 16 bytes."""
+    header = _HEADER.pack(value.kind, value.old_at, len(stamps), value.etag)
+    checked = b"".join((header, *stamps, value.body))
+    return _CHECKED.pack(_MARK, zlib.crc32(checked)) + checked
+
+
+def unpack(data: bytes, stamps: bytes) -> Stored | None:
+    """Return the value, where it was stored under just these stamps (joined), else None."""
+    end = _CHECKED.size + _HEADER.size + len(stamps)
+    if len(data) < end:
+        return None
+    mark, check = _CHECKED.unpack_from(data)
+    if mark != _MARK or zlib.crc32(memoryview(data)[_CHECKED.size :]) != check:
+        return None
+    kind, old_at, count, etag = _HEADER.unpack_from(data, _CHECKED.size)
+    if count * STAMP_BYTES != len(stamps) or data[end - len(stamps) : end] != stamps:
+        return None
+    return Stored(Kind(kind), data[end:], etag, old_at)

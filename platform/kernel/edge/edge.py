@@ -1,0 +1,166 @@
+"""The layer itself: what happens to a request, step by step."""
+
+import logging
+import time
+from dataclasses import replace
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kernel.cache.cached import Audience
+from kernel.cache.reads import Load
+from kernel.cache.rendered import Rendered, render
+from kernel.cache.stored import Kind, etag_of
+from kernel.call import ANONYMOUS, SCOPE_KEY, Call, Caller, request_id
+from kernel.client_address import ClientAddresses
+from kernel.edge.gate import Gate, Place
+from kernel.edge.head import Head
+from kernel.edge.outgoing import PRIVATE, SHARED, Outgoing
+from kernel.edge.parts import Parts
+from kernel.errors import ApiError, BodyTooLarge
+from kernel.failures import failure_response
+from kernel.limits.table import PolicyTable
+from kernel.routes import RouteTable
+
+log = logging.getLogger(__name__)
+access = logging.getLogger("access")
+
+_NOT_FOUND = 404
+
+
+class Edge:
+    """Pure ASGI: request id, limits, caller, cached reads, headers, access line, the last resort.
+
+    Who may call is decided here, before the body is read, and cached answers go out from here; only
+    then does FastAPI look at the rest. Nothing counts calls of the paths in `unlimited`, which are
+    no feature's. The services are the running application's: `app.state.parts`.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        routes: RouteTable,
+        policies: PolicyTable,
+        clients: ClientAddresses,
+        unlimited: frozenset[str],
+        max_body_bytes: int,
+        cache_enabled: bool,
+    ) -> None:
+        self._app, self._routes, self._policies = app, routes, policies
+        self._clients, self._unlimited = clients, unlimited
+        self._max_body_bytes, self._cache_enabled = max_body_bytes, cache_enabled
+        self._gate = Gate(routes, cache_enabled=cache_enabled)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; anything but HTTP passes untouched."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        method, path = scope["method"], scope["path"]
+        route = self._routes.find(method, path)
+        head = Head(scope["headers"])
+        client = self._clients.of(scope)
+        call = Call(
+            request_id=head.request_id,
+            client_address=client.address,
+            feature=route.feature_name if route else None,
+        )
+        scope[SCOPE_KEY] = call
+        out = Outgoing(send, head, call, method=method, path=path, route=route, routes=self._routes)
+        current = request_id.set(call.request_id)
+        try:
+            place = None
+            if path not in self._unlimited:
+                parts: Parts = scope["app"].state.parts
+                policies = self._policies.of(call.feature)
+                counted = (client.subject, policies) if policies is not None else None
+                place = await self._gate.admit(
+                    scope, head, call, route=route, counted=counted, parts=parts
+                )
+            self._refuse_long_body(head)
+            if place is not None:
+                await self._read(scope, call, place, parts, out)
+            else:
+                if route is not None and route.cache is not None:
+                    call.cache = "bypass"
+                await self._app(scope, receive, out.relay)
+        except ApiError as error:
+            await failure_response(error)(scope, receive, out.relay)
+        except Exception:
+            log.exception("An unexpected error", extra={"slice": call.feature})
+            if out.status:  # the answer has begun: breaking it off is all that is left
+                raise
+            await failure_response(ApiError())(scope, receive, out.relay)
+        finally:
+            _access_line(scope, call, out.status, started)
+            request_id.reset(current)
+
+    async def _read(
+        self, scope: Scope, call: Call, place: Place, parts: Parts, out: Outgoing
+    ) -> None:
+        """Answer a cached read: from Redis, or from one load for all who wait for it."""
+        lookup, found = place
+        shared = lookup.cached.audience is Audience.EVERYONE
+        control = SHARED if shared else PRIVATE
+        apart = shared and call.caller is not ANONYMOUS
+        load = self._loading(scope, call, ANONYMOUS if shared else call.caller)
+        value = found.value
+        if value is not None and value.kind is Kind.BODY:
+            call.cache = "hit"
+            if parts.reads.is_old(value):
+                call.cache = "stale"
+                parts.reads.renew(lookup, found, load)
+            await out.body(value.body, value.etag, control)
+            return
+        if value is not None and value.kind is Kind.MISSING and not parts.reads.is_old(value):
+            call.cache = "bypass" if apart else "hit"
+            rendered = Rendered(_NOT_FOUND, [(b"content-type", b"application/json")], value.body)
+        else:
+            call.cache = "miss" if found.stamps is not None else "bypass"
+            if self._cache_enabled:
+                rendered = await parts.reads.load(lookup, found, load)
+            else:
+                rendered = await load()
+        if apart and rendered.status == _NOT_FOUND:
+            # It may be there for this caller: asked for apart, and kept nowhere.
+            call.cache = "bypass"
+            rendered = await self._loading(scope, call, call.caller)()
+            control = PRIVATE
+        if rendered.storable:
+            await out.body(rendered.body, etag_of(rendered.body), control)
+        else:
+            await out.rendered(rendered)
+
+    def _refuse_long_body(self, head: Head) -> None:
+        # FastAPI counts what arrives; a length that is declared is refused without reading.
+        if head.length > self._max_body_bytes:
+            raise BodyTooLarge
+
+    def _loading(self, scope: Scope, call: Call, caller: Caller) -> Load:
+        """Return what asks the application the same as this caller, whoever waits for it."""
+
+        async def load() -> Rendered:
+            own = {**scope, SCOPE_KEY: replace(call, caller=caller)}
+            try:
+                return await render(self._app, own)
+            except Exception:
+                log.exception("An unexpected error", extra={"slice": call.feature})
+                return await render(failure_response(ApiError()), own)
+
+        return load
+
+
+def _access_line(scope: Scope, call: Call, status: int, started: float) -> None:
+    access.info(
+        "request",
+        extra={
+            "slice": call.feature,
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "duration_ms": round((time.perf_counter() - started) * 1000, 2),
+            "cache": call.cache,
+            "request_id": call.request_id,
+        },
+    )

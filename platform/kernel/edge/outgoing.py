@@ -1,0 +1,149 @@
+"""The answer on its way out: the headers that every answer has, ETags, and 304."""
+
+from typing import Final
+
+import orjson
+from starlette.types import Message, Send
+
+from kernel.cache.rendered import Rendered
+from kernel.cache.stored import etag_of
+from kernel.call import ANONYMOUS, Call
+from kernel.edge.head import Head
+from kernel.errors import MethodNotAllowed
+from kernel.routes import Route, RouteTable
+
+Headers = list[tuple[bytes, bytes]]
+
+SHARED: Final = b"no-cache"
+PRIVATE: Final = b"private, no-cache"
+_NO_STORE: Final = b"no-store"
+_OK, _REDIRECT, _NOT_MODIFIED = 200, 300, 304
+_JSON: Final = (b"content-type", b"application/json")
+_VARY: Final = (b"vary", b"Authorization")
+# What a 304 keeps of a 200's headers are those that say something of the stored answer.
+_OF_CONTENT: Final = frozenset({b"content-length", b"content-type"})
+
+
+class Outgoing:
+    """One answer; `status` is 0 until it has begun."""
+
+    __slots__ = (
+        "_call",
+        "_head",
+        "_held",
+        "_method",
+        "_path",
+        "_route",
+        "_routes",
+        "_send",
+        "status",
+    )
+
+    def __init__(
+        self, send: Send, head: Head, call: Call, *, method: str, path: str, route: Route | None,
+        routes: RouteTable,
+    ) -> None:  # fmt: skip
+        self._send, self._head, self._call = send, head, call
+        self._method, self._path, self._route, self._routes = method, path, route, routes
+        self._held: Message | None = None
+        self.status = 0
+
+    async def body(self, body: bytes, etag: bytes, control: bytes) -> None:
+        """Send a JSON body whose ETag is known, or 304 where the client has it."""
+        headers = self._common()
+        headers += ((b"cache-control", control), (b"etag", etag))
+        if self._route is not None and self._route.feature.caller == "optional":
+            headers.append(_VARY)
+        if self._head.if_none_match is not None and self._head.has(etag):
+            await self._whole(_NOT_MODIFIED, headers, b"")
+            return
+        headers += (_JSON, (b"content-length", b"%d" % len(body)))
+        await self._whole(_OK, headers, body)
+
+    async def rendered(self, answer: Rendered) -> None:
+        """Send an answer that may be another request's: an error names this one."""
+        body = answer.body
+        if answer.status >= _REDIRECT:
+            body = _named(body, self._call.request_id)
+        headers = [one for one in answer.headers if one[0] != b"content-length"]
+        headers.append((b"content-length", b"%d" % len(body)))
+        await self.relay(
+            {"type": "http.response.start", "status": answer.status, "headers": headers}
+        )
+        await self.relay({"type": "http.response.body", "body": body})
+
+    async def relay(self, message: Message) -> None:
+        """Pass on what the application sends, completed."""
+        if message["type"] == "http.response.start":
+            headers = self._completed(message)
+            self.status = message["status"]
+            message = {**message, "headers": headers}
+            if self._method == "GET" and self.status == _OK and not _is(headers, _NO_STORE):
+                self._held = message  # until it is known whether the body has one part
+                return
+        elif self._held is not None:
+            start, self._held = self._held, None
+            if not message.get("more_body"):
+                await self._tagged(start["headers"], message.get("body", b""))
+                return
+            await self._send(start)
+        await self._send(message)
+
+    async def _tagged(self, headers: Headers, body: bytes) -> None:
+        etag = next((value for name, value in headers if name == b"etag"), None)
+        if etag is None:
+            etag = etag_of(body)
+            headers.append((b"etag", etag))
+        if self._head.has(etag):
+            kept = [one for one in headers if one[0] not in _OF_CONTENT]
+            await self._whole(_NOT_MODIFIED, kept, b"")
+        else:
+            await self._whole(_OK, headers, body)
+
+    async def _whole(self, status: int, headers: Headers, body: bytes) -> None:
+        self.status = status
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+    def _common(self) -> Headers:
+        call = self._call
+        headers = [(b"x-request-id", call.request_id.encode())]
+        if call.limits is not None:
+            headers += (
+                (b"ratelimit-policy", call.limits.policies.field.encode()),
+                (b"ratelimit", call.limits.field.encode()),
+            )
+        if call.cache is not None:
+            headers.append((b"x-cache", call.cache.upper().encode()))
+        return headers
+
+    def _completed(self, message: Message) -> Headers:
+        """Return the headers with those that every answer has (RFC 9111: who may keep it)."""
+        headers: Headers = [*message["headers"], *self._common()]
+        status, route = message["status"], self._route
+        if status == MethodNotAllowed.status:
+            # FastAPI names the methods of one feature only.
+            allowed = ", ".join(self._routes.methods(self._path)).encode()
+            headers = [one for one in headers if one[0] != b"allow"]
+            headers.append((b"allow", allowed))
+        if route is not None and route.feature.caller == "optional":
+            headers.append(_VARY)
+        if any(name == b"cache-control" for name, _ in headers):
+            return headers
+        if status >= _REDIRECT or (route is not None and (status < _OK or self._method != "GET")):
+            headers.append((b"cache-control", _NO_STORE))
+        elif route is not None:
+            control = SHARED if self._call.caller is ANONYMOUS else PRIVATE
+            headers.append((b"cache-control", control))
+        return headers
+
+
+def _is(headers: Headers, control: bytes) -> bool:
+    return (b"cache-control", control) in headers
+
+
+def _named(body: bytes, request_id: str) -> bytes:
+    """Return an error's body with this request's id in its details."""
+    content = orjson.loads(body)
+    content["error"]["details"]["request_id"] = request_id
+    return orjson.dumps(content)

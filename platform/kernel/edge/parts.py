@@ -1,0 +1,20 @@
+"""The services that the Edge works with."""
+
+from dataclasses import dataclass
+
+from kernel.cache.reads import Reads
+from kernel.limits.limiter import Limiter
+from kernel.redis import Pipeline
+from kernel.revocation import Revocations
+from kernel.tokens import TokenVerifier
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """They live as long as the application runs, in `app.state.parts`."""
+
+    redis: Pipeline
+    limiter: Limiter
+    verifier: TokenVerifier
+    revocations: Revocations
+    reads: Reads
