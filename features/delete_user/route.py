@@ -7,7 +7,7 @@ from kernel.audit import Audit
 from kernel.events import Announce
 from kernel.http import Services, raises
 from kernel.revocation import Revocations
-from kernel.supabase import AuthAdmin
+from kernel.supabase import AsService, AuthAdmin
 
 from . import handler
 
@@ -22,6 +22,8 @@ async def delete_user(user_id: UUID, services: Services) -> None:
 
     Every session of theirs ends at once.
     """
-    auth, revocations = await services.aget(AuthAdmin, Revocations)
+    auth, db, revocations = await services.aget(AuthAdmin, AsService, Revocations)
     announce, audit = await services.aget(Announce, Audit)
-    await handler.delete_user(auth, revocations, announce, audit, user_id)
+    await handler.delete_user(
+        auth, db, revocations, user_id=user_id, announce=announce, audit=audit
+    )

@@ -2,8 +2,9 @@ from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
+from features.shared.settings import SETTINGS_ID, SiteSettings
 from kernel.pace import Pace
-from kernel.supabase import AuthApi
+from kernel.supabase import AsCaller, AuthApi
 
 from .schema import EmailTaken, NewUser, SignupsClosed
 
@@ -17,11 +18,12 @@ _REFUSALS = {
 _STEP_SECONDS = 1.0
 
 
-async def signup(auth: AuthApi, new: NewUser) -> Session | None:
+async def signup(auth: AuthApi, db: AsCaller, new: NewUser) -> Session | None:
     """Create the user and return the first session, or None while the address is unconfirmed.
 
     Raises EmailTaken, SignupsClosed or PasswordRefused.
     """
+    await _refuse_while_closed(db)  # before anything that depends on the address
     pace = Pace(_STEP_SECONDS)
     data = {"display_name": new.display_name} if new.display_name else {}
     try:
@@ -39,3 +41,9 @@ async def signup(auth: AuthApi, new: NewUser) -> Session | None:
         await pace.wait()
         return None
     return Session.model_validate(await auth.session(created.session))
+
+
+async def _refuse_while_closed(db: AsCaller) -> None:
+    found = await db.table("settings").select("*").eq("id", SETTINGS_ID).limit(1).execute()
+    if not SiteSettings.model_validate(found.data[0]).signups_open:
+        raise SignupsClosed

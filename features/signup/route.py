@@ -3,7 +3,7 @@ from fastapi import APIRouter, Response, status
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from kernel.http import Answer, Services, raises
-from kernel.supabase import AuthApi
+from kernel.supabase import AsCaller, AuthApi
 
 from . import handler
 from .schema import ConfirmationSent, EmailTaken, NewUser, SignupsClosed
@@ -29,7 +29,8 @@ async def signup(
 
     The answer is the first session or, where addresses are confirmed by e-mail, 202.
     """
-    session = await handler.signup(await services.aget(AuthApi), new)
+    auth, db = await services.aget(AuthApi, AsCaller)
+    session = await handler.signup(auth, db, new)
     if session is None:
         response.status_code = status.HTTP_202_ACCEPTED
         return Answer(ConfirmationSent())

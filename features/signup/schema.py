@@ -28,7 +28,7 @@ class EmailTaken(Conflict):
 
 
 class SignupsClosed(Forbidden):
-    """Supabase Auth takes no new users."""
+    """An admin closed the site for new users, or Supabase Auth takes none."""
 
     code = "SIGNUPS_CLOSED"
     message = "New accounts cannot be made at the moment."

@@ -5,10 +5,12 @@ Each attack is followed by a look behind all of it, at the rows themselves.
 
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import jwt
 import pytest
 
+from kernel.supabase.http import bearer
 from kit.people import PASSWORD
 
 ROWS = """
@@ -76,14 +78,16 @@ async def role_of(supabase, person):
 
 
 @pytest.mark.parametrize("field", UNTOUCHABLE, ids=lambda field: next(iter(field)))
-async def test_a12_the_api_takes_no_field_that_is_not_the_callers(stranger, rows, field):
+async def test_a12_the_api_takes_no_field_that_is_not_the_callers(stranger, new_post, rows, field):
+    own = await new_post(stranger)
     before = await rows()
-    post = {"title": "A title", "content": ""}
+    post = {"title": "A title", "content": "", "published": True}
     answers = [
         await stranger.put(f"/users/{stranger.id}", json={"display_name": "Mallory"} | field),
         await stranger.post("/posts", json=post | field),
+        await stranger.put(f"/posts/{own.id}", json=post | field),
     ]
-    assert [answer.status_code for answer in answers] == [422, 422]
+    assert [answer.status_code for answer in answers] == [422, 422, 422]
     assert await rows() == before
 
 
@@ -96,6 +100,17 @@ async def test_a12_the_api_changes_and_deletes_nobody_else(stranger, author, row
     query = {"user_id": str(stranger.id)}
     changed = await stranger.put(f"/users/{author.id}", json={"display_name": "M"}, params=query)
     assert changed.status_code == 403
+    assert await rows() == before
+
+
+async def test_a12_the_api_changes_and_deletes_nobody_elses_post(stranger, post, draft, rows):
+    before = await rows()
+    body = {"title": "Mallory", "content": "", "published": True}
+    for one, status in ((post, 403), (draft, 404)):
+        for post_id in (one.id, str(one.id).upper(), one.id.hex, f"{{{one.id}}}"):
+            changed = await stranger.put(f"/posts/{post_id}", json=body)
+            removed = await stranger.delete(f"/posts/{post_id}")
+            assert [changed.status_code, removed.status_code] == [status, status]
     assert await rows() == before
 
 
@@ -192,6 +207,53 @@ async def test_a12_no_post_gets_another_author_or_time(attacker, author, post, s
     answer = await attacker.post("/rest/v1/posts", json=body, headers=upsert)
     assert answer.status_code == 403
     assert await rows() == before
+
+
+SETTINGS = {"site_name": "Mallory's", "announcement": "Hi", "signups_open": False}
+
+
+@pytest.mark.parametrize("who", ["anon", "a user", "a user whose own metadata says admin"])
+async def test_a12_nobody_but_an_admin_changes_the_settings(
+    attacker, supabase, stranger, database, who
+):
+    query = "select to_jsonb(s) from public.settings s"
+    before = await database.fetch(query)
+    client = supabase if who == "anon" else attacker
+    if who == "a user whose own metadata says admin":
+        metadata = {"role": "admin", "app_metadata": {"role": "admin"}}
+        await attacker.put("/auth/v1/user", json={"data": metadata})
+        body = {"email": stranger.email, "password": PASSWORD}
+        session = await supabase.post("/auth/v1/token?grant_type=password", json=body)
+        token = session.raise_for_status().json()["access_token"]
+        assert (
+            jwt.decode(token, options={"verify_signature": False})["user_metadata"].items()
+            >= metadata.items()
+        )
+        attacker.headers["Authorization"] = f"Bearer {token}"
+    url = "/rest/v1/settings"
+    for target in (f"{url}?id=eq.global", f"{url}?id=neq.other"):
+        for name, value in SETTINGS.items():
+            answer = await client.patch(target, json={name: value})
+            assert answer.status_code == 401 if who == "anon" else answer.json() == []
+        assert (await client.patch(target, json={"id": "other"})).status_code in {401, 403}
+        assert (await client.delete(target)).status_code in {401, 403}
+    for headers in ({}, {"Prefer": "resolution=merge-duplicates"}):
+        for row in ({"id": "global"} | SETTINGS, {"id": "other"}, {}):
+            answer = await client.post(url, json=row, headers=headers)
+            assert answer.status_code in {401, 403}
+    assert await database.fetch(query) == before
+
+
+async def test_a12_not_even_the_service_adds_or_removes_settings(supabase, stack, database):
+    headers = bearer(stack.gateway.service_key)
+    url = "/rest/v1/settings"
+    assert (await supabase.delete(f"{url}?id=eq.global", headers=headers)).status_code == 403
+    assert (await supabase.post(url, json={"id": "other"}, headers=headers)).status_code == 403
+    for statement in ("delete from public.settings", "truncate public.settings"):
+        with pytest.raises(asyncpg.RaiseError, match="exactly one row"):
+            await database.execute(statement)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await database.execute("insert into public.settings (id) values ('other')")
 
 
 @pytest.mark.parametrize("schema", ["auth", "audit", "identity", "jobs", "outbox", "retention"])

@@ -24,6 +24,13 @@ TABLES = {
         "UPDATE(title)",
         "DELETE",
     },
+    ("settings", "anon"): {"SELECT"},
+    ("settings", "authenticated"): {
+        "SELECT",
+        "UPDATE(announcement)",
+        "UPDATE(signups_open)",
+        "UPDATE(site_name)",
+    },
 }
 NOBODY = "00000000-0000-4000-8000-000000000000"
 SERVICE = {"service_role"}

@@ -28,6 +28,8 @@ from kit.servers import make_database, refuse_remote
 from kit.valkeys import Valkey
 
 _EMPTY = """
+update public.settings
+set site_name = default, announcement = default, signups_open = default;
 delete from auth.users;
 delete from jobs.runs;
 delete from jobs.slots;
@@ -110,15 +112,21 @@ class OwnDatabase:
         )
         return UUID(str(found))
 
-    async def sign_up(self) -> tuple[UUID, str]:
-        """Sign somebody up at Supabase Auth; return id and token."""
-        async with httpx.AsyncClient(base_url=self.gateway.url) as client:
-            answer = await client.post(
-                "/auth/v1/signup",
-                json={"email": new_email(), "password": PASSWORD},
-                headers={"apikey": self.gateway.config.anon_key},
-            )
-        session = answer.raise_for_status().json()
+    async def sign_up(self, role: str | None = None) -> tuple[UUID, str]:
+        """Sign somebody up at Supabase Auth, as an admin for instance; return id and token."""
+        body = {"email": new_email(), "password": PASSWORD}
+        headers = {"apikey": self.gateway.config.anon_key}
+        async with httpx.AsyncClient(base_url=f"{self.gateway.url}/auth/v1", headers=headers) as at:
+            session = (await at.post("/signup", json=body)).raise_for_status().json()
+            if role is not None:
+                await self.sql.execute(
+                    "update auth.users set raw_app_meta_data = raw_app_meta_data || $2 "
+                    "where id = $1",
+                    session["user"]["id"],
+                    {"role": role},
+                )
+                again = await at.post("/token?grant_type=password", json=body)
+                session = again.raise_for_status().json()
         return UUID(session["user"]["id"]), session["access_token"]
 
     async def put(self, topic: str, *items: Mapping[str, object]) -> int:

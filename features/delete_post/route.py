@@ -1,0 +1,24 @@
+from uuid import UUID
+
+from fastapi import APIRouter, status
+
+from features.shared.posts import PostNotFound
+from kernel.errors import Forbidden
+from kernel.events import Announce
+from kernel.http import Services, raises
+from kernel.supabase import AsCaller
+
+from . import handler
+
+router = APIRouter(tags=["posts"])
+
+
+@router.delete(
+    "/posts/{post_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=raises(Forbidden, PostNotFound),
+)
+async def delete_post(post_id: UUID, services: Services) -> None:
+    """Delete the own post, for good."""
+    db, announce = await services.aget(AsCaller, Announce)
+    await handler.delete_post(db, announce, post_id)

@@ -1,0 +1,15 @@
+from fastapi import APIRouter
+
+from features.shared.settings import SiteSettings
+from kernel.http import Answer, Services
+from kernel.supabase import AsCaller
+
+from . import handler
+
+router = APIRouter(tags=["settings"])
+
+
+@router.get("/settings")
+async def get_settings(services: Services) -> Answer[SiteSettings]:
+    """Read the settings of the site."""
+    return Answer(await handler.get_settings(await services.aget(AsCaller)))

@@ -1,0 +1,33 @@
+from uuid import UUID
+
+from features.shared.posts import Post, PostChanged, PostNotFound
+from kernel.errors import Forbidden
+from kernel.events import Announce
+from kernel.supabase import AsCaller
+
+from .schema import Revision
+
+
+async def refuse_others(db: AsCaller, caller_id: UUID | None, post_id: UUID) -> None:
+    """Return for the author of the post.
+
+    Raises Forbidden for everyone else who can see it, and PostNotFound for those who cannot.
+    """
+    found = await db.table("posts").select("author_id").eq("id", str(post_id)).limit(1).execute()
+    if not found.data:
+        raise PostNotFound(post_id=post_id)
+    if found.data != [{"author_id": str(caller_id)}]:
+        raise Forbidden
+
+
+async def update_post(db: AsCaller, announce: Announce, post_id: UUID, revision: Revision) -> Post:
+    """Replace the caller's own post and return it; row security keeps all others as they are.
+
+    Raises PostNotFound when it was deleted meanwhile.
+    """
+    change = db.table("posts").update(revision.model_dump())
+    changed = await change.eq("id", str(post_id)).execute()
+    if not changed.data:
+        raise PostNotFound(post_id=post_id)
+    await announce(PostChanged(post_id=post_id))
+    return Post.model_validate(changed.data[0])

@@ -1,0 +1,36 @@
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from features.shared.posts import Post, PostNotFound
+from kernel.call import Caller
+from kernel.errors import Forbidden
+from kernel.events import Announce
+from kernel.http import Answer, Services, raises
+from kernel.supabase import AsCaller
+
+from . import handler
+from .schema import Revision
+
+router = APIRouter(tags=["posts"])
+
+
+async def _by_its_author(post_id: UUID, services: Services) -> None:
+    # A dependency runs before the body is validated: 403 and 404 come before 422.
+    db, caller = await services.aget(AsCaller, Caller)
+    await handler.refuse_others(db, caller.user_id, post_id)
+
+
+@router.put(
+    "/posts/{post_id}",
+    dependencies=[Depends(_by_its_author)],
+    responses=raises(Forbidden, PostNotFound),
+)
+async def update_post(post_id: UUID, revision: Revision, services: Services) -> Answer[Post]:
+    """Replace title, content and state of the own post.
+
+    Its author is told by e-mail when it is published for the first time, and not again when it is
+    published after it was a draft once more.
+    """
+    db, announce = await services.aget(AsCaller, Announce)
+    return Answer(await handler.update_post(db, announce, post_id, revision))

@@ -1,0 +1,7 @@
+"""Change the settings of the site, as an admin."""
+
+from kernel import Feature
+
+from . import route
+
+feature = Feature(router=route.router, role="admin")

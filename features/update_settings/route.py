@@ -1,0 +1,21 @@
+from fastapi import APIRouter
+
+from features.shared.settings import SiteSettings
+from kernel.events import Announce
+from kernel.http import Answer, Services
+from kernel.supabase import AsCaller
+
+from . import handler
+from .schema import SettingsChanges
+
+router = APIRouter(tags=["settings"])
+
+
+@router.put("/settings")
+async def update_settings(changes: SettingsChanges, services: Services) -> Answer[SiteSettings]:
+    """Change some of the settings, or all; what is left out stays.
+
+    While `signups_open` is false nobody can sign up.
+    """
+    db, announce = await services.aget(AsCaller, Announce)
+    return Answer(await handler.update_settings(db, announce, changes))

@@ -1,0 +1,39 @@
+from typing import Annotated, Any, Self
+
+from pydantic import ConfigDict, Field, StrictBool, model_validator
+from pydantic_core import PydanticCustomError
+
+from kernel.fields import Body, Line, Text
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    schema["minProperties"] = 1
+    for field in schema["properties"].values():
+        del field["default"]
+
+
+class SettingsChanges(Body):
+    """What is to change; at least one field.
+
+    A field that was not sent stays as it is: its default here is no value of it, and only says that
+    it may be left out, which null does not.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+    site_name: Annotated[Line, Field(min_length=1, max_length=80)] = ""
+    announcement: Annotated[Text, Field(min_length=1, max_length=500)] | None = Field(
+        default=None, description="null takes the announcement away"
+    )
+    signups_open: StrictBool = Field(default=True, description="false lets nobody sign up")
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        """The fields that are to change, and their values."""
+        return self.model_dump(exclude_unset=True)
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set:
+            raise PydanticCustomError("missing", "Send at least one field.")
+        return self

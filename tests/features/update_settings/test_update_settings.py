@@ -1,0 +1,128 @@
+import pytest
+
+from kernel.app import create_app
+from kit.application import running
+
+FIRST = {"site_name": "Slices", "announcement": None, "signups_open": True}
+WRONG = [
+    {},
+    {"site_name": ""},
+    {"site_name": "  "},
+    {"site_name": "x" * 81},
+    {"site_name": "two\nlines"},
+    {"site_name": "a\x00b"},
+    {"site_name": None},
+    {"site_name": 7},
+    {"announcement": ""},
+    {"announcement": "x" * 501},
+    {"announcement": "a\x00b"},
+    {"announcement": 7},
+    {"signups_open": None},
+    {"signups_open": 0},
+    {"signups_open": "perhaps"},
+    {"site_name": "Salon", "id": "other"},
+    {"site_name": "Salon", "settings_id": "other"},
+    ["not", "an", "object"],
+]
+
+
+@pytest.fixture
+async def client_for(own_stack):
+    """Makes clients of an application with a database of its own: there is one row for all."""
+    async with running(create_app(own_stack.settings)) as client_for:
+        yield client_for
+
+
+@pytest.fixture
+async def anyone(client_for):
+    async with client_for() as client:
+        yield client
+
+
+@pytest.fixture
+async def user(own_stack, client_for):
+    _, token = await own_stack.sign_up()
+    async with client_for(token) as client:
+        yield client
+
+
+@pytest.fixture
+async def admin(own_stack, client_for):
+    _, token = await own_stack.sign_up("admin")
+    async with client_for(token) as client:
+        yield client
+
+
+async def test_only_an_admin_may_call(anyone, user, admin):
+    body = {"site_name": "Salon"}
+    assert (await anyone.put("/settings", json=body)).status_code == 401
+    answer = await user.put("/settings", json=body)
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "FORBIDDEN"
+    assert (await anyone.get("/settings")).json()["data"] == FIRST
+    assert (await admin.put("/settings", json=body)).status_code == 200
+
+
+@pytest.mark.parametrize("content", [b"{", b"{}", b'{"id": "other"}'])
+async def test_who_may_call_is_decided_before_the_body_is_looked_at(anyone, user, admin, content):
+    headers = {"content-type": "application/json"}
+    for client, status in ((anyone, 401), (user, 403), (admin, 422)):
+        answer = await client.put("/settings", content=content, headers=headers)
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"site_name": "Salon"},
+        {"announcement": "Closed today,\nopen tomorrow."},
+        {"signups_open": False},
+        {"site_name": "S" * 80, "announcement": "A" * 500, "signups_open": False},
+    ],
+    ids=", ".join,
+)
+async def test_what_is_sent_changes_and_the_rest_stays(anyone, admin, change):
+    answer = await admin.put("/settings", json=change)
+    assert answer.json()["data"] == FIRST | change
+    assert answer.headers["cache-control"] == "no-store"
+    assert (await anyone.get("/settings")).json()["data"] == FIRST | change
+
+
+async def test_a_name_has_no_blanks_around_it(admin):
+    answer = await admin.put("/settings", json={"site_name": " Salon "})
+    assert answer.json()["data"]["site_name"] == "Salon"
+
+
+async def test_null_takes_the_announcement_away(anyone, admin):
+    await admin.put("/settings", json={"announcement": "Closed today"})
+    answer = await admin.put("/settings", json={"announcement": None})
+    assert answer.json()["data"] == FIRST
+    assert (await anyone.get("/settings")).json()["data"] == FIRST
+
+
+@pytest.mark.parametrize("body", WRONG)
+async def test_wrong_input_is_422_without_echo_and_changes_nothing(anyone, admin, body):
+    answer = await admin.put("/settings", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "VALIDATION_ERROR"
+    assert "perhaps" not in answer.text
+    assert "other" not in answer.text
+    assert (await anyone.get("/settings")).json()["data"] == FIRST
+
+
+async def test_each_change_is_an_event_that_names_the_row(own_stack, admin):
+    await own_stack.forget()
+    answer = await admin.put("/settings", json={"site_name": "Salon"})
+    (event,) = await own_stack.events()
+    assert (event["topic"], event["items"]) == ("settings_changed", [{"settings_id": "global"}])
+    assert event["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_the_document_says_what_may_be_left_out_and_what_may_be_null(own_stack):
+    document = create_app(own_stack.settings).openapi()
+    schema = document["components"]["schemas"]["SettingsChanges"]
+    assert "required" not in schema
+    assert schema["minProperties"] == 1
+    assert not any("default" in field for field in schema["properties"].values())
+    nullable = [name for name, field in schema["properties"].items() if "anyOf" in field]
+    assert nullable == ["announcement"]
