@@ -1,0 +1,6 @@
+"""Where the settings of the site are kept, and what makes them stale."""
+
+from features.shared.settings import SettingsChanged
+from kernel.cache import Cached, everyone, hours
+
+SETTINGS = Cached("settings:global", ttl=hours(24), audience=everyone, drop_on=(SettingsChanged,))
