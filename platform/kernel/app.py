@@ -29,6 +29,8 @@ from kernel.http import raises
 from kernel.limits.limiter import Limiter
 from kernel.limits.table import PolicyTable
 from kernel.logs import configure_logging
+from kernel.metrics import PATH as METRICS
+from kernel.metrics import Metrics, Operations, metrics_endpoint
 from kernel.openapi import describe
 from kernel.readiness import Readiness, drained_on_sigterm
 from kernel.revocation import Revocations
@@ -67,11 +69,12 @@ def create_app(
         async with svcs.Registry() as registry:
             register_services(registry, settings, features)
             with svcs.Container(registry) as container:
-                verifier, limiter, revocations, readiness = container.get(
-                    TokenVerifier, Limiter, Revocations, Readiness
+                verifier, limiter, revocations, readiness, operations = container.get(
+                    TokenVerifier, Limiter, Revocations, Readiness, Operations
                 )
             app.state.services, app.state.limiter = registry, limiter
             app.state.verifier, app.state.revocations = verifier, revocations
+            app.state.operations = operations
             with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
                 yield
 
@@ -89,13 +92,15 @@ def create_app(
     for name in dict.fromkeys(route.feature_name for route in routes):
         _include(app, name, features[name], settings)
     describe(app, routes)
+    metrics = Metrics(features)
+    app.add_route(METRICS, metrics_endpoint(metrics), include_in_schema=False)
     documents = (app.docs_url, app.openapi_url, app.swagger_ui_oauth2_redirect_url)
     app.add_middleware(
         Edge,
         routes=RouteTable(routes),
         policies=policies,
         clients=ClientAddresses(settings.trusted_proxies),
-        unlimited=frozenset(filter(None, documents)) if settings.docs else frozenset(),
+        unlimited=frozenset({METRICS, *(filter(None, documents) if settings.docs else ())}),
         max_body_bytes=settings.max_body_bytes,
     )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts)
