@@ -1,6 +1,7 @@
 """The processes of production: configured by the environment alone."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,18 +31,19 @@ def api(
 
     # Features here first, so that a fault of theirs is one message, not one a worker.
     settings, _ = _prepared()
-    uvicorn.run(
-        "kernel.app:create_app",
-        factory=True,
-        host=host or settings.api_host,
-        port=port or settings.api_port,
-        workers=settings.api_workers,
-        log_config=None,
-        access_log=False,  # the Edge writes it
-        proxy_headers=False,  # the peer's word is not taken for the client's address
-        server_header=False,
-        timeout_graceful_shutdown=20,
-    )
+    with _counting_together(settings.api_workers):
+        uvicorn.run(
+            "kernel.app:create_app",
+            factory=True,
+            host=host or settings.api_host,
+            port=port or settings.api_port,
+            workers=settings.api_workers,
+            log_config=None,
+            access_log=False,  # the Edge writes it
+            proxy_headers=False,  # the peer's word is not taken for the client's address
+            server_header=False,
+            timeout_graceful_shutdown=20,
+        )
 
 
 def worker(
@@ -77,6 +79,24 @@ def beat() -> None:
     from kernel.background import run_beat
 
     run_beat(*_prepared())
+
+
+@contextlib.contextmanager
+def _counting_together(workers: int) -> Iterator[None]:
+    """Give several workers a folder for their counters, so that each can answer for all of them.
+
+    What a worker that died has counted stays there: sums never fall while this process lives.
+    """
+    import os
+    from tempfile import TemporaryDirectory
+
+    if workers == 1:
+        yield
+        return
+    # uvicorn spawns its workers: they find the variable before they import anything.
+    with TemporaryDirectory(prefix="slices-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
 
 
 def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":

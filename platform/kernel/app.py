@@ -10,12 +10,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from kernel import failures
+from kernel.access_log import AccessLog
 from kernel.cache.reads import Reads
 from kernel.call import call_of
 from kernel.client_address import ClientAddresses
 from kernel.config_check import refuse_unsafe
 from kernel.discovery import discover
-from kernel.edge import Edge, Parts
+from kernel.edge import Edge, Parts, Record
 from kernel.errors import (
     ApiError,
     Forbidden,
@@ -30,6 +31,8 @@ from kernel.http import raises
 from kernel.limits.limiter import Limiter
 from kernel.limits.table import PolicyTable
 from kernel.logs import configure_logging
+from kernel.metrics import PATH as METRICS
+from kernel.metrics import Metrics, Operations, metrics_endpoint
 from kernel.openapi import describe
 from kernel.readiness import Readiness, drained_on_sigterm
 from kernel.redis import Pipeline
@@ -64,6 +67,7 @@ def create_app(
     features = discover() if features is None else features
     policies = PolicyTable(features, settings)
     configure_logging(settings.level)
+    metrics, access_log = Metrics(features), AccessLog()
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -73,10 +77,11 @@ def create_app(
                 app.state.parts = Parts(
                     *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads)
                 )
-                readiness = container.get(Readiness)
+                readiness, app.state.operations = container.get(Readiness, Operations)
             app.state.services = registry
             with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
                 yield
+        access_log.flush()
 
     app = FastAPI(
         title="Slices",
@@ -92,15 +97,17 @@ def create_app(
     for name in dict.fromkeys(route.feature_name for route in routes):
         _include(app, name, features[name], settings)
     describe(app, routes)
+    app.add_route(METRICS, metrics_endpoint(metrics), include_in_schema=False)
     documents = (app.docs_url, app.openapi_url, app.swagger_ui_oauth2_redirect_url)
     app.add_middleware(
         Edge,
         routes=RouteTable(routes),
         policies=policies,
         clients=ClientAddresses(settings.trusted_proxies),
-        unlimited=frozenset(filter(None, documents)) if settings.docs else frozenset(),
+        unlimited=frozenset({METRICS, *(filter(None, documents) if settings.docs else ())}),
         max_body_bytes=settings.max_body_bytes,
         cache_enabled=settings.cache_enabled,
+        record=Record(metrics, access_log),
     )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts)
     app.add_middleware(

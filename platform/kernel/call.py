@@ -2,12 +2,14 @@
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from starlette.types import Scope
 
 from kernel.limits.policy import Decision
+
+CacheResult = Literal["hit", "miss", "stale", "bypass"]
 
 SCOPE_KEY: Final = "kernel.call"
 
@@ -48,7 +50,7 @@ class Call:
     feature: str | None = None
     caller: Caller = ANONYMOUS
     limits: Decision | None = None
-    cache: str | None = None
+    cache: CacheResult | None = None
 
 
 def call_of(scope: Scope) -> Call:

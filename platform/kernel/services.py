@@ -19,6 +19,7 @@ from kernel.limits.account import AccountLimit, account_key
 from kernel.limits.limiter import Limiter
 from kernel.limits.table import PolicyTable
 from kernel.mail import Mailer
+from kernel.metrics import Operations
 from kernel.readiness import Readiness
 from kernel.redis import Pipeline, connect_broker, connect_redis
 from kernel.redis.over_redis_py import OverRedisPy
@@ -85,6 +86,7 @@ def register_services(
     registry.register_value(Limiter, limiter)
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
     registry.register_value(Runs, Runs(AsService(http)))
+    registry.register_value(Operations, Operations(AsService(http)))
     reads = Reads(pipeline, drops)
     registry.register_value(Drops, drops)
     registry.register_value(Reads, reads, on_registry_close=reads.aclose)

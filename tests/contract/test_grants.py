@@ -58,6 +58,8 @@ FUNCTIONS = {
     "request_password_reset": SERVICE,
     "open_password_reset": SERVICE,
     "record_audit": SERVICE,
+    # The metrics'.
+    "operations": SERVICE,
     # The daily cleanup's.
     "retention_rules": SERVICE,
     "apply_retention": SERVICE,

@@ -2,5 +2,6 @@
 
 from kernel.edge.edge import Edge
 from kernel.edge.parts import Parts
+from kernel.edge.record import Record
 
-__all__ = ["Edge", "Parts"]
+__all__ = ["Edge", "Parts", "Record"]

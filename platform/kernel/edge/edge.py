@@ -16,13 +16,13 @@ from kernel.edge.gate import Gate, Place
 from kernel.edge.head import Head
 from kernel.edge.outgoing import PRIVATE, SHARED, Outgoing
 from kernel.edge.parts import Parts
+from kernel.edge.record import Record
 from kernel.errors import ApiError, BodyTooLarge
 from kernel.failures import failure_response
 from kernel.limits.table import PolicyTable
 from kernel.routes import RouteTable
 
 log = logging.getLogger(__name__)
-access = logging.getLogger("access")
 
 _NOT_FOUND = 404
 
@@ -45,10 +45,12 @@ class Edge:
         unlimited: frozenset[str],
         max_body_bytes: int,
         cache_enabled: bool,
+        record: Record,
     ) -> None:
         self._app, self._routes, self._policies = app, routes, policies
         self._clients, self._unlimited = clients, unlimited
         self._max_body_bytes, self._cache_enabled = max_body_bytes, cache_enabled
+        self._record = record
         self._gate = Gate(routes, cache_enabled=cache_enabled)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,7 +95,7 @@ class Edge:
                 raise
             await failure_response(ApiError())(scope, receive, out.relay)
         finally:
-            _access_line(scope, call, out.status, started)
+            self._record.write(call, method, path, out.status, time.perf_counter() - started)
             request_id.reset(current)
 
     async def _read(
@@ -149,18 +151,3 @@ class Edge:
                 return await render(failure_response(ApiError()), own)
 
         return load
-
-
-def _access_line(scope: Scope, call: Call, status: int, started: float) -> None:
-    access.info(
-        "request",
-        extra={
-            "slice": call.feature,
-            "method": scope["method"],
-            "path": scope["path"],
-            "status": status,
-            "duration_ms": round((time.perf_counter() - started) * 1000, 2),
-            "cache": call.cache,
-            "request_id": call.request_id,
-        },
-    )

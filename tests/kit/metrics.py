@@ -1,0 +1,40 @@
+"""Reading what /metrics answers."""
+
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+class Scrape:
+    """The samples of one answer."""
+
+    def __init__(self, text: str) -> None:
+        self._samples: Samples = {
+            (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def value(self, name: str, **labels: Any) -> float | None:
+        """Return the value of one series, or None where it is not there."""
+        wanted = tuple(sorted((label, str(value)) for label, value in labels.items()))
+        return self._samples.get((name, wanted))
+
+    def total(self, name: str, **labels: Any) -> float:
+        """Return the sum of all series with these labels, whatever others they have."""
+        wanted = {(label, str(value)) for label, value in labels.items()}
+        return sum(
+            value
+            for (found, its), value in self._samples.items()
+            if found == name and wanted <= set(its)
+        )
+
+    def labels(self, label: str) -> set[str]:
+        """Return all values that a label has anywhere."""
+        return {dict(labels)[label] for _, labels in self._samples if label in dict(labels)}
+
+    def names(self) -> set[str]:
+        """Return the names of all series."""
+        return {name for name, _ in self._samples}
