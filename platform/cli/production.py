@@ -29,6 +29,8 @@ def api(
     """
     import uvicorn
 
+    from kernel.serving import UVICORN
+
     # Features here first, so that a fault of theirs is one message, not one a worker.
     settings, _ = _prepared()
     with _counting_together(settings.api_workers):
@@ -38,11 +40,7 @@ def api(
             host=host or settings.api_host,
             port=port or settings.api_port,
             workers=settings.api_workers,
-            log_config=None,
-            access_log=False,  # the Edge writes it
-            proxy_headers=False,  # the peer's word is not taken for the client's address
-            server_header=False,
-            timeout_graceful_shutdown=20,
+            **UVICORN,
         )
 
 

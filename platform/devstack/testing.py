@@ -64,6 +64,16 @@ class Servers:
         self._running.clear()
         self._reaper.finish()
 
+    def run(self, program: Program) -> int:
+        """Run one more program beside them, until they stop; return its pid when it is ready.
+
+        What it writes to standard output is thrown away. Raises StackError as start() does.
+        """
+        self._spawn([program], stdout=subprocess.DEVNULL)
+        _, process = self._running[-1]
+        self._wait(program, process)
+        return process.pid
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -95,10 +105,11 @@ class Servers:
         self.cache_url = f"redis://127.0.0.1:{cache}"
         self.broker_url = f"redis://127.0.0.1:{broker}"
 
-    def _spawn(self, programs: list[Program]) -> None:
+    def _spawn(self, programs: list[Program], *, stdout: int | None = None) -> None:
         for program in programs:
             with self._log(program).open("wb") as log:
-                options: dict[str, Any] = program.options() | {"stdout": log}
+                output = {"stdout": log} if stdout is None else {"stdout": stdout, "stderr": log}
+                options: dict[str, Any] = program.options() | output
                 process: subprocess.Popen[Any] = subprocess.Popen(program.argv, **options)  # noqa: S603 - our own servers
             self._reaper.watch(process.pid, program.stop_signal)
             self._running.append((program, process))

@@ -1,0 +1,100 @@
+"""`./app bench`: what a request costs, in CPU time and in memory."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.checkout import ROOT
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(bench)
+
+
+def bench(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON Lines, the ratios last.")] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="Runs of each case, in turn.")] = 3,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long one run takes.")] = 2.0,
+    requests: Annotated[
+        int | None, typer.Option(min=1, help="How many requests it takes, instead of seconds.")
+    ] = None,
+    connections: Annotated[int, typer.Option(min=1, help="Clients that ask at once.")] = 64,
+    case: Annotated[
+        list[str] | None, typer.Option(help="A case, and the base; none: all of them.")
+    ] = None,
+    memory: Annotated[
+        bool,
+        typer.Option(
+            "--memory",
+            help="Instead, the memory of a process before and after 200,000 mixed requests, or "
+            "as many as --requests says.",
+        ),
+    ] = False,
+) -> None:
+    """Measure the CPU time of a request: cached reads beside bare applications.
+
+    Starts a stack of its own. The server has one core for itself, the load and all else the
+    others; every case runs once in each round, and the medians count. A ratio is the CPU time as
+    a part of that of a bare ASGI application with one GET of redis-py.
+    """
+    if sys.platform == "win32":
+        typer.echo("The local stack needs Linux or macOS: on Windows use WSL 2.", err=True)
+        raise typer.Exit(1)
+    from devstack.bench.cases import NAMES
+    from devstack.bench.errors import BenchError
+    from devstack.errors import StackError
+
+    if unknown := set(case or ()).difference(NAMES):
+        wrong, right = ", ".join(sorted(unknown)), ", ".join(NAMES)
+        typer.echo(f"There is no such case: {wrong}. There are: {right}.", err=True)
+        raise typer.Exit(1)
+    try:
+        if memory:
+            lines = _memory(requests or 200_000, connections)
+        else:
+            lines = _figures(
+                rounds, seconds, requests, connections, tuple(case or ()), as_json=as_json
+            )
+    except (BenchError, StackError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    for line in lines:
+        typer.echo(line)
+
+
+def _figures(
+    rounds: int,
+    seconds: float,
+    requests: int | None,
+    connections: int,
+    only: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> list[str]:
+    from devstack.bench import report
+    from devstack.bench.run import Options, measure
+
+    options = Options(
+        root=ROOT,
+        rounds=rounds,
+        seconds=seconds,
+        requests=requests,
+        connections=connections,
+        only=only,
+    )
+    figures = measure(options, _say)
+    return report.lines(figures) if as_json else report.table(figures)
+
+
+def _memory(requests: int, connections: int) -> list[str]:
+    from devstack.bench.memory import measure_memory
+
+    growth = measure_memory(ROOT, requests=requests, connections=connections, say=_say)
+    return [growth.line()]
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
