@@ -3,7 +3,9 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
+from uuid import UUID
 
 import orjson
 from fastapi.routing import APIRoute
@@ -16,6 +18,7 @@ from kernel.call import Caller
 from kernel.redis import Command
 
 _FORMAT: Final = "1"
+_REMEMBERED: Final = 1024
 
 
 class Lookup(NamedTuple):
@@ -32,16 +35,18 @@ class _Read:
     cached: Cached
     prefix: str
 
-    def of(self, values: Mapping[str, object], caller: Caller) -> Lookup | None:
+    def of(
+        self, values: Mapping[str, object], own_id: UUID | None, *, has_role: bool
+    ) -> Lookup | None:
         """Return the place, or None where this read is not for this caller or these values."""
         cached = self.cached
-        if cached.audience is Audience.EVERY_CALLER and caller.role is not None:
+        if cached.audience is Audience.EVERY_CALLER and has_role:
             return None  # a role may see more
         if cached.audience is Audience.ONE_CALLER:
-            own_id = str(caller.user_id)
-            if values.get(OWN_ID, own_id) != own_id:
+            own = str(own_id)
+            if values.get(OWN_ID, own) != own:
                 return None
-            values = {**values, OWN_ID: own_id}
+            values = {**values, OWN_ID: own}
         for name, kept in cached.where.items():
             if values[name] not in kept:
                 return None
@@ -68,14 +73,26 @@ class RouteCache:
         shape = orjson.dumps([_FORMAT, schema], option=orjson.OPT_SORT_KEYS)
         digest = hashlib.sha256(shape).hexdigest()[:8]
         self._reads = [_Read(cached, f"cache:{digest}:") for cached in reads]
+        self._one_caller = any(cached.audience is Audience.ONE_CALLER for cached in reads)
+        self._find = lru_cache(_REMEMBERED)(self._work_out)
 
     def find(self, path: str, query: bytes, caller: Caller) -> Lookup | None:
         """Return where the answer lies, or None for a request that takes the full path."""
+        own_id = caller.user_id if self._one_caller else None
+        return self._find(path, query, own_id, caller.role is not None)
+
+    def _work_out(
+        self,
+        path: str,
+        query: bytes,
+        own_id: UUID | None,
+        has_role: bool,  # noqa: FBT001 - lru_cache is faster without names
+    ) -> Lookup | None:
         values = self._request.values(path, query)
         if values is None:
             return None
         for read in self._reads:
-            if (lookup := read.of(values, caller)) is not None:
+            if (lookup := read.of(values, own_id, has_role=has_role)) is not None:
                 return lookup
         return None
 
