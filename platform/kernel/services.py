@@ -21,8 +21,7 @@ from kernel.limits.table import PolicyTable
 from kernel.mail import Mailer
 from kernel.metrics import Operations
 from kernel.readiness import Readiness
-from kernel.redis import Pipeline, connect_broker, connect_redis
-from kernel.redis.over_redis_py import OverRedisPy
+from kernel.redis import Pipeline, connect_broker, connect_pipeline, connect_redis
 from kernel.revocation import Revocations
 from kernel.sessions import SessionStore
 from kernel.settings import Settings
@@ -45,7 +44,7 @@ def register_services(
     job's Run and Mailer.
     """
     http = SupabaseHttp(settings)
-    pipeline = OverRedisPy(connect_redis(settings, timeout=None))
+    pipeline = connect_pipeline(settings)
     limiter = Limiter(pipeline)
     by_account = PolicyTable(features, settings).by_account
     key = account_key(settings.supabase_service_key.get_secret_value())

@@ -3,26 +3,25 @@
 import os
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     HttpUrl,
-    IPvAnyNetwork,
     SecretStr,
     ValidationError,
+    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
 from kernel.limits.rate import Rate, RateSetting
 from kernel.limits.source import RateLimitSource
+from kernel.lists import Addresses, Networks, Words
 
 ROOT = Path(__file__).parents[2]
 JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: a key of the hash's size or larger
@@ -30,10 +29,6 @@ JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: a key of the hash's size or larger
 
 class SettingsError(Exception):
     """One message that names every setting which is missing or wrong, without its value."""
-
-
-def _words(value: object) -> object:
-    return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
 def _long_enough(value: SecretStr) -> SecretStr:
@@ -46,22 +41,6 @@ def _address(value: str) -> str:
     if not all(parseaddr(value)) or not value.isprintable():
         raise ValueError("must be like: Name <address@example.com>")
     return value
-
-
-Words = Annotated[list[str], NoDecode, BeforeValidator(_words)]
-"""A list, written with commas or blanks between."""
-
-
-def _network(value: IPvAnyNetwork) -> IPvAnyNetwork:
-    if not value.prefixlen:
-        raise ValueError("must not be everyone: whoever calls could then invent an address")
-    return value
-
-
-Networks = Annotated[
-    list[Annotated[IPvAnyNetwork, AfterValidator(_network)]], NoDecode, BeforeValidator(_words)
-]
-"""Networks as CIDRs (10.0.0.0/8, 2001:db8::/32), with commas or blanks between."""
 
 
 class Settings(BaseSettings):
@@ -88,6 +67,8 @@ class Settings(BaseSettings):
     redis_db: int = Field(default=0, ge=0)
     redis_tls: bool = False
     cache_enabled: bool = True
+    redis_sentinels: Addresses = []
+    redis_sentinel_name: str = "mymaster"
 
     broker_host: str | None = None
     broker_port: int = Field(default=6379, ge=1, le=65535)
@@ -135,6 +116,14 @@ class Settings(BaseSettings):
         """Add the limits of slices to what is read: which slices there are is not known here."""
         sources = super().settings_customise_sources(settings_cls, *args, **kwargs)
         return *sources, RateLimitSource(settings_cls, sources)
+
+    @model_validator(mode="after")
+    def _broker_without_sentinels(self) -> Self:
+        if self.redis_sentinels and self.broker_host is None:
+            raise ValueError(
+                "BROKER_HOST must be set where REDIS_SENTINELS is: jobs do not go by them"
+            )
+        return self
 
     @property
     def supabase(self) -> str:

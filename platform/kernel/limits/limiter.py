@@ -1,72 +1,62 @@
 """Counts requests: in Redis, for all processes, or alone while Redis is away."""
 
 import logging
-from typing import Any, Final, cast
+import time
+from typing import Final
 
 from redis.exceptions import NoScriptError, ResponseError
 
 from kernel.limits import script
 from kernel.limits.local import LocalLogs
 from kernel.limits.policy import Decision, PolicySet
-from kernel.pause import Pause
 from kernel.redis.pipeline import Command, Pipeline, RedisAway
 
 log = logging.getLogger(__name__)
 
-_FAULTS: Final = (RedisAway, ResponseError, ValueError, TypeError)
+_STEADY_SECONDS: Final = 1.0
 
 
 class Limiter:
     """Decides whether a subject's next request is admitted; it never raises.
 
-    One round trip to Redis. When that fails, this process decides alone, by the set's `alone`
-    policies, and asks Redis again after a pause (0.5 to 5 s), with one request at a time: a
-    silent Redis costs its deadline once a pause, and not once a request.
+    One round trip to Redis. Where that fails, or Redis refuses, this process decides alone, by the
+    set's `alone` policies; the pipeline sees to it that a Redis that is away costs nobody time.
+
+    `take` is all of it. Who asks Redis for more sends the `command` along, and has `decide` read
+    what came back.
     """
 
-    def __init__(
-        self,
-        redis: Pipeline,
-        *,
-        local: LocalLogs | None = None,
-        pause: Pause | None = None,
-    ) -> None:
+    def __init__(self, redis: Pipeline, *, local: LocalLogs | None = None) -> None:
         self._redis = redis
         self._local = LocalLogs() if local is None else local
-        self._pause = pause or Pause()
-        self._away = self._probing = False
+        self._alone, self._failed_at = False, 0.0
 
     async def take(self, subject: str, policies: PolicySet) -> Decision:
         """Count a request of the subject to all of the policies, or to none where one refuses."""
-        if self._away and (self._probing or not self._pause.over):
-            return self._local.take(subject, policies.alone)
-        probe = self._probing = self._away
-        try:
-            reply = await self._count(subject, policies)
-            decision = script.read(reply, subject, policies)
-        except _FAULTS as error:
-            self._fell_back(error, probe=probe)
-            return self._local.take(subject, policies.alone)
-        finally:
-            if probe:
-                self._probing = False
-        self._is_back()
-        return decision
+        reply = await self._reply(self.command(subject, policies))
+        return await self.decide(subject, policies, reply)
 
     def command(self, subject: str, policies: PolicySet) -> Command:
+        """Return the command that counts a request as `take` does, for a round trip of others."""
         return script.command(subject, policies)
 
     async def decide(self, subject: str, policies: PolicySet, reply: object) -> Decision:
+        """Return the decision: `reply` is what came for the command, or the RedisAway instead.
+
+        Where Redis did not know the script it is asked once more, with the source.
+        """
+        if isinstance(reply, NoScriptError):
+            reply = await self._reply(script.command(subject, policies, with_source=True))
         try:
-            if isinstance(reply, NoScriptError):
-                (reply,) = await self._redis.ask(
-                    script.command(subject, policies, with_source=True)
-                )
             if isinstance(reply, Exception):
                 raise reply
-            return script.read(reply, subject, policies)
-        except _FAULTS:
+            decision = script.read(reply, subject, policies)
+        except (RedisAway, ResponseError, ValueError) as error:
+            self._failed(error)
             return self._local.take(subject, policies.alone)
+        if self._alone:
+            self._succeeded()
+        return decision
 
     async def give_back(self, decision: Decision) -> None:
         """Take back an admitted request, as if it had never come.
@@ -75,41 +65,34 @@ class Limiter:
         """
         if decision.alone:
             self._local.give_back(decision)
-        elif not self._away:
-            try:
-                await self._ask(
-                    *(
-                        ("LREM", script.key(decision.subject, policy.name), 1, decision.at)
-                        for policy in decision.policies.policies
-                    )
-                )
-            except _FAULTS as error:
-                self._fell_back(error, probe=False)
-
-    async def _count(self, subject: str, policies: PolicySet) -> list[int]:
+            return
+        uncounted: list[Command] = [
+            ("LREM", script.key(decision.subject, policy.name), 1, decision.at)
+            for policy in decision.policies.policies
+        ]
         try:
-            (found,) = await self._ask(script.command(subject, policies))
-        except NoScriptError:
-            (found,) = await self._ask(script.command(subject, policies, with_source=True))
-        return cast("list[int]", found)
+            replies = await self._redis.ask(*uncounted)
+        except RedisAway as error:
+            replies = [error]
+        for refused in (one for one in replies if isinstance(one, Exception)):
+            self._failed(refused)
 
-    async def _ask(self, *commands: Command) -> list[Any]:
-        replies = await self._redis.ask(*commands)
-        for reply in replies:
-            if isinstance(reply, ResponseError):
-                raise reply
-        return replies
+    async def _reply(self, command: Command) -> object:
+        try:
+            (reply,) = await self._redis.ask(command)
+        except RedisAway as error:
+            return error
+        else:
+            return reply
 
-    def _fell_back(self, error: Exception, *, probe: bool) -> None:
-        if self._away and not probe:
-            return  # of the same fault, which has been counted
-        self._pause.failed()
-        if not self._away:
-            self._away = True
+    def _failed(self, error: Exception) -> None:
+        self._failed_at = time.monotonic()
+        if not self._alone:
+            self._alone = True
             log.warning("Redis is away: this process limits alone", extra={"reason": str(error)})
 
-    def _is_back(self) -> None:
-        if self._away:
-            self._away = False
-            self._pause.succeeded()
+    def _succeeded(self) -> None:
+        # Not at once: where one request in two fails, that is one state, and not a line for each.
+        if time.monotonic() - self._failed_at > _STEADY_SECONDS:
+            self._alone = False
             log.warning("Redis is back: limits hold for all processes again")

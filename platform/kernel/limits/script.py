@@ -37,8 +37,10 @@ def command(
     return (*head, len(found), *keys, *rates)
 
 
-def read(reply: list[int], subject: str, policies: PolicySet) -> Decision:
+def read(reply: object, subject: str, policies: PolicySet) -> Decision:
     """Return the decision that Redis has answered. Raises ValueError where it is not one."""
+    if not isinstance(reply, list) or set(map(type, reply)) != {int}:
+        raise ValueError("not a list of numbers")
     admitted, now, *numbers = reply
     triples = zip(policies.policies, numbers[::2], numbers[1::2], strict=True)
     return Decision(

@@ -1,15 +1,21 @@
 """The connections to Redis or Valkey: the cache, and the broker."""
 
 import logging
-from typing import Final
+from typing import Any, Final, Literal
 
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from kernel.lists import host_and_port
+from kernel.redis.connecting import Endpoint
+from kernel.redis.multiplexed import Multiplexed
+from kernel.redis.over_redis_py import OverRedisPy
+from kernel.redis.pipeline import Pipeline
 from kernel.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -20,35 +26,57 @@ _KEEPS_ALL: Final = "noeviction"
 _CACHE_POLICIES: Final = (_KEEPS_ALL, "volatile-ttl", "volatile-lfu", "volatile-lru")
 
 
-def connect_redis(settings: Settings, *, timeout: float | None = TIMEOUT_SECONDS) -> Redis:
+def connect_pipeline(settings: Settings) -> Pipeline:
+    """Return the hot path's way to the cache; it connects when it is first asked."""
+    if settings.redis_sentinels:
+        return OverRedisPy(connect_redis(settings, timeout=None, protocol=2))
+    return Multiplexed(Endpoint.of(settings))
+
+
+def connect_redis(
+    settings: Settings,
+    *,
+    timeout: float | None = TIMEOUT_SECONDS,
+    protocol: Literal[2, 3] = 3,
+) -> Redis:
     """Return a client of the cache server; it connects at its first command.
 
     It gives up after 0.2 s and never retries: with the library's defaults one GET took 3.5 s
     against a refused port and 59 s against a silent one. `timeout` in seconds is for those who have
-    a deadline of their own.
+    a deadline of their own, `protocol` the version of RESP.
+    With REDIS_SENTINELS it is a client of the server that they say is the primary.
     """
-    return _client(
-        settings.redis_host,
-        settings.redis_port,
-        settings.redis_db,
-        settings.redis_username,
-        settings.redis_password,
-        tls=settings.redis_tls,
-        timeout=timeout,
+    options: dict[str, Any] = {
+        "db": settings.redis_db,
+        "protocol": protocol,
+        **_credentials(settings.redis_username, settings.redis_password),
+        **_times(timeout),
+    }
+    tls = settings.redis_tls
+    if not settings.redis_sentinels:
+        return Redis(host=settings.redis_host, port=settings.redis_port, ssl=tls, **options)
+    # Sentinels are asked one after the other: one that is silent must not keep the next from it.
+    sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
+        [host_and_port(address) for address in settings.redis_sentinels],
+        sentinel_kwargs={"ssl": tls, **_times(TIMEOUT_SECONDS)},
     )
+    primary: Redis = sentinel.master_for(
+        settings.redis_sentinel_name, connection_pool_class=_SentinelPool, ssl=tls, **options
+    )
+    return primary
 
 
 def connect_broker(settings: Settings) -> Redis:
     """Return a client of the broker, of the same kind; without BROKER_HOST it is the cache."""
     if settings.broker_host is None:
         return connect_redis(settings)
-    return _client(
-        settings.broker_host,
-        settings.broker_port,
-        settings.broker_db,
-        settings.broker_username,
-        settings.broker_password,
-        tls=settings.broker_tls,
+    return Redis(
+        host=settings.broker_host,
+        port=settings.broker_port,
+        db=settings.broker_db,
+        ssl=settings.broker_tls,
+        **_credentials(settings.broker_username, settings.broker_password),
+        **_times(TIMEOUT_SECONDS),
     )
 
 
@@ -73,26 +101,24 @@ async def report_eviction(settings: Settings) -> None:
             )
 
 
-def _client(
-    host: str,
-    port: int,
-    db: int,
-    username: str | None,
-    password: SecretStr | None,
-    *,
-    tls: bool,
-    timeout: float | None = TIMEOUT_SECONDS,
-) -> Redis:
-    return Redis(
-        host=host,
-        port=port,
-        db=db,
-        username=username,
-        password=password.get_secret_value() if password else None,
-        ssl=tls,
-        socket_connect_timeout=timeout,
-        socket_timeout=timeout,
-        retry=Retry(NoBackoff(), 0),
+class _SentinelPool(SentinelConnectionPool):
+    """Closes the connections to Sentinels with its own: the library leaves them open."""
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        await self.sentinel_manager.aclose()
+
+
+def _credentials(username: str | None, password: SecretStr | None) -> dict[str, Any]:
+    secret = password.get_secret_value() if password else None
+    return {"username": username, "password": secret}
+
+
+def _times(timeout: float | None) -> dict[str, Any]:
+    return {
+        "socket_connect_timeout": timeout,
+        "socket_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
         # With them on, a connection that the server has closed is not noticed before it is used.
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
-    )
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }

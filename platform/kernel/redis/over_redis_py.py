@@ -6,30 +6,34 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from kernel.redis.pipeline import Command, RedisAway
+from kernel.redis.breaker import Breaker
+from kernel.redis.deadline import SECONDS, UNHURRIED_SECONDS, in_time
+from kernel.redis.pipeline import MOST_ASKS, Command, RedisAway
 
-SECONDS: Final = 0.2
-_PARTS: Final = 4
 _MOST: Final = 500  # requests of one pipeline: longer ones would hold up loop and server
 
 _Asked = tuple[tuple[Command, ...], asyncio.Future[list[Any]]]
 
 
 class OverRedisPy:
-    """Commands of many requests over one connection, with one deadline: 0.2 s.
+    """Commands of many requests over one connection, with a deadline of `seconds`.
 
     While one pipeline is under way, commands wait for the next: a burst of a thousand requests is
     a few pipelines, and not a thousand connections whose making outlasts every deadline.
-    The client should have no time-outs of its own that are shorter.
+    The client should speak RESP 2, and have no time-outs of its own that are shorter.
     """
 
     def __init__(self, redis: Redis, *, seconds: float = SECONDS) -> None:
         self._redis, self._seconds = redis, seconds
         self._waiting: list[_Asked] = []
         self._sender: asyncio.Task[None] | None = None
+        self._breaker = Breaker(self._probe)
 
     async def ask(self, *commands: Command) -> list[Any]:
         """Return the reply to each command: see Pipeline."""
+        self._breaker.check()
+        if len(self._waiting) >= MOST_ASKS:
+            raise RedisAway("too much is waiting for it")
         replies: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         self._waiting.append((commands, replies))
         if self._sender is None:
@@ -38,6 +42,7 @@ class OverRedisPy:
 
     async def aclose(self) -> None:
         """Close the connection; who still waits gets RedisAway."""
+        await self._breaker.aclose()
         if self._sender is not None:
             self._sender.cancel()
             await asyncio.wait({self._sender})
@@ -49,16 +54,19 @@ class OverRedisPy:
         try:
             while self._waiting:
                 asked, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
-                replies = await self._in_time([one for commands, _ in asked for one in commands])
-                following = iter(replies)
-                for commands, future in asked:
-                    own = list(islice(following, len(commands)))
+                commands = [one for commands, _ in asked for one in commands]
+                replies = iter(await in_time(self._fly(commands), self._seconds))
+                for commands_of_one, future in asked:
+                    own = list(islice(replies, len(commands_of_one)))
                     if not future.done():  # or whoever asked has gone
                         future.set_result(own)
-        except BaseException as error:  # whatever it is: nobody is to wait forever
-            self._give_up([*asked, *self._waiting], f"{type(error).__name__}: {error}")
-            if not isinstance(error, Exception):
-                raise
+        except Exception as error:  # noqa: BLE001 - whatever it is: nobody is to wait forever
+            reason = _reason(error)
+            self._breaker.trip(reason)
+            self._give_up([*asked, *self._waiting], reason)
+        except asyncio.CancelledError:
+            self._give_up([*asked, *self._waiting], "closed")
+            raise
         finally:
             self._sender = None
 
@@ -68,20 +76,20 @@ class OverRedisPy:
             if not future.done():
                 future.set_exception(RedisAway(reason))
 
-    async def _in_time(self, commands: list[Command]) -> list[Any]:
-        flight = asyncio.ensure_future(self._fly(commands))
+    async def _probe(self) -> None:
         try:
-            # In parts, between which the loop reads what has come: one that was busy for longer
-            # than the deadline must not take its own delay for that of Redis.
-            for _ in range(_PARTS):
-                if (await asyncio.wait({flight}, timeout=self._seconds / _PARTS))[0]:
-                    return flight.result()
-            raise TimeoutError(f"no answer in {self._seconds} s")
-        finally:
-            flight.cancel()
+            # A Sentinel that does not answer takes a time-out of its own.
+            await in_time(self._fly([("PING",)]), UNHURRIED_SECONDS)
+        except Exception as error:
+            raise RedisAway(_reason(error)) from error
 
     async def _fly(self, commands: list[Command]) -> list[Any]:
         async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.response_callbacks = {}  # which would make other things of the replies
             for command in commands:
                 pipe.execute_command(*command)
             return await pipe.execute(raise_on_error=False)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, RedisAway) else f"{type(error).__name__}: {error}"

@@ -1,6 +1,8 @@
 """The hot path's way to Redis: what all requests of one moment ask goes out together."""
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+MOST_ASKS: Final = 10_000  # that wait at a time: beyond it Redis is not what is slow
 
 Word = str | int | bytes
 Command = tuple[Word, ...]
@@ -20,7 +22,8 @@ class Pipeline(Protocol):
         """Return the reply to each command, in their order.
 
         What Redis refuses is a redis.exceptions.ResponseError in the place of its reply. Raises
-        RedisAway; then nobody knows which of the commands were carried out.
+        RedisAway: at once while it is known to be away or too much waits for it, and else within
+        the deadline; then nobody knows which of the commands were carried out.
         """
         ...
 

@@ -1,0 +1,72 @@
+"""Whether Redis is away, and the way back."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from kernel.redis.pipeline import RedisAway
+
+log = logging.getLogger(__name__)
+
+_FIRST_SECONDS: Final = 0.1
+_LONGEST_SECONDS: Final = 1.0
+_MOST_DOUBLINGS: Final = 10
+_STEADY_SECONDS: Final = 5.0
+
+
+class Breaker:
+    """Closed while Redis answers; open, it refuses all at once, and one task tries to get back.
+
+    `probe` tries once, and raises RedisAway. Before each try lies a pause of up to 0.1 s, doubling
+    to 1 s, at random, so that a fleet does not come back at once: "full jitter",
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    A Redis that has been back for less than 5 s when it goes again is met with the longer pauses.
+
+    One failure opens it: a request that waits for the next is one that waited in vain.
+    """
+
+    def __init__(self, probe: Callable[[], Awaitable[None]]) -> None:
+        self._probe = probe
+        self._reason: str | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._tries, self._back_at = 0, float("-inf")
+
+    def check(self) -> None:
+        """Raise RedisAway while it is open."""
+        if self._reason is not None:
+            raise RedisAway(self._reason)
+
+    def trip(self, reason: str) -> None:
+        """Open it, and begin to try."""
+        if self._reason is not None:
+            return
+        self._reason = reason
+        log.warning("Redis is away", extra={"reason": reason})
+        if time.monotonic() - self._back_at > _STEADY_SECONDS:
+            self._tries = 0
+        self._task = asyncio.create_task(self._come_back())
+
+    async def aclose(self) -> None:
+        """Open it for good, and leave no task behind."""
+        self._reason = "closed"
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _come_back(self) -> None:
+        while True:
+            longest = min(_LONGEST_SECONDS, _FIRST_SECONDS * 2**self._tries)
+            self._tries = min(self._tries + 1, _MOST_DOUBLINGS)
+            await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - a spread
+            try:
+                await self._probe()
+            except RedisAway as error:
+                self._reason = str(error)
+            else:
+                break
+        self._reason = self._task = None
+        self._back_at = time.monotonic()
+        log.warning("Redis is back")

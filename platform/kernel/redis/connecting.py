@@ -1,0 +1,79 @@
+"""How a connection to Redis begins: TLS, who we are, which database, and a first answer."""
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import SecretStr
+from redis.exceptions import ResponseError
+
+from kernel.redis.connection import Connection
+from kernel.redis.deadline import in_time
+from kernel.redis.pipeline import RedisAway, Word
+from kernel.settings import Settings
+
+_ANSWERS: Final = {"AUTH": b"OK", "SELECT": b"OK", "PING": b"PONG"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Where Redis is, and what it must be told before anything else."""
+
+    host: str
+    port: int
+    db: int = 0
+    username: str | None = None
+    password: SecretStr | None = None
+    tls: ssl.SSLContext | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Endpoint":
+        """Return the cache's; who signs its certificate must be known to OpenSSL: SSL_CERT_FILE."""
+        return cls(
+            host=settings.redis_host,
+            port=settings.redis_port,
+            db=settings.redis_db,
+            username=settings.redis_username,
+            password=settings.redis_password,
+            tls=ssl.create_default_context() if settings.redis_tls else None,
+        )
+
+    @property
+    def greeting(self) -> dict[str, tuple[Word, ...]]:
+        """The first commands: they end in PING, which a server that is loading refuses."""
+        commands: dict[str, tuple[Word, ...]] = {}
+        if self.password is not None:
+            who = () if self.username is None else (self.username,)
+            commands["AUTH"] = (*who, self.password.get_secret_value())
+        if self.db:
+            commands["SELECT"] = (self.db,)
+        return {**commands, "PING": ()}
+
+
+async def connect(endpoint: Endpoint, *, seconds: float, connect_seconds: float) -> Connection:
+    """Return a connection with that deadline; raises RedisAway, after `connect_seconds` at most."""
+    connection = Connection(seconds)
+    try:
+        await in_time(_open(connection, endpoint), connect_seconds)
+    except BaseException as error:
+        await connection.aclose()
+        if isinstance(error, RedisAway) or not isinstance(error, Exception):
+            raise
+        raise RedisAway(f"{type(error).__name__}: {error}") from error
+    return connection
+
+
+async def _open(connection: Connection, endpoint: Endpoint) -> None:
+    await asyncio.get_running_loop().create_connection(
+        lambda: connection, endpoint.host, endpoint.port, ssl=endpoint.tls
+    )
+    greeting = endpoint.greeting
+    commands = tuple((name, *words) for name, words in greeting.items())
+    for name, reply in zip(greeting, await connection.ask(commands), strict=True):
+        if isinstance(reply, ResponseError):
+            # Of a refused AUTH only the code: a server that does not know the command repeats it.
+            said = str(reply).partition(" ")[0] if name == "AUTH" else str(reply)
+            raise RedisAway(f"{name} was refused: {said}")
+        if reply != _ANSWERS[name]:
+            raise RedisAway(f"{name} was not answered as Redis would")

@@ -1,0 +1,77 @@
+"""The pipeline over one connection of our own: a fifteenth of what a client's GET costs."""
+
+import asyncio
+from typing import Any
+
+from kernel.redis.breaker import Breaker
+from kernel.redis.connecting import Endpoint, connect
+from kernel.redis.connection import Connection
+from kernel.redis.deadline import SECONDS, UNHURRIED_SECONDS
+from kernel.redis.pipeline import MOST_ASKS, Command, RedisAway
+
+
+class Multiplexed:
+    """Commands of many requests over one connection, with a deadline of `seconds`.
+
+    It connects when it is first asked, and again at once when the connection was lost; who asks
+    then waits, but no longer than the deadline. When that fails, or nothing answers, Redis is away:
+    until it is back whoever asks is told at once.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, seconds: float = SECONDS) -> None:
+        self._endpoint, self._seconds = endpoint, seconds
+        self._connection: Connection | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._in_line = 0  # for a connection
+        self._breaker = Breaker(lambda: self._connect(UNHURRIED_SECONDS))
+
+    async def ask(self, *commands: Command) -> list[Any]:
+        """Return the reply to each command: see Pipeline."""
+        if not commands:
+            return []
+        connection = self._connection or await self._connected()
+        return await connection.ask(commands)
+
+    async def aclose(self) -> None:
+        """Close the connection; who still waits gets RedisAway."""
+        await self._breaker.aclose()
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait({self._connecting})
+        if self._connection is not None:
+            await self._connection.aclose()
+            self._connection = None
+
+    async def _connected(self) -> Connection:
+        self._breaker.check()
+        if self._in_line >= MOST_ASKS:
+            raise RedisAway("too much is waiting for it")
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._try())
+        self._in_line += 1
+        try:
+            await asyncio.wait({self._connecting})  # which leaves it alone when this is cancelled
+        finally:
+            self._in_line -= 1
+        self._breaker.check()
+        if self._connection is None:
+            raise RedisAway("the connection was lost at once")
+        return self._connection
+
+    async def _try(self) -> None:
+        try:
+            await self._connect(self._seconds)
+        except RedisAway as error:
+            self._breaker.trip(str(error))
+        finally:
+            self._connecting = None
+
+    async def _connect(self, seconds: float) -> None:
+        connection = await connect(self._endpoint, seconds=self._seconds, connect_seconds=seconds)
+        connection.serve(self._ended)
+        self._connection = connection
+
+    def _ended(self, reason: str, at_fault: bool) -> None:  # noqa: FBT001 - a callback
+        self._connection = None
+        if at_fault:
+            self._breaker.trip(reason)
