@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from kernel import failures
+from kernel.access_log import AccessLog
 from kernel.call import call_of
 from kernel.client_address import ClientAddresses
 from kernel.config_check import refuse_unsafe
@@ -63,6 +64,7 @@ def create_app(
     features = discover() if features is None else features
     policies = PolicyTable(features, settings)
     configure_logging(settings.level)
+    access_log = AccessLog()
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -77,6 +79,7 @@ def create_app(
             app.state.operations = operations
             with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
                 yield
+            access_log.flush()
 
     app = FastAPI(
         title="Slices",
@@ -102,6 +105,8 @@ def create_app(
         clients=ClientAddresses(settings.trusted_proxies),
         unlimited=frozenset({METRICS, *(filter(None, documents) if settings.docs else ())}),
         max_body_bytes=settings.max_body_bytes,
+        metrics=metrics,
+        access_log=access_log,
     )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts)
     app.add_middleware(

@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kernel.access_log import AccessLog
 from kernel.call import ANONYMOUS, SCOPE_KEY, Call, Caller, request_id
 from kernel.client_address import ClientAddress, ClientAddresses
 from kernel.errors import (
@@ -24,12 +25,12 @@ from kernel.errors import (
 from kernel.failures import failure_response
 from kernel.limits.limiter import Limiter
 from kernel.limits.table import PolicyTable
+from kernel.metrics import Metrics
 from kernel.revocation import Revocations
 from kernel.routes import Route, RouteTable
 from kernel.tokens import InvalidToken, TokenVerifier
 
 log = logging.getLogger(__name__)
-access = logging.getLogger("access")
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,128}")
 _OK: Final = 200
@@ -53,10 +54,13 @@ class Edge:
         clients: ClientAddresses,
         unlimited: frozenset[str],
         max_body_bytes: int,
+        metrics: Metrics,
+        access_log: AccessLog,
     ) -> None:
         self._app, self._routes, self._policies = app, routes, policies
         self._clients, self._unlimited = clients, unlimited
         self._max_body_bytes = max_body_bytes
+        self._metrics, self._access_log = metrics, access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; anything but HTTP passes untouched."""
@@ -96,8 +100,21 @@ class Edge:
                 raise
             await failure_response(ApiError())(scope, receive, answer)
         finally:
-            _access_line(scope, call, status, started)
+            self._finished(scope, call, status, time.perf_counter() - started)
             request_id.reset(current)
+
+    def _finished(self, scope: Scope, call: Call, status: int, seconds: float) -> None:
+        method: str = scope["method"]
+        self._metrics.request(call.feature, method, status, seconds)
+        self._access_log.write(
+            feature=call.feature,
+            method=method,
+            path=scope["path"],
+            status=status,
+            seconds=seconds,
+            cache=None,
+            request_id=call.request_id,
+        )
 
     async def _caller(self, connection: HTTPConnection, route: Route | None) -> Caller:
         if route is not None:
@@ -112,7 +129,8 @@ class Edge:
         if policies is None or (call.feature is None and connection["path"] in self._unlimited):
             return
         limiter: Limiter = connection.app.state.limiter
-        call.limits = await limiter.take(client.subject, policies)
+        call.limits = decision = await limiter.take(client.subject, policies)
+        self._metrics.limited(decision.scarcest.policy.name, admitted=decision.admitted)
         if not call.limits.admitted:
             raise TooManyRequests(retry_after=call.limits.retry_after)
 
@@ -179,17 +197,3 @@ def _caching_headers(headers: MutableHeaders, route: Route, call: Call, status: 
         headers["Cache-Control"] = "no-cache"
     else:
         headers["Cache-Control"] = "private, no-cache"
-
-
-def _access_line(scope: Scope, call: Call, status: int, started: float) -> None:
-    access.info(
-        "request",
-        extra={
-            "slice": call.feature,
-            "method": scope["method"],
-            "path": scope["path"],
-            "status": status,
-            "duration_ms": round((time.perf_counter() - started) * 1000, 2),
-            "request_id": call.request_id,
-        },
-    )
