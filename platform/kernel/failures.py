@@ -92,8 +92,11 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
 def install(app: FastAPI) -> None:
     """Make the application answer every kind of failure in the one shape.
 
-    Unexpected exceptions are the Edge's: it logs them and answers 500.
+    Unexpected exceptions get their answer here, and go on to the Edge, which logs them.
     """
+
+    async def unexpected(_: Request, __: Exception) -> Response:
+        return failure_response(ApiError())
 
     async def api_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)
@@ -120,6 +123,7 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, AuthError)
         return _translated(error, from_auth(error))
 
+    app.add_exception_handler(Exception, unexpected)
     app.add_exception_handler(ApiError, api_error)
     app.add_exception_handler(RequestValidationError, validation)
     app.add_exception_handler(HTTPException, http)

@@ -13,7 +13,7 @@ from kernel.metrics import Metrics, Operations
 from kit.application import running
 from kit.front import fails, refuses, silent
 from kit.metrics import Scrape
-from kit.small import feature
+from kit.small import changed, feature
 from kit.waiting import many, until
 
 URL = "http://api.test/metrics"
@@ -259,3 +259,37 @@ async def test_gauges_are_back_with_the_database(own_database, operations, monke
         return (await gauges(operations)).value("operations_up")
 
     await until(back)
+
+
+# End to end --------------------------------------------------------------------------------------
+
+
+async def test_requests_and_limits_are_counted_as_they_were_answered(settings):
+    changes = changed(settings, rate_limits={"call": "2/minute"})
+    app = create_app(changes, {"call": feature()})
+    async with running(app) as client_for, client_for(address="203.0.113.78") as client:
+        answers = [(await client.get("/call")).status_code for _ in range(3)]
+        assert answers == [200, 200, 429]
+        assert (await client.put("/call")).status_code == 405
+        assert (await client.get("/nowhere")).status_code == 404
+        found = await asked(client)
+    requests = "http_requests_total"
+    assert found.value(requests, slice="call", method="GET", status=200) == 2
+    assert found.value(requests, slice="call", method="GET", status=429) == 1
+    assert found.value(requests, slice="none", method="PUT", status=405) == 1
+    assert found.value(requests, slice="none", method="GET", status=404) == 1
+    assert found.value("http_request_duration_seconds_count", slice="call") == 3
+    decisions = "limiter_decisions_total"
+    assert found.value(decisions, policy="call", result="admitted") == 2
+    assert found.value(decisions, policy="call", result="refused") == 1
+    assert found.value(decisions, policy="default", result="admitted") == 2
+
+
+async def test_no_label_holds_an_id_or_a_path(client_for, author, post):
+    async with client_for(author.token) as client:
+        await client.get(f"/posts/{post.id}")
+        await client.get(f"/users/{author.id}")
+        text = (await client.get(URL)).text
+    assert 'slice="get_post"' in text
+    for secret in (str(post.id), str(author.id), author.token, author.email, "/posts"):
+        assert secret not in text

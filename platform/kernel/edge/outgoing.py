@@ -7,7 +7,7 @@ from starlette.types import Message, Send
 
 from kernel.cache.rendered import Rendered
 from kernel.cache.stored import etag_of
-from kernel.call import ANONYMOUS, Call
+from kernel.call import ANONYMOUS, CacheResult, Call
 from kernel.edge.head import Head
 from kernel.errors import MethodNotAllowed
 from kernel.routes import Route, RouteTable
@@ -19,13 +19,19 @@ PRIVATE: Final = b"private, no-cache"
 _NO_STORE: Final = b"no-store"
 _OK, _REDIRECT, _NOT_MODIFIED = 200, 300, 304
 _JSON: Final = (b"content-type", b"application/json")
+_X_CACHE: Final[dict[CacheResult, bytes]] = {
+    "hit": b"HIT",
+    "miss": b"MISS",
+    "stale": b"STALE",
+    "bypass": b"BYPASS",
+}
 _VARY: Final = (b"vary", b"Authorization")
 # What a 304 keeps of a 200's headers are those that say something of the stored answer.
 _OF_CONTENT: Final = frozenset({b"content-length", b"content-type"})
 
 
 class Outgoing:
-    """One answer; `status` is 0 until it has begun."""
+    """One answer; `status` is 0 until it has begun, `whole` says that all of it is out."""
 
     __slots__ = (
         "_call",
@@ -37,6 +43,7 @@ class Outgoing:
         "_routes",
         "_send",
         "status",
+        "whole",
     )
 
     def __init__(
@@ -46,7 +53,7 @@ class Outgoing:
         self._send, self._head, self._call = send, head, call
         self._method, self._path, self._route, self._routes = method, path, route, routes
         self._held: Message | None = None
-        self.status = 0
+        self.status, self.whole = 0, False
 
     async def body(self, body: bytes, etag: bytes, control: bytes) -> None:
         """Send a JSON body whose ETag is known, or 304 where the client has it."""
@@ -88,6 +95,8 @@ class Outgoing:
                 return
             await self._send(start)
         await self._send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.whole = True
 
     async def _tagged(self, headers: Headers, body: bytes) -> None:
         etag = next((value for name, value in headers if name == b"etag"), None)
@@ -104,17 +113,16 @@ class Outgoing:
         self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
+        self.whole = True
 
     def _common(self) -> Headers:
         call = self._call
         headers = [(b"x-request-id", call.request_id.encode())]
-        if call.limits is not None:
-            headers += (
-                (b"ratelimit-policy", call.limits.policies.field.encode()),
-                (b"ratelimit", call.limits.field.encode()),
-            )
+        if (limits := call.limits) is not None:
+            headers.append((b"ratelimit-policy", limits.policies.raw_field))
+            headers.append((b"ratelimit", limits.field.encode()))
         if call.cache is not None:
-            headers.append((b"x-cache", call.cache.upper().encode()))
+            headers.append((b"x-cache", _X_CACHE[call.cache]))
         return headers
 
     def _completed(self, message: Message) -> Headers:

@@ -8,6 +8,7 @@
 
 import hashlib
 import itertools
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ def key(subject: str, policy: str) -> str:
     return f"limit:{{{subject}}}:{policy}"
 
 
+@lru_cache(4096)
 def command(
     subject: str, policies: PolicySet, *, with_source: bool = False
 ) -> tuple[str | int, ...]:
