@@ -1,4 +1,4 @@
-"""Interleavings on demand: actors whose steps happen one at a time, in an order that a test says."""
+"""Interleavings on demand: actors whose steps happen one at a time, in the order of a test."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable

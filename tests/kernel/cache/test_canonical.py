@@ -1,4 +1,4 @@
-"""Only canonical requests are looked up; every other spelling takes the full path to the same end."""
+"""Only canonical requests are looked up; any other spelling takes the full path to the same end."""
 
 from typing import Annotated
 from uuid import UUID

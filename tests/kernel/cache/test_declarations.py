@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from types import FunctionType
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
@@ -24,16 +24,16 @@ def by_header(accept_language: Annotated[str, Header()] = "en") -> str:
     return accept_language
 
 
-async def no_parameter() -> int: ...
-async def one_id(thing_id: int) -> int: ...
-async def of_a_user(user_id: UUID) -> int: ...
-async def by_word(word: str) -> int: ...
-async def by_required_word(thing_id: int, word: str) -> int: ...
-async def by_two(thing_id: int, flag: bool = True) -> int: ...  # noqa: FBT001, FBT002
-async def with_header(thing_id: int, accept: Annotated[str, Header()] = "") -> int: ...
-async def with_cookie(thing_id: int, theme: Annotated[str, Cookie()] = "") -> int: ...
-async def through_header(thing_id: int, language: Annotated[str, Depends(by_header)]) -> int: ...
-async def with_request(thing_id: int, request: Request) -> int: ...
+async def no_parameter() -> None: ...
+async def one_id(thing_id: int) -> None: ...
+async def of_a_user(user_id: UUID) -> None: ...
+async def by_word(word: str) -> None: ...
+async def by_required_word(thing_id: int, word: str) -> None: ...
+async def by_two(thing_id: int, flag: bool = True) -> None: ...  # noqa: FBT001, FBT002
+async def with_header(thing_id: int, accept: Annotated[str, Header()] = "") -> None: ...
+async def with_cookie(thing_id: int, theme: Annotated[str, Cookie()] = "") -> None: ...
+async def through_header(thing_id: int, language: Annotated[str, Depends(by_header)]) -> None: ...
+async def with_request(thing_id: int, request: Request) -> None: ...
 
 
 def fresh(function):
@@ -48,7 +48,8 @@ def fresh(function):
 def boot(function, path="/things/{thing_id}", method="GET", caller="optional", **options):
     """Build the routes of a feature with one cached read."""
     key = options.pop("key", "thing:{thing_id}")
-    cached = Cached(key, **{"ttl": minutes(1), "audience": everyone} | options)
+    kept: dict[str, Any] = {"ttl": minutes(1), "audience": everyone}
+    cached = Cached(key, **kept | options)
     router = APIRouter()
     router.add_api_route(path, cached.serves(fresh(function)), methods=[method])
     return routes_of({"read_thing": Feature(router=router, caller=caller)})
@@ -125,7 +126,8 @@ def test_one_caller_is_named_in_the_key():
 
 
 @pytest.mark.parametrize(
-    "key", ["a:{x}{y}", "a:{x}-{y}", "a:x{x}", "a:{x}0", "a:{x", "a:}", "a:{}", "a:{x.y}", "a:{x!r}"]
+    "key",
+    ["a:{x}{y}", "a:{x}-{y}", "a:x{x}", "a:{x}0", "a:{x", "a:}", "a:{}", "a:{x.y}", "a:{x!r}"],
 )
 def test_two_values_never_run_into_one_another(key):
     with pytest.raises(ValueError, match="two values could give one key"):
@@ -169,8 +171,9 @@ def test_k11_no_route_reads_what_another_keeps_under_the_same_key():
 
 
 def test_k11_one_key_for_two_audiences_is_two_places():
-    keys = {"ttl": minutes(1), "key": "user:{user_id}"}
-    own, shared = Cached(**keys, audience=one_caller), Cached(**keys, audience=every_caller)
+    key, ttl = "user:{user_id}", minutes(1)
+    own = Cached(key, ttl=ttl, audience=one_caller)
+    shared = Cached(key, ttl=ttl, audience=every_caller)
     router = APIRouter()
     router.add_api_route("/users/{user_id}", own.serves(shared.serves(fresh(of_a_user))))
     (route,) = routes_of({"read_user": Feature(router=router)})

@@ -1,4 +1,4 @@
-"""K4, K12: whatever the order of steps, a read that begins after a drop never shows what was before.
+"""K4, K12: in whatever order, a read that begins after a drop never shows what was before it.
 
 Several processes (`Reads`, each with a connection of its own) over a real server; hypothesis says
 which step is next: each round trip, each load's begin and end, each write.
@@ -32,8 +32,10 @@ calls = st.lists(st.tuples(st.sampled_from(["read", "read", "write"]), process),
 aging = st.sampled_from(["read", "read", "write", "grow_old"])
 calls_and_age = st.lists(st.tuples(aging, process), max_size=10)
 harm = st.sampled_from(
-    ["lose all", "lose stamp", "lose value", "lose leases", "other stamp", "no stamp", "cut value"]
-    + ["list as stamp", "list as value", "older value", "lease of the dead"]
+    [
+        *("lose all", "lose stamp", "lose value", "lose leases", "other stamp", "no stamp"),
+        *("cut value", "older value", "list as stamp", "list as value", "lease of the dead"),
+    ]
 )
 harms = st.lists(harm, max_size=6)
 
@@ -65,7 +67,7 @@ async def play(connections, valkey, order, actors, harmful=()):
         return read(one) if what == "read" else getattr(one, what)()
 
     async def do_harm():
-        stored = []
+        stored: list[bytes] = []
         with Redis(port=valkey.port) as server:
             for what in harmful:
                 await world.schedule.pause()
