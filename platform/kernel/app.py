@@ -68,7 +68,8 @@ def create_app(
     features = discover() if features is None else features
     policies = PolicyTable(features, settings)
     configure_logging(settings.level)
-    metrics, access_log = Metrics(features), AccessLog()
+    metrics = Metrics(features)
+    record = Record(metrics, AccessLog())
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -82,7 +83,7 @@ def create_app(
             app.state.services = registry
             with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
                 yield
-        access_log.flush()
+        record.flush()
 
     app = Application(
         title="Slices",
@@ -108,7 +109,7 @@ def create_app(
         unlimited=frozenset({METRICS, *(filter(None, documents) if settings.docs else ())}),
         max_body_bytes=settings.max_body_bytes,
         cache_enabled=settings.cache_enabled,
-        record=Record(metrics, access_log),
+        record=record,
     )
     app.front = _before(edge, settings)
     return app
