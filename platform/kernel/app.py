@@ -56,7 +56,7 @@ _EXPOSED_HEADERS: Final = (
 
 def create_app(
     settings: Settings | None = None, features: Mapping[str, Feature] | None = None
-) -> FastAPI:
+) -> "Application":
     """Return the application.
 
     Without arguments the settings come from the environment and the features from their folder.
