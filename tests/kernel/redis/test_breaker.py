@@ -39,7 +39,7 @@ async def test_it_refuses_until_a_probe_succeeds_and_says_so_once(monkeypatch, l
     assert is_closed(breaker)
     breaker.trip("why")
     breaker.trip("why else")
-    with pytest.raises(RedisAway, match="why$"):
+    with pytest.raises(RedisAway, match=r"why$"):
         breaker.check()
     assert logged() == [("Redis is away", "why")]
     await until(lambda: is_closed(breaker))
@@ -55,7 +55,9 @@ async def test_pauses_double_up_to_a_second(monkeypatch):
     await breaker.aclose()
 
 
-async def test_what_goes_again_soon_is_met_with_longer_pauses_and_later_with_short_ones(monkeypatch):
+async def test_what_goes_again_soon_is_met_with_longer_pauses_and_later_with_short_ones(
+    monkeypatch,
+):
     now = 100.0
     breaker = Breaker(probes := Probes(monkeypatch), clock=lambda: now)
     for seconds in (0, 0, 4.9, 5.1, 0):

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import datetime
+import datetime as dt
 import ipaddress
 import ssl
 import time
@@ -139,7 +139,7 @@ async def test_k6_a_server_that_has_loaded_is_back(multiplexed_to, logged):
 def certificates(tmp_path_factory):
     """A certificate for 127.0.0.1 and localhost that signs itself, and another nobody is shown."""
     folder = tmp_path_factory.mktemp("certificates")
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     for file in ("shown", "other"):
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, file)])
@@ -153,8 +153,8 @@ def certificates(tmp_path_factory):
             .issuer_name(name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + dt.timedelta(days=1))
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .sign(key, hashes.SHA256())
@@ -232,7 +232,7 @@ def test_tls_refuses_what_is_not_trusted(
             forwarding(host, port) as port_of_host,
             multiplexed_to(redis_host=host, redis_port=port_of_host, redis_tls=True) as pipeline,
         ):
-            with pytest.raises(RedisAway, match="CertificateVerif|SSL"):
+            with pytest.raises(RedisAway, match=r"CertificateVerif|SSL"):
                 await echo(pipeline)
 
     on_a_loop(main())

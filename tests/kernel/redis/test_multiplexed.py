@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 
 import pytest
 
@@ -48,7 +49,7 @@ async def test_a_connection_that_is_lost_while_idle_costs_nobody_a_failure(
         assert await echo(pipeline) == b"a"
         lost = pipeline._connection
         valkey.client.client_kill_filter(_type="normal", skipme=True)
-        await until(lambda lost=lost: lost.ended)
+        await until(partial(getattr, lost, "ended"))
         assert await echo(pipeline) == b"a"
     assert logged() == []
 

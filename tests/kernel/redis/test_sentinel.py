@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import os
+from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -138,6 +138,9 @@ async def test_a_sentinel_that_is_silent_and_one_that_is_gone_do_not_keep_anyone
 
 
 async def test_it_leaves_no_task_and_no_descriptor_behind(by_sentinel):
+    def descriptors():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
     async def use():
         async with connected(by_sentinel()) as (pipeline, client):
             await until(lambda: writes(pipeline, b"value"))
@@ -145,7 +148,7 @@ async def test_it_leaves_no_task_and_no_descriptor_behind(by_sentinel):
 
     await use()
     tasks = asyncio.all_tasks()
-    descriptors = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     await use()
     await until(lambda: asyncio.all_tasks() == tasks)
-    await until(lambda: len(os.listdir("/proc/self/fd")) <= descriptors)
+    await until(lambda: descriptors() <= before)
