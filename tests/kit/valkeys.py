@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,11 @@ class Valkey:
         self._process: subprocess.Popen[Any] | None = None
         self.client = Redis(port=self.port, decode_responses=True, socket_timeout=5)
 
-    async def start(self) -> None:
-        """Start it and return when it answers."""
-        self._process = _spawn(self._program)
-        await until(self._program.ready)
+    async def start(self, *options: str, ready: bool = True) -> None:
+        """Start it, with further options of its command line; return when it answers."""
+        self._process = _spawn(replace(self._program, argv=(*self._program.argv, *options)))
+        if ready:
+            await until(self._program.ready)
 
     def kill(self) -> None:
         """End it at once, as a crash would."""
