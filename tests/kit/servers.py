@@ -3,8 +3,9 @@ gateway and Valkey database.
 """
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,6 +23,10 @@ from kernel.migrations import migrate
 MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
 _SERVERS = pytest.StashKey[Servers]()
 _TEMPLATE = "template_app"
+_CUT_OFF = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid()
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,3 +141,15 @@ async def make_database(postgres: str, name: str, template: str = _TEMPLATE) -> 
     finally:
         await connection.close()
     return urlsplit(postgres)._replace(path=f"/{name}").geturl()
+
+
+@contextlib.asynccontextmanager
+async def shut(sql: asyncpg.Connection) -> AsyncIterator[None]:
+    """Let nobody but this connection, a superuser's, into its database."""
+    name = await sql.fetchval("select current_database()")
+    await sql.execute(f'alter database "{name}" connection limit 0')
+    try:
+        await sql.execute(_CUT_OFF)
+        yield
+    finally:
+        await sql.execute(f'alter database "{name}" connection limit -1')
