@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-from itertools import cycle
 
 import pytest
 

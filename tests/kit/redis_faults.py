@@ -67,7 +67,7 @@ async def full(server: Valkey) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def wrong_type(server: Valkey) -> AsyncIterator[None]:
     """Every key that it has is a hash."""
-    for key in server.client.keys():
+    for key in list(server.client.scan_iter()):
         server.client.unlink(key)
         server.client.hset(key, "a", "hash")
     yield

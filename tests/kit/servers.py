@@ -14,11 +14,15 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from redis import Redis
 
 from devstack.gateway.bootstrap import prepare
 from devstack.gateway.config import GatewayConfig
 from devstack.testing import GatewayThread, Servers
 from kernel.migrations import migrate
+
+REDIS_SERVER = os.environ.get("TEST_REDIS_SERVER")
+"""The program of all caches and brokers of the tests: redis-server, for instance."""
 
 MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
 _SERVERS = pytest.StashKey[Servers]()
@@ -46,10 +50,20 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the servers once, where the run begins; xdist's workers are told where they are."""
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
-    servers = Servers()
+    servers = Servers(REDIS_SERVER)
     servers.start()
     config.stash[_SERVERS] = servers
     asyncio.run(_make_template(servers.postgres_url))
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say which server they are tested with."""
+    if (servers := config.stash.get(_SERVERS, None)) is None:
+        return None
+    with Redis.from_url(servers.cache_url) as client:
+        found: Any = client.info("server")
+    name = found.get("server_name", "redis")
+    return f"cache and broker: {name} {found.get(f'{name}_version')}"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -15,6 +15,7 @@ from redis import Redis
 from devstack import valkey
 from devstack.ports import free_port
 from devstack.programs import Program
+from kit.servers import REDIS_SERVER
 from kit.waiting import until
 
 
@@ -24,7 +25,7 @@ class Valkey:
     def __init__(self, folder: Path, *, keeps: bool) -> None:
         self.port = free_port()
         make = valkey.broker if keeps else valkey.cache
-        self._program = make(self.port, folder)
+        self._program = make(self.port, folder, REDIS_SERVER)
         self._process: subprocess.Popen[Any] | None = None
         self.client = Redis(port=self.port, decode_responses=True, socket_timeout=5)
 
