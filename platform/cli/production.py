@@ -35,7 +35,7 @@ def api(
     settings, _ = _prepared()
     with _counting_together(settings.api_workers):
         uvicorn.run(
-            "kernel.app:create_app",
+            "kernel.server:application",
             factory=True,
             host=host or settings.api_host,
             port=port or settings.api_port,

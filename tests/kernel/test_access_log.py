@@ -66,11 +66,15 @@ class Pieces(io.BytesIO):
         return len(piece)
 
 
+def write(log: AccessLog, **changes: Any) -> None:
+    log.write(**LINE | changes)
+
+
 def written(**changes: Any) -> Any:
     """Return the fields of one line."""
     stream = io.BytesIO()
     log = AccessLog(stream)
-    log.write(**LINE | changes)
+    write(log, **changes)
     log.flush()
     (line,) = stream.getvalue().splitlines()
     assert line.isascii()
@@ -195,7 +199,7 @@ async def test_the_lines_of_one_tick_are_one_write():
     stream = Pieces()
     log = AccessLog(stream)
     for number in range(5):
-        log.write(**LINE | {"status": 200 + number})
+        write(log, status=200 + number)
     assert stream.pieces == []
     await asyncio.sleep(0)  # one tick
     (piece,) = stream.pieces
@@ -211,7 +215,7 @@ async def test_no_write_is_so_long_that_another_workers_could_tear_it():
     log = AccessLog(stream)
     for _ in range(200):
         log.write(**LINE)
-    log.write(**LINE | {"path": "/" * 10_000})
+    write(log, path="/" * 10_000)
     log.write(**LINE)
     log.flush()
     assert sum(piece.count(b"\n") for piece in stream.pieces) == 202

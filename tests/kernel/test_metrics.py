@@ -13,7 +13,7 @@ from kernel.metrics import Metrics, Operations
 from kit.application import running
 from kit.front import fails, refuses, silent
 from kit.metrics import Scrape
-from kit.small import feature
+from kit.small import changed, feature
 from kit.waiting import many, until
 
 URL = "http://api.test/metrics"
@@ -43,10 +43,10 @@ async def asked(client: httpx.AsyncClient) -> Scrape:
 def test_requests_cache_and_limits_are_counted_under_the_documented_names():
     metrics = Metrics(["get_post"])
     for status, seconds in ((200, 0.0004), (200, 0.15), (404, 0.15)):
-        metrics.request("get_post", "GET", status, seconds)
-    metrics.request(None, "GET", 404, 0.001)
+        metrics.requests("get_post", "GET", status, [seconds])
+    metrics.requests(None, "GET", 404, [0.001])
     for result in ("hit", "hit", "miss", "stale", "bypass"):
-        metrics.cache_read("get_post", result)
+        metrics.cache_reads("get_post", result)
     metrics.limited("default", admitted=True)
     metrics.limited("default", admitted=True)
     metrics.limited("login", admitted=False)
@@ -75,9 +75,9 @@ def test_requests_cache_and_limits_are_counted_under_the_documented_names():
 def test_the_number_of_series_is_bounded_whatever_is_sent():
     metrics = Metrics(["get_post"])
     for number in range(1000):
-        metrics.request("get_post", f"INVENTED{number}", 405, 0.001)
-        metrics.request(f"invented_{number}", "get", 404, 0.001)
-        metrics.cache_read(f"invented_{number}", "miss")
+        metrics.requests("get_post", f"INVENTED{number}", 405, [0.001])
+        metrics.requests(f"invented_{number}", "get", 404, [0.001])
+        metrics.cache_reads(f"invented_{number}", "miss")
     found = scrape(metrics)
     assert found.labels("method") == {"OTHER"}
     assert found.labels("slice") == {"get_post", "none"}
@@ -91,7 +91,7 @@ def test_the_number_of_series_is_bounded_whatever_is_sent():
 def test_each_application_counts_alone_and_the_librarys_registry_stays_as_it_was():
     before = list(REGISTRY._names_to_collectors)
     first, second = Metrics(["get_post"]), Metrics(["get_post"])
-    first.request("get_post", "GET", 200, 0.001)
+    first.requests("get_post", "GET", 200, [0.001])
     assert scrape(first).total("http_requests_total") == 1
     assert scrape(second).total("http_requests_total") == 0
     assert list(REGISTRY._names_to_collectors) == before
@@ -259,3 +259,37 @@ async def test_gauges_are_back_with_the_database(own_database, operations, monke
         return (await gauges(operations)).value("operations_up")
 
     await until(back)
+
+
+# End to end --------------------------------------------------------------------------------------
+
+
+async def test_requests_and_limits_are_counted_as_they_were_answered(settings):
+    changes = changed(settings, rate_limits={"call": "2/minute"})
+    app = create_app(changes, {"call": feature()})
+    async with running(app) as client_for, client_for(address="203.0.113.78") as client:
+        answers = [(await client.get("/call")).status_code for _ in range(3)]
+        assert answers == [200, 200, 429]
+        assert (await client.put("/call")).status_code == 405
+        assert (await client.get("/nowhere")).status_code == 404
+        found = await asked(client)
+    requests = "http_requests_total"
+    assert found.value(requests, slice="call", method="GET", status=200) == 2
+    assert found.value(requests, slice="call", method="GET", status=429) == 1
+    assert found.value(requests, slice="none", method="PUT", status=405) == 1
+    assert found.value(requests, slice="none", method="GET", status=404) == 1
+    assert found.value("http_request_duration_seconds_count", slice="call") == 3
+    decisions = "limiter_decisions_total"
+    assert found.value(decisions, policy="call", result="admitted") == 2
+    assert found.value(decisions, policy="call", result="refused") == 1
+    assert found.value(decisions, policy="default", result="admitted") == 2
+
+
+async def test_no_label_holds_an_id_or_a_path(client_for, author, post):
+    async with client_for(author.token) as client:
+        await client.get(f"/posts/{post.id}")
+        await client.get(f"/users/{author.id}")
+        text = (await client.get(URL)).text
+    assert 'slice="get_post"' in text
+    for secret in (str(post.id), str(author.id), author.token, author.email, "/posts"):
+        assert secret not in text

@@ -139,7 +139,7 @@ class Load:
 def main() -> None:
     """Read the plan, run it, print the outcome; what goes wrong is one sentence and exit code 1."""
     values: dict[str, Any] = json.load(sys.stdin)
-    plan = Plan(**values | {"posts": tuple(values["posts"])})
+    plan = Plan(**values)
     gc.disable()  # it makes no cycles, and is to cost as little as it can
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

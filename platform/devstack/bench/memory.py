@@ -72,7 +72,7 @@ def measure_memory(
         hit = settle(cases("", "")[2], server)
         templates = _mix(system, hit.etag)
         answers: Counter[str] = Counter()
-        next_post, before = 1, 0.0
+        next_post, before, held = 1, 0.0, 0.0
         for part in range(1 + _PARTS):  # the first is the warm-up
             plan = Plan(
                 port=server.port,

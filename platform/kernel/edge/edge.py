@@ -18,7 +18,7 @@ from kernel.edge.outgoing import PRIVATE, SHARED, Outgoing
 from kernel.edge.parts import Parts
 from kernel.edge.record import Record
 from kernel.errors import ApiError, BodyTooLarge
-from kernel.failures import failure_response
+from kernel.failures import failure
 from kernel.limits.table import PolicyTable
 from kernel.routes import RouteTable
 
@@ -32,8 +32,10 @@ class Edge:
 
     Who may call is decided here, before the body is read, and cached answers go out from here; only
     then does FastAPI look at the rest. Nothing counts calls of the paths in `unlimited`, which are
-    no feature's. The services are the running application's: `app.state.parts`.
+    no feature's. The services are there while the application runs.
     """
+
+    parts: Parts
 
     def __init__(
         self,
@@ -74,54 +76,58 @@ class Edge:
         try:
             place = None
             if path not in self._unlimited:
-                parts: Parts = scope["app"].state.parts
-                policies = self._policies.of(call.feature)
-                counted = (client.subject, policies) if policies is not None else None
                 place = await self._gate.admit(
-                    scope, head, call, route=route, counted=counted, parts=parts
+                    scope,
+                    head,
+                    call,
+                    route=route,
+                    subject=client.subject,
+                    policies=self._policies.of(call.feature),
+                    parts=self.parts,
                 )
             self._refuse_long_body(head)
             if place is not None:
-                await self._read(scope, call, place, parts, out)
+                await self._read(scope, call, place, out)
             else:
                 if route is not None and route.cache is not None:
                     call.cache = "bypass"
                 await self._app(scope, receive, out.relay)
         except ApiError as error:
-            await failure_response(error)(scope, receive, out.relay)
+            await out.failed(error)
         except Exception:
             log.exception("An unexpected error", extra={"slice": call.feature})
-            if out.status:  # the answer has begun: breaking it off is all that is left
+            if not out.status:
+                await out.failed(ApiError())
+            elif not out.whole:  # breaking it off is all that is left
                 raise
-            await failure_response(ApiError())(scope, receive, out.relay)
         finally:
             self._record.write(call, method, path, out.status, time.perf_counter() - started)
             request_id.reset(current)
 
-    async def _read(
-        self, scope: Scope, call: Call, place: Place, parts: Parts, out: Outgoing
-    ) -> None:
+    async def _read(self, scope: Scope, call: Call, place: Place, out: Outgoing) -> None:
         """Answer a cached read: from Redis, or from one load for all who wait for it."""
         lookup, found = place
+        reads, value = self.parts.reads, found.value
         shared = lookup.cached.audience is Audience.EVERYONE
         control = SHARED if shared else PRIVATE
-        apart = shared and call.caller is not ANONYMOUS
-        load = self._loading(scope, call, ANONYMOUS if shared else call.caller)
-        value = found.value
-        if value is not None and value.kind is Kind.BODY:
+        if value is not None and value.kind is Kind.BODY and not reads.is_old(value):
             call.cache = "hit"
-            if parts.reads.is_old(value):
-                call.cache = "stale"
-                parts.reads.renew(lookup, found, load)
             await out.body(value.body, value.etag, control)
             return
-        if value is not None and value.kind is Kind.MISSING and not parts.reads.is_old(value):
+        apart = shared and call.caller is not ANONYMOUS
+        load = self._loading(scope, call, ANONYMOUS if shared else call.caller)
+        if value is not None and value.kind is Kind.BODY:
+            call.cache = "stale"
+            reads.renew(lookup, found, load)
+            await out.body(value.body, value.etag, control)
+            return
+        if value is not None and value.kind is Kind.MISSING and not reads.is_old(value):
             call.cache = "bypass" if apart else "hit"
             rendered = Rendered(_NOT_FOUND, [(b"content-type", b"application/json")], value.body)
         else:
             call.cache = "miss" if found.stamps is not None else "bypass"
             if self._cache_enabled:
-                rendered = await parts.reads.load(lookup, found, load)
+                rendered = await reads.load(lookup, found, load)
             else:
                 rendered = await load()
         if apart and rendered.status == _NOT_FOUND:
@@ -148,6 +154,6 @@ class Edge:
                 return await render(self._app, own)
             except Exception:
                 log.exception("An unexpected error", extra={"slice": call.feature})
-                return await render(failure_response(ApiError()), own)
+                return failure(ApiError())
 
         return load

@@ -1,5 +1,6 @@
 """The answer on its way out: the headers that every answer has, ETags, and 304."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import orjson
@@ -7,9 +8,10 @@ from starlette.types import Message, Send
 
 from kernel.cache.rendered import Rendered
 from kernel.cache.stored import etag_of
-from kernel.call import ANONYMOUS, Call
+from kernel.call import ANONYMOUS, CacheResult, Call
 from kernel.edge.head import Head
-from kernel.errors import MethodNotAllowed
+from kernel.errors import ApiError, MethodNotAllowed
+from kernel.failures import failure
 from kernel.routes import Route, RouteTable
 
 Headers = list[tuple[bytes, bytes]]
@@ -19,13 +21,19 @@ PRIVATE: Final = b"private, no-cache"
 _NO_STORE: Final = b"no-store"
 _OK, _REDIRECT, _NOT_MODIFIED = 200, 300, 304
 _JSON: Final = (b"content-type", b"application/json")
+_X_CACHE: Final[dict[CacheResult, bytes]] = {
+    "hit": b"HIT",
+    "miss": b"MISS",
+    "stale": b"STALE",
+    "bypass": b"BYPASS",
+}
 _VARY: Final = (b"vary", b"Authorization")
 # What a 304 keeps of a 200's headers are those that say something of the stored answer.
 _OF_CONTENT: Final = frozenset({b"content-length", b"content-type"})
 
 
 class Outgoing:
-    """One answer; `status` is 0 until it has begun."""
+    """One answer; `status` is 0 until it has begun, `whole` says that all of it is out."""
 
     __slots__ = (
         "_call",
@@ -37,6 +45,7 @@ class Outgoing:
         "_routes",
         "_send",
         "status",
+        "whole",
     )
 
     def __init__(
@@ -46,36 +55,46 @@ class Outgoing:
         self._send, self._head, self._call = send, head, call
         self._method, self._path, self._route, self._routes = method, path, route, routes
         self._held: Message | None = None
-        self.status = 0
+        self.status, self.whole = 0, False
 
     async def body(self, body: bytes, etag: bytes, control: bytes) -> None:
         """Send a JSON body whose ETag is known, or 304 where the client has it."""
         headers = self._common()
-        headers += ((b"cache-control", control), (b"etag", etag))
-        if self._route is not None and self._route.feature.caller == "optional":
+        headers.append((b"cache-control", control))
+        headers.append((b"etag", etag))
+        if self._route is not None and self._route.varies:
             headers.append(_VARY)
         if self._head.if_none_match is not None and self._head.has(etag):
             await self._whole(_NOT_MODIFIED, headers, b"")
             return
-        headers += (_JSON, (b"content-length", b"%d" % len(body)))
+        headers.append(_JSON)
+        headers.append((b"content-length", b"%d" % len(body)))
         await self._whole(_OK, headers, body)
 
+    async def failed(self, error: ApiError) -> None:
+        """Send the answer to an error of this request."""
+        answer = failure(error)
+        await self._whole(
+            answer.status, self._completed(answer.status, answer.headers), answer.body
+        )
+
     async def rendered(self, answer: Rendered) -> None:
-        """Send an answer that may be another request's: an error names this one."""
+        """Send an answer that may have been another request's: an error names this one."""
         body = answer.body
         if answer.status >= _REDIRECT:
             body = _named(body, self._call.request_id)
         headers = [one for one in answer.headers if one[0] != b"content-length"]
         headers.append((b"content-length", b"%d" % len(body)))
-        await self.relay(
-            {"type": "http.response.start", "status": answer.status, "headers": headers}
-        )
-        await self.relay({"type": "http.response.body", "body": body})
+        headers = self._completed(answer.status, headers)
+        if answer.status == _OK and not _is(headers, _NO_STORE):
+            await self._tagged(headers, body)
+        else:
+            await self._whole(answer.status, headers, body)
 
     async def relay(self, message: Message) -> None:
         """Pass on what the application sends, completed."""
         if message["type"] == "http.response.start":
-            headers = self._completed(message)
+            headers = self._completed(message["status"], message["headers"])
             self.status = message["status"]
             message = {**message, "headers": headers}
             if self._method == "GET" and self.status == _OK and not _is(headers, _NO_STORE):
@@ -88,6 +107,8 @@ class Outgoing:
                 return
             await self._send(start)
         await self._send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.whole = True
 
     async def _tagged(self, headers: Headers, body: bytes) -> None:
         etag = next((value for name, value in headers if name == b"etag"), None)
@@ -104,29 +125,28 @@ class Outgoing:
         self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
+        self.whole = True
 
     def _common(self) -> Headers:
         call = self._call
         headers = [(b"x-request-id", call.request_id.encode())]
-        if call.limits is not None:
-            headers += (
-                (b"ratelimit-policy", call.limits.policies.field.encode()),
-                (b"ratelimit", call.limits.field.encode()),
-            )
+        if (limits := call.limits) is not None:
+            headers.append((b"ratelimit-policy", limits.policies.raw_field))
+            headers.append((b"ratelimit", limits.field.encode()))
         if call.cache is not None:
-            headers.append((b"x-cache", call.cache.upper().encode()))
+            headers.append((b"x-cache", _X_CACHE[call.cache]))
         return headers
 
-    def _completed(self, message: Message) -> Headers:
+    def _completed(self, status: int, sent: Iterable[tuple[bytes, bytes]]) -> Headers:
         """Return the headers with those that every answer has (RFC 9111: who may keep it)."""
-        headers: Headers = [*message["headers"], *self._common()]
-        status, route = message["status"], self._route
+        headers: Headers = [*sent, *self._common()]
+        route = self._route
         if status == MethodNotAllowed.status:
             # FastAPI names the methods of one feature only.
             allowed = ", ".join(self._routes.methods(self._path)).encode()
             headers = [one for one in headers if one[0] != b"allow"]
             headers.append((b"allow", allowed))
-        if route is not None and route.feature.caller == "optional":
+        if route is not None and route.varies:
             headers.append(_VARY)
         if any(name == b"cache-control" for name, _ in headers):
             return headers

@@ -11,7 +11,7 @@ from kernel.tokens import TokenVerifier
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """They live as long as the application runs, in `app.state.parts`."""
+    """They live as long as the application runs."""
 
     redis: Pipeline
     limiter: Limiter

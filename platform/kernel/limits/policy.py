@@ -38,6 +38,11 @@ class PolicySet:
             for policy in self.policies
         )
 
+    @cached_property
+    def raw_field(self) -> bytes:
+        """The same as it goes out."""
+        return self.field.encode()
+
 
 class Standing(NamedTuple):
     """How much of a policy is left, and in how many microseconds there will be more."""
@@ -69,6 +74,8 @@ class Decision(NamedTuple):
     @property
     def scarcest(self) -> Standing:
         """The policy with the least left; of several the one that takes longest."""
+        if len(self.standings) == 1:
+            return self.standings[0]
         return min(self.standings, key=lambda one: (one.remaining, -one.microseconds))
 
     @property

@@ -1,0 +1,14 @@
+"""Access lines, which the application writes to standard output past logging."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+
+async def access_lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Return the contexts of the access lines since the last look; caplog has none of them."""
+    await asyncio.sleep(0)  # the tick at whose end they are written
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines() if line[:1] == "{"]
+    return [line["context"] for line in lines if line["context"].get("name") == "access"]
