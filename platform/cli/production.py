@@ -35,11 +35,12 @@ def api(
     settings, _ = _prepared()
     with _counting_together(settings.api_workers):
         uvicorn.run(
-            "kernel.app:create_app",
+            "kernel.server:application",
             factory=True,
             host=host or settings.api_host,
             port=port or settings.api_port,
             workers=settings.api_workers,
+            http="kernel.server:OneWriteProtocol",
             **UVICORN,
         )
 

@@ -28,11 +28,15 @@ class Servers:
 
     Attributes after start(): `postgres_url` (the superuser's, database postgres), `cache_url`,
     `broker_url`. When the process that started them is killed they end too, folder included.
+    `server` is the program of cache and broker, where it is to be another than ours.
     """
 
     postgres_url: str
     cache_url: str
     broker_url: str
+
+    def __init__(self, server: str | None = None) -> None:
+        self._server = server
 
     def start(self) -> Self:
         """Start all three and return when they answer.
@@ -93,8 +97,8 @@ class Servers:
             ports.add(free_port(besides=ports))
         database, cache, broker = ports
         programs = [
-            valkey.cache(cache, self._folder / "cache"),
-            valkey.broker(broker, self._folder / "broker"),
+            valkey.cache(cache, self._folder / "cache", self._server),
+            valkey.broker(broker, self._folder / "broker", self._server),
         ]
         self._spawn(programs)
         postgres.initialise(installation)

@@ -16,22 +16,27 @@ _CACHE = ("--maxmemory", "256mb", "--maxmemory-policy", "volatile-lru", "--appen
 _BROKER = ("--maxmemory-policy", "noeviction", "--appendonly", "yes")
 
 
-def cache(port: int, folder: Path) -> Program:
-    """Return the cache: at most 256 MB, evicts keys that have a TTL, keeps nothing on disk."""
-    return _program("cache", port, folder, _CACHE)
+def cache(port: int, folder: Path, server: str | None = None) -> Program:
+    """Return the cache: at most 256 MB, evicts keys that have a TTL, keeps nothing on disk.
+
+    `server` is the program to run, where it is to be another than ours.
+    """
+    return _program("cache", port, folder, server, _CACHE)
 
 
-def broker(port: int, folder: Path) -> Program:
+def broker(port: int, folder: Path, server: str | None = None) -> Program:
     """Return the broker: evicts nothing and writes every change to a file in `folder`."""
-    return _program("broker", port, folder, _BROKER)
+    return _program("broker", port, folder, server, _BROKER)
 
 
-def _program(name: str, port: int, folder: Path, settings: tuple[str, ...]) -> Program:
+def _program(
+    name: str, port: int, folder: Path, server: str | None, settings: tuple[str, ...]
+) -> Program:
     common = (
         *("--port", str(port), "--bind", "127.0.0.1", "--protected-mode", "yes"),
         *("--databases", "64", "--save", "", "--dir", str(folder), "--loglevel", "warning"),
     )
-    binary = _binary()
+    binary = server or _binary()
     folder.mkdir(parents=True, exist_ok=True)
     return Program(
         name=name,

@@ -15,9 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import IO, Any, Final, cast
 
-import orjson
-
-from kernel.logs import redact
+from kernel.logs import may_hold_a_secret, redact
 
 LOGGER: Final = "access"
 """Its level decides whether lines are written at all."""
@@ -55,25 +53,22 @@ class AccessLog:
         """Write one line; `feature` and `cache` are left out of it where they are None."""
         if not self._enabled(logging.INFO):
             return
-        context: dict[str, Any] = {"name": LOGGER}
-        if feature is not None:
-            context["slice"] = feature
-        context["method"] = redact(method)
-        context["path"] = redact(path)
-        context["status"] = status
-        context["duration_ms"] = round(seconds * 1000, 2)
-        if cache is not None:
-            context["cache"] = cache
-        context["request_id"] = redact(request_id)
-        line = _line(
-            {
-                "timestamp": self._timestamp(),
-                "level": "INFO",
-                "message": "request",
-                "context": context,
-            }
+        timestamp = self._timestamp()
+        name = f'"slice":"{feature}",' if feature is not None else ""
+        result = f'"cache":"{cache}",' if cache is not None else ""
+        # By hand it takes a third of the time; what needs an escape or hides a secret takes it all.
+        line = (
+            f'{{"timestamp":"{timestamp}","level":"INFO","message":"request","context":'
+            f'{{"name":"{LOGGER}",{name}"method":"{method}","path":"{path}","status":{status},'
+            f'"duration_ms":{seconds * 1000:.2f},{result}"request_id":"{request_id}"}}}}\n'
         )
-        self._lines.append(line)
+        if may_hold_a_secret(path + request_id) or not _is_plain(path) or not method.isalpha():
+            context = {"name": LOGGER, "slice": feature, "method": redact(method)}
+            context |= {"path": redact(path), "status": status}
+            context |= {"duration_ms": round(seconds * 1000, 2), "cache": cache}
+            context["request_id"] = redact(request_id)
+            line = _escaped(timestamp, context)
+        self._lines.append(line.encode())
         if len(self._lines) == 1:
             self._flush_soon()
 
@@ -103,15 +98,16 @@ class AccessLog:
         return f"{self._second_text}.{milliseconds:03}+00:00"
 
 
-def _line(fields: dict[str, Any]) -> bytes:
+def _is_plain(text: str) -> bool:
+    """Whether a text is the same in JSON as it is here."""
+    return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
+
+
+def _escaped(timestamp: str, context: dict[str, Any]) -> str:
     """Return the line in ASCII, as LogFormatter has it: nothing in it moves a terminal's cursor."""
-    try:
-        line = orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
-        if line.isascii():
-            return line
-    except orjson.JSONEncodeError:  # half a surrogate pair
-        pass
-    return json.dumps(fields).encode() + b"\n"
+    known = {key: item for key, item in context.items() if item is not None}
+    fields = {"timestamp": timestamp, "level": "INFO", "message": "request", "context": known}
+    return json.dumps(fields) + "\n"
 
 
 def _whole_lines(lines: Iterable[bytes]) -> Iterator[bytes]:

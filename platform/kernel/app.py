@@ -18,6 +18,7 @@ from kernel.client_address import ClientAddresses
 from kernel.config_check import refuse_unsafe
 from kernel.discovery import discover
 from kernel.edge import Edge, Parts, Record
+from kernel.edge.warm import Warm
 from kernel.errors import (
     ApiError,
     Forbidden,
@@ -56,7 +57,7 @@ _EXPOSED_HEADERS: Final = (
 
 def create_app(
     settings: Settings | None = None, features: Mapping[str, Feature] | None = None
-) -> FastAPI:
+) -> "Application":
     """Return the application.
 
     Without arguments the settings come from the environment and the features from their folder.
@@ -68,10 +69,11 @@ def create_app(
     features = discover() if features is None else features
     policies = PolicyTable(features, settings)
     configure_logging(settings.level)
-    metrics, access_log = Metrics(features), AccessLog()
+    metrics = Metrics(features)
+    record = Record(metrics, AccessLog())
 
     @asynccontextmanager
-    async def running(app: FastAPI) -> AsyncIterator[None]:
+    async def running(_: FastAPI) -> AsyncIterator[None]:
         async with svcs.Registry() as registry:
             register_services(registry, settings, features)
             with svcs.Container(registry) as container:
@@ -79,10 +81,11 @@ def create_app(
                     *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads)
                 )
                 readiness, app.state.operations = container.get(Readiness, Operations)
+                registry.register_value(Warm, Warm(app.behind, routes, edge.parts))
             app.state.services = registry
             with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
                 yield
-        access_log.flush()
+        record.flush()
 
     app = Application(
         title="Slices",
@@ -108,7 +111,7 @@ def create_app(
         unlimited=frozenset({METRICS, *(filter(None, documents) if settings.docs else ())}),
         max_body_bytes=settings.max_body_bytes,
         cache_enabled=settings.cache_enabled,
-        record=Record(metrics, access_log),
+        record=record,
     )
     app.front = _before(edge, settings)
     return app

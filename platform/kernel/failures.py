@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from supabase_auth.errors import AuthError
 
+from kernel.cache.rendered import Rendered
 from kernel.call import request_id
 from kernel.errors import (
     ApiError,
@@ -53,21 +54,31 @@ _MESSAGES: Final = {
 }
 
 
-def failure_response(error: ApiError) -> Response:
+def failure(error: ApiError) -> Rendered:
     """Return the answer to an error, with the headers that belong to it."""
-    body = {
-        "success": False,
-        "error": {
-            "code": error.code,
-            "message": error.message,
-            "details": {"request_id": request_id.get(), **error.details},
-        },
-    }
-    response = Response(orjson.dumps(body), error.status, media_type="application/json")
+    body = orjson.dumps(
+        {
+            "success": False,
+            "error": {
+                "code": error.code,
+                "message": error.message,
+                "details": {"request_id": request_id.get(), **error.details},
+            },
+        }
+    )
+    headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
     if error.status == Unauthenticated.status:
-        response.headers["WWW-Authenticate"] = "Bearer"
+        headers.append((b"www-authenticate", b"Bearer"))
     if error.retry_after is not None:
-        response.headers["Retry-After"] = str(error.retry_after)
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    return Rendered(error.status, headers, body)
+
+
+def failure_response(error: ApiError) -> Response:
+    """Return the same for FastAPI."""
+    rendered = failure(error)
+    response = Response(rendered.body, rendered.status)
+    response.raw_headers = list(rendered.headers)
     return response
 
 

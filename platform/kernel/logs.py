@@ -43,7 +43,7 @@ _QUIET = (
 def redact(value: Any) -> Any:
     """Return the value with everything that looks like a secret replaced, also deep inside."""
     if isinstance(value, str):
-        return _SECRET_VALUE.sub(REDACTED, value) if _may_hold_a_secret(value) else value
+        return _SECRET_VALUE.sub(REDACTED, value) if may_hold_a_secret(value) else value
     if isinstance(value, dict):
         return {
             str(key): REDACTED if _SECRET_NAME.search(str(key)) else redact(item)
@@ -54,7 +54,7 @@ def redact(value: Any) -> Any:
     return value
 
 
-def _may_hold_a_secret(text: str) -> bool:
+def may_hold_a_secret(text: str) -> bool:
     """Whether one of the marks is there that every match of _SECRET_VALUE begins with or follows.
 
     That takes 0.2 µs where the search takes 3.

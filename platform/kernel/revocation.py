@@ -17,7 +17,7 @@ from kernel.cache import CacheUnavailable
 from kernel.errors import ApiError, Unauthenticated
 from kernel.pause import Pause
 from kernel.redis import Command
-from kernel.revoked import RevokedSet
+from kernel.revoked import WHOLE_WITHOUT_IT, RevokedSet
 from kernel.supabase import AsService
 from kernel.supabase.http import SupabaseUnavailable
 
@@ -66,6 +66,8 @@ class Revocations:
         """
         if session_id is None or session_id in self._list:
             raise SessionEnded
+        if reply == WHOLE_WITHOUT_IT and not self._doubtful:
+            return  # nearly always
         if await self._has_ended(session_id, reply):
             raise SessionEnded
 

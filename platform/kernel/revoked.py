@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -23,6 +24,9 @@ from kernel.sessions import session_key
 
 KEY: Final = "revoked"
 LOADED: Final = "loaded"
+WHOLE_WITHOUT_IT: Final = [b"inf", None]
+"""What a look-up replies of a session that has not ended."""
+
 _AT_ONCE: Final = 1000
 _LOAD_SECONDS: Final = 60.0
 _LOOK_UP: Final = f"return redis.call('ZMSCORE', KEYS[1], '{LOADED}', ARGV[1])"
@@ -46,6 +50,7 @@ class RevokedSet:
         self._redis = redis
 
     @staticmethod
+    @lru_cache(4096)
     def command(session_id: UUID) -> Command:
         """Return the command that looks a session up, for any pipeline."""
         return ("EVALSHA", _LOOK_UP_SHA, 1, KEY, str(session_id))

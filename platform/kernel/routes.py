@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 from uuid import UUID
 
 from fastapi.routing import APIRoute
 
-from kernel.cache.cached import reads_of
+from kernel.cache.cached import Cached, reads_of
 from kernel.cache.lookup import RouteCache
 from kernel.call import Caller
 from kernel.feature import Feature
@@ -17,7 +18,7 @@ PREFIX: Final = "/api/v1"
 _PARAMETER = re.compile(r"\{[^}]*\}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Route:
     """One call of one feature: `path` is its template, with the prefix.
 
@@ -35,11 +36,26 @@ class Route:
         """The path with its parameters unnamed: two routes of one shape and method collide."""
         return _PARAMETER.sub("{}", self.path)
 
+    @cached_property
+    def varies(self) -> bool:
+        """Whether a token changes the answer, and none is needed."""
+        return self.feature.caller == "optional"
+
+    @property
+    def reads(self) -> tuple[Cached, ...]:
+        """The cached reads of this call, in the order in which they are tried."""
+        return self.cache.reads if self.cache is not None else ()
+
+    @cached_property
+    def restricted(self) -> bool:
+        """Whether not every user may make this call."""
+        return self.feature.restricted
+
     def admits(self, caller: Caller, path: str) -> bool:
         """Whether a user with a valid token may make this call, as far as the path decides it."""
-        feature = self.feature
-        if not feature.restricted:
+        if not self.restricted:
             return True
+        feature = self.feature
         if feature.role is not None and caller.role == feature.role:
             return True
         return feature.owner is not None and self._is_own(caller, path, feature.owner)

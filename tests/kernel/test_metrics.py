@@ -43,10 +43,10 @@ async def asked(client: httpx.AsyncClient) -> Scrape:
 def test_requests_cache_and_limits_are_counted_under_the_documented_names():
     metrics = Metrics(["get_post"])
     for status, seconds in ((200, 0.0004), (200, 0.15), (404, 0.15)):
-        metrics.request("get_post", "GET", status, seconds)
-    metrics.request(None, "GET", 404, 0.001)
+        metrics.requests("get_post", "GET", status, [seconds])
+    metrics.requests(None, "GET", 404, [0.001])
     for result in ("hit", "hit", "miss", "stale", "bypass"):
-        metrics.cache_read("get_post", result)
+        metrics.cache_reads("get_post", result)
     metrics.limited("default", admitted=True)
     metrics.limited("default", admitted=True)
     metrics.limited("login", admitted=False)
@@ -75,9 +75,9 @@ def test_requests_cache_and_limits_are_counted_under_the_documented_names():
 def test_the_number_of_series_is_bounded_whatever_is_sent():
     metrics = Metrics(["get_post"])
     for number in range(1000):
-        metrics.request("get_post", f"INVENTED{number}", 405, 0.001)
-        metrics.request(f"invented_{number}", "get", 404, 0.001)
-        metrics.cache_read(f"invented_{number}", "miss")
+        metrics.requests("get_post", f"INVENTED{number}", 405, [0.001])
+        metrics.requests(f"invented_{number}", "get", 404, [0.001])
+        metrics.cache_reads(f"invented_{number}", "miss")
     found = scrape(metrics)
     assert found.labels("method") == {"OTHER"}
     assert found.labels("slice") == {"get_post", "none"}
@@ -91,7 +91,7 @@ def test_the_number_of_series_is_bounded_whatever_is_sent():
 def test_each_application_counts_alone_and_the_librarys_registry_stays_as_it_was():
     before = list(REGISTRY._names_to_collectors)
     first, second = Metrics(["get_post"]), Metrics(["get_post"])
-    first.request("get_post", "GET", 200, 0.001)
+    first.requests("get_post", "GET", 200, [0.001])
     assert scrape(first).total("http_requests_total") == 1
     assert scrape(second).total("http_requests_total") == 0
     assert list(REGISTRY._names_to_collectors) == before

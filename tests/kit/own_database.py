@@ -24,7 +24,7 @@ from kernel.services import register_services
 from kernel.settings import Settings
 from kernel.supabase import AsService, SupabaseHttp
 from kit.people import PASSWORD, new_email
-from kit.servers import make_database, refuse_remote
+from kit.servers import make_database, refuse_remote, shut
 from kit.valkeys import Valkey
 
 _EMPTY = """
@@ -34,10 +34,6 @@ delete from auth.users;
 delete from jobs.runs;
 delete from jobs.slots;
 delete from outbox.events;
-"""
-_CUT_OFF = """
-select pg_terminate_backend(pid) from pg_stat_activity
-where datname = current_database() and pid <> pg_backend_pid()
 """
 
 
@@ -84,13 +80,8 @@ class OwnDatabase:
     @contextlib.asynccontextmanager
     async def away(self) -> AsyncIterator[None]:
         """Let nobody but `sql` into the database, as if its server were away."""
-        name = self.url.rpartition("/")[2]
-        await self.sql.execute(f'alter database "{name}" connection limit 0')
-        try:
-            await self.sql.execute(_CUT_OFF)
+        async with shut(self.sql):
             yield
-        finally:
-            await self.sql.execute(f'alter database "{name}" connection limit -1')
 
     async def user(self, *, confirmed: bool = False) -> UUID:
         """Store a user, past Supabase Auth."""

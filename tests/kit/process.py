@@ -37,7 +37,8 @@ def environment(stack: Stack, **changes: str) -> dict[str, str]:
 def raised_limits() -> dict[str, str]:
     """Return the settings of limits that nobody meets: whole processes see one client address."""
     declared = [limit.name(name) for name, one in discover().items() for limit in one.limits]
-    return {f"RATE_LIMIT_{name.upper()}": "1000000/minute" for name in ("default", *declared)}
+    names = ("default", "fallback", *declared)
+    return {f"RATE_LIMIT_{name.upper()}": "1000000/minute" for name in names}
 
 
 @contextlib.asynccontextmanager

@@ -3,8 +3,9 @@ gateway and Valkey database.
 """
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -13,15 +14,23 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from redis import Redis
 
 from devstack.gateway.bootstrap import prepare
 from devstack.gateway.config import GatewayConfig
 from devstack.testing import GatewayThread, Servers
 from kernel.migrations import migrate
 
+REDIS_SERVER = os.environ.get("TEST_REDIS_SERVER")
+"""The program of all caches and brokers of the tests: redis-server, for instance."""
+
 MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
 _SERVERS = pytest.StashKey[Servers]()
 _TEMPLATE = "template_app"
+_CUT_OFF = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid()
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +50,20 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the servers once, where the run begins; xdist's workers are told where they are."""
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
-    servers = Servers()
+    servers = Servers(REDIS_SERVER)
     servers.start()
     config.stash[_SERVERS] = servers
     asyncio.run(_make_template(servers.postgres_url))
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say which server they are tested with."""
+    if (servers := config.stash.get(_SERVERS, None)) is None:
+        return None
+    with Redis.from_url(servers.cache_url) as client:
+        found: Any = client.info("server")
+    name = found.get("server_name", "redis")
+    return f"cache and broker: {name} {found.get(f'{name}_version')}"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -136,3 +155,15 @@ async def make_database(postgres: str, name: str, template: str = _TEMPLATE) -> 
     finally:
         await connection.close()
     return urlsplit(postgres)._replace(path=f"/{name}").geturl()
+
+
+@contextlib.asynccontextmanager
+async def shut(sql: asyncpg.Connection) -> AsyncIterator[None]:
+    """Let nobody but this connection, a superuser's, into its database."""
+    name = await sql.fetchval("select current_database()")
+    await sql.execute(f'alter database "{name}" connection limit 0')
+    try:
+        await sql.execute(_CUT_OFF)
+        yield
+    finally:
+        await sql.execute(f'alter database "{name}" connection limit -1')

@@ -23,7 +23,7 @@ from devstack.ports import free_port
 from devstack.testing import GatewayThread
 from kit.people import PASSWORD, new_email
 from kit.process import ROOT
-from kit.servers import make_database
+from kit.servers import make_database, shut
 from kit.valkeys import Valkey
 from kit.waiting import until
 
@@ -139,6 +139,16 @@ class System:
         connection = await asyncpg.connect(self.database_url)
         try:
             return list(await connection.fetch(query, *arguments))
+        finally:
+            await connection.close()
+
+    @contextlib.asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """Let nobody into the database, as if its server were away."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            async with shut(connection):
+                yield
         finally:
             await connection.close()
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from redis import Redis
 from devstack import valkey
 from devstack.ports import free_port
 from devstack.programs import Program
+from kit.servers import REDIS_SERVER
 from kit.waiting import until
 
 
@@ -23,14 +25,15 @@ class Valkey:
     def __init__(self, folder: Path, *, keeps: bool) -> None:
         self.port = free_port()
         make = valkey.broker if keeps else valkey.cache
-        self._program = make(self.port, folder)
+        self._program = make(self.port, folder, REDIS_SERVER)
         self._process: subprocess.Popen[Any] | None = None
         self.client = Redis(port=self.port, decode_responses=True, socket_timeout=5)
 
-    async def start(self) -> None:
-        """Start it and return when it answers."""
-        self._process = _spawn(self._program)
-        await until(self._program.ready)
+    async def start(self, *options: str, ready: bool = True) -> None:
+        """Start it, with further options of its command line; return when it answers."""
+        self._process = _spawn(replace(self._program, argv=(*self._program.argv, *options)))
+        if ready:
+            await until(self._program.ready)
 
     def kill(self) -> None:
         """End it at once, as a crash would."""

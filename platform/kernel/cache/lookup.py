@@ -68,7 +68,7 @@ class RouteCache:
 
     def __init__(self, route: APIRoute, path: str, *, needs_token: bool) -> None:
         self._request = CanonicalRequest(route, path)
-        reads = reads_of(route.endpoint)
+        self.reads = reads = reads_of(route.endpoint)
         for cached in reads:
             self._check(cached, needs_token=needs_token)
         schema = TypeAdapter(route.response_model).json_schema(mode="serialization")

@@ -40,7 +40,7 @@ class Found(NamedTuple):
     """What Redis has: a value that counts, or None; the stamps, None where Redis is away."""
 
     value: Stored | None
-    stamps: tuple[bytes | None, ...] | None
+    stamps: list[bytes | None] | None
 
 
 class Reads:
@@ -59,10 +59,10 @@ class Reads:
         """
         if not isinstance(reply, list):
             return Found(None, None)
-        data, *stamps = reply
+        data, stamps = reply[0], reply[1:]
         if data is None or None in stamps:
-            return Found(None, tuple(stamps))
-        return Found(unpack(data, b"".join(stamps)), tuple(stamps))
+            return Found(None, stamps)
+        return Found(unpack(data, b"".join(stamps)), stamps)
 
     def is_old(self, value: Stored) -> bool:
         """Whether the value is older than it should be."""
@@ -96,9 +96,7 @@ class Reads:
         """End the loads that are under way."""
         await self._flights.aclose()
 
-    async def _whole(
-        self, lookup: Lookup, stamps: tuple[bytes | None, ...] | None
-    ) -> Stamps | None:
+    async def _whole(self, lookup: Lookup, stamps: list[bytes | None] | None) -> Stamps | None:
         """Return all stamps, new ones for those that are missing; None where that cannot be done.
 
         It is done before anything is loaded: a drop from now on changes what was read here.

@@ -11,8 +11,8 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 _MARK: Final = b"slices:1"
-_CHECKED: Final = struct.Struct("<8sI")
-_HEADER: Final = struct.Struct("<BdB34s")
+_HEADER: Final = struct.Struct("<8sIBdB34s")
+_UNCHECKED: Final = 12  # the mark, and the check sum itself
 STAMP_BYTES: Final = 16
 
 
@@ -43,25 +43,21 @@ def etag_of(body: bytes) -> bytes:
 
 def pack(value: Stored, stamps: tuple[bytes, ...]) -> bytes:
     """Return the bytes to store; each stamp has 16 bytes."""
-    header = _HEADER.pack(value.kind, value.old_at, len(stamps), value.etag)
-    checked = b"".join((header, *stamps, value.body))
-    return _CHECKED.pack(_MARK, zlib.crc32(checked)) + checked
+    rest = (value.kind, value.old_at, len(stamps), value.etag)
+    tail = b"".join((*stamps, value.body))
+    check = zlib.crc32(_HEADER.pack(_MARK, 0, *rest)[_UNCHECKED:] + tail)
+    return _HEADER.pack(_MARK, check, *rest) + tail
 
 
 def unpack(data: bytes, stamps: bytes) -> Stored | None:
     """Return the value, where it was stored under just these stamps (joined), else None."""
-    end = _CHECKED.size + _HEADER.size + len(stamps)
+    end = _HEADER.size + len(stamps)
     if len(data) < end:
         return None
-    mark, check = _CHECKED.unpack_from(data)
-    if mark != _MARK or zlib.crc32(memoryview(data)[_CHECKED.size :]) != check:
+    mark, check, number, old_at, count, etag = _HEADER.unpack_from(data)
+    if mark != _MARK or zlib.crc32(data[_UNCHECKED:]) != check:
         return None
-    number, old_at, count, etag = _HEADER.unpack_from(data, _CHECKED.size)
     kind = _KINDS.get(number)
-    if (
-        kind is None
-        or count * STAMP_BYTES != len(stamps)
-        or data[end - len(stamps) : end] != stamps
-    ):
+    if kind is None or count * STAMP_BYTES != len(stamps) or data[_HEADER.size : end] != stamps:
         return None
     return Stored(kind, data[end:], etag, old_at)

@@ -18,7 +18,7 @@ from kernel.edge.outgoing import PRIVATE, SHARED, Outgoing
 from kernel.edge.parts import Parts
 from kernel.edge.record import Record
 from kernel.errors import ApiError, BodyTooLarge
-from kernel.failures import failure_response
+from kernel.failures import failure
 from kernel.limits.table import PolicyTable
 from kernel.routes import RouteTable
 
@@ -78,10 +78,14 @@ class Edge:
         try:
             place = None
             if path not in self._unlimited:
-                policies = self._policies.of(call.feature)
-                counted = (client.subject, policies) if policies is not None else None
                 place = await self._gate.admit(
-                    scope, head, call, route=route, counted=counted, parts=self.parts
+                    scope,
+                    head,
+                    call,
+                    route=route,
+                    subject=client.subject,
+                    policies=self._policies.of(call.feature),
+                    parts=self.parts,
                 )
             self._refuse_long_body(head)
             if place is not None:
@@ -91,11 +95,11 @@ class Edge:
                     call.cache = "bypass"
                 await self._app(scope, receive, out.relay)
         except ApiError as error:
-            await failure_response(error)(scope, receive, out.relay)
+            await out.failed(error)
         except Exception:
             log.exception("An unexpected error", extra={"slice": call.feature})
             if not out.status:
-                await failure_response(ApiError())(scope, receive, out.relay)
+                await out.failed(ApiError())
             elif not out.whole:  # breaking it off is all that is left
                 raise
         finally:
@@ -152,6 +156,6 @@ class Edge:
                 return await render(self._app, own)
             except Exception:
                 log.exception("An unexpected error", extra={"slice": call.feature})
-                return await render(failure_response(ApiError()), own)
+                return failure(ApiError())
 
         return load

@@ -22,21 +22,6 @@ class Place(NamedTuple):
     found: Found
 
 
-class _Presented(NamedTuple):
-    """What a request says of its caller: None is a token that this process has not seen."""
-
-    caller: Caller | None
-    token: str = ""
-    refusal: ApiError | None = None
-
-
-class _Question(NamedTuple):
-    """What is asked of Redis for a caller; `lookup` also where it is not asked for."""
-
-    commands: list[Command]
-    lookup: Lookup | None
-
-
 class Gate:
     """Decides about a request before its body is read: 429, then 405, 401 and 403.
 
@@ -54,41 +39,40 @@ class Gate:
         call: Call,
         *,
         route: Route | None,
-        counted: tuple[str, PolicySet] | None,
+        subject: str,
+        policies: PolicySet | None,
         parts: Parts,
     ) -> Place | None:
         """Set the call's limits and caller; return where a cached answer would lie.
 
-        `counted` are the subject and the policies that the request counts to. Raises ApiError.
+        `policies` are those that the request counts to, for this subject. Raises ApiError.
         """
-        presented = _presented(route, head, parts)
-        question = self._question(scope, route, presented.caller, parts)
-        commands = question.commands
-        if counted is not None:
-            commands = [parts.limiter.command(*counted), *commands]
+        caller, token, refusal = _presented(route, head, parts)
+        commands, lookup = self._question(scope, route, caller, parts)
+        if policies is not None:
+            commands.insert(0, parts.limiter.command(subject, policies))
         replies = await _ask(parts, commands)
-        if counted is not None:
-            call.limits = await parts.limiter.decide(*counted, replies.pop(0))
-            if not call.limits.admitted:
-                raise TooManyRequests(retry_after=call.limits.retry_after)
+        if policies is not None:
+            limits = call.limits = await parts.limiter.decide(subject, policies, replies.pop(0))
+            if not limits.admitted:
+                raise TooManyRequests(retry_after=limits.retry_after)
         if route is None:
             self._refuse_method(scope["path"])
             return None
-        if presented.refusal is not None:
-            raise presented.refusal
-        caller = presented.caller
+        if refusal is not None:
+            raise refusal
         if caller is None:
-            caller = await parts.verifier.verify(presented.token)
-            question = self._question(scope, route, caller, parts)
-            replies = await _ask(parts, question.commands)
+            caller = await parts.verifier.verify(token)
+            commands, lookup = self._question(scope, route, caller, parts)
+            replies = await _ask(parts, commands)
         if caller is not ANONYMOUS:
             await parts.revocations.check(caller.session_id, replies.pop(0))
             if not route.admits(caller, scope["path"]):
                 raise Forbidden
             call.caller = caller
-        if question.lookup is None:
+        if lookup is None:
             return None
-        return Place(question.lookup, parts.reads.judge(replies.pop() if replies else None))
+        return Place(lookup, parts.reads.judge(replies.pop() if replies else None))
 
     def _refuse_method(self, path: str) -> None:
         if self._routes.methods(path):
@@ -96,32 +80,36 @@ class Gate:
 
     def _question(
         self, scope: Scope, route: Route | None, caller: Caller | None, parts: Parts
-    ) -> _Question:
+    ) -> tuple[list[Command], Lookup | None]:
+        """Return what is to be asked for a caller, and the lookup, also where it is not asked."""
         commands: list[Command] = []
         if route is None or caller is None:
-            return _Question(commands, None)
+            return commands, None
         if caller.session_id is not None:
             commands.append(parts.revocations.command(caller.session_id))
         if route.cache is None:
-            return _Question(commands, None)
+            return commands, None
         lookup = route.cache.find(scope["path"], scope["query_string"], caller)
         if lookup is not None and self._cache_enabled:
             commands.append(lookup.command)
-        return _Question(commands, lookup)
+        return commands, lookup
 
 
-def _presented(route: Route | None, head: Head, parts: Parts) -> _Presented:
+def _presented(
+    route: Route | None, head: Head, parts: Parts
+) -> tuple[Caller | None, str, ApiError | None]:
+    """Return the caller, None for a token that this process has not seen; the token; a refusal."""
     if route is None or route.feature.caller == "ignored":
-        return _Presented(ANONYMOUS)
+        return ANONYMOUS, "", None
     try:
         token = head.token()
     except ApiError as error:
-        return _Presented(ANONYMOUS, refusal=error)
+        return ANONYMOUS, "", error
     if token is not None:
-        return _Presented(parts.verifier.remembered(token), token)
+        return parts.verifier.remembered(token), token, None
     if route.feature.caller == "required":
-        return _Presented(ANONYMOUS, refusal=Unauthenticated())
-    return _Presented(ANONYMOUS)
+        return ANONYMOUS, "", Unauthenticated()
+    return ANONYMOUS, "", None
 
 
 async def _ask(parts: Parts, commands: list[Command]) -> list[Any]:

@@ -1,5 +1,6 @@
 """The answer on its way out: the headers that every answer has, ETags, and 304."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import orjson
@@ -9,7 +10,8 @@ from kernel.cache.rendered import Rendered
 from kernel.cache.stored import etag_of
 from kernel.call import ANONYMOUS, CacheResult, Call
 from kernel.edge.head import Head
-from kernel.errors import MethodNotAllowed
+from kernel.errors import ApiError, MethodNotAllowed
+from kernel.failures import failure
 from kernel.routes import Route, RouteTable
 
 Headers = list[tuple[bytes, bytes]]
@@ -58,31 +60,42 @@ class Outgoing:
     async def body(self, body: bytes, etag: bytes, control: bytes) -> None:
         """Send a JSON body whose ETag is known, or 304 where the client has it."""
         headers = self._common()
-        headers += ((b"cache-control", control), (b"etag", etag))
-        if self._route is not None and self._route.feature.caller == "optional":
+        headers.append((b"cache-control", control))
+        headers.append((b"etag", etag))
+        if self._route is not None and self._route.varies:
             headers.append(_VARY)
         if self._head.if_none_match is not None and self._head.has(etag):
             await self._whole(_NOT_MODIFIED, headers, b"")
             return
-        headers += (_JSON, (b"content-length", b"%d" % len(body)))
+        headers.append(_JSON)
+        headers.append((b"content-length", b"%d" % len(body)))
         await self._whole(_OK, headers, body)
 
+    async def failed(self, error: ApiError) -> None:
+        """Send the answer to an error of this request."""
+        answer = failure(error)
+        await self._whole(
+            answer.status, self._completed(answer.status, answer.headers), answer.body
+        )
+
     async def rendered(self, answer: Rendered) -> None:
-        """Send an answer that may be another request's: an error names this one."""
+        """Send an answer that may have been another request's: an error names this one."""
         body = answer.body
         if answer.status >= _ERROR and _JSON in answer.headers:
             body = _named(body, self._call.request_id)
         headers = [one for one in answer.headers if one[0] != b"content-length"]
         headers.append((b"content-length", b"%d" % len(body)))
-        await self.relay(
-            {"type": "http.response.start", "status": answer.status, "headers": headers}
-        )
-        await self.relay({"type": "http.response.body", "body": body})
+        headers = self._completed(answer.status, headers)
+        if answer.status == _OK and not _is(headers, _NO_STORE):
+            await self._tagged(headers, body)
+        else:
+            await self._whole(answer.status, headers, body)
 
     async def relay(self, message: Message) -> None:
         """Pass on what the application sends, completed."""
         if message["type"] == "http.response.start":
-            headers, status = self._completed(message), message["status"]
+            headers = self._completed(message["status"], message["headers"])
+            status = message["status"]
             message, self._held = {**message, "headers": headers}, None
             if self._method == "GET" and status == _OK and not _is(headers, _NO_STORE):
                 self._held = message  # until it is known whether the body has one part
@@ -126,16 +139,16 @@ class Outgoing:
             headers.append((b"x-cache", _X_CACHE[call.cache]))
         return headers
 
-    def _completed(self, message: Message) -> Headers:
+    def _completed(self, status: int, sent: Iterable[tuple[bytes, bytes]]) -> Headers:
         """Return the headers with those that every answer has (RFC 9111: who may keep it)."""
-        headers: Headers = [*message["headers"], *self._common()]
-        status, route = message["status"], self._route
+        headers: Headers = [*sent, *self._common()]
+        route = self._route
         if status == MethodNotAllowed.status:
             # FastAPI names the methods of one feature only.
             allowed = ", ".join(self._routes.methods(self._path)).encode()
             headers = [one for one in headers if one[0] != b"allow"]
             headers.append((b"allow", allowed))
-        if route is not None and route.feature.caller == "optional":
+        if route is not None and route.varies:
             headers.append(_VARY)
         if any(name == b"cache-control" for name, _ in headers):
             return headers

@@ -7,7 +7,6 @@
 """
 
 import hashlib
-import itertools
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -43,13 +42,8 @@ def read(reply: object, subject: str, policies: PolicySet) -> Decision:
     """Return the decision that Redis has answered. Raises ValueError where it is not one."""
     if not isinstance(reply, list) or set(map(type, reply)) != {int}:
         raise ValueError("not a list of numbers")
-    admitted, now, *numbers = reply
-    triples = zip(policies.policies, numbers[::2], numbers[1::2], strict=True)
-    return Decision(
-        subject=subject,
-        policies=policies,
-        alone=False,
-        admitted=admitted == 1,
-        at=now,
-        standings=tuple(itertools.starmap(Standing, triples)),
-    )
+    found = policies.policies
+    if len(reply) != 2 + 2 * len(found):
+        raise ValueError("this is not the reply to these policies")
+    standings = tuple(map(Standing, found, reply[2::2], reply[3::2]))
+    return Decision(subject, policies, False, reply[0] == 1, reply[1], standings)  # noqa: FBT003

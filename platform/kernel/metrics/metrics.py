@@ -1,7 +1,7 @@
 """Counters and times of requests, in this process or, by a shared folder, in all its workers."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPMethod
 from typing import Final
 
@@ -29,7 +29,7 @@ _BUCKETS: Final = (
     0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5, 10,
 )  # fmt: skip
 
-_Count = Callable[[], None]
+_Count = Callable[[float], None]
 _Observe = Callable[[float], None]
 
 
@@ -85,26 +85,29 @@ class Metrics:
             ProcessCollector(registry=self.registry)
             GCCollector(registry=self.registry)
 
-    def request(self, feature: str | None, method: str, status: int, seconds: float) -> None:
-        """Count a request of a slice, or of none, and the time that it took."""
+    def requests(
+        self, feature: str | None, method: str, status: int, seconds: Sequence[float]
+    ) -> None:
+        """Count requests of a slice, or of none, by the time that each took."""
         children = self._requests.get((feature, method, status))
         if children is None:
             children = self._request_children(feature, method, status)
         count, observe = children
-        count()
-        observe(seconds)
+        count(len(seconds))
+        for one in seconds:
+            observe(one)
 
-    def cache_read(self, feature: str | None, result: CacheResult) -> None:
-        """Count a cached read of a slice."""
+    def cache_reads(self, feature: str | None, result: CacheResult, number: int = 1) -> None:
+        """Count cached reads of a slice."""
         count = self._cache_reads.get((feature, result))
         if count is None:
             count = self._cache_reads_total.labels(self._slice(feature), result).inc
             if feature in self._slices:
                 self._cache_reads[feature, result] = count
-        count()
+        count(number)
 
-    def limited(self, policy: str, *, admitted: bool) -> None:
-        """Count a limiter's decision, under its scarcest policy: the one that refused, if any did.
+    def limited(self, policy: str, number: int = 1, *, admitted: bool) -> None:
+        """Count a limiter's decisions, under their scarcest policy: who refused, if any did.
 
         `Decision.scarcest.policy.name` is that in both cases.
         """
@@ -113,7 +116,7 @@ class Metrics:
             result = "admitted" if admitted else "refused"
             count = self._limiter_decisions_total.labels(policy, result).inc
             self._limited[policy, admitted] = count
-        count()
+        count(number)
 
     def _request_children(
         self, feature: str | None, method: str, status: int

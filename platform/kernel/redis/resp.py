@@ -4,7 +4,7 @@ https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, cast
 
 from hiredis import Reader, pack_command
@@ -22,7 +22,16 @@ from kernel.redis.pipeline import Command
 NOT_ENOUGH: Final = object()
 """What a reader returns while a reply has not come whole."""
 
-pack = cast("Callable[[Command], bytes]", pack_command)  # its own types know one word only
+_pack = cast("Callable[[Command], bytes]", pack_command)  # its own types know one word only
+# Scripts and reads are asked again and again; what is written is long, and another each time.
+_REPEATED: Final = frozenset({"EVALSHA", "MGET"})
+_remembered = lru_cache(4096)(_pack)
+
+
+def pack(command: Command) -> bytes:
+    """Return the bytes of a command. Raises TypeError where it has anything but words in it."""
+    return _remembered(command) if command[0] in _REPEATED else _pack(command)
+
 
 # The classes that redis-py has for refusals.
 _REFUSALS: Final[dict[str, type[ResponseError]]] = {

@@ -1,0 +1,153 @@
+"""Limit, session and cached answer are one round trip to Redis (R6); refusals cost less (R9)."""
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from kernel.app import create_app
+from kit.application import running
+from kit.small import changed
+from kit.waiting import until
+from kit.wire import wire_to
+
+ADDRESS = "203.0.113.9"
+
+
+@pytest.fixture
+async def wire(valkey):
+    async with wire_to(valkey.port) as wire:
+        yield wire
+
+
+@pytest.fixture
+async def clients(settings, wire):
+    """Makes clients of an application whose Redis is at the other end of the wire."""
+    app = create_app(changed(settings, redis_port=wire.port, redis_db=0))
+    async with running(app) as client_for:
+        yield client_for
+
+
+def remaining(answer):
+    """Return how many more requests the answer promises."""
+    return int(answer.headers["ratelimit"].split("r=")[1].split(";")[0])
+
+
+async def asked_for(wire, call):
+    """Return the answer to a call, and what was asked of Redis for it, write by write."""
+    before = len(wire.asked)
+    answer = await call
+    return answer, wire.asked[before:]
+
+
+PATHS = ["/users/me", "/users/{author.id}", "/posts/{post.id}", "/posts?page=1"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_r6_limit_session_and_cached_answer_are_one_round_trip(
+    clients, wire, author, post, path
+):
+    path = path.format(author=author, post=post)
+    async with clients(author.token, address=ADDRESS) as client:
+        for _ in range(2):  # the token is new, then the answer is
+            await client.get(path)
+        answer, asked = await asked_for(wire, client.get(path))
+        assert answer.headers["x-cache"] == "HIT"
+        assert asked == [["EVALSHA", "EVALSHA", "MGET"]]
+        etag = {"If-None-Match": answer.headers["etag"]}
+        answer, asked = await asked_for(wire, client.get(path, headers=etag))
+        assert answer.status_code == 304
+        assert asked == [["EVALSHA", "EVALSHA", "MGET"]]
+
+
+async def test_r6_what_is_not_cached_takes_one_round_trip_too(clients, wire, author, stranger):
+    async with (
+        clients(author.token, address=ADDRESS) as client,
+        clients(address=ADDRESS) as anyone,
+    ):
+        body = {"display_name": "Somebody"}
+        await client.put(f"/users/{stranger.id}", json=body)
+        answer, asked = await asked_for(wire, client.put(f"/users/{stranger.id}", json=body))
+        assert answer.status_code == 403
+        assert asked == [["EVALSHA", "EVALSHA"]]
+        await anyone.get("/settings")
+        _, asked = await asked_for(wire, anyone.get("/settings"))
+        assert asked == [["EVALSHA", "MGET"]]
+        _, asked = await asked_for(wire, anyone.get("/nowhere"))
+        assert asked == [["EVALSHA"]]
+
+
+async def test_r6_scripts_that_redis_has_forgotten_are_told_again(clients, wire, author, valkey):
+    async with clients(author.token, address=ADDRESS) as client:
+        for _ in range(2):
+            answer = await client.get("/users/me")
+        before = remaining(answer)
+        valkey.client.script_flush()
+        answer, asked = await asked_for(wire, client.get("/users/me"))
+        assert answer.status_code == 200
+        assert remaining(answer) == before - 1  # counted once, and by all that was counted before
+        assert len(asked) > 1
+        answer, asked = await asked_for(wire, client.get("/users/me"))
+        assert remaining(answer) == before - 2
+        assert asked == [["EVALSHA", "EVALSHA", "MGET"]]
+
+
+async def test_r6_a_redis_that_was_restarted_is_one_round_trip_again(clients, wire, author, valkey):
+    async with clients(author.token, address=ADDRESS) as client:
+        await client.get("/users/me")
+        valkey.kill()
+        assert (await client.get("/users/me")).status_code == 200
+        await valkey.start()
+
+        async def is_hit():
+            answer = await client.get("/users/me")
+            assert answer.status_code == 200
+            return answer.headers["x-cache"] == "HIT"
+
+        await until(is_hit, seconds=5)
+        answer, asked = await asked_for(wire, client.get("/users/me"))
+        assert answer.headers["x-cache"] == "HIT"
+        assert asked == [["EVALSHA", "EVALSHA", "MGET"]]
+
+
+async def test_r6_a_session_that_has_ended_is_seen_in_that_round_trip(clients, wire, author, post):
+    async with clients(author.token, address=ADDRESS) as client:
+        for _ in range(2):
+            answer = await client.get(f"/posts/{post.id}")
+        assert answer.headers["x-cache"] == "HIT"
+        assert (await client.post("/auth/logout")).status_code == 204
+        answer, asked = await asked_for(wire, client.get(f"/posts/{post.id}"))
+        assert answer.status_code == 401
+        assert asked == [["EVALSHA", "EVALSHA", "MGET"]]
+
+
+async def test_r9_a_refused_request_is_neither_verified_nor_passed_on(
+    settings, front, valkey, author
+):
+    changes = {"redis_port": valkey.port, "redis_db": 0, "rate_limit_default": "3/minute"}
+    app = create_app(front.settings(settings, cache_enabled=True, **changes))
+    key = ec.generate_private_key(ec.SECP256R1())
+    unknown = jwt.encode({"sub": "x"}, key, algorithm="ES256", headers={"kid": "nobody's"})
+    async with (
+        running(app) as client_for,
+        client_for(address=ADDRESS) as anyone,
+        client_for(author.token, address=ADDRESS) as caller,
+        client_for(unknown, address=ADDRESS) as nobody,
+    ):
+        for _ in range(3):
+            assert (await anyone.get("/posts")).status_code == 200
+        reached = len(front.seen)
+        refused = [
+            await anyone.get("/posts?page=2"),
+            await caller.get("/users/me"),
+            await caller.post("/posts", json={"title": "A title", "content": ""}),
+            await nobody.get("/users/me"),  # admitted, its key would be looked for
+            await nobody.get("/nowhere"),
+        ]
+        assert {answer.status_code for answer in refused} == {429}
+        assert len(front.seen) == reached
+        assert app.state.parts.verifier.remembered(author.token) is None
+        valkey.client.flushall()
+        assert (await caller.get("/users/me")).status_code == 200
+        assert app.state.parts.verifier.remembered(author.token) is not None
+        assert (await nobody.get("/users/me")).status_code == 401
+        assert front.count("auth") == 1
