@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import ip_address, ip_network
 from itertools import count
 from urllib.parse import urlsplit
@@ -12,6 +13,8 @@ from fastapi import FastAPI
 from redis import Redis
 
 from kernel.app import create_app
+from kernel.redis import clients
+from kernel.redis.multiplexed import Multiplexed
 from kernel.settings import Settings
 from kit.servers import Stack
 
@@ -49,6 +52,12 @@ def drop_reads(settings: Settings) -> Iterator[Callable[[], None]]:
                 redis.unlink(*stamps)
 
         yield drop
+
+
+@pytest.fixture
+def patient_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives Redis 2 s, for tests of what is there while it answers: machines of tests are busy."""
+    monkeypatch.setattr(clients, "Multiplexed", partial(Multiplexed, seconds=2.0))
 
 
 class Elsewhere(httpx.ASGITransport):

@@ -11,7 +11,7 @@ from kit.small import changed
 
 
 @pytest.fixture
-async def cached(settings, valkey, front):
+async def cached(settings, valkey, front, patient_redis):
     """Makes clients of an application with a cache of its own; `front` counts what it loads."""
     own = changed(front.settings(settings, cache_enabled=True), redis_port=valkey.port, redis_db=0)
     async with running(create_app(own)) as client_for:

@@ -1,6 +1,6 @@
 """Only canonical requests are looked up; any other spelling takes the full path to the same end."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
@@ -63,7 +63,7 @@ def route_cache(path="/things/{thing_id}", key="thing:{thing_id}:{page}:{size}:{
 CACHE = route_cache()
 
 
-def found(path, query="", cache=CACHE):
+def found(path, query="", cache=CACHE) -> Any:
     return cache.find(path, query.encode(), ANONYMOUS)
 
 

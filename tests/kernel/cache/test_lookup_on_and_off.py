@@ -6,6 +6,7 @@ route with a parameter of another name fails until an example is added.
 
 import contextlib
 from itertools import chain
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -72,7 +73,7 @@ async def ask(client_for, token, url, **headers):
         return await client.get(url, headers=REQUEST_ID | headers)
 
 
-def place_of(route, url, caller):
+def place_of(route, url, caller) -> Any:
     path, _, query = url.partition("?")
     return route.cache.find(PREFIX + path, query.encode(), caller)
 

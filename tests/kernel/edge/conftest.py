@@ -19,6 +19,6 @@ def valkey(own_stack):
 
 
 @pytest.fixture
-def own_settings(settings, valkey):
+def own_settings(settings, valkey, patient_redis):
     """Settings of processes with that cache."""
     return changed(settings, redis_port=valkey.port, redis_db=0)
