@@ -3,6 +3,7 @@ from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from features.shared.settings import SETTINGS_ID, SiteSettings
+from kernel.edge.warm import Warm
 from kernel.pace import Pace
 from kernel.supabase import AsCaller, AuthApi
 
@@ -18,7 +19,7 @@ _REFUSALS = {
 _STEP_SECONDS = 1.0
 
 
-async def signup(auth: AuthApi, db: AsCaller, new: NewUser) -> Session | None:
+async def signup(auth: AuthApi, db: AsCaller, warm: Warm, new: NewUser) -> Session | None:
     """Create the user and return the first session, or None while the address is unconfirmed.
 
     Raises EmailTaken, SignupsClosed or PasswordRefused.
@@ -40,7 +41,9 @@ async def signup(auth: AuthApi, db: AsCaller, new: NewUser) -> Session | None:
     if created.session is None:
         await pace.wait()
         return None
-    return Session.model_validate(await auth.session(created.session))
+    session = Session.model_validate(await auth.session(created.session))
+    await warm(session.access_token)
+    return session
 
 
 async def _refuse_while_closed(db: AsCaller) -> None:

@@ -2,6 +2,7 @@ from fastapi import APIRouter, Response, status
 
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
+from kernel.edge.warm import Warm
 from kernel.http import Answer, Services, raises
 from kernel.supabase import AsCaller, AuthApi
 
@@ -29,8 +30,7 @@ async def signup(
 
     The answer is the first session or, where addresses are confirmed by e-mail, 202.
     """
-    auth, db = await services.aget(AuthApi, AsCaller)
-    session = await handler.signup(auth, db, new)
+    session = await handler.signup(*await services.aget(AuthApi, AsCaller, Warm), new)
     if session is None:
         response.status_code = status.HTTP_202_ACCEPTED
         return Answer(ConfirmationSent())

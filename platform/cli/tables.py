@@ -11,10 +11,11 @@ from cli.checkout import ROOT
 if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
     from kernel.feature import Feature
     from kernel.jobs import Job
+    from kernel.routes import Route
 
 README = ROOT / "README.md"
 BEGIN, END = "<!-- ./app features --write -->", "<!-- end -->"
-_HEADINGS = ("slice", "call", "caller", "limits", "job", "follows", "what it does")
+_HEADINGS = ("slice", "call", "caller", "limits", "cache", "job", "follows", "what it does")
 
 
 def register(app: typer.Typer) -> None:
@@ -49,6 +50,7 @@ def table(features: "Mapping[str, Feature]") -> list[tuple[str, ...]]:
             f"{route.method} {route.path}",
             _who(route.feature),
             _limits(route.feature),
+            _cached(route),
             "",
             "",
             _use_case(route.feature_name),
@@ -59,6 +61,7 @@ def table(features: "Mapping[str, Feature]") -> list[tuple[str, ...]]:
         # The use case of a slice that is called, too, is the call: its job says what else happens.
         (
             name,
+            "",
             "",
             "",
             "",
@@ -84,6 +87,11 @@ def with_table(text: str, rows: Sequence[tuple[str, ...]]) -> str:
 def _who(feature: "Feature") -> str:
     restricted = filter(None, ("owner" if feature.owner else "", feature.role))
     return " or ".join(restricted) or feature.caller
+
+
+def _cached(route: "Route") -> str:
+    """Return the keys of a call's cached reads, in the order in which they are tried."""
+    return ", ".join(cached.key for cached in route.reads)
 
 
 def _limits(feature: "Feature") -> str:

@@ -18,6 +18,7 @@ from kernel.client_address import ClientAddresses
 from kernel.config_check import refuse_unsafe
 from kernel.discovery import discover
 from kernel.edge import Edge, Parts, Record
+from kernel.edge.warm import Warm
 from kernel.errors import (
     ApiError,
     Forbidden,
@@ -56,7 +57,7 @@ _EXPOSED_HEADERS: Final = (
 
 def create_app(
     settings: Settings | None = None, features: Mapping[str, Feature] | None = None
-) -> FastAPI:
+) -> "Application":
     """Return the application.
 
     Without arguments the settings come from the environment and the features from their folder.
@@ -72,7 +73,7 @@ def create_app(
     record = Record(metrics, AccessLog())
 
     @asynccontextmanager
-    async def running(app: FastAPI) -> AsyncIterator[None]:
+    async def running(_: FastAPI) -> AsyncIterator[None]:
         async with svcs.Registry() as registry:
             register_services(registry, settings, features)
             with svcs.Container(registry) as container:
@@ -80,6 +81,7 @@ def create_app(
                     *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads)
                 )
                 readiness, app.state.operations = container.get(Readiness, Operations)
+                registry.register_value(Warm, Warm(app.behind, routes, edge.parts))
             app.state.services = registry
             with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
                 yield

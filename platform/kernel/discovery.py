@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from kernel.cache import Cached
+from kernel.cache.cached import PLACEHOLDER
 from kernel.feature import Feature
 from kernel.jobs import Job
 from kernel.routes import Route, routes_of
@@ -126,7 +127,8 @@ def _refuse_shared_keys(package: str, features: Mapping[str, Feature]) -> None:
     seen: dict[str, str] = {}
     for name, feature in features.items():
         for cached in feature.cached:
-            if (other := seen.setdefault(cached.key, name)) != name:
+            shape = PLACEHOLDER.sub("{}", cached.key)
+            if (other := seen.setdefault(shape, name)) != name:
                 raise BootError(
                     f"{package}/{other} and {package}/{name} both cache under {cached.key}: "
                     "change the key of one."

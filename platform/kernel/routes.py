@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi.routing import APIRoute
 
-from kernel.cache.cached import reads_of
+from kernel.cache.cached import Cached, reads_of
 from kernel.cache.lookup import RouteCache
 from kernel.call import Caller
 from kernel.feature import Feature
@@ -40,6 +40,11 @@ class Route:
     def varies(self) -> bool:
         """Whether a token changes the answer, and none is needed."""
         return self.feature.caller == "optional"
+
+    @property
+    def reads(self) -> tuple[Cached, ...]:
+        """The cached reads of this call, in the order in which they are tried."""
+        return self.cache.reads if self.cache is not None else ()
 
     @cached_property
     def restricted(self) -> bool:

@@ -85,7 +85,8 @@ async def test_each_drop_writes_new_stamps(own_stack, drops):
 async def test_stamps_do_not_stay_for_ever(own_stack, drops):
     await drops.drop([PostChanged(post_id=POST)])
     for name in stamps(own_stack):
-        assert STAMP_SECONDS - 5 < own_stack.cache.client.ttl(f"stamp:{name}") <= STAMP_SECONDS
+        left = own_stack.cache.client.ttl(f"stamp:{name}")
+        assert STAMP_SECONDS - 5 < left <= STAMP_SECONDS * 1.25
 
 
 async def test_a_drop_replaces_whatever_lies_under_its_key(own_stack, drops):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from kernel.lists import host_and_port
 from kernel.settings import Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +71,39 @@ def test_the_environment_wins_over_the_file(environment, tmp_path):
 def test_lists_are_written_with_commas_or_blanks(environment):
     environment(**GOOD, CORS_ORIGINS="https://a.example, https://b.example")
     assert load_settings(NO_FILE).cors_origins == ["https://a.example", "https://b.example"]
+
+
+def test_sentinels_are_hosts_with_ports(environment):
+    environment(
+        **GOOD, BROKER_HOST="broker", REDIS_SENTINELS="one.example:26379, [2001:db8::1]:26380"
+    )
+    found = load_settings(NO_FILE).redis_sentinels
+    assert [host_and_port(one) for one in found] == [
+        ("one.example", 26379),
+        ("2001:db8::1", 26380),
+    ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("a.example", "a.example:", "a.example:0", "a.example:65536", ":26380", "[::1:26379"),
+        *("redis://a.example:26379", "user:secret@a.example:26379", "a.example:26379/0", "a:b:1"),
+    ],
+)
+def test_a_sentinel_that_is_no_address_is_named_without_its_value(environment, value):
+    environment(**GOOD, BROKER_HOST="broker", REDIS_SENTINELS=f"good.example:26379 {value}")
+    with pytest.raises(
+        SettingsError, match=r"REDIS_SENTINELS\.1: must be like: host:26379"
+    ) as raised:
+        load_settings(NO_FILE)
+    assert value not in str(raised.value)
+
+
+def test_jobs_need_a_broker_that_is_named_where_the_cache_is_found_by_sentinels(environment):
+    environment(**GOOD, REDIS_SENTINELS="one.example:26379")
+    with pytest.raises(SettingsError, match="BROKER_HOST must be set"):
+        load_settings(NO_FILE)
 
 
 def test_no_secret_shows_in_a_repr(environment):

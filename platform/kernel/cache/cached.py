@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 OWN_ID: Final = "user_id"
 LONGEST: Final = hours(40)  # stamps live 48 hours, and must outlive every value
+SPREAD: Final = 0.11  # so that a thousand stored together fill a tenth to either side
 _STALE: Final = minutes(10)
 _MISSING: Final = seconds(30)
 _ATTRIBUTE: Final = "__cached_reads__"
@@ -45,13 +46,13 @@ one_caller: Final = Audience.ONE_CALLER
 class Cached:
     """A cached read: `Cached("post:{post_id}", ttl=minutes(30), audience=everyone, drop_on=(…,))`.
 
-    Placeholders of the key are parameters of the route. An event of `drop_on` drops the value whose
-    placeholders have the values of its fields; those that it does not have stand for every value:
-    PostChanged(post_id=…) drops all of `posts:page:{page}`.
+    Placeholders of the key are parameters of the route, parted by colons. An event of `drop_on`
+    drops the value whose placeholders have the values of its fields; those that it does not have
+    stand for every value: PostChanged(post_id=…) drops all of `posts:page:{page}`.
     `where` says for which values of parameters it is kept at all: `{"page": range(1, 101)}`.
-    An answer older than `ttl` (spread by a tenth, so that what was stored together does not go
-    together) is given for another `stale` while it is loaded anew, or cannot be. That something is
-    not there (404) is kept for `missing`.
+    An answer older than `ttl` is given for another `stale` while it is loaded anew, or cannot be.
+    That something is not there (404) is kept for `missing`. All of them are spread by a tenth to
+    either side, so that what was stored together does not go together.
     """
 
     key: str = field(kw_only=False)
@@ -64,7 +65,10 @@ class Cached:
 
     def __post_init__(self) -> None:
         """Refuse what could not work."""
-        if self.ttl * 1.1 + self.stale > LONGEST:
+        for part in self.key.split(":"):
+            if ("{" in part or "}" in part) and not PLACEHOLDER.fullmatch(part):
+                raise ValueError(f"{self.key} joins {part}: two values could give one key; use ':'")
+        if (self.ttl + self.stale) * (1 + SPREAD) > LONGEST:
             raise ValueError(f"{self.key} is kept for longer than {LONGEST}: stamps would not be")
         if self.audience is one_caller and OWN_ID not in self.placeholders:
             raise ValueError(f"{self.key} has one caller, and no {{{OWN_ID}}} that says which")

@@ -58,7 +58,11 @@ class CanonicalRequest:
         dependants = list(_all(route.dependant))
         if any(one.header_params or one.cookie_params or one.body_params for one in dependants):
             raise ValueError("depends on headers, cookies or a body")
+        if route.dependant.request_param_name is not None:
+            raise ValueError("takes the whole request, of which anything might change the answer")
         typed = {p.name: p for one in dependants for p in _parameters(one.path_params)}
+        if unknown := set(_PATH_PARAMETER.findall(path)) - set(typed):
+            raise ValueError(f"{min(unknown)} is in the path, and the route does not take it")
         self._in_path = [typed[name] for name in _PATH_PARAMETER.findall(path)]
         query = [p for one in dependants for p in _parameters(one.query_params)]
         for parameter in (*self._in_path, *query):

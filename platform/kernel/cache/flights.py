@@ -16,16 +16,19 @@ class Flights(Generic[T]):
     def __init__(self) -> None:
         self._tasks: dict[Hashable, asyncio.Task[T]] = {}
 
-    def begin(self, what: Hashable, load: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        """Return the load that is under way, or begin it.
+    def begin(
+        self, what: Hashable, load: Callable[[], Coroutine[Any, Any, T]]
+    ) -> tuple[asyncio.Task[T], bool]:
+        """Return the load that is under way, or begin it; and whether it has begun only now.
 
         It belongs to nobody who waits: `await asyncio.shield(…)`, or leave it to itself.
         """
         task = self._tasks.get(what)
+        begins = task is None
         if task is None:
             task = self._tasks[what] = asyncio.create_task(load())
             task.add_done_callback(lambda done: self._end(what, done))
-        return task
+        return task, begins
 
     async def aclose(self) -> None:
         """End all loads."""

@@ -19,6 +19,7 @@ from kernel.redis import Command
 
 _FORMAT: Final = "1"
 _REMEMBERED: Final = 1024
+_LONGEST: Final = 1024  # bytes of a request: what is remembered stays small, whatever is sent
 
 
 class Lookup(NamedTuple):
@@ -60,24 +61,28 @@ class _Read:
 class RouteCache:
     """The cached reads of one route, in the order in which they are tried.
 
-    A hash of the answer's schema is part of every key: no version of the code reads what another
-    one wrote in another shape. Raises ValueError where a declaration does not fit the route.
+    A hash of path, audience and the answer's schema is part of every key: no version of the code
+    reads what another one wrote in another shape, no route what another keeps, and nobody what one
+    caller was told. Raises ValueError where a declaration does not fit the route.
     """
 
     def __init__(self, route: APIRoute, path: str, *, needs_token: bool) -> None:
         self._request = CanonicalRequest(route, path)
-        reads = reads_of(route.endpoint)
+        self.reads = reads = reads_of(route.endpoint)
         for cached in reads:
             self._check(cached, needs_token=needs_token)
         schema = TypeAdapter(route.response_model).json_schema(mode="serialization")
-        shape = orjson.dumps([_FORMAT, schema], option=orjson.OPT_SORT_KEYS)
-        digest = hashlib.sha256(shape).hexdigest()[:8]
-        self._reads = [_Read(cached, f"cache:{digest}:") for cached in reads]
+        self._reads = [
+            _Read(cached, f"cache:{_digest(path, cached.audience.value, schema)}:")
+            for cached in reads
+        ]
         self._one_caller = any(cached.audience is Audience.ONE_CALLER for cached in reads)
         self._find = lru_cache(_REMEMBERED)(self._work_out)
 
     def find(self, path: str, query: bytes, caller: Caller) -> Lookup | None:
         """Return where the answer lies, or None for a request that takes the full path."""
+        if len(path) + len(query) > _LONGEST:
+            return None
         own_id = caller.user_id if self._one_caller else None
         return self._find(path, query, own_id, caller.role is not None)
 
@@ -114,6 +119,11 @@ class RouteCache:
                     f"{name} changes the answer and is not in {cached.key}: add it to the key, or "
                     f'say for which single value it is kept: where={{"{name}": (…,)}}'
                 )
+
+
+def _digest(*parts: object) -> str:
+    shape = orjson.dumps([_FORMAT, *parts], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(shape).hexdigest()[:8]
 
 
 def _is_single(kept: object) -> bool:

@@ -9,11 +9,12 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from redis.exceptions import ResponseError
 
-from kernel.cache.drops import STAMP_SECONDS, Drops, new_stamp
+from kernel.cache.cached import SPREAD
+from kernel.cache.drops import Drops, new_stamp, stamp_seconds
 from kernel.cache.flights import Flights
 from kernel.cache.lookup import Lookup
 from kernel.cache.rendered import Rendered
@@ -24,7 +25,6 @@ LARGEST_BYTES: Final = 512 * 1024
 LEASE_MS: Final = 3000
 WAIT_SECONDS: Final = 0.4  # for another process that loads; then everyone loads for itself
 _POLL_SECONDS: Final = 0.02
-_SPREAD: Final = 0.1
 _STATUS: Final = {Kind.BODY: 200, Kind.MISSING: 404}
 _JSON: Final = ((b"content-type", b"application/json"),)
 # A lease is given back by who holds it, and by nobody whose own ran out.
@@ -76,14 +76,14 @@ class Reads:
         stamps = await self._whole(lookup, found.stamps)
         if stamps is None:
             what: tuple[object, ...] = (lookup.key, self._drops.count)
-            flight = self._flights.begin(what, lambda: _only(load))
+            flight, leads = self._flights.begin(what, lambda: _only(load))
         else:
-            flight = self._flights.begin(
+            flight, leads = self._flights.begin(
                 (lookup.key, *stamps), lambda: self._lead(lookup, stamps, load, WAIT_SECONDS)
             )
         rendered = await asyncio.shield(flight)
         assert rendered is not None  # who waits for others loads in the end
-        return rendered
+        return rendered if leads or rendered.shareable else await load()
 
     def renew(self, lookup: Lookup, found: Found, load: Load) -> None:
         """Begin to load anew what is old, unless somebody does; nobody waits for it."""
@@ -103,24 +103,20 @@ class Reads:
         """
         if stamps is None:
             return None
-        missing = [key for key, stamp in zip(lookup.stamps, stamps, strict=True) if stamp is None]
-        made: dict[str, Any] = {}
-        if missing:
-            new = {key: new_stamp().encode() for key in missing}
+        found: dict[str, Any] = dict(zip(lookup.stamps, stamps, strict=True))
+        # Others may make one at the same time: the first counts. What lies there and is no stamp
+        # counts for nobody, and is replaced: that drops what there is, and never brings it back.
+        for how, taken in ((("NX", "GET"), None), ((), b"OK")):
+            new = {key: new_stamp().encode() for key, one in found.items() if not _is_stamp(one)}
+            if not new:
+                break
             replies = await self._ask(
-                *(("SET", key, new[key], "NX", "GET", "EX", STAMP_SECONDS) for key in missing)
+                *(("SET", key, one, *how, "EX", stamp_seconds()) for key, one in new.items())
             )
-            made = {
-                key: new[key] if reply is None else reply
-                for key, reply in zip(missing, replies, strict=False)
-            }
-        both = zip(lookup.stamps, stamps, strict=True)
-        whole = tuple(
-            one
-            for one in (made.get(key, stamp) for key, stamp in both)
-            if isinstance(one, bytes) and len(one) == STAMP_BYTES
-        )
-        return whole if len(whole) == len(lookup.stamps) else None
+            for (key, one), reply in zip(new.items(), replies, strict=False):
+                found[key] = one if reply == taken else reply
+        whole = tuple(filter(_is_stamp, found.values()))
+        return whole if len(whole) == len(found) else None
 
     async def _lead(
         self, lookup: Lookup, stamps: Stamps, load: Load, seconds: float
@@ -169,19 +165,19 @@ class Reads:
 
     def _to_store(self, lookup: Lookup, stamps: Stamps, rendered: Rendered) -> Command | None:
         cached, now = lookup.cached, self._clock()
-        spread = 1 + random.uniform(-_SPREAD, _SPREAD)  # noqa: S311 - a spread
-        seconds = cached.ttl.total_seconds() * spread
-        keep = seconds + cached.stale.total_seconds()
+        age, keep = cached.ttl, cached.ttl + cached.stale
         body, kind = rendered.body, Kind.BODY
-        if rendered.status == _STATUS[Kind.MISSING]:
-            kind, seconds = Kind.MISSING, cached.missing.total_seconds()
-            keep = seconds
+        if rendered.plain and rendered.status == _STATUS[Kind.MISSING]:
+            kind, age, keep = Kind.MISSING, cached.missing, cached.missing
         elif not rendered.storable:
             return None
         elif len(body) > LARGEST_BYTES:
             body, kind = b"", Kind.TOO_LARGE
-        value = Stored(kind, body, etag_of(body), now + seconds)
-        return ("SET", lookup.key, pack(value, stamps), "PX", max(1, round(keep * 1000)))
+        spread = 1 + random.uniform(-SPREAD, SPREAD)  # noqa: S311 - a spread
+        old_at = now + age.total_seconds() * spread
+        keep_ms = max(1, round(keep.total_seconds() * spread * 1000))
+        value = Stored(kind, body, etag_of(body), old_at)
+        return ("SET", lookup.key, pack(value, stamps), "PX", keep_ms)
 
     async def _ask(self, *commands: Command) -> list[Any]:
         """Return the replies, none where Redis is away: the cache breaks no read."""
@@ -189,6 +185,10 @@ class Reads:
             return await self._redis.ask(*commands)
         except RedisAway:
             return []
+
+
+def _is_stamp(found: object) -> TypeGuard[bytes]:
+    return isinstance(found, bytes) and len(found) == STAMP_BYTES
 
 
 async def _only(load: Load) -> Rendered:

@@ -25,6 +25,8 @@ from kernel.routes import RouteTable
 log = logging.getLogger(__name__)
 
 _NOT_FOUND = 404
+# What is not shown to everyone may be shown to a caller.
+_NOT_FOR_ALL = frozenset({401, 403, _NOT_FOUND})
 
 
 class Edge:
@@ -130,7 +132,7 @@ class Edge:
                 rendered = await reads.load(lookup, found, load)
             else:
                 rendered = await load()
-        if apart and rendered.status == _NOT_FOUND:
+        if apart and rendered.status in _NOT_FOR_ALL:
             # It may be there for this caller: asked for apart, and kept nowhere.
             call.cache = "bypass"
             rendered = await self._loading(scope, call, call.caller)()

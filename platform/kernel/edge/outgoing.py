@@ -19,7 +19,7 @@ Headers = list[tuple[bytes, bytes]]
 SHARED: Final = b"no-cache"
 PRIVATE: Final = b"private, no-cache"
 _NO_STORE: Final = b"no-store"
-_OK, _REDIRECT, _NOT_MODIFIED = 200, 300, 304
+_OK, _REDIRECT, _NOT_MODIFIED, _ERROR = 200, 300, 304, 400
 _JSON: Final = (b"content-type", b"application/json")
 _X_CACHE: Final[dict[CacheResult, bytes]] = {
     "hit": b"HIT",
@@ -81,7 +81,7 @@ class Outgoing:
     async def rendered(self, answer: Rendered) -> None:
         """Send an answer that may have been another request's: an error names this one."""
         body = answer.body
-        if answer.status >= _REDIRECT:
+        if answer.status >= _ERROR and _JSON in answer.headers:
             body = _named(body, self._call.request_id)
         headers = [one for one in answer.headers if one[0] != b"content-length"]
         headers.append((b"content-length", b"%d" % len(body)))
@@ -95,16 +95,18 @@ class Outgoing:
         """Pass on what the application sends, completed."""
         if message["type"] == "http.response.start":
             headers = self._completed(message["status"], message["headers"])
-            self.status = message["status"]
-            message = {**message, "headers": headers}
-            if self._method == "GET" and self.status == _OK and not _is(headers, _NO_STORE):
+            status = message["status"]
+            message, self._held = {**message, "headers": headers}, None
+            if self._method == "GET" and status == _OK and not _is(headers, _NO_STORE):
                 self._held = message  # until it is known whether the body has one part
                 return
+            self.status = status
         elif self._held is not None:
             start, self._held = self._held, None
             if not message.get("more_body"):
                 await self._tagged(start["headers"], message.get("body", b""))
                 return
+            self.status = start["status"]
             await self._send(start)
         await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body"):
@@ -164,6 +166,9 @@ def _is(headers: Headers, control: bytes) -> bool:
 
 def _named(body: bytes, request_id: str) -> bytes:
     """Return an error's body with this request's id in its details."""
-    content = orjson.loads(body)
-    content["error"]["details"]["request_id"] = request_id
+    try:
+        content = orjson.loads(body)
+        content["error"]["details"]["request_id"] = request_id
+    except (ValueError, KeyError, TypeError):
+        return body  # a slice's own shape
     return orjson.dumps(content)

@@ -28,8 +28,13 @@ class Breaker:
     One failure opens it: a request that waits for the next is one that waited in vain.
     """
 
-    def __init__(self, probe: Callable[[], Awaitable[None]]) -> None:
-        self._probe = probe
+    def __init__(
+        self,
+        probe: Callable[[], Awaitable[None]],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._probe, self._clock = probe, clock
         self._reason: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._tries, self._back_at = 0, float("-inf")
@@ -45,7 +50,7 @@ class Breaker:
             return
         self._reason = reason
         log.warning("Redis is away", extra={"reason": reason})
-        if time.monotonic() - self._back_at > _STEADY_SECONDS:
+        if self._clock() - self._back_at > _STEADY_SECONDS:
             self._tries = 0
         self._task = asyncio.create_task(self._come_back())
 
@@ -68,5 +73,5 @@ class Breaker:
             else:
                 break
         self._reason = self._task = None
-        self._back_at = time.monotonic()
+        self._back_at = self._clock()
         log.warning("Redis is back")

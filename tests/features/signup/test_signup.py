@@ -50,6 +50,16 @@ async def test_a_new_user_gets_a_session_that_works(anonymous, client_for):
     assert me.json()["data"] == session["user"]
 
 
+async def test_a_new_users_first_read_is_answered_from_the_cache(anonymous, client_for):
+    session = (
+        await anonymous.post("/auth/signup", json={"email": new_email(), "password": PASSWORD})
+    ).json()["data"]
+    async with client_for(session["access_token"]) as client:
+        answer = await client.get("/users/me")
+    assert answer.headers["x-cache"] == "HIT"
+    assert answer.json()["data"] == session["user"]
+
+
 async def test_a_display_name_is_optional(anonymous):
     body = {"email": new_email(), "password": PASSWORD}
     answer = await anonymous.post("/auth/signup", json=body)

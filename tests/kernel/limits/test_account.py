@@ -11,8 +11,7 @@ from kernel.limits import AccountLimit, Rate
 from kernel.limits.account import account_key
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
-from kernel.redis import connect_redis
-from kernel.redis.over_redis_py import OverRedisPy
+from kernel.redis import connect_pipeline
 from kit.application import running
 from kit.people import new_email
 from kit.small import changed
@@ -23,7 +22,7 @@ from kit.waiting import many
 async def limit(settings, valkey):
     """An account limit of 5 an hour."""
     at_own = settings.model_copy(update={"redis_port": valkey.port, "redis_db": 0})
-    pipeline = OverRedisPy(connect_redis(at_own, timeout=None))
+    pipeline = connect_pipeline(at_own)
     policies = PolicySet([Policy("reset_account", Rate(5, 3600))])
     yield AccountLimit(Limiter(pipeline), policies, account_key("a secret"))
     await pipeline.aclose()

@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import sys
+import time
 
 import pytest
 
@@ -12,9 +13,8 @@ from kernel.limits import Rate
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.limits.script import command, read
-from kernel.pause import Pause
-from kernel.redis import connect_redis
-from kernel.redis.over_redis_py import OverRedisPy
+from kernel.redis import RedisAway, connect_pipeline
+from kit.resp import answering, greeting_then, listening
 from kit.waiting import until
 
 ALONE = PolicySet([Policy("default", Rate(2, 60))])
@@ -22,11 +22,17 @@ BOTH = PolicySet([Policy("default", Rate(1000, 60)), Policy("own", Rate(1000, 60
 
 
 @contextlib.asynccontextmanager
-async def limiter_at(settings, port: int, **options):
+async def pipeline_at(settings, port: int):
     changed = settings.model_copy(update={"redis_port": port, "redis_db": 0})
-    pipeline = OverRedisPy(connect_redis(changed, timeout=None))
-    yield Limiter(pipeline, **options)
+    pipeline = connect_pipeline(changed)
+    yield pipeline
     await pipeline.aclose()
+
+
+@contextlib.asynccontextmanager
+async def limiter_at(settings, port: int):
+    async with pipeline_at(settings, port) as pipeline:
+        yield Limiter(pipeline)
 
 
 @pytest.fixture
@@ -83,10 +89,10 @@ async def test_r6_it_survives_a_restart_that_takes_a_while(limiter, valkey, capl
     await valkey.start()
 
     async def back() -> bool:
-        return not (await limiter.take("y", BOTH)).alone
+        await limiter.take("y", BOTH)
+        return told(caplog) == ["Redis is away", "Redis is back"]
 
     await until(back, seconds=10)
-    assert told(caplog) == ["Redis is away", "Redis is back"]
 
 
 async def test_r5_alone_it_goes_by_the_other_policies(settings, unused_tcp_port):
@@ -97,62 +103,66 @@ async def test_r5_alone_it_goes_by_the_other_policies(settings, unused_tcp_port)
     assert 1 <= decisions[-1].retry_after <= 60
 
 
-async def test_r5_a_silent_redis_costs_one_request_a_pause_its_deadline(
-    settings, valkey, caplog, monkeypatch
-):
-    now = 100.0
-    asked = 0
-    ask = OverRedisPy.ask
+async def test_r5_a_silent_redis_costs_its_deadline_once(settings, valkey, caplog):
+    async with limiter_at(settings, valkey.port) as limiter:
 
-    async def counting(self: OverRedisPy, *command):
-        nonlocal asked
-        asked += 1
-        return await ask(self, *command)
+        async def twenty() -> float:
+            started = time.perf_counter()
+            decisions = await asyncio.gather(*(limiter.take("x", BOTH) for _ in range(20)))
+            assert all(decision.alone for decision in decisions)
+            return time.perf_counter() - started
 
-    async with limiter_at(settings, valkey.port, pause=Pause(lambda: now)) as limiter:
         assert not (await limiter.take("x", BOTH)).alone
-        monkeypatch.setattr(OverRedisPy, "ask", counting)
         with valkey.frozen():
+            assert 0.09 < await twenty() < 0.5
+            assert sorted([await twenty() for _ in range(50)])[40] < 0.005
+        assert told(caplog) == ["Redis is away"]
 
-            async def asks_of_twenty() -> int:
-                before = asked
-                decisions = await asyncio.gather(*(limiter.take("x", BOTH) for _ in range(20)))
-                assert all(decision.alone for decision in decisions)
-                return asked - before
+        async def back() -> bool:
+            return not (await limiter.take("x", BOTH)).alone
 
-            assert await asks_of_twenty() == 20  # all that were under way, in one pipeline
-            for _ in range(3):
-                assert await asks_of_twenty() == 0
-                now += 6
-                assert await asks_of_twenty() == 1
-        now += 6
-        assert not (await limiter.take("x", BOTH)).alone
-    assert told(caplog) == ["Redis is away", "Redis is back"]
+        await until(back, seconds=5)
 
 
-async def test_a_fault_of_many_requests_is_one_failure(settings, unused_tcp_port):
-    now = 100.0
-    pause = Pause(lambda: now)
-    async with limiter_at(settings, unused_tcp_port, pause=pause) as limiter:
-        await asyncio.gather(*(limiter.take("x", BOTH) for _ in range(50)))
-    now += 0.5  # the longest that the first pause may take
-    assert pause.over
+async def test_where_one_request_in_two_fails_not_every_change_is_told(settings, valkey, caplog):
+    valkey.client.set("limit:{refused}:own", "no list")
+    async with limiter_at(settings, valkey.port) as limiter:
+        for _ in range(20):
+            assert (await limiter.take("refused", BOTH)).alone
+            assert not (await limiter.take("fine", BOTH)).alone
+    assert told(caplog) == ["Redis is away"]
 
 
-async def test_a_probe_that_is_given_up_is_none(settings, valkey):
-    now = 100.0
-    async with limiter_at(settings, valkey.port, pause=Pause(lambda: now)) as limiter:
-        with valkey.frozen():
-            assert (await limiter.take("x", BOTH)).alone
-            now += 6
-            probe = asyncio.create_task(limiter.take("x", BOTH))
-            await asyncio.sleep(0)
-            probe.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await probe
-        async with asyncio.timeout(5):
-            while (await limiter.take("x", BOTH)).alone:
-                now += 6
+async def test_r6_the_command_rides_in_a_round_trip_of_others(settings, valkey):
+    async with pipeline_at(settings, valkey.port) as pipeline:
+        limiter = Limiter(pipeline)
+        left = []
+        for _ in range(3):
+            echo, reply = await pipeline.ask(("ECHO", "a"), limiter.command("x", BOTH))
+            assert echo == b"a"
+            left.append((await limiter.decide("x", BOTH, reply)).scarcest.remaining)
+            valkey.client.script_flush()
+    assert left == [999, 998, 997]
+
+
+async def test_r5_who_had_no_reply_decides_alone(limiter, caplog):
+    decision = await limiter.decide("x", BOTH, RedisAway("why"))
+    assert (decision.alone, decision.admitted, decision.policies) == (True, True, ALONE)
+    assert told(caplog) == ["Redis is away"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *(b"$4\r\nfour\r\n", b"$-1\r\n", b"*0\r\n", b":1\r\n", b"*2\r\n:1\r\n:2\r\n"),
+        *(b"*4\r\n:1\r\n:2\r\n$1\r\n3\r\n:4\r\n", b"-OOM full\r\n", b"-NOSCRIPT never known\r\n"),
+    ],
+)
+async def test_r5_what_is_no_decision_is_decided_alone(settings, reply):
+    one = PolicySet([Policy("default", Rate(1000, 60))], ALONE)
+    answer = answering(greeting_then(lambda _: reply))
+    async with listening(answer) as port, limiter_at(settings, port) as limiter:
+        assert (await limiter.take("x", one)).alone
 
 
 async def test_a_redis_that_refuses_is_away(settings, valkey, caplog):

@@ -1,0 +1,62 @@
+"""Fills what a new caller will read first, before it is asked for."""
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from kernel.cache.cached import one_caller
+from kernel.cache.rendered import Rendered, render
+from kernel.call import SCOPE_KEY, Call, Caller, request_id
+from kernel.edge.parts import Parts
+from kernel.errors import ApiError
+from kernel.redis import RedisAway
+from kernel.routes import Route
+
+
+class Warm:
+    """Loads the reads that are a caller's own and need nothing but to know who that is.
+
+    `app` is what is behind the Edge. Where something is away nothing is filled.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Iterable[Route], parts: Parts) -> None:
+        self._app, self._parts = app, parts
+        self._routes = [one for one in routes if one.cache is not None and "{" not in one.path]
+
+    async def __call__(self, token: str) -> None:
+        """Return when the reads of the caller with this access token are stored; never raises."""
+        with contextlib.suppress(ApiError, RedisAway):
+            caller = await self._parts.verifier.verify(token)
+            for route in self._routes:
+                await self._fill(route, caller)
+
+    async def _fill(self, route: Route, caller: Caller) -> None:
+        lookup = route.cache.find(route.path, b"", caller) if route.cache else None
+        if lookup is None or lookup.cached.audience is not one_caller:
+            return
+        reads = self._parts.reads
+        (reply,) = await self._parts.redis.ask(lookup.command)
+        found = reads.judge(reply)
+        if found.value is None and found.stamps is not None:
+            await reads.load(lookup, found, lambda: self._render(route, caller))
+
+    async def _render(self, route: Route, caller: Caller) -> Rendered:
+        scope: dict[str, Any] = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": route.method,
+            "scheme": "http",
+            "path": route.path,
+            "query_string": b"",
+            "root_path": "",
+            "headers": [],
+            SCOPE_KEY: Call(
+                request_id=request_id.get() or "",
+                client_address=None,
+                feature=route.feature_name,
+                caller=caller,
+            ),
+        }
+        return await render(self._app, scope)

@@ -1,0 +1,176 @@
+"""Only canonical requests are looked up; any other spelling takes the full path to the same end."""
+
+from typing import Annotated
+from uuid import UUID
+
+import pytest
+from fastapi import APIRouter, Query
+from fastapi.routing import APIRoute
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernel.app import create_app
+from kernel.cache import Cached, everyone, minutes
+from kernel.cache.lookup import RouteCache
+from kernel.call import ANONYMOUS
+from kit.application import running
+from kit.small import changed
+
+ID = "3820052a-bbd0-4a50-bce5-53a231166443"
+KEPT = range(1, 101)
+OTHER_SPELLINGS_OF_AN_ID = [
+    ID.upper(),
+    ID.title(),
+    f"{{{ID}}}",
+    ID.replace("-", ""),
+    f"urn:uuid:{ID}",
+    f" {ID}",
+    f"{ID}\n",
+    f"{ID}%00",
+    f"{ID}\x00",
+    f"{ID}/",
+    f"{ID[:-1]}٣",
+]
+OTHER_SPELLINGS_OF_A_QUERY = [
+    "page=01", "page=+1", "page=%2B1", "page=1.0", "page=%31", "page=1_0", "page=1e0", "page=-0",
+    "page= 1", "page=1%20", "page=1%00", "page=\x00", "page=", "page", "=", "&", "page=1&",
+    "&page=1", "page=1&&size=2", "page=1&page=1", "page=1&page=2", "unknown=1", "page=1&unknown=",
+    "Page=1", "p%61ge=1", "page=1;size=2", "page=1#", "page[]=1", "page=٣", "flag=True", "flag=1",
+    "flag=yes", "flag=on", "flag=t", "flag=", "page=1000000000000000000", "page=" + "9" * 400,
+    "none=1", "many=1", "page=1\n", "page=1?size=2", "page=null", "page=NaN", "page=0x1",
+]  # fmt: skip
+
+
+def route_cache(path="/things/{thing_id}", key="thing:{thing_id}:{page}:{size}:{flag}", **where):
+    router = APIRouter()
+
+    @router.get(path)
+    @Cached(key, ttl=minutes(1), audience=everyone, where=where).serves
+    async def read(
+        thing_id: UUID,
+        page: int = 1,
+        size: int = 20,
+        flag: bool = True,  # noqa: FBT001, FBT002 - a parameter of the query
+        none: int | None = None,
+        many: Annotated[tuple[int, ...], Query()] = (),
+    ) -> int:
+        raise NotImplementedError
+
+    (route,) = (one for one in router.routes if isinstance(one, APIRoute))
+    return RouteCache(route, path, needs_token=False)
+
+
+CACHE = route_cache()
+
+
+def found(path, query="", cache=CACHE):
+    return cache.find(path, query.encode(), ANONYMOUS)
+
+
+def test_a_canonical_request_is_looked_up():
+    lookup = found(f"/things/{ID}", "flag=false&size=5&page=100")
+    assert lookup.key.endswith(f":thing:{ID}:100:5:false")
+
+
+def test_a_parameter_that_is_not_sent_has_its_default():
+    assert found(f"/things/{ID}") == found(f"/things/{ID}", "page=1&flag=true&size=20")
+
+
+@pytest.mark.parametrize("text", OTHER_SPELLINGS_OF_AN_ID)
+def test_another_spelling_of_an_id_is_not(text):
+    assert found(f"/things/{text}") is None
+
+
+@pytest.mark.parametrize("query", OTHER_SPELLINGS_OF_A_QUERY)
+def test_another_spelling_of_a_query_is_not(query):
+    assert found(f"/things/{ID}", query) is None
+
+
+@pytest.mark.parametrize("page", ["0", "101", "999999999999999999"])
+def test_what_is_not_to_be_kept_is_not(page):
+    cache = route_cache(page=KEPT)
+    assert found(f"/things/{ID}", f"page={page}", cache) is None
+    assert found(f"/things/{ID}", "page=100", cache) is not None
+
+
+def test_a_request_that_is_longer_than_any_real_one_is_not_even_remembered():
+    cache = route_cache()
+    for number in range(2000):
+        found(f"/things/{ID}", f"page=1&{'x' * 60_000}{number}", cache)
+    assert cache._find.cache_info().currsize == 0
+
+
+uuids = st.sampled_from([UUID(ID), UUID(int=0), UUID(int=1)]) | st.uuids()
+numbers = st.integers(0, 12) | st.integers(0, 10**18 - 1)
+requests = st.tuples(uuids, numbers, numbers, st.booleans())
+
+
+def lookup_of(thing_id, page, size, flag):
+    return found(f"/things/{thing_id}", f"page={page}&size={size}&flag={str(flag).lower()}")
+
+
+@given(requests, requests)
+def test_two_requests_share_a_key_only_where_all_values_are_equal(one, other):
+    assert (lookup_of(*one).key == lookup_of(*other).key) is (one == other)
+
+
+@given(st.text(max_size=50), st.text(max_size=80).map(lambda text: text.encode()))
+def test_whatever_is_sent_raises_nothing(path, query):
+    CACHE.find(f"/things/{path}", query, ANONYMOUS)
+    CACHE.find(f"/things/{ID}", query, ANONYMOUS)
+
+
+# Through the application: another spelling is answered as without a cache ------------------------
+
+
+@pytest.fixture
+async def on_and_off(own_settings):
+    off = changed(own_settings, cache_enabled=False)
+    async with (
+        running(create_app(own_settings)) as on,
+        running(create_app(off)) as without,
+        on() as client,
+        without() as plain,
+    ):
+        yield client, plain
+
+
+async def answers(on_and_off, url, canonical, expected):
+    client, plain = on_and_off
+    known = await client.get(canonical)
+    assert (await client.get(canonical)).headers["x-cache"] == "HIT"
+    sent = {"X-Request-ID": "the-same-for-both"}
+    here, there = await client.get(url, headers=sent), await plain.get(url, headers=sent)
+    assert here.headers["x-cache"] == "BYPASS"
+    assert (here.status_code, here.content) == (there.status_code, there.content)
+    assert here.status_code == expected
+    if expected == 200:
+        assert here.content == known.content
+
+
+@pytest.mark.parametrize(
+    ("spelled", "expected"),
+    [(str.upper, 200), (lambda text: f"{{{text}}}", 200), (lambda text: text + "%00", 422)],
+)
+async def test_a_post_by_another_spelling_of_its_id(on_and_off, post, spelled, expected):
+    await answers(on_and_off, f"/posts/{spelled(str(post.id))}", f"/posts/{post.id}", expected)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("page=01", 200), ("page=%2B1", 200), ("page=%31", 200), ("page=1&", 200),
+        ("page=1&page=1", 200), ("unknown=1", 200), ("published_only=True", 200),
+        ("published_only=1", 200), ("published_only=on", 200), ("page=1.0", 200), ("page=", 422),
+        ("page=%00", 422), ("page=1000000000000000000", 422), ("page=" + "9" * 400, 422),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("post")
+async def test_a_page_by_another_spelling_of_its_query(on_and_off, query, expected):
+    await answers(on_and_off, f"/posts?{query}", "/posts", expected)
+
+
+async def test_a_page_that_is_not_kept_takes_the_full_path(on_and_off):
+    client, _ = on_and_off
+    for query in ("page=101", "page=0", "published_only=false"):
+        assert (await client.get(f"/posts?{query}")).headers["x-cache"] == "BYPASS"

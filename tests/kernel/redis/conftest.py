@@ -1,0 +1,75 @@
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import pytest
+import uvloop
+
+from kernel.redis import Pipeline, connect_redis
+from kernel.redis.connecting import Endpoint
+from kernel.redis.multiplexed import Multiplexed
+from kernel.redis.over_redis_py import OverRedisPy
+from kernel.settings import Settings
+from kit.small import changed
+
+KINDS: dict[str, Callable[[Settings], Pipeline]] = {
+    "multiplexed": lambda settings: Multiplexed(Endpoint.of(settings)),
+    "over redis-py": lambda settings: OverRedisPy(
+        connect_redis(settings, timeout=None, protocol=2)
+    ),
+}
+
+
+@pytest.fixture(params=KINDS)
+def talking_to(request, settings):
+    """Opens a pipeline of each kind: `async with talking_to(redis_port=…) as pipeline`."""
+
+    @contextlib.asynccontextmanager
+    async def opened(**changes):
+        pipeline = KINDS[request.param](changed(settings, **changes))
+        try:
+            yield pipeline
+        finally:
+            await pipeline.aclose()
+
+    return opened
+
+
+@pytest.fixture
+def multiplexed_to(settings):
+    """Opens our own connection: `async with multiplexed_to(redis_port=…) as pipeline`."""
+
+    @contextlib.asynccontextmanager
+    async def opened(**changes):
+        pipeline = Multiplexed(Endpoint.of(changed(settings, **changes)))
+        try:
+            yield pipeline
+        finally:
+            await pipeline.aclose()
+
+    return opened
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def on_a_loop(request):
+    """Runs a coroutine on a loop of its own, of each kind: `on_a_loop(main())`."""
+
+    def run(main):
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            return runner.run(main)
+
+    return run
+
+
+@pytest.fixture
+def logged(caplog):
+    """What was logged of Redis' coming and going, and why."""
+
+    def lines():
+        return [
+            (line.message, vars(line).get("reason"))
+            for line in caplog.records
+            if line.name == "kernel.redis.breaker"
+        ]
+
+    return lines

@@ -1,0 +1,126 @@
+"""Processes that read one value through the cache and write it, step by step."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+
+from kernel.cache import Cached, CacheUnavailable, Drops, everyone, seconds
+from kernel.cache.lookup import Lookup, RouteCache
+from kernel.cache.reads import Reads
+from kernel.cache.rendered import Rendered
+from kernel.cache.stored import Kind
+from kernel.call import ANONYMOUS
+from kernel.events import Event
+from kernel.redis import Pipeline
+from kit.schedule import Schedule, Scheduled
+
+AGE: Final = 60.0
+
+
+class ThingChanged(Event):
+    """The thing was written."""
+
+    thing_id: UUID
+
+
+THING: Final = Cached(
+    "thing:{thing_id}",
+    ttl=seconds(AGE),
+    audience=everyone,
+    drop_on=(ThingChanged,),
+    stale=seconds(10 * AGE),
+)
+
+
+def place(thing_id: UUID) -> Lookup:
+    """Return where the thing is kept, as a route would find it."""
+    router = APIRouter()
+
+    @router.get("/things/{thing_id}")
+    @THING.serves
+    async def thing(thing_id: UUID) -> int:
+        raise NotImplementedError
+
+    (route,) = (one for one in router.routes if isinstance(one, APIRoute))
+    found = RouteCache(route, route.path, needs_token=False).find(
+        f"/things/{thing_id}", b"", ANONYMOUS
+    )
+    assert found is not None
+    return found
+
+
+class World:
+    """The database, which holds one number that only grows, and the clock.
+
+    `dropped` is the newest number whose drop is over: no read that begins now may show an older.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.thing_id = uuid4()
+        self.lookup = place(self.thing_id)
+        self.number = self.dropped = self.loads = 0
+        self.now = 1_000_000.0
+
+    async def load(self) -> Rendered:
+        """Read the number from the database; the answer is a step later."""
+        await self.schedule.pause()
+        self.loads += 1
+        body = str(self.number).encode()
+        await self.schedule.pause()
+        return Rendered(200, [(b"content-type", b"application/json")], body)
+
+
+@dataclass
+class Seen:
+    """What a reader saw, and the oldest that it may have seen."""
+
+    number: int
+    at_least: int
+
+
+class Process:
+    """One of several processes: its own connection, single flight and count of drops."""
+
+    def __init__(self, world: World, pipeline: Pipeline) -> None:
+        self.world = world
+        self._redis = Scheduled(pipeline, world.schedule)
+        self._drops = Drops(self._redis, [THING])
+        self.reads = Reads(self._redis, self._drops, clock=lambda: world.now)
+
+    async def read(self) -> Seen:
+        """Read as the Edge does."""
+        await self.world.schedule.pause()
+        at_least = self.world.dropped
+        (reply,) = await self._redis.ask(self.world.lookup.command)
+        found = self.reads.judge(reply)
+        if found.value is None or found.value.kind is not Kind.BODY:
+            body = (await self.reads.load(self.world.lookup, found, self.world.load)).body
+        else:
+            body = found.value.body
+            if self.reads.is_old(found.value):
+                self.reads.renew(self.world.lookup, found, self.world.load)
+        return Seen(int(body), at_least)
+
+    async def write(self) -> None:
+        """Write, and drop what is cached of it: again until the cache has taken it."""
+        await self.world.schedule.pause()
+        self.world.number += 1
+        written = self.world.number
+        while True:
+            try:
+                await self._drops.drop([ThingChanged(thing_id=self.world.thing_id)])
+            except CacheUnavailable:
+                await asyncio.sleep(0.01)
+            else:
+                break
+        self.world.dropped = max(self.world.dropped, written)
+
+    async def grow_old(self) -> None:
+        """Let what is cached grow older than it should be."""
+        await self.world.schedule.pause()
+        self.world.now += 2 * AGE
