@@ -21,7 +21,7 @@ from kit.waiting import until
 SECRET = "a-password-of-48-characters-that-nobody-may-see"
 
 
-async def echo(pipeline, word="a"):
+async def echo(pipeline, word: str | bytes = "a"):
     (reply,) = await pipeline.ask(("ECHO", word))
     return reply
 
