@@ -23,7 +23,8 @@ async def test_k10_an_old_value_is_given_in_its_window_and_503_after_it(system, 
         loaded = time.monotonic()
         assert (first.status, first.cache) == (200, "MISS")
         async with system.away():
-            seen, ends = [], {}
+            seen: list[tuple[int, str | None]] = []
+            ends = {}
             while not seen or seen[-1] != (503, "MISS"):
                 answer = await reader.get(f"/short-posts/{post}")
                 state = (answer.status, answer.cache)
