@@ -14,10 +14,14 @@ _REQUIREMENTS: Final[dict[str, list[dict[str, list[str]]]]] = {
     "optional": [{SCHEME: []}, {}],
     "ignored": [],
 }
+_NOT_MODIFIED: Final = {"description": "If-None-Match names the ETag of the answer."}
 
 
 def describe(app: FastAPI, routes: Sequence[Route]) -> None:
-    """Add to the document who may call what: the Edge decides it, so FastAPI does not see it."""
+    """Add to the document what the Edge decides, and FastAPI does not see.
+
+    That is who may call what, and which answers are not sent again to who has them.
+    """
     generate = app.openapi
 
     def document() -> dict[str, Any]:
@@ -29,6 +33,8 @@ def describe(app: FastAPI, routes: Sequence[Route]) -> None:
                 operation = schema["paths"].get(route.path, {}).get(route.method.lower())
                 if operation is not None:
                     operation["security"] = _REQUIREMENTS[route.feature.caller]
+                    if route.cache is not None:
+                        operation["responses"].setdefault("304", _NOT_MODIFIED)
         return app.openapi_schema or {}
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend it

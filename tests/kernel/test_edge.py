@@ -159,6 +159,8 @@ async def test_openapi_says_who_may_call_and_which_errors_there_are(settings):
         assert (await client.get("/docs")).status_code == 200
     post = paths["/api/v1/posts/{post_id}"]["get"]
     assert post["security"] == [{"bearer": []}, {}]
+    assert "304" in post["responses"]
+    assert "304" not in paths["/api/v1/health"]["get"]["responses"]
     assert "POST_NOT_FOUND" in post["responses"]["404"]["content"]["application/json"]["examples"]
     assert paths["/api/v1/users/me"]["get"]["security"] == [{"bearer": []}]
     assert paths["/api/v1/auth/login"]["post"]["security"] == []

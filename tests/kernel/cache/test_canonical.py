@@ -20,7 +20,7 @@ ID = "3820052a-bbd0-4a50-bce5-53a231166443"
 KEPT = range(1, 101)
 OTHER_SPELLINGS_OF_AN_ID = [
     ID.upper(),
-    ID.title(),
+    *(ID[:place] + ID[place:].replace("a", "A", 1) for place in (0, 8, 18)),
     f"{{{ID}}}",
     ID.replace("-", ""),
     f"urn:uuid:{ID}",

@@ -101,10 +101,13 @@ async def test_who_comes_after_the_own_write_gets_it_also_while_redis_is_away(
 ):
     async with replicas(own_settings, holding_feature(origin), 1) as (one,), one.client() as client:
         valkey.kill()
-        async with held_load(origin, client) as paused:
-            await one.write(origin, "new")
-            later = asyncio.create_task(shown(client))
-            await origin.loading(2)
+        try:
+            async with held_load(origin, client) as paused:
+                await one.write(origin, "new")
+                later = asyncio.create_task(shown(client))
+                await origin.loading(2)
+        finally:
+            await valkey.start()
         assert (await paused, await later) == (("old", "BYPASS"), ("new", "BYPASS"))
         assert len(origin.loads) == 2
 

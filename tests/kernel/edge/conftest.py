@@ -13,6 +13,12 @@ def origin():
 
 
 @pytest.fixture
+def valkey(own_stack):
+    """A cache of this file's own, emptied: one for each test would take longer than the tests."""
+    return own_stack.cache
+
+
+@pytest.fixture
 def own_settings(settings, valkey):
-    """Settings of processes with a cache of this test's own."""
+    """Settings of processes with that cache."""
     return changed(settings, redis_port=valkey.port, redis_db=0)

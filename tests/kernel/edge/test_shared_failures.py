@@ -22,12 +22,13 @@ WAITING = 20
 async def all_wait(origin, valkey, clients):
     """Let all clients wait for one load that is held open; return their answers."""
     origin.hold()
+    valkey.client.config_resetstat()
     tasks = [asyncio.create_task(client.get(URL)) for client in clients]
 
     def looked_up():
         return valkey.client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
 
-    await until(lambda: looked_up() > len(clients))
+    await until(lambda: looked_up() == len(clients) + 1)  # once more by the one who loads
     origin.release()
     return await asyncio.gather(*tasks)
 
