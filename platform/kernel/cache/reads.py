@@ -149,7 +149,7 @@ class Reads:
             await self._ask(stored, give_back)
         elif seconds:
             await self._ask(give_back)
-        # A value that could not be renewed keeps its lease: that is tried again when it has run out.
+        # What could not be renewed keeps its lease: it is tried again when that has run out.
         return rendered
 
     async def _try_to_lead(
