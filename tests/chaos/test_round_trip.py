@@ -2,11 +2,10 @@
 
 import jwt
 import pytest
-import svcs
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kernel.app import create_app
-from kernel.tokens import TokenVerifier
+from kernel.edge import Edge
 from kit.application import running
 from kit.small import changed
 from kit.waiting import until
@@ -133,8 +132,8 @@ async def test_r9_a_refused_request_is_neither_verified_nor_passed_on(
         client_for(author.token, address=ADDRESS) as caller,
         client_for(unknown, address=ADDRESS) as nobody,
     ):
-        async with svcs.Container(app.state.services) as services:
-            verifier = await services.aget(TokenVerifier)
+        edge = app.front
+        assert isinstance(edge, Edge)
         for _ in range(3):
             assert (await anyone.get("/posts")).status_code == 200
         reached = len(front.seen)
@@ -147,9 +146,9 @@ async def test_r9_a_refused_request_is_neither_verified_nor_passed_on(
         ]
         assert {answer.status_code for answer in refused} == {429}
         assert len(front.seen) == reached
-        assert verifier.remembered(author.token) is None
+        assert edge.parts.verifier.remembered(author.token) is None
         valkey.client.flushall()
         assert (await caller.get("/users/me")).status_code == 200
-        assert verifier.remembered(author.token) is not None
+        assert edge.parts.verifier.remembered(author.token) is not None
         assert (await nobody.get("/users/me")).status_code == 401
         assert front.count("auth") == 1
