@@ -1,6 +1,6 @@
 """Fills what a new caller will read first, before it is asked for."""
 
-import contextlib
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +13,8 @@ from kernel.edge.parts import Parts
 from kernel.errors import ApiError
 from kernel.redis import RedisAway
 from kernel.routes import Route
+
+log = logging.getLogger(__name__)
 
 
 class Warm:
@@ -27,10 +29,14 @@ class Warm:
 
     async def __call__(self, token: str) -> None:
         """Return when the reads of the caller with this access token are stored; never raises."""
-        with contextlib.suppress(ApiError, RedisAway):
+        try:
             caller = await self._parts.verifier.verify(token)
             for route in self._routes:
                 await self._fill(route, caller)
+        except (ApiError, RedisAway):
+            pass
+        except Exception:  # what was done for the caller stays done
+            log.exception("The reads of a new caller are not filled")
 
     async def _fill(self, route: Route, caller: Caller) -> None:
         lookup = route.cache.find(route.path, b"", caller) if route.cache else None
