@@ -14,6 +14,7 @@ from kernel import Feature
 from kernel.cache import Cached, every_caller, everyone, hours, minutes, one_caller
 from kernel.cache.lookup import RouteCache
 from kernel.call import ANONYMOUS, Caller
+from kernel.feature import CallerRule
 from kernel.routes import routes_of
 
 ID = UUID("3820052a-bbd0-4a50-bce5-53a231166443")
@@ -45,7 +46,9 @@ def fresh(function):
     return made
 
 
-def boot(function, path="/things/{thing_id}", method="GET", caller="optional", **options):
+def boot(
+    function, path="/things/{thing_id}", method="GET", caller: CallerRule = "optional", **options
+):
     """Build the routes of a feature with one cached read."""
     key = options.pop("key", "thing:{thing_id}")
     kept: dict[str, Any] = {"ttl": minutes(1), "audience": everyone}
