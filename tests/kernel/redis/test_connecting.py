@@ -21,14 +21,15 @@ from kit.waiting import until
 SECRET = "a-password-of-48-characters-that-nobody-may-see"
 
 
-async def echo(pipeline, word="a"):
+async def echo(pipeline, word: str | bytes = "a"):
     (reply,) = await pipeline.ask(("ECHO", word))
     return reply
 
 
 @contextlib.asynccontextmanager
 async def at(multiplexed_to, valkey, **changes):
-    async with multiplexed_to(**{"redis_port": valkey.port, "redis_db": 0} | changes) as pipeline:
+    place = {"redis_port": valkey.port, "redis_db": 0, "seconds": 5}
+    async with multiplexed_to(**place | changes) as pipeline:
         yield pipeline
 
 
@@ -106,6 +107,20 @@ async def test_k5_it_says_what_is_wrong_at_the_other_end(multiplexed_to, talk, r
         with pytest.raises(RedisAway, match=reason):
             await echo(pipeline)
         assert time.monotonic() - started < 0.3
+
+
+async def test_a_server_that_is_not_taken_is_left(multiplexed_to):
+    left = asyncio.Event()
+
+    async def talk(reader, writer):
+        await answering(lambda _: b"+OK\r\n")(reader, writer)
+        left.set()
+
+    async with listening(talk) as port, multiplexed_to(redis_port=port, redis_db=0) as pipeline:
+        with pytest.raises(RedisAway):
+            await echo(pipeline)
+        async with asyncio.timeout(5):
+            await left.wait()
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a..b", "x" * 300])
@@ -207,7 +222,7 @@ def test_tls_by_a_certificate_that_is_trusted(
     async def main():
         async with (
             tls_in_front_of(valkey.port, certificates / "shown.pem") as port,
-            multiplexed_to(redis_port=port, redis_db=0, redis_tls=True) as pipeline,
+            multiplexed_to(redis_port=port, redis_db=0, redis_tls=True, seconds=5) as pipeline,
         ):
             value = b"x" * 1024 * 1024
             assert await pipeline.ask(("SET", "a", value), ("GET", "a")) == [b"OK", value]

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import uvloop
@@ -104,7 +104,7 @@ async def connected(seconds: float = 10):
         other.close()
 
 
-def outcome(future: "asyncio.Future[object]") -> object:
+def outcome(future: "asyncio.Future[Any]") -> object:
     if not future.done():
         return "waits"
     if future.cancelled():
@@ -252,7 +252,8 @@ def test_what_is_asked_in_one_turn_is_one_write_and_the_order_stays(run):
     async def main() -> bytes:
         async with connected() as (connection, other, _):
             writes: list[bytes] = []
-            connection._transport = Spy(connection._transport, writes)
+            looked_into: Any = connection
+            looked_into._transport = Spy(looked_into._transport, writes)
             for number in range(100):
                 connection.ask((("ECHO", number), ("GET", b"\x00\r\n")))
             await asyncio.sleep(0)
@@ -285,8 +286,9 @@ class Spy:
 def test_what_is_no_command_is_its_own_askers_error(run):
     async def main() -> None:
         async with connected() as (connection, *_):
+            nothing: Any = None
             with pytest.raises(TypeError):
-                connection.ask((("GET", "a"), ("GET", None)))
+                connection.ask((("GET", "a"), ("GET", nothing)))
             future = connection.ask((("GET", "a"),))
             connection.data_received(b"+fine\r\n")
             assert await future == [b"fine"]

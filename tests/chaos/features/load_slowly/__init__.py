@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from features.shared.posts import PostChanged, PostNotFound
+from features.shared.posts import Post, PostChanged, PostNotFound
 from kernel import Feature
 from kernel.cache import Cached, everyone, minutes, seconds
 from kernel.http import Answer, Services
@@ -43,12 +43,13 @@ async def _load(db: AsService, post_id: UUID) -> str:
     found = await db.table("posts").select("*").eq("id", str(post_id)).execute()
     if not found.data:
         raise PostNotFound(post_id=post_id)
+    post = Post.model_validate(found.data[0])
     row = {"kind": "load", "subject": str(post_id), "pid": os.getpid()}
     await db.table("effects").insert(row).execute()
-    wish = json.loads(found.data[0]["content"])
+    wish = json.loads(post.content)
     # A process that is to be killed in its load is told to take longer than all others.
     await asyncio.sleep(float(os.environ.get("LOAD_SECONDS") or wish.get("load", 0)))
-    return str(found.data[0]["title"])
+    return post.title
 
 
 feature = Feature(router=router, caller="ignored")
