@@ -15,6 +15,7 @@ _FIRST_SECONDS: Final = 0.1
 _LONGEST_SECONDS: Final = 1.0
 _MOST_DOUBLINGS: Final = 10
 _STEADY_SECONDS: Final = 5.0
+_CLOSED: Final = "closed"
 
 
 class Breaker:
@@ -38,6 +39,7 @@ class Breaker:
         self._reason: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._tries, self._back_at = 0, float("-inf")
+        self._closed = False
 
     def check(self) -> None:
         """Raise RedisAway while it is open."""
@@ -56,22 +58,25 @@ class Breaker:
 
     async def aclose(self) -> None:
         """Open it for good, and leave no task behind."""
-        self._reason = "closed"
-        if self._task is not None:
+        self._reason, self._closed = _CLOSED, True
+        # Again and again: a probe that ends in that very moment may swallow it.
+        while self._task is not None and not self._task.done():
             self._task.cancel()
-            await asyncio.wait({self._task})
+            await asyncio.wait({self._task}, timeout=_FIRST_SECONDS)
 
     async def _come_back(self) -> None:
-        while True:
+        while not self._closed:
             longest = min(_LONGEST_SECONDS, _FIRST_SECONDS * 2**self._tries)
             self._tries = min(self._tries + 1, _MOST_DOUBLINGS)
             await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - a spread
             try:
                 await self._probe()
             except RedisAway as error:
-                self._reason = str(error)
+                self._reason = _CLOSED if self._closed else str(error)
             else:
                 break
-        self._reason = self._task = None
-        self._back_at = self._clock()
-        log.warning("Redis is back")
+        self._task = None
+        if not self._closed:
+            self._reason = None
+            self._back_at = self._clock()
+            log.warning("Redis is back")
