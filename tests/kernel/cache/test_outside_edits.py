@@ -7,6 +7,8 @@ import time
 import httpx
 import pytest
 
+from kit.waiting import until
+
 SECONDS = 2.0
 
 
@@ -17,8 +19,14 @@ async def reader(api, token=None):
         yield client
 
 
-async def cached(client, url):
-    """Return what is shown, once it comes out of the cache."""
+async def cached(system, client, url):
+    """Return what is shown out of the cache, when no earlier change is on its way there."""
+    waiting = "select 1 from outbox.events where dropped_at is null"
+
+    async def all_dropped():
+        return not await system.fetch(waiting)
+
+    await until(all_dropped)
     await client.get(url)
     answer = await client.get(url)
     assert answer.headers["x-cache"] == "HIT"
@@ -77,10 +85,10 @@ async def test_k13_an_edit_past_the_api_shows_within_two_seconds(system, api):
     ]
     for who, url, statement, name, value in edits:
         async with reader(api, who) as client:
-            assert (await cached(client, url))[name] != value
+            assert (await cached(system, client, url))[name] != value
             await system.fetch(statement)
             await fresh(client, url, shows(name, value))
-            assert (await cached(client, url))[name] == value
+            assert (await cached(system, client, url))[name] == value
 
 
 async def test_k13_posts_of_another_client_come_into_the_lists_and_go_with_their_author(
@@ -89,12 +97,12 @@ async def test_k13_posts_of_another_client_come_into_the_lists_and_go_with_their
     author_id, _ = await system.author()
     _, other_token = await system.author()
     async with reader(api, other_token) as client:
-        assert await cached(client, "/posts") == []
+        assert await cached(system, client, "/posts") == []
         posts = [await system.publish(author_id) for _ in range(3)]
         await fresh(client, "/posts", lambda answer: answer.json()["total"] == 3)
         urls = [f"/posts/{post}" for post in posts] + [f"/users/{author_id}"]
         for url in [*urls, "/posts", "/posts?page=1&page_size=2"]:
-            await cached(client, url)
+            await cached(system, client, url)
         await system.fetch("delete from auth.users where id = $1", author_id)
         await asyncio.gather(
             *(fresh(client, url, lambda answer: answer.status_code == 404) for url in urls),
