@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,12 @@ _UNTYPED = (
     "--allow-incomplete-defs",
     "--allow-untyped-calls",
     "--no-warn-return-any",
+)
+_NO_TESTS = 5  # pytest's exit code where options leave none
+# Most of them wait for something; those that compare times want the machine for themselves.
+_SLOW_LANES = (
+    ["-m", "slow and alone"],
+    ["-m", "slow and not alone", "-n", "2", "--dist", "loadfile"],
 )
 CHECKS = (
     ("ruff check", ["ruff", "check", "."]),
@@ -54,7 +61,7 @@ def test(
     if named:
         command += [str(folder.relative_to(ROOT)) for folder in map(_tests_of, named)]
     elif slow:
-        command += ["-m", "slow"]
+        raise typer.Exit(_first_failure([*command, *lane, *options] for lane in _SLOW_LANES))
     else:
         command += ["-m", "not slow", "-n", "auto", "--cov", "--cov-report=term-missing"]
     raise typer.Exit(_run([*command, *options]))
@@ -67,6 +74,12 @@ def check() -> None:
         typer.echo(f"Not clean: {', '.join(failed)}.", err=True)
         raise typer.Exit(1)
     typer.echo("All clean.")
+
+
+def _first_failure(commands: Iterable[list[str]]) -> int:
+    """Run all commands; return the first exit code that is a failure, and no lane without tests."""
+    codes = [_run(command) for command in commands]
+    return next((code for code in codes if code not in {0, _NO_TESTS}), min(codes))
 
 
 def _tests_of(name: str) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from kit.readers import readers
 from kit.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 KEYS = 20
 BACK_SECONDS = 5

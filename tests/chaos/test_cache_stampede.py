@@ -10,7 +10,7 @@ import pytest
 from kit.readers import Reader, at_once, readers
 from kit.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 READERS = 200
 WAIT_SECONDS = 0.5  # K3: what somebody else's load may cost

@@ -6,7 +6,7 @@ import pytest
 
 from kit.readers import readers
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 TTL, STALE = 2, 4  # of short posts, spread by a tenth
 AT_ONCE = 0.3  # seconds: nobody waits for those who have not been able to renew a value

@@ -15,7 +15,7 @@ from kit.front import works
 from kit.redis_faults import AWAY, UNWILLING
 from kit.timing import interleaved
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 ADDRESS = "203.0.113.9"
 AT_FIRST_MS, LATER_MS = 150, 5

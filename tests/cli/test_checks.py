@@ -35,12 +35,31 @@ def commands(monkeypatch):
                 "-x",
             ],
         ),
-        (["--slow"], ["-m", "pytest", "-m", "slow"]),
     ],
 )
 def test_words_before_the_first_option_are_slices(commands, words, command):
     assert CliRunner().invoke(app, ["test", *words]).exit_code == 0
     assert commands == [command]
+
+
+def test_slow_tests_that_compare_times_run_alone_and_the_rest_two_at_a_time(commands):
+    assert CliRunner().invoke(app, ["test", "--slow", "-k", "c6"]).exit_code == 0
+    assert [command[:4] for command in commands] == [
+        ["-m", "pytest", "-m", "slow and alone"],
+        ["-m", "pytest", "-m", "slow and not alone"],
+    ]
+    assert all(command[-2:] == ["-k", "c6"] for command in commands)
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"), [([0, 0], 0), ([1, 0], 1), ([0, 1], 1), ([5, 0], 0), ([5, 5], 5)]
+)
+def test_a_lane_that_fails_fails_the_command_and_one_without_tests_does_not(
+    monkeypatch, codes, expected
+):
+    left = iter(codes)
+    monkeypatch.setattr(checks, "_run", lambda _: next(left))
+    assert CliRunner().invoke(app, ["test", "--slow"]).exit_code == expected
 
 
 def test_without_words_everything_runs_with_the_coverage_gate(commands):

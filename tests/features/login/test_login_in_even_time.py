@@ -11,7 +11,7 @@ from kit.application import running
 from kit.people import PASSWORD, new_email
 from kit.timing import interleaved
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 ROUNDS = 20
 BOUND_MS = 10.0

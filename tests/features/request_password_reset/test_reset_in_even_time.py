@@ -9,7 +9,7 @@ from kit.people import PASSWORD, new_email
 from kit.timing import interleaved
 from kit.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 ROUNDS = 80
 ACCOUNTS = 40
