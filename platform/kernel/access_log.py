@@ -37,15 +37,15 @@ class AccessLog:
         self._stream, self._clock = stream, clock
         self._enabled = logging.getLogger(LOGGER).isEnabledFor
         self._lines: list[bytes] = []
-        self._second, self._second_text = -1, ""
+        self._millisecond, self._second_text, self._text = -1, "", ""
 
     def write(
         self,
-        *,
         feature: str | None,
         method: str,
         path: str,
         status: int,
+        *,
         seconds: float,
         cache: str | None,
         request_id: str,
@@ -91,11 +91,14 @@ class AccessLog:
             self.flush()
 
     def _timestamp(self) -> str:
-        second, milliseconds = divmod(self._clock() // 1_000_000, 1000)
-        if second != self._second:
-            self._second = second
-            self._second_text = f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
-        return f"{self._second_text}.{milliseconds:03}+00:00"
+        now = self._clock() // 1_000_000
+        if now != self._millisecond:
+            second, milliseconds = divmod(now, 1000)
+            if second != self._millisecond // 1000:
+                self._second_text = f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+            self._millisecond = now
+            self._text = f"{self._second_text}.{milliseconds:03}+00:00"
+        return self._text
 
 
 def _is_plain(text: str) -> bool:

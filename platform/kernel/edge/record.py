@@ -1,19 +1,12 @@
 """What is written down of each request: counters and the access line."""
 
 import asyncio
-from typing import NamedTuple
 
 from kernel.access_log import AccessLog
 from kernel.call import CacheResult, Call
 from kernel.metrics import Metrics
 
-
-class _Done(NamedTuple):
-    call: Call
-    method: str
-    path: str
-    status: int
-    seconds: float
+_Done = tuple[Call, str, str, int, float]  # and its method, path, status and seconds
 
 
 class Record:
@@ -29,22 +22,22 @@ class Record:
 
     def write(self, call: Call, method: str, path: str, status: int, seconds: float) -> None:
         """Write a request down, at the end of the tick; `status` is 0 where no answer began."""
-        self._done.append(_Done(call, method, path, status, seconds))
+        self._done.append((call, method, path, status, seconds))
         if len(self._done) == 1:
             asyncio.get_running_loop().call_soon(self.flush)
 
     def flush(self) -> None:
         """Write down what waits; at the shutdown, for there is no next tick."""
         done, self._done = self._done, []
-        for one in done:
+        for call, method, path, status, seconds in done:
             self._access_log.write(
-                feature=one.call.feature,
-                method=one.method,
-                path=one.path,
-                status=one.status,
-                seconds=one.seconds,
-                cache=one.call.cache,
-                request_id=one.call.request_id,
+                call.feature,
+                method,
+                path,
+                status,
+                seconds=seconds,
+                cache=call.cache,
+                request_id=call.request_id,
             )
         self._access_log.flush()
         self._count(done)

@@ -33,7 +33,9 @@ for i, key in ipairs(KEYS) do
   local wait = 0
   if used[i] > 0 then
     -- The one that makes room when it leaves: not the oldest where a quota was lowered.
-    wait = redis.call('LINDEX', key, math.min(used[i], quota) - 1) + window - now
+    -- Counted from the end where that is near: a long log is walked through from its beginning.
+    local place = used[i] > quota and quota - 1 or -1
+    wait = redis.call('LINDEX', key, place) + window - now
   end
   table.insert(answer, math.max(quota - used[i], 0))
   table.insert(answer, math.min(wait, window))

@@ -40,10 +40,12 @@ def command(
 
 def read(reply: object, subject: str, policies: PolicySet) -> Decision:
     """Return the decision that Redis has answered. Raises ValueError where it is not one."""
-    if not isinstance(reply, list) or set(map(type, reply)) != {int}:
-        raise ValueError("not a list of numbers")
     found = policies.policies
-    if len(reply) != 2 + 2 * len(found):
+    if type(reply) is not list or len(reply) != 2 + 2 * len(found):
         raise ValueError("this is not the reply to these policies")
+    try:
+        sum(reply)  # the quickest way to see that all are numbers
+    except TypeError:
+        raise ValueError("these are no numbers") from None
     standings = tuple(map(Standing, found, reply[2::2], reply[3::2]))
     return Decision(subject, policies, False, reply[0] == 1, reply[1], standings)  # noqa: FBT003
