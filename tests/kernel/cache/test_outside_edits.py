@@ -26,11 +26,12 @@ async def cached(system, client, url):
     async def all_dropped():
         return not await system.fetch(waiting)
 
+    async def hit():
+        answer = await client.get(url)
+        return answer if answer.headers["x-cache"] == "HIT" else None
+
     await until(all_dropped)
-    await client.get(url)
-    answer = await client.get(url)
-    assert answer.headers["x-cache"] == "HIT"
-    return answer.json().get("data")
+    return (await until(hit)).json().get("data")
 
 
 async def fresh(client, url, is_new):
