@@ -1,8 +1,12 @@
 """From the request to the new password, with the processes that do it."""
 
+import pytest
+
 from kit.mail import links, token_in
 from kit.people import PASSWORD, new_email
 from kit.waiting import until
+
+pytestmark = pytest.mark.slow
 
 JOB = "request_password_reset.send_reset_email"
 NEW = "a better horse 10"

@@ -9,6 +9,8 @@ import pytest
 
 from kit.waiting import until
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 2.0
 
 

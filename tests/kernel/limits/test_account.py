@@ -90,6 +90,7 @@ async def test_a13_a_thousand_guesses_at_an_account_end_at_twenty_and_its_owner_
         assert (await author.get("/posts?published_only=false")).status_code == 200
 
 
+@pytest.mark.slow
 async def test_a13_an_unknown_address_has_the_same_answers(author, client_for):
     seen = []
     async with client_for() as client:
@@ -107,6 +108,7 @@ async def test_a13_an_unknown_address_has_the_same_answers(author, client_for):
     assert seen[0][2] == [401] * 20 + [429] * 2
 
 
+@pytest.mark.slow
 async def test_logins_that_succeed_are_not_counted(author, client_for):
     right = {"email": author.email, "password": author.password}
     wrong = right | {"password": "wrong horse 9"}
