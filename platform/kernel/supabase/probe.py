@@ -42,9 +42,9 @@ class Probe:
                 http.get(
                     f"{http.base}/auth/v1/health", headers={"apikey": http.key}, extensions=AROUND
                 ),
-                http.post(
+                # A GET: on a connection that the server has just closed it is asked once more.
+                http.get(
                     f"{http.base}/rest/v1/rpc/alive",
-                    json={},
                     headers=bearer(http.service_key),
                     extensions=AROUND,
                 ),
