@@ -1,24 +1,3 @@
-import pytest
+from kit.held_reads import origin, own_settings, valkey
 
-from kit.holding import Origin
-from kit.small import changed
-
-
-@pytest.fixture
-def origin():
-    """What a cached read reads, and how often; its loads can be held open."""
-    found = Origin()
-    yield found
-    found.release()
-
-
-@pytest.fixture
-def valkey(own_stack):
-    """A cache of this file's own, emptied: one for each test would take longer than the tests."""
-    return own_stack.cache
-
-
-@pytest.fixture
-def own_settings(settings, valkey, patient_redis):
-    """Settings of processes with that cache."""
-    return changed(settings, redis_port=valkey.port, redis_db=0)
+__all__ = ["origin", "own_settings", "valkey"]
