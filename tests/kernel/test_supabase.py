@@ -1,8 +1,6 @@
 """Supabase refused, silent, failing: always one error, 503, in time."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
 
 import pytest
@@ -16,28 +14,7 @@ from kernel.supabase.http import SupabaseHttp, bearer
 from kernel.supabase.probe import FRESH_SECONDS, Probe
 from kit.application import running
 from kit.front import pointed_at
-
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@contextlib.asynccontextmanager
-async def server(talk: Talk) -> AsyncIterator[int]:
-    """A server that answers as `talk` does; yields its port."""
-    open_writers: list[asyncio.StreamWriter] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        open_writers.append(writer)
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            await talk(reader, writer)
-
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield listening.sockets[0].getsockname()[1]
-    finally:
-        listening.close()
-        for writer in open_writers:
-            writer.close()
-        await listening.wait_closed()
+from kit.resp import listening
 
 
 async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
@@ -58,7 +35,7 @@ async def broken_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 
 @pytest.mark.parametrize("talk", [silent, failing, broken_off])
 async def test_a5_a_supabase_that_does_not_answer_is_503_in_time(settings, talk, author):
-    async with server(talk) as port:
+    async with listening(talk) as port:
         app = create_app(pointed_at(settings, port))
         async with running(app) as client_for, client_for(author.token) as client:
             body = {"email": author.email, "password": author.password}
@@ -91,7 +68,7 @@ async def test_the_shared_client_keeps_no_cookies(settings):
             writer.write(b"HTTP/1.1 200 OK\r\nSet-Cookie: who=ada\r\nContent-Length: 2\r\n\r\n{}")
             await writer.drain()
 
-    async with server(with_cookie) as port, SupabaseHttp(pointed_at(settings, port)) as http:
+    async with listening(with_cookie) as port, SupabaseHttp(pointed_at(settings, port)) as http:
         for _ in range(2):
             await http.get(f"{http.base}/rest/v1/")
     assert len(seen) == 2
@@ -109,7 +86,7 @@ async def test_health_checks_are_no_load_on_supabase(settings):
             await writer.drain()
 
     now = 0.0
-    async with server(count) as port, SupabaseHttp(pointed_at(settings, port)) as http:
+    async with listening(count) as port, SupabaseHttp(pointed_at(settings, port)) as http:
         probe = Probe(http, clock=lambda: now)
         assert all(await asyncio.gather(*(probe.up() for _ in range(100))))
         assert await probe.up()

@@ -20,7 +20,7 @@ async def listening(talk: Talk, *, port: int = 0) -> AsyncIterator[int]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             await talk(reader, writer)
 
     server = await asyncio.start_server(serve, "127.0.0.1", port)
