@@ -1,1 +1,4 @@
 """One folder a use case; docs/ARCHITECTURE.md says how to add one by copying."""
+
+__version__ = "0.2.0"
+"""The version of the application: of the package, of OpenAPI's `info`, and of the release's tag."""

@@ -16,7 +16,7 @@ from kernel.cache.reads import Reads
 from kernel.call import call_of
 from kernel.client_address import ClientAddresses
 from kernel.config_check import refuse_unsafe
-from kernel.discovery import discover
+from kernel.discovery import discover, version
 from kernel.edge import Edge, Parts, Record
 from kernel.edge.warm import Warm
 from kernel.errors import (
@@ -89,6 +89,7 @@ def create_app(
 
     app = Application(
         title="Slices",
+        version=version(),
         summary="A FastAPI, Supabase and Redis application in vertical slices.",
         lifespan=running,
         docs_url="/docs" if settings.docs else None,
