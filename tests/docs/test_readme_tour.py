@@ -69,13 +69,16 @@ class Shell:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.input, self.output = self.process.stdin, self.process.stdout
 
     def paste(self, commands):
         """Return what the commands print and the exit code of the last."""
-        self.process.stdin.write(f"{commands}\necho {DONE} $?\n")
-        self.process.stdin.flush()
+        self.input.write(f"{commands}\necho {DONE} $?\n")
+        self.input.flush()
         said = ""
-        for line in self.process.stdout:
+        for line in self.output:
             before, mark, code = line.partition(DONE)
             said += before
             if mark:
@@ -83,9 +86,9 @@ class Shell:
         raise AssertionError(f"the shell ended: {said}")
 
     def close(self):
-        self.process.stdin.close()
+        self.input.close()
         self.process.wait(10)
-        self.process.stdout.close()
+        self.output.close()
 
 
 class Checkout:

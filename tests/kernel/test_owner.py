@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 from fastapi import APIRouter
 
-from cli.tables import table
+from cli.tables import calls
 from kernel import Feature
 from kernel.app import create_app
 from kernel.discovery import discover
@@ -59,6 +59,6 @@ def test_an_owner_who_cannot_be_known_stops_the_start(options):
 
 
 def test_the_table_of_slices_names_the_owner():
-    callers = {row[0]: row[2] for row in table(discover()) if row[1]}
+    callers = {row[0]: row[2] for row in calls(discover())}
     assert callers["update_user"] == "owner"
     assert callers["delete_user"] == "owner or admin"
