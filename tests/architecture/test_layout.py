@@ -110,22 +110,3 @@ def test_every_slice_that_is_called_states_in_a_test_who_may_call(name):
 def test_every_slice_has_its_use_case_as_docstring(name):
     tree = ast.parse((ROOT / "features" / name / "__init__.py").read_text())
     assert ast.get_docstring(tree)
-
-
-def test_the_lock_has_hashes_and_no_addresses():
-    text = (ROOT / "requirements.lock").read_text()
-    assert "--hash=sha256:" in text
-    assert "://" not in text
-
-
-def test_the_lock_holds_every_dependency():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    locked = {
-        line.partition("==")[0].strip()
-        for line in (ROOT / "requirements.lock").read_text().splitlines()
-        if "==" in line and not line.startswith(" ")
-    }
-    for requirement in wanted:
-        name = requirement.partition(";")[0].partition("[")[0].partition("=")[0].strip()
-        assert name.lower() in locked
