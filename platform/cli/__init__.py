@@ -22,6 +22,8 @@ def main() -> None:
     """Run the command line; faults that a person can mend are one message and exit code 1."""
     try:
         app(prog_name="./app")
+    except KeyboardInterrupt:
+        sys.exit(130)  # as shells have it: 128 and the number of SIGINT
     except Exception as error:
         from kernel.discovery import BootError
         from kernel.settings import SettingsError

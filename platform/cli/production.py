@@ -1,6 +1,7 @@
 """The processes of production: configured by the environment alone."""
 
 import contextlib
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,11 +103,12 @@ def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
     from kernel.config_check import log_warnings, refuse_unsafe
     from kernel.discovery import discover
     from kernel.limits.table import PolicyTable
-    from kernel.logs import configure_logging
+    from kernel.logs import configure_logging, log_uncaught
     from kernel.settings import load_settings
 
     settings = load_settings()
-    configure_logging(settings.level)
+    configure_logging(settings.level, for_people=settings.console_logs)
+    sys.excepthook = log_uncaught
     refuse_unsafe(settings)
     log_warnings(settings)
     features = discover()

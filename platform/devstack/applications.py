@@ -1,30 +1,48 @@
 """The application's processes on top of a stack: the API, and worker, relay and beat beside it."""
 
 import os
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from devstack.debugger import Terminal
 from devstack.parts import PYTHON, Parts
 from devstack.programs import Program
 from devstack.readiness import http_answers
 
 # The stack's servers have no passwords: what the settings say of others is left out.
 _FOREIGN: Final = ("REDIS_", "BROKER_", "SMTP_")
+# What uvicorn says of every start and end. The stack says itself that all is ready.
+_NOISE: Final = (
+    "Started server process",
+    "Waiting for application startup",
+    "Application startup complete",
+    "Uvicorn running on",
+    "Shutting down",
+    "Waiting for application shutdown",
+    "Application shutdown complete",
+    "Finished server process",
+)
 
 
-def applications(parts: Parts) -> list[Program]:
-    """Return the processes as programs; each start reads `.env` anew."""
+def applications(parts: Parts, terminal: Terminal, *, coloured: bool) -> list[Program]:
+    """Return the processes as programs; each start reads `.env` anew.
+
+    Their log lines are for people, unless LOG_FORMAT says otherwise.
+    """
+    environment = partial(_environment, parts, terminal, coloured=coloured)
     api = Program(
         name="api",
         argv=(*PYTHON, "cli", "api", "--port", str(parts.ports.api)),
         ready=partial(http_answers, f"{parts.api_url}/api/v1/health/readiness"),
         folder=parts.root,
-        environment=partial(_environment, parts),
+        environment=environment,
+        noise=_NOISE,
     )
-    return [api, *(_background(parts, name) for name in ("worker", "relay", "beat"))]
+    return [api, *(_background(parts, name, environment) for name in ("worker", "relay", "beat"))]
 
 
-def _background(parts: Parts, name: str) -> Program:
+def _background(parts: Parts, name: str, shared: Callable[[], Mapping[str, str]]) -> Program:
     # It is ready when it touches its file, which is gone before each start.
     file = parts.data / f"{name}.alive"
 
@@ -32,7 +50,7 @@ def _background(parts: Parts, name: str) -> Program:
         file.unlink(missing_ok=True)
         # A restart after a change is not to take long.
         own = {"WORKER_GRACE_SECONDS": "5", "HEARTBEAT_FILE": str(file)}
-        return {**_environment(parts), **own}
+        return {**shared(), **own}
 
     return Program(
         name=name,
@@ -43,7 +61,14 @@ def _background(parts: Parts, name: str) -> Program:
     )
 
 
-def _environment(parts: Parts) -> dict[str, str]:
+def _environment(parts: Parts, terminal: Terminal, *, coloured: bool) -> dict[str, str]:
     # `.env` has been read already: the processes are not to read it once more.
     passed = {k: v for k, v in parts.settings().items() if not k.startswith(_FOREIGN)}
-    return {**passed, **parts.values(), "ENV_FILE": os.devnull}
+    output = {
+        "LOG_FORMAT": passed.get("LOG_FORMAT") or "console",
+        # They write into a pipe; whether that ends at a terminal only the stack knows.
+        "FORCE_COLOR" if coloured else "NO_COLOR": "1",
+    }
+    # A PYTHONBREAKPOINT of the developer's own wins.
+    passed = terminal.environment() | passed
+    return {**passed, **parts.values(), **output, "ENV_FILE": os.devnull}

@@ -5,7 +5,7 @@ import signal
 import time
 from typing import Self
 
-from devstack.errors import StackError
+from devstack.errors import ProgramError, StackError
 from devstack.output import Output, Pump
 from devstack.programs import Program, signal_group
 from devstack.reaper import Reaper
@@ -28,30 +28,39 @@ class Child:
         self.ended = asyncio.create_task(self._live(process))
 
     @classmethod
-    async def start(cls, program: Program, output: Output, reaper: Reaper) -> Self:
-        """Start the process. Raises StackError when the system refuses to."""
+    async def start(
+        cls, program: Program, output: Output, reaper: Reaper, *, hold: bool = False
+    ) -> Self:
+        """Start the process; with `hold` its lines are printed from `release` on.
+
+        Raises StackError when the system refuses to start it.
+        """
         try:
             process = await asyncio.create_subprocess_exec(*program.argv, **program.options())
         except OSError as error:
             raise StackError(f"{program.name} cannot be started: {error}") from None
         reaper.watch(process.pid, program.stop_signal)
-        return cls(program, process, Pump(program.name, output, program.noise), reaper)
+        pump = Pump(program.name, output, program.noise, hold=hold)
+        return cls(program, process, pump, reaper)
 
     async def wait_until_ready(self) -> None:
         """Return when the program says that it is ready.
 
-        Raises StackError, with the program's last lines, when it ends first or takes too long.
+        Raises ProgramError, with the program's last lines, when it ends first or takes too long.
         """
         deadline = time.monotonic() + self.program.start_limit
         while not await asyncio.to_thread(self.program.ready):
             if self.ended.done():
-                raise StackError(self.obituary("did not start"))
+                raise self.obituary("did not start")
             if time.monotonic() > deadline:
-                limit = f"was not ready within {self.program.start_limit:.0f} s"
-                raise StackError(self._with_last_lines(f"{self.program.name} {limit}"))
+                raise self._error(f"was not ready within {self.program.start_limit:.0f} s")
             await asyncio.wait({self.ended}, timeout=_POLL)
         if self.ended.done():  # somebody else answered on its port
-            raise StackError(self.obituary("did not start"))
+            raise self.obituary("did not start")
+
+    def release(self) -> None:
+        """Print the lines that were held, and from now on each as it comes."""
+        self._pump.release()
 
     async def stop(self) -> None:
         """End the process group: by the program's own signal, then, after its grace, by force."""
@@ -68,16 +77,17 @@ class Child:
         if not self.ended.done():
             signal_group(self.pid, signal.SIGKILL)
 
-    def obituary(self, what: str) -> str:
-        """Return a sentence on how the program ended, and its last lines."""
+    def how_it_ended(self) -> str:
+        """Return the exit code or the name of the signal."""
         code = self.ended.result()
-        how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
-        return self._with_last_lines(f"{self.program.name} {what} ({how})")
+        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
-    def _with_last_lines(self, sentence: str) -> str:
-        if not self._pump.last_lines:
-            return f"{sentence} and said nothing."
-        return "\n    ".join([f"{sentence}. Its last lines:", *self._pump.last_lines])
+    def obituary(self, what: str) -> ProgramError:
+        """Return an error that says how the program ended, with its last lines."""
+        return self._error(f"{what} ({self.how_it_ended()})")
+
+    def _error(self, what: str) -> ProgramError:
+        return ProgramError(self.program.name, what, self._pump.last_lines)
 
     async def _live(self, process: asyncio.subprocess.Process) -> int:
         assert process.stdout is not None  # Program.options asks for a pipe

@@ -10,6 +10,7 @@ import asyncpg
 
 from devstack import postgres
 from devstack.applications import applications
+from devstack.debugger import Terminal
 from devstack.errors import StackError
 from devstack.folder import StackFolder
 from devstack.output import Output
@@ -19,7 +20,9 @@ from devstack.reaper import Reaper
 from devstack.reload import Changes
 from devstack.settings import read_settings, refuse_production
 from devstack.supervisor import Supervisor
-from kernel.migrations import MigrationError, migrate
+from kernel.migrations import HistoryError, MigrationError, migrate
+
+_NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +79,14 @@ async def _run(options: StackOptions, folder: StackFolder, reaper: Reaper) -> No
         if installation is not None:
             await asyncio.to_thread(postgres.initialise, installation)
         await supervisor.start_parts(*parts.servers(installation))
-        await _prepare(parts)
+        output.say(_applied(await _prepare(parts)))
         await supervisor.start_parts(parts.gateway())
         if not options.stack_only:
             supervisor.keep(_watch(changes, output))
-            starts = (supervisor.start_application(one, changes) for one in applications(parts))
-            await asyncio.gather(*starts)
+            terminal = Terminal.listen(output, reaper)
+            supervisor.keep(terminal.serve())
+            programs = applications(parts, terminal, coloured=output.coloured)
+            await supervisor.start_applications(programs, changes)
         folder.write_values(parts.values())
         for line in _welcome(options, parts):
             output.say(line)
@@ -89,7 +94,8 @@ async def _run(options: StackOptions, folder: StackFolder, reaper: Reaper) -> No
     await supervisor.run(bring_up)
 
 
-async def _prepare(parts: Parts) -> None:
+async def _prepare(parts: Parts) -> list[str]:
+    """Bring the schema up to date; return the names of the migrations that were applied."""
     from devstack.gateway.bootstrap import prepare  # noqa: PLC0415 - only when it is needed
 
     connection = await asyncpg.connect(parts.database_url)
@@ -98,9 +104,20 @@ async def _prepare(parts: Parts) -> None:
     finally:
         await connection.close()
     try:
-        await migrate(parts.database_url, parts.root / "supabase" / "migrations")
+        return await migrate(parts.database_url, parts.root / "supabase" / "migrations")
+    except HistoryError as error:
+        remedy = "Or begin with an empty database: ./app up --fresh" if parts.own_database else ""
+        raise StackError(f"{error} {remedy}".rstrip()) from None
     except MigrationError as error:
         raise StackError(str(error)) from None
+
+
+def _applied(names: list[str]) -> str:
+    if not names:
+        return "The database is up to date: no migration to apply"
+    shown = names if len(names) <= _NAMED else [names[0], "…", names[-1]]
+    noun = "migration" if len(names) == 1 else "migrations"
+    return f"applied {len(names)} {noun}: {', '.join(shown)}"
 
 
 async def _watch(changes: Changes, output: Output) -> None:
@@ -136,4 +153,6 @@ def _welcome(options: StackOptions, parts: Parts) -> list[str]:
     ]
     if not options.stack_only:
         places.insert(0, ("Documents", f"{parts.api_url}/docs"))
+    if parts.own_database:
+        places.append(("Data", "kept in .stack for the next start; ./app up --fresh empties it"))
     return [f"ready {main}", *(f"  {name:<13} {place}" for name, place in places)]

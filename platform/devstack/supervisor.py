@@ -3,16 +3,19 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from devstack.child import Child
-from devstack.errors import StackError
+from devstack.errors import ProgramError, StackError, said_once, together
 from devstack.output import Output
 from devstack.programs import Program
 from devstack.reaper import Reaper
 from devstack.reload import Changes
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Programs that fail for the same reason do so within this time, and the reason is printed once.
+_TOGETHER = 5.0
+_CRASHES_TOGETHER = 0.5
 
 
 class Supervisor:
@@ -53,46 +56,109 @@ class Supervisor:
         for child in children:
             self.keep(self._watch(child))
 
-    async def start_application(self, program: Program, changes: Changes) -> None:
-        """Start an application and return when it is ready; from then on changes restart it."""
-        seen = changes.count
-        child = await self._start(program)
-        await child.wait_until_ready()
-        self.keep(self._restart_on_change(child, changes, seen))
+    async def start_applications(self, programs: Iterable[Program], changes: Changes) -> None:
+        """Start applications and return when all are ready; from then on changes restart them.
 
-    async def _start(self, program: Program) -> Child:
-        child = await Child.start(program, self._output, self._reaper)
+        Raises StackError when one does not start; what several have in common is in it once.
+        """
+        seen = changes.count
+        children = [await self._start(program, hold=True) for program in programs]
+        if errors := await self._errors_of_start(children):
+            raise StackError(said_once(errors))
+        self.keep(self._restart_on_change(children, changes, seen))
+
+    async def _start(self, program: Program, *, hold: bool = False) -> Child:
+        child = await Child.start(program, self._output, self._reaper, hold=hold)
         self._children.append(child)
         return child
 
     async def _watch(self, child: Child) -> None:
         await asyncio.wait({child.ended})
         if not child.stopping and not self._failed.done():
-            self._failed.set_exception(StackError(child.obituary("ended unexpectedly")))
+            self._failed.set_exception(child.obituary("ended unexpectedly"))
 
-    async def _restart_on_change(self, child: Child, changes: Changes, seen: int) -> None:
-        name = child.program.name
+    async def _restart_on_change(self, children: list[Child], changes: Changes, seen: int) -> None:
+        running = children
         while True:
             change = asyncio.create_task(changes.beyond(seen))
             try:
-                await asyncio.wait({child.ended, change}, return_when=asyncio.FIRST_COMPLETED)
-                if not change.done():
-                    self._output.say(child.obituary("ended"))
-                    self._output.say(f"{name} starts again when a file changes")
+                while not change.done():
+                    running = await self._until_one_ends(running, change)
                 seen = await change
             finally:
                 change.cancel()
-            self._output.say(f"restarting {name}: {changes.latest} changed")
-            await child.stop()
-            self._children.remove(child)
-            child = await self._start(child.program)
-            self.keep(self._tell_when_ready(child))
+            names = together(child.program.name for child in children)
+            self._output.say(f"restarting {names}: {changes.latest} changed")
+            children = list(await asyncio.gather(*map(self._replace, children)))
+            running = await self._until_ready_again(children, changes, seen)
 
-    async def _tell_when_ready(self, child: Child) -> None:
-        # An end, or another change, before it is ready: whoever restarts it says so.
-        with contextlib.suppress(StackError):
-            await child.wait_until_ready()
-            self._output.say(f"{child.program.name} is ready again")
+    async def _until_one_ends(self, running: list[Child], change: asyncio.Task[int]) -> list[Child]:
+        """Return those that still run, after one has ended and that is printed, or at a change."""
+        await asyncio.wait(
+            {change, *(child.ended for child in running)}, return_when=asyncio.FIRST_COMPLETED
+        )
+        if change.done():
+            return running
+        await asyncio.wait({change}, timeout=_CRASHES_TOGETHER)
+        ended = [child for child in running if child.ended.done()]
+        for child in ended:  # its last words have been printed as it said them
+            self._output.say(f"{child.program.name} ended ({child.how_it_ended()})")
+        self._say_when_again(ended)
+        return [child for child in running if child not in ended]
+
+    async def _replace(self, child: Child) -> Child:
+        await child.stop()
+        self._children.remove(child)
+        return await self._start(child.program, hold=True)
+
+    async def _until_ready_again(
+        self, children: list[Child], changes: Changes, seen: int
+    ) -> list[Child]:
+        """Return those that run, once it is printed who is ready and who is not."""
+        start = asyncio.create_task(self._errors_of_start(children))
+        change = asyncio.create_task(changes.beyond(seen))
+        try:
+            await asyncio.wait({start, change}, return_when=asyncio.FIRST_COMPLETED)
+            if not start.done():  # what it says is of code that has changed once more
+                return children
+            errors = await start
+        finally:
+            start.cancel()
+            change.cancel()
+        if errors:
+            self._output.say(said_once(errors))
+        failed = [child for child in children if child.ended.done()]
+        self._say_when_again(failed)
+        running = [child for child in children if child not in failed]
+        for child in running:
+            child.release()
+        if running and not errors:
+            names = [child.program.name for child in running]
+            self._output.say(f"{together(names)} {_are(names)} ready again")
+        return running
+
+    def _say_when_again(self, ended: list[Child]) -> None:
+        if ended:
+            names = [child.program.name for child in ended]
+            verb = "starts" if len(names) == 1 else "start"
+            self._output.say(f"{together(names)} {verb} again when a file changes")
+
+    @staticmethod
+    async def _errors_of_start(children: list[Child]) -> list[ProgramError]:
+        """Return why programs did not start; returns when all are ready or one has failed."""
+        starts = [asyncio.create_task(_ready(child)) for child in children]
+        try:
+            await asyncio.wait(starts, return_when=asyncio.FIRST_EXCEPTION)
+            await asyncio.wait(starts, timeout=_TOGETHER)
+        finally:
+            for start in starts:
+                start.cancel()
+        await asyncio.gather(*starts, return_exceptions=True)
+        errors = [start.exception() for start in starts if not start.cancelled()]
+        for error in errors:
+            if error is not None and not isinstance(error, ProgramError):
+                raise error
+        return [error for error in errors if isinstance(error, ProgramError)]
 
     def keep(self, work: Awaitable[None]) -> None:
         """Run something beside, until everything ends."""
@@ -125,7 +191,9 @@ class Supervisor:
             for child in self._children:
                 child.kill()
         else:
-            self._output.say("stopping … (Ctrl-C again kills at once)")
+            # The terminal has written ^C: the line begins where that stands.
+            start = "\r" if self._output.coloured else ""
+            self._output.say(f"{start}stopping … (Ctrl-C again kills at once)")
         self._stop.set()
 
     async def _end(self) -> None:
@@ -137,6 +205,15 @@ class Supervisor:
             await child.stop()
         if not self._failed.cancel():
             self._failed.exception()  # asyncio complains about exceptions that nobody looked at
+
+
+async def _ready(child: Child) -> None:
+    await child.wait_until_ready()
+    child.release()
+
+
+def _are(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 async def _call(function: Callable[[], Awaitable[None]]) -> None:

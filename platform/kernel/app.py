@@ -11,7 +11,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kernel import failures
-from kernel.access_log import AccessLog
+from kernel.access_log import AccessLog, ConsoleAccessLog
 from kernel.cache.reads import Reads
 from kernel.call import call_of
 from kernel.client_address import ClientAddresses
@@ -68,9 +68,9 @@ def create_app(
         refuse_unsafe(settings)
     features = discover() if features is None else features
     policies = PolicyTable(features, settings)
-    configure_logging(settings.level)
+    configure_logging(settings.level, for_people=settings.console_logs)
     metrics = Metrics(features)
-    record = Record(metrics, AccessLog())
+    record = Record(metrics, ConsoleAccessLog() if settings.console_logs else AccessLog())
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:

@@ -1,13 +1,19 @@
-"""JSON log lines: timestamp, level, message, context. Secrets never reach one."""
+"""Log lines: timestamp, level, message, context. Secrets never reach one.
 
+They are JSON, or, for people at a terminal, lines that `kernel.console` renders.
+"""
+
+import io
 import logging
 import re
 import sys
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+from kernel import console
 from kernel.call import request_id
 
 REDACTED = "[redacted]"
@@ -22,6 +28,7 @@ _SECRET_VALUE = re.compile(
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # the credentials of an address
     r"|(?<=input_value=).*?(?=, input_type=)"  # what pydantic was given, of whatever shape
 )
+_FIELDS = "%(message)s %(levelname)s %(name)s"
 # These libraries log headers, bodies or addresses below WARNING.
 _QUIET = (
     "httpx",
@@ -90,10 +97,41 @@ class LogFormatter(JsonFormatter):
         }
 
 
-def configure_logging(level: str) -> None:
-    """Send every logger's lines, formatted, to standard output; uvicorn's and warnings included."""
-    handler = logging.StreamHandler(sys.__stdout__)
-    handler.setFormatter(LogFormatter("%(message)s %(levelname)s %(name)s"))
+class ConsoleFormatter(LogFormatter):
+    """Formats a record for people: the same fields, redacted alike, as `kernel.console` has them."""
+
+    def __init__(self, *, coloured: bool) -> None:
+        super().__init__(_FIELDS)
+        self._coloured = coloured
+
+    def serialize_log_record(self, log_data: dict[str, Any]) -> str:
+        """Return the text of a record."""
+        at = datetime.fromisoformat(log_data["timestamp"])
+        return console.log_line(
+            at,
+            log_data["level"],
+            log_data["message"],
+            log_data["context"],
+            coloured=self._coloured,
+        )
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return a traceback without the libraries' frames."""
+        return console.short_traceback(*ei)
+
+
+def configure_logging(level: str, *, for_people: bool = False) -> None:
+    """Send every logger's lines, formatted, to standard output; uvicorn's and warnings included.
+
+    `for_people` writes console lines instead of JSON.
+    """
+    stream = sys.__stdout__
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(LogFormatter(_FIELDS))
+    if for_people:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # not every terminal has every character
+        handler.setFormatter(ConsoleFormatter(coloured=console.wants_colour(stream)))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -103,3 +141,15 @@ def configure_logging(level: str) -> None:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
     logging.captureWarnings(capture=True)
+
+
+def log_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Log an exception that ends the process, as a hook for `sys.excepthook`."""
+    if not issubclass(kind, Exception):
+        sys.__excepthook__(kind, error, trace)
+        return
+    logging.getLogger(__name__).critical(
+        "An exception ended the process", exc_info=(kind, error, trace)
+    )

@@ -1,8 +1,11 @@
 """Applies supabase/migrations, and keeps the books as the Supabase CLI does.
 
 Both can be mixed: they share file names, order and the table supabase_migrations.schema_migrations.
+What each file held when it was applied is kept beside that as a hash, in file_hashes: the CLI knows
+nothing of that table and leaves it alone.
 """
 
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +23,12 @@ create table if not exists supabase_migrations.schema_migrations (
   version text primary key, statements text[], name text
 );
 """
+# No foreign key: the CLI truncates its own table, which a reference would forbid.
+_HASHES: Final = """
+create table if not exists supabase_migrations.file_hashes (
+  version text primary key, hash text not null
+);
+"""
 # What a semicolon may stand in without ending a statement, and the semicolon that ends one.
 _TOKEN: Final = re.compile(
     r"""--[^\n]* | /\*.*?\*/ | [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
@@ -32,6 +41,10 @@ class MigrationError(Exception):
     """A migration cannot be applied; the message is one sentence that names the file."""
 
 
+class HistoryError(MigrationError):
+    """The database has applied other migrations than the folder holds."""
+
+
 @dataclass(frozen=True)
 class Migration:
     """One file of the folder: 20261124000001_profiles.sql has that version and name `profiles`."""
@@ -41,12 +54,18 @@ class Migration:
     path: Path
     sql: str
 
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the text, in hex; how its lines end does not matter."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
 
 async def migrate(database_url: str, folder: Path) -> list[str]:
     """Apply the migrations that the database does not have yet; return their files' names.
 
     Each runs in a transaction of its own, in the order of their versions. Two callers at the same
     time wait for each other. Raises MigrationError; what was applied before the broken one stays.
+    Raises HistoryError, and applies nothing, when a file that was applied is gone or was edited.
     """
     migrations = read_folder(folder)
     try:
@@ -56,7 +75,12 @@ async def migrate(database_url: str, folder: Path) -> list[str]:
             f"The database of DATABASE_URL cannot be reached: {str(error) or 'no answer'}"
         ) from None
     try:
-        await _require_files(connection, migrations, folder)
+        try:
+            await _require_history(connection, migrations, folder)
+        except asyncpg.PostgresError as error:
+            raise MigrationError(
+                f"The history of migrations cannot be read or written: {error.args[0]}"
+            ) from None
         return [item.path.name for item in migrations if await _apply(connection, item)]
     finally:
         await connection.close()
@@ -91,26 +115,47 @@ def split_statements(sql: str) -> list[str]:
     return [part for part in parts if part]
 
 
-async def _require_files(
+async def _require_history(
     connection: asyncpg.Connection, migrations: list[Migration], folder: Path
 ) -> None:
+    files = {migration.version: migration for migration in migrations}
     async with _exclusively(connection):
         # Asked for first, because "if not exists" still needs the right to create.
-        if await connection.fetchval(
-            "select to_regclass('supabase_migrations.schema_migrations') is null"
-        ):
-            await connection.execute(_HISTORY)
+        for table, create in (("schema_migrations", _HISTORY), ("file_hashes", _HASHES)):
+            if await connection.fetchval(
+                "select to_regclass($1) is null", f"supabase_migrations.{table}"
+            ):
+                await connection.execute(create)
         rows = await connection.fetch(
-            "select version, name from supabase_migrations.schema_migrations order by version"
+            "select version, name, hash from supabase_migrations.schema_migrations "
+            "left join supabase_migrations.file_hashes using (version) order by version"
         )
-    missing = {row["version"]: row["name"] for row in rows}
-    for migration in migrations:
-        missing.pop(migration.version, None)
-    for version, name in missing.items():
-        raise MigrationError(
-            f"The database has migration {version}_{name or ''}, and {folder.name}/ has no file "
-            "of it: this is an older checkout, or the file was renamed."
-        )
+        for row in rows:
+            if row["version"] not in files:
+                raise HistoryError(
+                    f"The database has migration {row['version']}_{row['name'] or ''}, and "
+                    f"{folder.name}/ has no file of it: this is an older checkout, or the file "
+                    "was renamed."
+                )
+        applied = [(files[row["version"]], row["hash"]) for row in rows]
+        edited = [one.path.name for one, known in applied if known not in {None, one.hash}]
+        if edited:
+            raise HistoryError(
+                f"{', '.join(edited)} {'was' if len(edited) == 1 else 'were'} edited after this "
+                "database had applied it: undo the edit, and write a new migration instead."
+            )
+        for one, known in applied:
+            if known is None:  # applied by the CLI, or before hashes were kept
+                await _keep_hash(connection, one)
+
+
+async def _keep_hash(connection: asyncpg.Connection, migration: Migration) -> None:
+    await connection.execute(
+        "insert into supabase_migrations.file_hashes (version, hash) values ($1, $2) "
+        "on conflict (version) do update set hash = excluded.hash",
+        migration.version,
+        migration.hash,
+    )
 
 
 async def _apply(connection: asyncpg.Connection, migration: Migration) -> bool:
@@ -137,6 +182,7 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> bool:
                 migration.name,
                 split_statements(migration.sql),
             )
+            await _keep_hash(connection, migration)
     except asyncpg.PostgresError as error:
         raise MigrationError(_explain(migration, error)) from None
     return True

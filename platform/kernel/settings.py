@@ -1,6 +1,7 @@
 """Settings, read once at start from the environment and `.env`; the environment wins."""
 
 import os
+import sys
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -87,6 +88,7 @@ class Settings(BaseSettings):
 
     app_env: Literal["development", "test", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = None
+    log_format: Literal["json", "console"] | None = None
     docs_enabled: bool | None = None
     cors_origins: Words = []
     allowed_hosts: Words = ["*"]
@@ -146,6 +148,14 @@ class Settings(BaseSettings):
     def level(self) -> str:
         """The level of logging: INFO in production, DEBUG elsewhere, unless it is set."""
         return self.log_level or ("INFO" if self.app_env == "production" else "DEBUG")
+
+    @property
+    def console_logs(self) -> bool:
+        """Whether log lines are for people: at a terminal in development, unless LOG_FORMAT is set."""
+        if self.log_format is not None:
+            return self.log_format == "console"
+        stream = sys.__stdout__
+        return self.app_env == "development" and stream is not None and stream.isatty()
 
 
 def load_settings(env_file: Path | None = None) -> Settings:
