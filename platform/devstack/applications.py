@@ -12,7 +12,7 @@ from devstack.readiness import http_answers
 
 # The stack's servers have no passwords: what the settings say of others is left out.
 _FOREIGN: Final = ("REDIS_", "BROKER_", "SMTP_")
-# What uvicorn says of every start and end. The stack says itself that all is ready.
+# Lines of every start and end: the stack itself prints one line for all.
 _NOISE: Final = (
     "Started server process",
     "Waiting for application startup",
@@ -22,6 +22,7 @@ _NOISE: Final = (
     "Waiting for application shutdown",
     "Application shutdown complete",
     "Finished server process",
+    "No more jobs are taken",
 )
 
 
@@ -58,6 +59,7 @@ def _background(parts: Parts, name: str, shared: Callable[[], Mapping[str, str]]
         ready=file.exists,
         folder=parts.root,
         environment=environment,
+        noise=_NOISE,
     )
 
 

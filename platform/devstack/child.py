@@ -53,7 +53,7 @@ class Child:
             if self.ended.done():
                 raise self.obituary("did not start")
             if time.monotonic() > deadline:
-                raise self._error(f"was not ready within {self.program.start_limit:.0f} s")
+                raise self._error(f"did not get ready within {self.program.start_limit:.0f} s")
             await asyncio.wait({self.ended}, timeout=_POLL)
         if self.ended.done():  # somebody else answered on its port
             raise self.obituary("did not start")

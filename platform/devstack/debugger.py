@@ -45,7 +45,7 @@ class Terminal:
         server = socket.socket(socket.AF_UNIX)
         server.bind(str(folder / "debugger"))
         server.listen()
-        server.setblocking(False)
+        server.settimeout(0)
         return cls(output, server)
 
     def environment(self) -> dict[str, str]:
@@ -61,11 +61,14 @@ class Terminal:
         while self._server is not None:
             line, _ = await loop.sock_accept(self._server)
             with line:
-                line.setblocking(False)
-                if os.tcgetpgrp(0) == os.getpgrp():  # else a shell has the terminal: `./app up &`
+                line.settimeout(0)
+                if _in_the_foreground():
                     await self._lend(line)
 
     async def _lend(self, line: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        if not (pid := await loop.sock_recv(line, 16)):
+            return
         await asyncio.sleep(_LAST_WORDS)  # what the program printed before is still on its way
         self._output.pause()
         before = termios.tcgetattr(0)
@@ -73,10 +76,24 @@ class Terminal:
             termios.tcflush(0, termios.TCIFLUSH)  # keys that were pressed before are no commands
             with contextlib.suppress(OSError):  # the program has ended
                 socket.send_fds(line, [b"!"], [0, 1])
-                await asyncio.get_running_loop().sock_recv(line, 1)
+                if not await loop.sock_recv(line, 1):
+                    os.write(1, b"\n")  # its end leaves the prompt unfinished
+        except asyncio.CancelledError:
+            # The stack ends: nobody but the shell is to read from its terminal any more.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+            raise
         finally:
             termios.tcsetattr(0, termios.TCSADRAIN, before)
             self._output.resume()
+
+
+def _in_the_foreground() -> bool:
+    """Whether the terminal's keys are for this process, and not for a shell: `./app up &`."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:  # it is another session's terminal
+        return False
 
 
 def prompt(*_: Any, **__: Any) -> None:
@@ -116,6 +133,7 @@ def _borrowed() -> Iterator[bool]:
     with socket.socket(socket.AF_UNIX) as line:
         try:
             line.connect(os.environ[_PLACE])
+            line.sendall(b"%d" % os.getpid())
             _, descriptors, *_ = socket.recv_fds(line, 1, 2)  # others may come first
         except OSError:
             descriptors = []
@@ -124,6 +142,7 @@ def _borrowed() -> Iterator[bool]:
             return
         with _standard(*descriptors), _ends_at_once():
             yield True
+        line.sendall(b"!")  # else its end ended the prompt
 
 
 @contextlib.contextmanager
@@ -136,7 +155,7 @@ def _standard(source: int, target: int) -> Iterator[None]:
         for own, lent in enumerate((source, target)):
             os.dup2(lent, own)
             os.close(lent)
-        sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115, PTH123 - descriptors
+        sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115 - descriptors
         yield
         sys.stdout.flush()
     finally:

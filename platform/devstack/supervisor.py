@@ -1,7 +1,6 @@
 """Starts programs, watches them, and ends them all, whatever happens."""
 
 import asyncio
-import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -63,6 +62,7 @@ class Supervisor:
         """
         seen = changes.count
         children = [await self._start(program, hold=True) for program in programs]
+        self._output.say(f"starting {together(child.program.name for child in children)} …")
         if errors := await self._errors_of_start(children):
             raise StackError(said_once(errors))
         self.keep(self._restart_on_change(children, changes, seen))

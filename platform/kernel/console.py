@@ -86,10 +86,9 @@ def access_line(
     painted = paint(_STATUS.get(status // 100, "31"), str(status), coloured=coloured)
     known = [feature, cache and f"cache {cache}", request_id[:_SHORT_ID]]
     more = _printable(" · ".join(part for part in known if part))
-    return (
-        f"{_start(at, 'INFO', coloured=coloured)} {_printable(method)} {_printable(path)} {painted} "
-        + paint(DIM, f"{seconds * 1000:.1f} ms · {more}", coloured=coloured)
-    )
+    start = _start(at, "INFO", coloured=coloured)
+    rest = paint(DIM, f"{seconds * 1000:.1f} ms · {more}", coloured=coloured)
+    return f"{start} {_printable(method)} {_printable(path)} {painted} {rest}"
 
 
 def short_traceback(
@@ -151,7 +150,7 @@ def _package(path: str) -> str:
     if path.startswith("<frozen "):
         return path.removeprefix("<frozen ").rstrip(">").partition(".")[0]
     library = next(one for one in _libraries() if path.startswith(one))
-    return path.removeprefix(library).split(os.sep)[0].removesuffix(".py")
+    return Path(path.removeprefix(library)).parts[0].removesuffix(".py")
 
 
 def _start(at: datetime, level: str, *, coloured: bool) -> str:

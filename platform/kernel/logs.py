@@ -98,7 +98,7 @@ class LogFormatter(JsonFormatter):
 
 
 class ConsoleFormatter(LogFormatter):
-    """Formats a record for people: the same fields, redacted alike, as `kernel.console` has them."""
+    """Formats a record as a console line, with the same fields, redacted in the same way."""
 
     def __init__(self, *, coloured: bool) -> None:
         super().__init__(_FIELDS)

@@ -151,7 +151,7 @@ class Settings(BaseSettings):
 
     @property
     def console_logs(self) -> bool:
-        """Whether log lines are for people: at a terminal in development, unless LOG_FORMAT is set."""
+        """Whether log lines are for people: LOG_FORMAT, or a terminal in development."""
         if self.log_format is not None:
             return self.log_format == "console"
         stream = sys.__stdout__
