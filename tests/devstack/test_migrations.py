@@ -3,7 +3,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from kernel.migrations import MigrationError, migrate, split_statements
+from kernel.migrations import HistoryError, MigrationError, migrate, split_statements
 
 
 @pytest.fixture
@@ -106,8 +106,81 @@ async def test_applied_migration_without_its_file_is_an_error(database_url, fold
     path = write(folder, 1, "gone", "select 1;")
     await migrate(database_url, folder)
     path.unlink()
-    with pytest.raises(MigrationError, match=r"has migration 20261124000001\S*, and .* no file"):
+    with pytest.raises(HistoryError, match=r"has migration 20261124000001\S*, and .* no file"):
         await migrate(database_url, folder)
+
+
+EDITED = "20261124000001_a.sql was edited after this database had applied it: undo the edit, and"
+
+
+async def test_a_migration_that_was_edited_after_it_was_applied_is_named(database_url, folder):
+    path = write(folder, 1, "a", "create table a ();")
+    await migrate(database_url, folder)
+    path.write_text("create table a (id int);")
+    write(folder, 2, "b", "create table b ();")
+    with pytest.raises(HistoryError, match=f"^{EDITED} write a new migration instead"):
+        await migrate(database_url, folder)
+    assert not await query(database_url, "select from pg_class where relname = 'b'")
+    path.write_text("create table a ();")
+    assert await migrate(database_url, folder) == ["20261124000002_b.sql"]
+
+
+async def test_all_that_were_edited_are_named_in_one_sentence(database_url, folder):
+    paths = [write(folder, number, "t", f"create table t{number} ();") for number in (1, 2, 3)]
+    await migrate(database_url, folder)
+    for path in paths[:2]:
+        path.write_text("select 1;")
+    with pytest.raises(HistoryError, match=r"^2\S+1_t\.sql, 2\S+2_t\.sql were edited after"):
+        await migrate(database_url, folder)
+
+
+async def test_how_lines_end_is_no_edit(database_url, folder):
+    path = write(folder, 1, "a", "create table a ();\n")
+    await migrate(database_url, folder)
+    path.write_bytes(b"create table a ();\r\n")
+    assert await migrate(database_url, folder) == []
+
+
+async def test_edits_of_what_the_cli_applied_are_noticed_from_the_first_look_on(
+    database_url, folder
+):
+    await execute(
+        database_url,
+        "create schema supabase_migrations; create table supabase_migrations.schema_migrations "
+        "(version text not null primary key, statements text[], name text); "
+        "insert into supabase_migrations.schema_migrations values ('20261124000001', '{}', 'a');",
+    )
+    path = write(folder, 1, "a", "create table a ();")
+    assert await migrate(database_url, folder) == []
+    path.write_text("create table a (id int);")
+    with pytest.raises(HistoryError, match=f"^{EDITED}"):
+        await migrate(database_url, folder)
+
+
+@pytest.mark.parametrize("how", ["truncate", "delete from"])  # `squash` and `repair` of the CLI
+async def test_a_history_that_the_cli_has_emptied_is_filled_anew(database_url, folder, how):
+    path = write(folder, 1, "a", "create table if not exists a ();")
+    await migrate(database_url, folder)
+    await execute(database_url, f"{how} supabase_migrations.schema_migrations")
+    path.write_text("create table if not exists a (id int);")
+    assert await migrate(database_url, folder) == [path.name]
+    assert await migrate(database_url, folder) == []
+
+
+async def test_a_history_that_may_not_be_written_is_one_sentence(database_url, folder):
+    await execute(
+        database_url,
+        "create schema supabase_migrations; create table supabase_migrations.schema_migrations "
+        "(version text primary key, statements text[], name text);"
+        "create role test_role_reader login password 'x'; "
+        "grant usage on schema supabase_migrations to test_role_reader;",
+    )
+    url = database_url.replace("postgres:postgres@", "test_role_reader:x@")
+    try:
+        with pytest.raises(MigrationError, match="cannot be read or written: permission denied"):
+            await migrate(url, folder)
+    finally:
+        await execute(database_url, "drop owned by test_role_reader; drop role test_role_reader")
 
 
 async def test_one_version_twice_is_an_error(database_url, folder):

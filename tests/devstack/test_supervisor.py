@@ -14,7 +14,7 @@ from devstack.reload import Changes
 from devstack.supervisor import Supervisor
 
 STAY = "import time\nwhile True: time.sleep(60)"
-STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{STAY}"
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nREADY\n{STAY}"
 
 
 class Scene:
@@ -144,7 +144,9 @@ async def test_a_killed_part_is_named_with_its_signal(scene):
         await scene.supervisor.start_parts(scene.program("one", STAY))
         os.kill(scene.pid("one"), signal.SIGKILL)
 
-    with pytest.raises(StackError, match=r"^one ended unexpectedly \(SIGKILL\) and said nothing"):
+    with pytest.raises(
+        StackError, match=r"^one ended unexpectedly \(SIGKILL\) and printed nothing"
+    ):
         await scene.run(bring_up)
 
 
@@ -153,13 +155,106 @@ async def test_a_program_that_does_not_start_ends_everything(scene, lives):
 
     async def bring_up():
         await scene.supervisor.start_parts(scene.program("one", STAY))
-        await scene.supervisor.start_application(
-            scene.program("api", broken), Changes(scene.folder)
+        await scene.supervisor.start_applications(
+            [scene.program("api", broken)], Changes(scene.folder)
         )
 
     with pytest.raises(StackError, match=r"api did not start \(exit code 1\)"):
         await scene.run(bring_up)
     assert not lives(scene.pid("one"))
+
+
+async def test_what_several_applications_die_of_is_told_once(scene):
+    same = (
+        "print('{}: line of its own')\nprint('a')\nprint('the reason')\nraise SystemExit(1)\nREADY"
+    )
+    other = "raise SystemExit('another reason')\nREADY"
+    codes = {"api": same, "worker": same, "relay": other, "beat": same}
+
+    async def bring_up():
+        programs = [scene.program(name, code.format(name)) for name, code in codes.items()]
+        await scene.supervisor.start_applications(programs, Changes(scene.folder))
+
+    with pytest.raises(StackError) as raised:
+        await scene.run(bring_up)
+    assert str(raised.value).splitlines() == [
+        "api, worker and beat did not start (exit code 1):",
+        "    api: line of its own",
+        "    a",
+        "    the reason",
+        "relay did not start (exit code 1). Its last lines:",
+        "    another reason",
+    ]
+    assert "reason" not in scene.printed
+
+
+async def test_applications_are_restarted_and_reported_together(scene):
+    code = scene.folder / "features"
+    code.mkdir()
+    changes = Changes(scene.folder)
+    fault = scene.folder / "fault"
+    body = f"if pathlib.Path({str(fault)!r}).exists(): raise SystemExit('a fault')\n"
+    body += f"print('hello')\nREADY\n{STAY}"
+    names = ("api", "worker")
+
+    async def change_until(words):
+        count = changes.count
+        while changes.count == count:  # the watcher needs a moment before it notices anything
+            for name in names:  # else what the last start left counts as ready
+                (scene.folder / f"{name}.pid").unlink(missing_ok=True)
+            (code / "a.py").write_text("")
+            await asyncio.sleep(0.05)
+        while words not in scene.printed:
+            await asyncio.sleep(0.02)
+
+    async def bring_up():
+        scene.supervisor.keep(changes.watch())
+        programs = [scene.program(name, body) for name in names]
+        await scene.supervisor.start_applications(programs, changes)
+        fault.touch()
+        await change_until("api and worker start again when a file changes")
+        fault.unlink()
+        await change_until("api and worker are ready again")
+        interrupt()
+
+    await scene.run(bring_up)
+    lines = scene.printed.splitlines()
+    assert lines.count("restarting api and worker: features/a.py changed") == 2
+    assert lines.count("    a fault") == 1
+    assert lines.count("api and worker did not start (exit code 1):") == 1
+    assert lines.count("api      │ hello") == 2
+
+
+async def test_crashes_at_the_same_time_are_told_together_and_their_words_once(scene):
+    end = scene.folder / "end"
+    body = f"READY\nimport time\nwhile not pathlib.Path({str(end)!r}).exists(): time.sleep(0.01)\n"
+    body += "raise SystemExit('last words')"
+
+    async def bring_up():
+        programs = [scene.program(name, body) for name in ("api", "worker")]
+        await scene.supervisor.start_applications(programs, Changes(scene.folder))
+        end.touch()
+        while "api and worker start again when a file changes" not in scene.printed:
+            await asyncio.sleep(0.02)
+        interrupt()
+
+    await scene.run(bring_up)
+    assert "\napi ended (exit code 1)\nworker ended (exit code 1)\n" in scene.printed
+    assert scene.printed.count("last words") == 2
+
+
+def test_paused_output_waits():
+    stream = io.StringIO()
+    output = Output(stream)
+    output.pause()
+    output.pause()
+    output.line("api", "one")
+    output.say("two")
+    assert not stream.getvalue()
+    output.resume()
+    output.resume()
+    output.say("three")
+    assert stream.getvalue() == "api      │ one\ntwo\nthree\n"
 
 
 async def test_a_program_that_cannot_be_run_is_a_sentence(scene):
@@ -176,7 +271,7 @@ async def test_a_program_that_never_gets_ready_is_a_sentence(scene, lives):
         slow = Program(name="one", argv=("sleep", "60"), ready=lambda: False, start_limit=0.1)
         await scene.supervisor.start_parts(slow)
 
-    with pytest.raises(StackError, match="one was not ready within"):
+    with pytest.raises(StackError, match="one did not get ready within"):
         await scene.run(bring_up)
 
 
@@ -195,7 +290,7 @@ async def test_a_change_restarts_an_application_and_a_crash_waits_for_one(scene,
     async def bring_up():
         scene.supervisor.keep(changes.watch())
         await scene.supervisor.start_parts(scene.program("one", STAY))
-        await scene.supervisor.start_application(api, changes)
+        await scene.supervisor.start_applications([api], changes)
         first = scene.pid("api")
         crash.touch()
         while not changes.count:  # the watcher needs a moment before it notices anything

@@ -1,3 +1,4 @@
+import io
 import os
 import re
 from pathlib import Path
@@ -43,6 +44,33 @@ def test_production_is_quiet_and_without_docs(environment):
     settings = load_settings(NO_FILE)
     assert settings.docs is False
     assert settings.level == "INFO"
+
+
+@pytest.mark.parametrize(
+    ("values", "at_a_terminal", "elsewhere"),
+    [
+        ({}, True, False),
+        ({"APP_ENV": "test"}, False, False),
+        ({"APP_ENV": "production"}, False, False),
+        ({"LOG_FORMAT": "json"}, False, False),
+        ({"LOG_FORMAT": "console"}, True, True),
+        ({"LOG_FORMAT": "console", "APP_ENV": "production"}, True, True),
+    ],
+)
+def test_logs_are_for_people_at_a_terminal_in_development_or_where_they_are_asked_for(
+    environment, monkeypatch, values, at_a_terminal, elsewhere
+):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    environment(**GOOD, **values)
+    settings = load_settings(NO_FILE)
+    for stream, expected in ((Terminal(), at_a_terminal), (io.StringIO(), elsewhere)):
+        monkeypatch.setattr("sys.__stdout__", stream)
+        assert settings.console_logs is expected
+    monkeypatch.setattr("sys.__stdout__", None)
+    assert settings.console_logs is elsewhere
 
 
 def test_every_fault_is_in_one_message_and_no_value(environment):
