@@ -17,6 +17,7 @@ from kernel.call import call_of
 from kernel.client_address import ClientAddresses
 from kernel.config_check import refuse_unsafe
 from kernel.discovery import discover
+from kernel.documentation import OPENAPI, add_pages
 from kernel.edge import Edge, Parts, Record
 from kernel.edge.warm import Warm
 from kernel.errors import (
@@ -35,7 +36,7 @@ from kernel.limits.table import PolicyTable
 from kernel.logs import configure_logging
 from kernel.metrics import PATH as METRICS
 from kernel.metrics import Metrics, Operations, metrics_endpoint
-from kernel.openapi import describe
+from kernel.openapi import INTRODUCTION, describe
 from kernel.readiness import Readiness, drained_on_sigterm
 from kernel.redis import Pipeline
 from kernel.revocation import Revocations
@@ -88,12 +89,12 @@ def create_app(
         record.flush()
 
     app = Application(
-        title="Slices",
-        summary="A FastAPI, Supabase and Redis application in vertical slices.",
+        title=settings.app_name,
+        description=INTRODUCTION,
         lifespan=running,
-        docs_url="/docs" if settings.docs else None,
-        openapi_url="/openapi.json" if settings.docs else None,
+        docs_url=None,  # kernel.documentation has its own
         redoc_url=None,
+        openapi_url=OPENAPI if settings.docs else None,
         redirect_slashes=False,
     )
     failures.install(app)
@@ -102,13 +103,13 @@ def create_app(
         _include(app, name, features[name], settings)
     describe(app, routes)
     app.add_route(METRICS, metrics_endpoint(metrics), include_in_schema=False)
-    documents = (app.docs_url, app.openapi_url, app.swagger_ui_oauth2_redirect_url)
+    pages = add_pages(app, documented=settings.docs)
     edge = Edge(
         app.behind,
         routes=RouteTable(routes),
         policies=policies,
         clients=ClientAddresses(settings.trusted_proxies),
-        unlimited=frozenset({METRICS, *(filter(None, documents) if settings.docs else ())}),
+        unlimited=pages | {METRICS},
         max_body_bytes=settings.max_body_bytes,
         cache_enabled=settings.cache_enabled,
         record=record,

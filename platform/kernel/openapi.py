@@ -7,8 +7,17 @@ from fastapi import FastAPI
 
 from kernel.routes import Route
 
+INTRODUCTION: Final = (
+    "Calls with a lock need an access token. Sign up or log in, copy the `access_token` of the "
+    "answer, and paste it under **Authorize**."
+)
 SCHEME: Final = "bearer"
-_SCHEME_OBJECT: Final = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+_SCHEME_OBJECT: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "The `access_token` that a login answers.",
+}
 _REQUIREMENTS: Final[dict[str, list[dict[str, list[str]]]]] = {
     "required": [{SCHEME: []}],
     "optional": [{SCHEME: []}, {}],
