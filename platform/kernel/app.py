@@ -20,15 +20,7 @@ from kernel.discovery import discover
 from kernel.documentation import OPENAPI, add_pages
 from kernel.edge import Edge, Parts, Record
 from kernel.edge.warm import Warm
-from kernel.errors import (
-    ApiError,
-    Forbidden,
-    NotFound,
-    TooManyRequests,
-    Unauthenticated,
-    Unavailable,
-    ValidationFailed,
-)
+from kernel.errors import NotFound
 from kernel.feature import Feature
 from kernel.http import raises
 from kernel.limits.limiter import Limiter
@@ -36,14 +28,14 @@ from kernel.limits.table import PolicyTable
 from kernel.logs import configure_logging
 from kernel.metrics import PATH as METRICS
 from kernel.metrics import Metrics, Operations, metrics_endpoint
-from kernel.openapi import INTRODUCTION, describe
+from kernel.openapi import INTRODUCTION, common_errors, describe
 from kernel.readiness import Readiness, drained_on_sigterm
 from kernel.redis import Pipeline
 from kernel.revocation import Revocations
 from kernel.routes import PREFIX, RouteTable, routes_of
 from kernel.services import register_services
 from kernel.settings import Settings, load_settings
-from kernel.tokens import InvalidToken, TokenVerifier
+from kernel.tokens import TokenVerifier
 
 _EXPOSED_HEADERS: Final = (
     "X-Request-ID",
@@ -163,17 +155,6 @@ def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> N
         feature.router,
         prefix=PREFIX,
         dependencies=[Depends(admitted)],
-        responses=raises(*_common_errors(feature)),
+        responses=raises(*common_errors(feature)),
         max_body_size=settings.max_body_bytes,
     )
-
-
-def _common_errors(feature: Feature) -> list[type[ApiError]]:
-    errors: list[type[ApiError]] = [ValidationFailed, Unavailable, ApiError]
-    if feature.limited:
-        errors.append(TooManyRequests)
-    if feature.caller != "ignored":
-        errors += [Unauthenticated, InvalidToken]
-    if feature.restricted:
-        errors.append(Forbidden)
-    return errors
