@@ -63,14 +63,14 @@ def contents(root):
 
 def test_it_shows_what_it_changes_and_a_second_time_changes_nothing(copy):
     before = contents(copy)
-    done = run(copy, "rename", "Acme API")
+    done = run(copy, "rename", "Quince Works")
     assert done.returncode == 0, done.stderr
     after = contents(copy)
     changed = {str(path.relative_to(copy)) for path in after if before.get(path) != after[path]}
     assert {"features/__init__.py", "pyproject.toml", "supabase/config.toml"} < changed
     assert {line for line in done.stdout.splitlines() if (copy / line).is_file()} == changed
-    assert f'APP_NAME = "{APP_NAME}" → APP_NAME = "Acme API"' in done.stdout
-    again = run(copy, "rename", "  Acme   API ")
+    assert f'APP_NAME = "{APP_NAME}" → APP_NAME = "Quince Works"' in done.stdout
+    again = run(copy, "rename", "  Quince   Works ")
     assert (again.returncode, contents(copy)) == (0, after)
     assert again.stdout == "It has this name already: nothing was changed.\n"
 
@@ -93,7 +93,7 @@ def test_each_place_has_the_new_name(copy):
 
 
 def test_nothing_that_is_shipped_says_the_boilerplates_name_any_more(copy):
-    run(copy, "rename", "Acme API")
+    run(copy, "rename", "Quince Works")
     said = {
         str(path.relative_to(copy))
         for path, content in contents(copy).items()
@@ -142,18 +142,18 @@ async def test_the_site_takes_the_name_unless_an_admin_chose_another(copy, own_d
 
 
 def test_the_new_migration_is_the_last(copy):
-    run(copy, "rename", "Acme API")
+    run(copy, "rename", "Quince Works")
     run(copy, "rename", "Beta")
     *others, first, second = sorted(path.name for path in copy.glob("supabase/migrations/*.sql"))
     assert max(others) < first < second
-    assert "'Acme API'" in (copy / "supabase/migrations" / second).read_text()
+    assert "'Quince Works'" in (copy / "supabase/migrations" / second).read_text()
 
 
 def test_a_run_that_was_broken_off_is_finished_by_the_next(copy):
-    *begun, _ = changes_to(copy, "Acme API")
+    *begun, _ = changes_to(copy, "Quince Works")
     for change in begun:
         change.path.write_text(change.content)
-    assert [str(one.path.relative_to(copy)) for one in changes_to(copy, "Acme API")] == [
+    assert [str(one.path.relative_to(copy)) for one in changes_to(copy, "Quince Works")] == [
         "features/__init__.py"
     ]
 
@@ -168,7 +168,7 @@ def test_a_run_that_was_broken_off_is_finished_by_the_next(copy):
         (["Acme\x07"], "cannot stand there"),
         (["(Acme)"], "begins with a letter or digit"),
         (["日本"], "--package acme-api"),
-        (["Acme", "--package", "Acme API"], "small letters, digits and hyphens"),
+        (["Acme", "--package", "Quince Works"], "small letters, digits and hyphens"),
         (["FastAPI"], "--package fastapi-api"),
     ],
 )
@@ -189,13 +189,13 @@ def test_a_name_without_latin_letters_has_a_package_that_is_named(copy):
 def test_without_the_line_it_says_what_to_add(copy):
     (copy / "features/__init__.py").write_text('"""Nothing."""\n')
     with pytest.raises(RenameError, match="APP_NAME = "):
-        list(changes_to(copy, "Acme API"))
+        list(changes_to(copy, "Quince Works"))
 
 
 def test_files_that_a_team_has_removed_are_not_missed(copy):
     (copy / ".env.example").unlink()
     shutil.rmtree(copy / "supabase")
-    assert [one.path.name for one in changes_to(copy, "Acme API")] == [
+    assert [one.path.name for one in changes_to(copy, "Quince Works")] == [
         "pyproject.toml",
         "__init__.py",
     ]
