@@ -9,7 +9,7 @@ from kernel.fields import Body, Text
 class Renewal(Body):
     """Which session goes on."""
 
-    refresh_token: Annotated[Text, Field(repr=False)]
+    refresh_token: Annotated[Text, Field(repr=False, examples=["the-refresh-token-of-the-session"])]
 
 
 class InvalidRefreshToken(Unauthenticated):

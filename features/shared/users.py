@@ -13,8 +13,8 @@ class User(BaseModel):
     """A user, whole: shown to that user alone (and to admins)."""
 
     id: UUID
-    email: str
-    display_name: str | None
+    email: str = Field(examples=["ada@example.com"])
+    display_name: str | None = Field(examples=["Ada Lovelace"])
     created_at: datetime
     email_confirmed_at: datetime | None = Field(
         description="null while the address waits for its confirmation"

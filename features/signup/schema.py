@@ -11,7 +11,9 @@ class NewUser(Body):
 
     email: Email
     password: NewPassword
-    display_name: Annotated[Line, Field(min_length=1, max_length=80)] | None = None
+    display_name: (
+        Annotated[Line, Field(min_length=1, max_length=80, examples=["Ada Lovelace"])] | None
+    ) = None
 
 
 class ConfirmationSent(BaseModel):

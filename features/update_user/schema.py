@@ -15,9 +15,9 @@ class UserChanges(Body):
     email: Email | None = Field(
         default=None, description="counts once it is confirmed, by a link that is sent there"
     )
-    display_name: Annotated[Line, Field(min_length=1, max_length=80)] | None = Field(
-        default=None, description="null takes the name away"
-    )
+    display_name: (
+        Annotated[Line, Field(min_length=1, max_length=80, examples=["Ada Lovelace"])] | None
+    ) = Field(default=None, description="null takes the name away")
 
     @property
     def renames(self) -> bool:

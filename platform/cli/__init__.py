@@ -4,7 +4,16 @@ import sys
 
 import typer
 
-from cli import bench, checks, configuration, development, operators, production, tables
+from cli import (
+    bench,
+    checks,
+    configuration,
+    development,
+    operators,
+    production,
+    rename,
+    tables,
+)
 
 app = typer.Typer(
     name="./app",
@@ -14,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Runs, tests and inspects this application. New here? Begin with: ./app up",
 )
-for part in (development, checks, tables, production, operators, configuration, bench):
+for part in (development, checks, tables, production, operators, configuration, bench, rename):
     part.register(app)
 
 

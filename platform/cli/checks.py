@@ -44,7 +44,8 @@ def register(app: typer.Typer) -> None:
 def test(
     context: typer.Context,
     slices: Annotated[
-        list[str] | None, typer.Argument(help="Slices to test, e.g. get_post; none: everything.")
+        list[str] | None,
+        typer.Argument(help="The slices to test, e.g. get_post; none: everything."),
     ] = None,
     slow: Annotated[
         bool, typer.Option("--slow", help="The slow lane instead: whole processes, fuzzing.")

@@ -94,7 +94,7 @@ def _counting_together(workers: int) -> Iterator[None]:
         yield
         return
     # uvicorn spawns its workers: they find the variable before they import anything.
-    with TemporaryDirectory(prefix="slices-metrics-") as folder:
+    with TemporaryDirectory(prefix="api-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         yield
 

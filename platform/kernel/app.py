@@ -17,17 +17,10 @@ from kernel.call import call_of
 from kernel.client_address import ClientAddresses
 from kernel.config_check import refuse_unsafe
 from kernel.discovery import discover
+from kernel.documentation import OPENAPI, add_pages
 from kernel.edge import Edge, Parts, Record
 from kernel.edge.warm import Warm
-from kernel.errors import (
-    ApiError,
-    Forbidden,
-    NotFound,
-    TooManyRequests,
-    Unauthenticated,
-    Unavailable,
-    ValidationFailed,
-)
+from kernel.errors import NotFound
 from kernel.feature import Feature
 from kernel.http import raises
 from kernel.limits.limiter import Limiter
@@ -35,14 +28,14 @@ from kernel.limits.table import PolicyTable
 from kernel.logs import configure_logging
 from kernel.metrics import PATH as METRICS
 from kernel.metrics import Metrics, Operations, metrics_endpoint
-from kernel.openapi import describe
+from kernel.openapi import INTRODUCTION, common_errors, describe
 from kernel.readiness import Readiness, drained_on_sigterm
 from kernel.redis import Pipeline
 from kernel.revocation import Revocations
 from kernel.routes import PREFIX, RouteTable, routes_of
 from kernel.services import register_services
 from kernel.settings import Settings, load_settings
-from kernel.tokens import InvalidToken, TokenVerifier
+from kernel.tokens import TokenVerifier
 
 _EXPOSED_HEADERS: Final = (
     "X-Request-ID",
@@ -88,12 +81,12 @@ def create_app(
         record.flush()
 
     app = Application(
-        title="Slices",
-        summary="A FastAPI, Supabase and Redis application in vertical slices.",
+        title=settings.app_name,
+        description=INTRODUCTION,
         lifespan=running,
-        docs_url="/docs" if settings.docs else None,
-        openapi_url="/openapi.json" if settings.docs else None,
+        docs_url=None,  # kernel.documentation has its own
         redoc_url=None,
+        openapi_url=OPENAPI if settings.docs else None,
         redirect_slashes=False,
     )
     failures.install(app)
@@ -102,13 +95,13 @@ def create_app(
         _include(app, name, features[name], settings)
     describe(app, routes)
     app.add_route(METRICS, metrics_endpoint(metrics), include_in_schema=False)
-    documents = (app.docs_url, app.openapi_url, app.swagger_ui_oauth2_redirect_url)
+    pages = add_pages(app, documented=settings.docs)
     edge = Edge(
         app.behind,
         routes=RouteTable(routes),
         policies=policies,
         clients=ClientAddresses(settings.trusted_proxies),
-        unlimited=frozenset({METRICS, *(filter(None, documents) if settings.docs else ())}),
+        unlimited=pages | {METRICS},
         max_body_bytes=settings.max_body_bytes,
         cache_enabled=settings.cache_enabled,
         record=record,
@@ -162,17 +155,6 @@ def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> N
         feature.router,
         prefix=PREFIX,
         dependencies=[Depends(admitted)],
-        responses=raises(*_common_errors(feature)),
+        responses=raises(*common_errors(feature)),
         max_body_size=settings.max_body_bytes,
     )
-
-
-def _common_errors(feature: Feature) -> list[type[ApiError]]:
-    errors: list[type[ApiError]] = [ValidationFailed, Unavailable, ApiError]
-    if feature.limited:
-        errors.append(TooManyRequests)
-    if feature.caller != "ignored":
-        errors += [Unauthenticated, InvalidToken]
-    if feature.restricted:
-        errors.append(Forbidden)
-    return errors

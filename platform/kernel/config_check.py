@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.utils import parseaddr
 from ipaddress import ip_address
 from typing import Final, Literal
 
@@ -11,7 +12,7 @@ import jwt
 from jwt.types import Options
 from pydantic import SecretStr
 
-from kernel.settings import JWT_SECRET_MIN_BYTES, Settings, SettingsError
+from kernel.settings import JWT_SECRET_MIN_BYTES, NO_REPLY, Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +113,8 @@ def _mail(settings: Settings) -> Iterator[Finding]:
     elif settings.smtp_security == "none" and not _is_loopback(host):
         reason = "is none, and mails would cross the network unencrypted: use starttls or tls"
         yield Finding("error", "SMTP_SECURITY", reason)
-    if settings.mail_from == Settings.model_fields["mail_from"].default:
-        yield Finding("warning", "MAIL_FROM", "is the example's: mails would seem to be forged")
+    if parseaddr(settings.mail_from)[1] == NO_REPLY:
+        yield Finding("warning", "MAIL_FROM", "is the default: mails would seem to be forged")
 
 
 def _addresses(settings: Settings) -> Iterator[Finding]:

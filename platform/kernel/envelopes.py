@@ -2,7 +2,7 @@
 
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 T = TypeVar("T")
 
@@ -25,9 +25,9 @@ class Page(BaseModel, Generic[T]):
 
     success: Literal[True] = True
     data: list[T]
-    page: int
-    page_size: int
-    total: int
+    page: int = Field(examples=[1])
+    page_size: int = Field(examples=[20])
+    total: int = Field(examples=[42])
     has_next: bool
 
     @classmethod

@@ -44,7 +44,7 @@ class Unauthenticated(ApiError):
 
     status = 401
     code = "UNAUTHENTICATED"
-    message = "A valid access token is needed: send it as 'Authorization: Bearer <token>'."
+    message = "A valid access token is needed: send it in the header 'Authorization: Bearer …'."
 
 
 class Forbidden(ApiError):

@@ -7,6 +7,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     EmailStr,
+    Field,
     SecretStr,
     StringConstraints,
     WithJsonSchema,
@@ -74,6 +75,7 @@ def _schema(min_length: int) -> WithJsonSchema:
             "writeOnly": True,
             "minLength": min_length,
             "maxLength": PASSWORD_MAX_BYTES,
+            "examples": ["correct horse battery staple"],
         }
     )
 
@@ -87,7 +89,7 @@ Text = Annotated[str, StringConstraints(pattern=_NO_NUL)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_ONE_LINE)]
 """One line of text without control characters: surrounding white space is dropped."""
 
-Email = Annotated[EmailStr, AfterValidator(_email)]
+Email = Annotated[EmailStr, AfterValidator(_email), Field(examples=["ada@example.com"])]
 """An e-mail address, in lower case: addresses compare without case."""
 
 Password = Annotated[SecretStr, AfterValidator(_password), _schema(1)]
@@ -99,6 +101,13 @@ NewPassword = Annotated[SecretStr, AfterValidator(_new_password), _schema(PASSWO
 MailedToken = Annotated[
     SecretStr,
     AfterValidator(_mailed_token),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": TOKEN_MAX_CHARACTERS}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": TOKEN_MAX_CHARACTERS,
+            "examples": ["the-token-of-the-link"],
+        }
+    ),
 ]
 """A token from the link in a mail: as secret as a password while it counts."""

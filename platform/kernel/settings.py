@@ -1,19 +1,14 @@
 """Settings, read once at start from the environment and `.env`; the environment wins."""
 
+import importlib
 import os
 import sys
+from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    HttpUrl,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,6 +20,7 @@ from kernel.limits.source import RateLimitSource
 from kernel.lists import Addresses, Networks, Words
 
 ROOT = Path(__file__).parents[2]
+NO_REPLY = "no-reply@localhost"
 JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: a key of the hash's size or larger
 
 
@@ -38,10 +34,25 @@ def _long_enough(value: SecretStr) -> SecretStr:
     return value
 
 
+def _one_line(value: str) -> str:
+    if not value.isprintable() or value != value.strip():
+        raise ValueError("must be one line of text, without spaces around it")
+    return value
+
+
 def _address(value: str) -> str:
     if not all(parseaddr(value)) or not value.isprintable():
         raise ValueError("must be like: Name <address@example.com>")
     return value
+
+
+def _app_name() -> str:
+    name: str = importlib.import_module("features").APP_NAME
+    return name
+
+
+def _mail_from(settings: dict[str, Any]) -> str:
+    return str(Address(display_name=settings["app_name"], addr_spec=NO_REPLY))
 
 
 class Settings(BaseSettings):
@@ -49,6 +60,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, frozen=True
+    )
+
+    app_name: Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_one_line)] = Field(
+        default_factory=_app_name
     )
 
     supabase_url: HttpUrl
@@ -83,7 +98,7 @@ class Settings(BaseSettings):
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
-    mail_from: Annotated[str, AfterValidator(_address)] = "Slices <no-reply@localhost>"
+    mail_from: Annotated[str, AfterValidator(_address)] = Field(default_factory=_mail_from)
     app_url: HttpUrl = HttpUrl("http://127.0.0.1:3000")
 
     app_env: Literal["development", "test", "production"] = "development"
@@ -169,7 +184,9 @@ def load_settings(env_file: Path | None = None) -> Settings:
         # The values come from the environment, which pyright's view of the class cannot know.
         return Settings(_env_file=env_file)  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
-        faults = "\n".join(sorted(_fault(item["loc"], item) for item in error.errors()))
+        # A default that follows from a value that was refused is no fault of its own.
+        own = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
+        faults = "\n".join(sorted(_fault(item["loc"], item) for item in own))
         raise SettingsError(
             f"The settings are not complete:\n{faults}\n"
             "Set them in the environment or in .env; .env.example explains each. "

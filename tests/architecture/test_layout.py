@@ -1,6 +1,7 @@
 """The rules of the repository that no linter knows."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -99,5 +100,6 @@ def test_the_lock_holds_every_dependency():
         if "==" in line and not line.startswith(" ")
     }
     for requirement in wanted:
-        name = requirement.partition(";")[0].partition("[")[0].partition("=")[0].strip()
-        assert name.lower() in locked
+        name = re.match(r"[\w.-]+", requirement)
+        assert name is not None
+        assert name[0].lower() in locked

@@ -28,7 +28,7 @@ class Workers:
         return {int(path.stem.removeprefix("counter_")) for path in self._files()}
 
     def _files(self):
-        return self._folder.glob("slices-metrics-*/counter_*.db")
+        return self._folder.glob("api-metrics-*/counter_*.db")
 
     async def call(self, times: int) -> None:
         async def one() -> None:

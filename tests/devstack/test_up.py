@@ -171,10 +171,14 @@ def sign_up(checkout, address):
 
 def mail_to(checkout, address):
     """Wait for the one mail to an address, as the inbox's API has it; return its text."""
+    return message_to(checkout, address)["Text"]
+
+
+def message_to(checkout, address):
     inbox = f"{checkout.env()['INBOX_URL']}/api/v1"
     search = f"{inbox}/search?query=to:{address}"
     (mail,) = checkout.until(lambda: get(search)["messages"])
-    return get(f"{inbox}/message/{mail['ID']}")["Text"]
+    return get(f"{inbox}/message/{mail['ID']}")
 
 
 def test_up_answers_keeps_data_and_fresh_forgets_them(checkout):
@@ -200,6 +204,19 @@ def test_up_answers_keeps_data_and_fresh_forgets_them(checkout):
     checkout.up("--fresh")
     with pytest.raises(urllib.error.HTTPError, match="401"):
         post(f"{api}/auth/login", account)
+
+
+def test_a_renamed_application_starts_under_its_name(checkout):
+    command = [sys.executable, "-m", "cli", "rename", "Acme API"]
+    subprocess.run(command, cwd=checkout.root, env=checkout.environment, check=True)
+    checkout.up()
+    base = f"http://127.0.0.1:{checkout.port}"
+    assert get(f"{base}/")["data"]["name"] == "Acme API"
+    assert get(f"{base}/openapi.json")["info"]["title"] == "Acme API"
+    assert get(f"{base}/api/v1/settings")["data"]["site_name"] == "Acme API"
+    sign_up(checkout, "ann@example.com")
+    sender = message_to(checkout, "ann@example.com")["From"]
+    assert (sender["Name"], sender["Address"]) == ("Acme API", "no-reply@localhost")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])

@@ -96,6 +96,28 @@ def test_the_environment_wins_over_the_file(environment, tmp_path):
     assert load_settings(file).api_port == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "sender"),
+    [
+        ("Acme API", "Acme API <no-reply@localhost>"),
+        ("Acme, Inc.", '"Acme, Inc." <no-reply@localhost>'),
+        ("Größe", "Größe <no-reply@localhost>"),
+    ],
+)
+def test_mails_come_from_the_applications_name(environment, name, sender):
+    environment(**GOOD, APP_NAME=name)
+    assert load_settings(NO_FILE).mail_from == sender
+
+
+@pytest.mark.parametrize("name", [" Acme", "Acme\nInc", "a" * 81])
+def test_a_name_that_is_not_one_short_line_is_named_alone(environment, name):
+    environment(**GOOD, APP_NAME=name)
+    with pytest.raises(SettingsError) as raised:
+        load_settings(NO_FILE)
+    assert "APP_NAME" in str(raised.value)
+    assert "MAIL_FROM" not in str(raised.value)
+
+
 def test_lists_are_written_with_commas_or_blanks(environment):
     environment(**GOOD, CORS_ORIGINS="https://a.example, https://b.example")
     assert load_settings(NO_FILE).cors_origins == ["https://a.example", "https://b.example"]
