@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from devstack.bench.errors import BenchError
-from devstack.bench.messages import POST, message, post_id
+from bench.errors import BenchError
+from bench.messages import POST, message, post_id
 
 BASE: Final = "bare_redis_get"
 """The case that all others are compared with."""

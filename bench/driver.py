@@ -1,16 +1,17 @@
 """Runs the load in a process of its own, beside the one that measures."""
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Final
 
-from devstack.bench.errors import BenchError
-from devstack.bench.load import Outcome, Plan
-from devstack.parts import PYTHON
-from devstack.programs import signal_group
+from bench.errors import BenchError
+from bench.load import Outcome, Plan
+from devstack import PYTHON
 
 _LIMIT_SECONDS: Final = 3600
 
@@ -21,7 +22,7 @@ def drive(plan: Plan, environment: Mapping[str, str]) -> Outcome:
     Raises BenchError with its own words where it cannot.
     """
     program = subprocess.Popen(  # noqa: S603 - our own program
-        [*PYTHON, "devstack.bench.load"],
+        [*PYTHON, "bench.load"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -36,7 +37,8 @@ def drive(plan: Plan, environment: Mapping[str, str]) -> Outcome:
         raise BenchError(f"The load did not end within {_LIMIT_SECONDS} s.") from None
     finally:
         if program.poll() is None:
-            signal_group(program.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
             program.wait()
     if program.returncode:
         raise BenchError(said.strip() or "The load was killed.")

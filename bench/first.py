@@ -4,9 +4,9 @@ import http.client
 import time
 from typing import Final, NamedTuple
 
-from devstack.bench.cases import Case
-from devstack.bench.errors import BenchError
-from devstack.bench.system import Server
+from bench.cases import Case
+from bench.errors import BenchError
+from bench.system import Server
 
 _SECONDS: Final = 5.0
 

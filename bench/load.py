@@ -1,6 +1,6 @@
 """The load: a program that keeps connections busy and counts what comes back.
 
-Run as `python -m devstack.bench.load`, with a Plan as JSON on standard input; the Outcome, as JSON,
+Run as `python -m bench.load`, with a Plan as JSON on standard input; the Outcome, as JSON,
 is what it prints. Each connection sends its next request when the answer to the last one is whole.
 """
 
@@ -16,10 +16,10 @@ from typing import Any, Final
 
 import uvloop
 
-from devstack.bench.connection import Connection
-from devstack.bench.errors import BenchError
-from devstack.bench.messages import Messages
-from devstack.bench.processors import cpu_seconds
+from bench.connection import Connection
+from bench.errors import BenchError
+from bench.messages import Messages
+from bench.processors import cpu_seconds
 
 _PATIENCE_SECONDS: Final = 10.0
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from devstack.bench.cases import HOT, cases
-from devstack.bench.driver import drive
-from devstack.bench.errors import BenchError
-from devstack.bench.first import settle
-from devstack.bench.load import Plan
-from devstack.bench.messages import ADDRESS, POST, message, post_id
-from devstack.bench.processors import Processors, resident_bytes
-from devstack.bench.system import System, running
+from bench.cases import HOT, cases
+from bench.driver import drive
+from bench.errors import BenchError
+from bench.first import settle
+from bench.load import Plan
+from bench.messages import ADDRESS, POST, message, post_id
+from bench.processors import Processors, resident_bytes
+from bench.system import System, running
 
 _MIB: Final = 1024 * 1024
 _PARTS: Final = 10

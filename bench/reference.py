@@ -1,6 +1,6 @@
 """What the API is compared with: bare ASGI applications, served as the API is.
 
-Run as `python -m devstack.bench.reference --port N --size BYTES [--redis-port N]`. Each answers
+Run as `python -m bench.reference --port N --size BYTES [--redis-port N]`. Each answers
 every request with the same JSON body; with `--redis-port` it gets that body from Redis each time,
 by redis-py with its defaults.
 """
@@ -61,7 +61,7 @@ async def _live(receive: Receive, send: Send, prepare: Callable[[], Awaitable[No
 
 def main() -> None:
     """Serve on 127.0.0.1 until a signal comes."""
-    parser = argparse.ArgumentParser(prog="python -m devstack.bench.reference", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.reference", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--size", type=int, required=True)
     parser.add_argument("--redis-port", type=int)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
-from devstack.bench.cases import BASE
-from devstack.bench.run import Figure
+from bench.cases import BASE
+from bench.run import Figure
 
 
 def ratios(rounds: Sequence[Sequence[Figure]]) -> dict[str, float]:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from devstack.bench.cases import BASE, Case, cases
-from devstack.bench.driver import drive
-from devstack.bench.first import settle
-from devstack.bench.load import Outcome, Plan
-from devstack.bench.messages import POST
-from devstack.bench.processors import Processors
-from devstack.bench.system import Server, System, running
+from bench.cases import BASE, Case, cases
+from bench.driver import drive
+from bench.first import settle
+from bench.load import Outcome, Plan
+from bench.messages import POST
+from bench.processors import Processors
+from bench.system import Server, System, running
 
 Say = Callable[[str], None]
 _MISSES_PER_SECOND: Final = 3000  # more than any machine has shown; there are posts for as many

@@ -13,16 +13,11 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 
-from devstack.bench.messages import post_id
-from devstack.bench.processors import Processors, on
-from devstack.gateway.bootstrap import prepare
-from devstack.gateway.config import GatewayConfig
-from devstack.parts import PYTHON
-from devstack.ports import free_port
-from devstack.programs import Program
-from devstack.readiness import http_answers
-from devstack.testing import GatewayThread, Servers
-from kernel.migrations import migrate
+from bench.messages import post_id
+from bench.processors import Processors, on
+from devstack import PYTHON, Program, http_answers
+from devstack.testing import GatewayConfig, GatewayThread, Servers, free_port, prepare
+from migrate import migrate
 
 CONTENT: Final = 1000  # bytes of a post's content
 _READY: Final = "/api/v1/health/readiness"
@@ -91,7 +86,7 @@ class System:
     def reference(self, name: str, *, size: int, redis: bool) -> Server:
         """Start a bare application whose bodies have this size. Raises StackError."""
         options = ("--redis-port", str(self._cache.port)) if redis else ()
-        command = ("devstack.bench.reference", "--size", str(size), *options)
+        command = ("bench.reference", "--size", str(size), *options)
         return self._start(name, command, {}, path="/")
 
     def environment(self) -> dict[str, str]:

@@ -11,10 +11,13 @@ _SUFFIXES = (".py", ".sql")
 
 
 class Changes:
-    """Changes of a checkout's code and `.env`: how many there were, and what the latest was."""
+    """Changes of a checkout's code and `.env`: how many there were, and what the latest was.
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    `.env` lies in `root`; the code lies below `folders`.
+    """
+
+    def __init__(self, root: Path, folders: Iterable[Path]) -> None:
+        self._root, self._folders = root, tuple(folders)
         self._changed = asyncio.Event()
         self.count = 0
         self.latest = ""
@@ -27,9 +30,7 @@ class Changes:
 
     async def watch(self) -> None:
         """Watch until cancelled. Raises OSError where the system watches no more files."""
-        folders = [
-            path for name in ("features", "platform") if (path := self._root / name).is_dir()
-        ]
+        folders = [folder for folder in self._folders if folder.is_dir()]
         # `.env` may not exist yet, and editors replace it: its folder is watched, not the file.
         async with asyncio.TaskGroup() as group:
             if folders:

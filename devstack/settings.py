@@ -1,6 +1,7 @@
 """The settings that a checkout has: the environment over `.env`."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -14,7 +15,7 @@ def read_settings(root: Path) -> dict[str, str]:
     return {name: value for name, value in written.items() if value is not None} | dict(os.environ)
 
 
-def refuse_production(settings: dict[str, str]) -> None:
+def refuse_production(settings: Mapping[str, str]) -> None:
     """Raise StackError where these are the settings of a production system."""
     if settings.get("APP_ENV", "").strip().lower() == "production":
         raise StackError(

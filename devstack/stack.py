@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,27 +10,33 @@ from pathlib import Path
 import asyncpg
 
 from devstack import postgres
-from devstack.applications import applications
-from devstack.errors import StackError
 from devstack.folder import StackFolder
 from devstack.output import Output
 from devstack.parts import Parts
 from devstack.ports import DEFAULT_API_PORT, Ports
+from devstack.programs import Program
 from devstack.reaper import Reaper
 from devstack.reload import Changes
 from devstack.settings import read_settings, refuse_production
 from devstack.supervisor import Supervisor
-from kernel.migrations import MigrationError, migrate
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackOptions:
-    """What `./app up` was asked for; `root` is the checkout."""
+    """What to run; `root` is the checkout, and its folder `.stack` holds the data.
+
+    `migrate` gets the superuser's address of the database, once its roles and default grants are
+    there, and brings the schema up to date; it raises StackError where it cannot.
+    `applications` returns the programs that run on top of the stack; None: the stack alone.
+    A change below one of the folders `watched` restarts them.
+    """
 
     root: Path
+    migrate: Callable[[str], Awaitable[object]]
+    applications: Callable[[Parts], Sequence[Program]] | None = None
+    watched: tuple[Path, ...] = ()
     port: int = DEFAULT_API_PORT
     fresh: bool = False
-    stack_only: bool = False
 
 
 async def up(options: StackOptions) -> int:
@@ -62,7 +69,7 @@ async def _run(options: StackOptions, folder: StackFolder, reaper: Reaper) -> No
         settings=settings,
     )
     installation = postgres.locate(folder.path / "postgres") if parts.own_database else None
-    parts.ports.require_free(parts.own_ports(with_api=not options.stack_only))
+    parts.ports.require_free(parts.own_ports(with_api=options.applications is not None))
     parts.require_named_servers()
     if options.fresh:
         folder.empty()
@@ -70,18 +77,18 @@ async def _run(options: StackOptions, folder: StackFolder, reaper: Reaper) -> No
             shutil.rmtree(installation.data, ignore_errors=True)
     for line in _remarks(options, parts, installation):
         output.say(line)
-    supervisor, changes = Supervisor(output, reaper), Changes(options.root)
+    supervisor, changes = Supervisor(output, reaper), Changes(options.root, options.watched)
 
     async def bring_up() -> None:
         if installation is not None:
             await asyncio.to_thread(postgres.initialise, installation)
         await supervisor.start_parts(*parts.servers(installation))
-        await _prepare(parts)
+        await _prepare(parts, options)
         await supervisor.start_parts(parts.gateway())
-        if not options.stack_only:
+        if options.applications is not None:
             supervisor.keep(_watch(changes, output))
-            starts = (supervisor.start_application(one, changes) for one in applications(parts))
-            await asyncio.gather(*starts)
+            programs = options.applications(parts)
+            await asyncio.gather(*(supervisor.start_application(one, changes) for one in programs))
         folder.write_values(parts.values())
         for line in _welcome(options, parts):
             output.say(line)
@@ -89,7 +96,7 @@ async def _run(options: StackOptions, folder: StackFolder, reaper: Reaper) -> No
     await supervisor.run(bring_up)
 
 
-async def _prepare(parts: Parts) -> None:
+async def _prepare(parts: Parts, options: StackOptions) -> None:
     from devstack.gateway.bootstrap import prepare  # noqa: PLC0415 - only when it is needed
 
     connection = await asyncpg.connect(parts.database_url)
@@ -97,10 +104,7 @@ async def _prepare(parts: Parts) -> None:
         await prepare(connection)
     finally:
         await connection.close()
-    try:
-        await migrate(parts.database_url, parts.root / "supabase" / "migrations")
-    except MigrationError as error:
-        raise StackError(str(error)) from None
+    await options.migrate(parts.database_url)
 
 
 async def _watch(changes: Changes, output: Output) -> None:
@@ -127,13 +131,14 @@ def _remarks(
 
 
 def _welcome(options: StackOptions, parts: Parts) -> list[str]:
-    main = parts.supabase_url if options.stack_only else parts.api_url
+    alone = options.applications is None
+    main = parts.supabase_url if alone else parts.api_url
     places = [
         ("Supabase API", parts.supabase_url),
         ("Inbox", parts.inbox_url),
         ("Database", parts.database_url),
         ("Settings", "./app env"),
     ]
-    if not options.stack_only:
+    if not alone:
         places.insert(0, ("Documents", f"{parts.api_url}/docs"))
     return [f"ready {main}", *(f"  {name:<13} {place}" for name, place in places)]

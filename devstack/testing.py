@@ -1,7 +1,8 @@
-"""Servers for tests: PostgreSQL, two Valkeys and gateways that leave nothing behind."""
+"""The face for tests: servers and gateways that leave nothing behind, and the inbox's mails."""
 
 import asyncio
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -17,10 +18,34 @@ import uvicorn
 from devstack import postgres, valkey
 from devstack.account import unprivileged_account
 from devstack.errors import StackError
-from devstack.gateway.config import GatewayConfig
-from devstack.ports import free_port
+from devstack.gateway.bootstrap import prepare
+from devstack.gateway.config import CLI_JWT_SECRET, GatewayConfig, api_key
+from devstack.inbox.mail import Mail
+from devstack.inbox.mailbox import Mailbox
+from devstack.inbox.smtp import start_smtp
+from devstack.ports import free_port, is_free
 from devstack.programs import Program, signal_group
 from devstack.reaper import Reaper
+from devstack.settings import refuse_production
+from devstack.valkey import broker as valkey_broker
+from devstack.valkey import cache as valkey_cache
+
+__all__ = [
+    "CLI_JWT_SECRET",
+    "GatewayConfig",
+    "GatewayThread",
+    "Mail",
+    "Mailbox",
+    "Reaper",
+    "Servers",
+    "api_key",
+    "free_port",
+    "is_free",
+    "prepare",
+    "start_smtp",
+    "valkey_broker",
+    "valkey_cache",
+]
 
 
 class Servers:
@@ -41,8 +66,10 @@ class Servers:
     def start(self) -> Self:
         """Start all three and return when they answer.
 
-        Raises StackError with a server's own last words when one does not start.
+        Raises StackError where APP_ENV is production, and with a server's own last words when one
+        does not start.
         """
+        refuse_production(os.environ)
         self._folder = Path(tempfile.mkdtemp(prefix="devstack-"))
         self._reaper = Reaper()
         self._reaper.remove(self._folder)

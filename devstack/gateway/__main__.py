@@ -3,11 +3,14 @@
 import argparse
 import json
 import os
+import sys
 
 import uvicorn
 
+from devstack.errors import StackError
 from devstack.gateway.app import create_app
 from devstack.gateway.config import GatewayConfig
+from devstack.settings import refuse_production
 
 
 def main() -> None:
@@ -15,6 +18,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m devstack.gateway", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     arguments = parser.parse_args()
+    try:
+        refuse_production(os.environ)
+    except StackError as error:
+        sys.exit(str(error))
     config = GatewayConfig(**json.loads(os.environ["GATEWAY_CONFIG"]))
     uvicorn.run(
         create_app(config),

@@ -2,13 +2,17 @@
 
 import argparse
 import asyncio
+import os
+import sys
 from pathlib import Path
 
 import uvicorn
 
+from devstack.errors import StackError
 from devstack.inbox.app import create_app
 from devstack.inbox.mailbox import Mailbox
 from devstack.inbox.smtp import start_smtp
+from devstack.settings import refuse_production
 
 
 async def serve(http_port: int, smtp_port: int, data: Path | None) -> None:
@@ -37,6 +41,10 @@ def main() -> None:
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--data", type=Path, help="keep the mails in this folder")
     arguments = parser.parse_args()
+    try:
+        refuse_production(os.environ)
+    except StackError as error:
+        sys.exit(str(error))
     asyncio.run(serve(arguments.http_port, arguments.smtp_port, arguments.data))
 
 

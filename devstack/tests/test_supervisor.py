@@ -154,7 +154,7 @@ async def test_a_program_that_does_not_start_ends_everything(scene, lives):
     async def bring_up():
         await scene.supervisor.start_parts(scene.program("one", STAY))
         await scene.supervisor.start_application(
-            scene.program("api", broken), Changes(scene.folder)
+            scene.program("api", broken), Changes(scene.folder, [])
         )
 
     with pytest.raises(StackError, match=r"api did not start \(exit code 1\)"):
@@ -183,7 +183,7 @@ async def test_a_program_that_never_gets_ready_is_a_sentence(scene, lives):
 async def test_a_change_restarts_an_application_and_a_crash_waits_for_one(scene, until):
     code = scene.folder / "features"
     code.mkdir()
-    changes = Changes(scene.folder)
+    changes = Changes(scene.folder, [code])
     crash = scene.folder / "crash"
     body = f"READY\nif pathlib.Path({str(crash)!r}).exists(): raise SystemExit('crashed')\n{STAY}"
     api = scene.program("api", body)
@@ -217,7 +217,7 @@ async def test_a_change_restarts_an_application_and_a_crash_waits_for_one(scene,
 
 async def test_other_files_do_not_count_as_changes(tmp_path):
     (tmp_path / "features").mkdir()
-    changes = Changes(tmp_path)
+    changes = Changes(tmp_path, [tmp_path / "features"])
     watching = asyncio.create_task(changes.watch())
     while not changes.count:
         (tmp_path / "other").write_text("1")

@@ -1,12 +1,10 @@
-"""The application's processes on top of a stack: the API, and worker, relay and beat beside it."""
+"""The application's processes on top of the local stack: API, worker, relay and beat."""
 
 import os
 from functools import partial
 from typing import Final
 
-from devstack.parts import PYTHON, Parts
-from devstack.programs import Program
-from devstack.readiness import http_answers
+from devstack import PYTHON, Parts, Program, http_answers
 
 # The stack's servers have no passwords: what the settings say of others is left out.
 _FOREIGN: Final = ("REDIS_", "BROKER_", "SMTP_")

@@ -9,16 +9,17 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from devstack.ports import free_port, is_free
+from devstack.testing import free_port, is_free
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("app", "features", "platform", "supabase", "pyproject.toml")
+COPIED = ("app", "devstack", "features", "platform", "supabase", "pyproject.toml")
 APPLICATIONS = ("api", "worker", "relay", "beat")
 BROKEN = "select 1;\nselect nonsense from nowhere;\n"
 
@@ -30,8 +31,8 @@ class Checkout:
 
     process: subprocess.Popen[bytes]
 
-    def __init__(self, root, until):
-        self.root, self.until = root, until
+    def __init__(self, root):
+        self.root = root
         self.groups = set()
         self.log = root / "output.log"
         self.port = free_port()
@@ -50,7 +51,7 @@ class Checkout:
 
     def prints(self, words):
         """Wait until it has printed these words."""
-        self.until(lambda: words in self.printed)
+        until(lambda: words in self.printed)
 
     def start(self, *options, **environment):
         with self.log.open("w") as log:
@@ -65,7 +66,7 @@ class Checkout:
 
     def up(self, *options, **environment):
         self.start(*options, **environment)
-        self.until(lambda: self.ready or self.process.poll() is not None)
+        until(lambda: self.ready or self.process.poll() is not None)
         assert self.process.poll() is None, self.printed
 
     def fails(self, *options, **environment):
@@ -133,15 +134,24 @@ class Checkout:
         return not self.processes() and all(is_free(port) for port in self.ports())
 
 
+def until(condition, seconds=30):
+    """Wait for a condition and return its value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "this did not come true in time"
+        time.sleep(0.02)
+    return value
+
+
 @pytest.fixture
-def checkout(until):
+def checkout():
     # Not tmp_path: as root PostgreSQL runs as somebody who may not enter that.
     root = Path(tempfile.mkdtemp(prefix="checkout-")).resolve()
     root.chmod(0o755)
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         copy(ROOT / name, root / name)
-    checkout = Checkout(root, until)
+    checkout = Checkout(root)
     yield checkout
     if checkout.process.poll() is None:
         checkout.stop()
@@ -173,7 +183,7 @@ def mail_to(checkout, address):
     """Wait for the one mail to an address, as the inbox's API has it; return its text."""
     inbox = f"{checkout.env()['INBOX_URL']}/api/v1"
     search = f"{inbox}/search?query=to:{address}"
-    (mail,) = checkout.until(lambda: get(search)["messages"])
+    (mail,) = until(lambda: get(search)["messages"])
     return get(f"{inbox}/message/{mail['ID']}")["Text"]
 
 
@@ -208,14 +218,14 @@ def test_a_signal_leaves_no_process_and_no_port(checkout, number):
     assert len(checkout.running("worker")) == 3  # what it forked is to end, too
     assert checkout.stop(number) == (-9 if number == signal.SIGKILL else 0)
     if number == signal.SIGKILL:
-        checkout.until(checkout.nothing_left)
+        until(checkout.nothing_left)
     assert checkout.nothing_left()
     checkout.up("--stack-only")  # and nothing hinders the next one
 
 
 def test_a_signal_while_starting_leaves_nothing(checkout):
     checkout.start()
-    checkout.until((checkout.root / ".stack" / "postgres").exists)
+    until((checkout.root / ".stack" / "postgres").exists)
     checkout.stop(signal.SIGINT)
     assert checkout.nothing_left()
 
@@ -309,7 +319,7 @@ def test_a_worker_that_is_killed_is_told_and_what_waits_is_done_after_its_restar
     os.kill(first, signal.SIGKILL)
     checkout.prints("worker starts again when a file changes")
     assert "\nworker ended (SIGKILL)" in checkout.printed
-    checkout.until(lambda: not checkout.running("worker"))
+    until(lambda: not checkout.running("worker"))
     sign_up(checkout, "ann@example.com")
     (checkout.root / "features/signup/tasks.py").touch()
     assert mail_to(checkout, "ann@example.com")

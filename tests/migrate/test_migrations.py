@@ -3,7 +3,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from kernel.migrations import MigrationError, migrate, split_statements
+from migrate import MigrationError, migrate, split_statements
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from contract.rest_kit import RECORDINGS, fresh_database, headers, load_schema, serve
 from devstack.gateway.config import GatewayConfig
+from devstack.tests.gateway.rest_kit import RECORDINGS, fresh_database, headers, load_schema, serve
 
 RECORDING = json.loads((RECORDINGS / "postgrest.json").read_text(encoding="utf-8"))
 EXCHANGES: list[dict[str, Any]] = RECORDING["exchanges"]

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contract.rest_kit import ADA, fresh_database, headers, load_schema, serve
 from devstack.gateway.config import GatewayConfig
 from devstack.gateway.rest.errors import RestError
 from devstack.gateway.rest.query import parse_query
 from devstack.gateway.rest.schema import INTROSPECTION, Schema, parse_schema
 from devstack.gateway.rest.statements import Form, read_table
+from devstack.tests.gateway.rest_kit import ADA, fresh_database, headers, load_schema, serve
 
 FUZZ = settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None

@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from contract.rest_kit import (
+from devstack.gateway.config import GatewayConfig, api_key
+from devstack.tests.gateway.rest_kit import (
     ADA,
     RECORDINGS,
     execute,
@@ -19,7 +20,6 @@ from contract.rest_kit import (
     load_schema,
     serve,
 )
-from devstack.gateway.config import GatewayConfig, api_key
 
 Send = Callable[..., Awaitable[httpx.Response]]
 PEM = (
