@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
@@ -13,6 +14,18 @@ from starlette.routing import Mount, Route
 from devstack.gateway.auth import AuthApi
 from devstack.gateway.config import GatewayConfig
 from devstack.gateway.rest import RestApi
+
+# The keys are known to everyone, so they protect nothing: a web page from elsewhere must not reach
+# the gateway through the browser of whoever runs it. CORS keeps it from reading answers, and the
+# host names from calling it by a name of its own that it lets point here (DNS rebinding).
+_LOCAL_ORIGINS = r"https?://(127\.0\.0\.1|\[::1\]|([a-z0-9-]+\.)*localhost)(:[0-9]+)?"
+_HOSTS = [
+    "127.0.0.1",
+    "localhost",
+    "*.localhost",
+    "host.docker.internal",  # this machine, for programs in Docker Desktop
+    "10.0.2.2",  # this machine, for programs in Android's emulator
+]
 
 
 def create_app(config: GatewayConfig) -> Starlette:
@@ -31,15 +44,15 @@ def create_app(config: GatewayConfig) -> Starlette:
             Mount("/rest/v1", app=rest),
         ],
         lifespan=lifespan,
-        # Browsers may call it from any origin, as they may call Supabase: keys decide, not cookies.
         middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS),
             Middleware(
                 CORSMiddleware,
-                allow_origins=["*"],
+                allow_origin_regex=_LOCAL_ORIGINS,
                 allow_methods=["*"],
                 allow_headers=["*"],
                 expose_headers=["Content-Range", "X-Supabase-Api-Version", "X-Sb-Error-Code"],
-            )
+            ),
         ],
     )
 

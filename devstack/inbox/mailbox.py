@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import secrets
 from collections.abc import Iterable
@@ -17,13 +18,13 @@ _TERM = re.compile(
 
 
 class Mailbox:
-    """Keeps the newest mails; with a folder they outlive a restart."""
+    """Keeps the newest mails; with a folder they outlive a restart, in files of this user alone."""
 
     def __init__(self, folder: Path | None = None, capacity: int = CAPACITY) -> None:
         self._folder, self._capacity = folder, capacity
         self._mails: dict[str, Mail] = {}  # oldest first
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for path in sorted(folder.glob("*.json")):
                 self._load(path)
 
@@ -43,7 +44,7 @@ class Mailbox:
         if self._folder is not None:
             envelope = {"id": mail.id, "received": received.isoformat(), "sender": sender}
             body = {"recipients": recipients, "raw": base64.b64encode(raw).decode()}
-            self._path(self._folder, mail).write_text(json.dumps(envelope | body))
+            _write(self._path(self._folder, mail), json.dumps(envelope | body))
         while len(self._mails) > self._capacity:
             self.delete([next(iter(self._mails))])
         return mail
@@ -91,11 +92,19 @@ class Mailbox:
         except (ValueError, KeyError, TypeError):  # half written when the machine went down
             path.unlink()
         else:
+            path.chmod(0o600)
             self._mails[mail.id] = mail
 
     @staticmethod
     def _path(folder: Path, mail: Mail) -> Path:
         return folder / f"{mail.received:%Y%m%dT%H%M%S.%f}_{mail.id}.json"
+
+
+def _write(path: Path, text: str) -> None:
+    # Mails hold links that sign people in.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
 
 
 def _fits(mail: Mail, field: str | None, value: str) -> bool:

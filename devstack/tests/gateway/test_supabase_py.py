@@ -1,17 +1,18 @@
 """supabase-py itself, against the gateway: what it gets has the shapes of the recorded servers."""
 
 import json
-from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from supabase import AsyncClientOptions, acreate_client
 from supabase_auth.errors import AuthApiError
 
-from kit.people import PASSWORD, new_email
+from devstack.testing import GatewayConfig, GatewayThread
+from devstack.tests.gateway.rest_kit import RECORDINGS, execute, fresh_database, load_schema
 
-RECORDINGS = Path(__file__).with_name("recordings")
+PASSWORD = "correct horse 9"
 
 
 def shape(value: Any) -> Any:
@@ -28,8 +29,29 @@ def recorded(file: str, name: str) -> Any:
     return next(exchange for exchange in exchanges if exchange["name"] == name)["response"]
 
 
+def new_email() -> str:
+    return f"{uuid4().hex}@example.com"
+
+
 @pytest.fixture
-async def client(stack):
+async def database(postgres_url):
+    """A database with the recording's schema."""
+    async with fresh_database(postgres_url) as dsn:
+        await load_schema(dsn)
+        yield dsn
+
+
+@pytest.fixture
+def gateway(database):
+    config = GatewayConfig(
+        database_url=database, public_url="http://127.0.0.1", bcrypt_rounds=4, mail_interval=0
+    )
+    with GatewayThread(config) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+async def client(gateway):
     """A client as an application would make it, which notes each answer."""
     answers: list[httpx.Response] = []
 
@@ -39,11 +61,11 @@ async def client(stack):
 
     async with httpx.AsyncClient(event_hooks={"response": [note]}) as http:
         options = AsyncClientOptions(httpx_client=http, auto_refresh_token=False)
-        made = await acreate_client(stack.supabase_url, stack.gateway.anon_key, options=options)
+        made = await acreate_client(gateway.url, gateway.config.anon_key, options=options)
         yield made, answers
 
 
-async def test_sign_up_insert_and_select_have_the_recorded_shapes(client):
+async def test_sign_up_insert_and_select_have_the_recorded_shapes(client, database):
     supabase, answers = client
     email = new_email()
     credentials = {
@@ -59,9 +81,12 @@ async def test_sign_up_insert_and_select_have_the_recorded_shapes(client):
     assert shape(found["user"]) == shape(expected["user"])
     assert set(found) == set(expected)
 
-    inserted = await supabase.table("posts").insert({"title": "Post", "content": "Body"}).execute()
+    author = signed_up.user.id
+    await execute(database, f"insert into public.profiles (id) values ('{author}')")
+    post = {"title": "Post", "content": "Body", "author_id": author}
+    inserted = await supabase.table("posts").insert(post).execute()
     assert answers[-1].status_code == 201
-    assert inserted.data[0]["author_id"] == signed_up.user.id
+    assert inserted.data[0]["author_id"] == author
 
     selected = await supabase.table("posts").select("id,title").execute()
     assert {"id": inserted.data[0]["id"], "title": "Post"} in selected.data
@@ -72,9 +97,11 @@ async def test_sign_up_insert_and_select_have_the_recorded_shapes(client):
     assert answers[-1].headers["content-type"] == expected["headers"]["content-type"]
 
 
-async def test_a_wrong_password_raises_what_supabase_raises(client, author):
+async def test_a_wrong_password_raises_what_supabase_raises(client):
     supabase, answers = client
+    email = new_email()
+    await supabase.auth.sign_up({"email": email, "password": PASSWORD})
     with pytest.raises(AuthApiError) as raised:
-        await supabase.auth.sign_in_with_password({"email": author.email, "password": "wrong"})
+        await supabase.auth.sign_in_with_password({"email": email, "password": "wrong"})
     assert raised.value.code == "invalid_credentials"
     assert answers[-1].status_code == 400

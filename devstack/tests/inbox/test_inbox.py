@@ -1,3 +1,4 @@
+import os
 from email.message import EmailMessage
 
 import httpx
@@ -152,6 +153,26 @@ def test_mails_outlive_a_restart(tmp_path):
     assert after.newest_first()[0].bcc[0].address == "hidden@x.example"
     after.delete()
     assert not list(tmp_path.iterdir())
+
+
+def test_files_and_folder_of_the_mails_are_for_their_user_alone(tmp_path):
+    folder = tmp_path / "inbox"
+    before = os.umask(0)
+    try:
+        send(Mailbox(folder))
+    finally:
+        os.umask(before)
+    (file,) = folder.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_files_that_others_could_read_are_theirs_no_longer_after_a_start(tmp_path):
+    send(Mailbox(tmp_path))
+    (file,) = tmp_path.iterdir()
+    file.chmod(0o644)
+    assert len(Mailbox(tmp_path)) == 1
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(
