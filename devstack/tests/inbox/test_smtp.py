@@ -1,5 +1,6 @@
 import asyncio
 import smtplib
+import tracemalloc
 from email.message import EmailMessage
 
 import pytest
@@ -95,6 +96,23 @@ async def test_a_line_without_end_is_refused_and_not_kept_in_memory(inbox):
     long = b"x" * (5 * LINE_LIMIT) + b"\r\n"
     replies = await inbox.talk(long, ENVELOPE, b"DATA\r\n", long, b".\r\nQUIT\r\n")
     assert replies == ["500", "250", "250", "250", "354", "500", "221"]
+    assert not inbox.mails
+
+
+async def test_a_line_without_end_costs_no_memory_however_long_it_is(inbox):
+    _, writer = await asyncio.open_connection("127.0.0.1", inbox.port)
+    writer.write(ENVELOPE + b"DATA\r\n")
+    piece = b"x" * 1_000_000
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            writer.write(piece)
+            await writer.drain()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        writer.close()
+    assert peak < 5 * len(piece)
     assert not inbox.mails
 
 
