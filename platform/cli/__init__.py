@@ -22,6 +22,13 @@ def main() -> None:
     """Run the command line; faults that a person can mend are one message and exit code 1."""
     try:
         app(prog_name="./app")
+    except ModuleNotFoundError as error:
+        if error.name not in {"devstack", "bench"}:
+            raise
+        sys.exit(
+            "The local stack is not installed here, and this command needs it: "
+            "run it in a checkout of the project."
+        )
     except Exception as error:
         from kernel.discovery import BootError
         from kernel.settings import SettingsError
