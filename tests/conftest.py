@@ -11,5 +11,4 @@ pytest_plugins = [
     "kit.system",
     "kit.own_database",
     "kit.jobs",
-    "kit.summary",
 ]

@@ -33,6 +33,13 @@ def main() -> None:
         app(prog_name="./app")
     except KeyboardInterrupt:
         sys.exit(130)  # as shells have it: 128 and the number of SIGINT
+    except ModuleNotFoundError as error:
+        if error.name not in {"devstack", "bench"}:
+            raise
+        sys.exit(
+            "The local stack is not installed here, and this command needs it: "
+            "run it in a checkout of the project."
+        )
     except Exception as error:
         from kernel.discovery import BootError
         from kernel.settings import SettingsError

@@ -28,7 +28,7 @@ CHECKS = (
     ("ruff format", ["ruff", "format", "--check", "."]),
     ("mypy", ["mypy"]),
     # pytest's fixtures have no types; what the tests do with ours is checked all the same.
-    ("mypy, tests", ["mypy", *_UNTYPED, "tests"]),
+    ("mypy, tests", ["mypy", *_UNTYPED, "tests", "devstack/tests"]),
     ("pyright", ["pyright"]),
     ("import-linter", ["lint-imports"]),
 )

@@ -87,10 +87,10 @@ def _settings() -> "Settings":
 
 def _values_of_stack() -> dict[str, str] | None:
     """Return what the running stack is, unless the settings name a Supabase or nothing runs."""
-    from devstack.errors import StackError
-    from devstack.folder import StackFolder
-    from devstack.settings import read_settings
-
+    try:
+        from devstack import StackError, StackFolder, read_settings
+    except ModuleNotFoundError:  # as in production
+        return None
     if any(name.startswith("SUPABASE_") and value for name, value in read_settings(ROOT).items()):
         return None
     try:

@@ -121,8 +121,8 @@ def migrate() -> None:
     import asyncio
     import os
 
-    from kernel.migrations import MigrationError
-    from kernel.migrations import migrate as apply
+    from migrate import MigrationError
+    from migrate import migrate as apply
 
     url = os.environ.get("DATABASE_URL")
     if not url:

@@ -19,19 +19,23 @@ BROKEN = {
     "a feature imports another": ("features/get_me/handler.py", "import features.get_post.handler"),
     "a feature imports devstack": ("features/get_me/handler.py", "import devstack"),
     "shared imports a feature": ("features/shared/users.py", "import features.get_me.handler"),
-    "devstack imports a feature": (
-        "platform/devstack/__init__.py",
-        "import features.get_me.handler",
-    ),
-    "devstack imports the command line": ("platform/devstack/__init__.py", "import cli.checks"),
+    "a feature imports the benchmark": ("features/get_me/handler.py", "import bench"),
+    "devstack imports a feature": ("devstack/ports.py", "import features.get_me.handler"),
+    "devstack imports the kernel": ("devstack/ports.py", "import kernel.errors"),
+    "devstack imports the migrations": ("devstack/ports.py", "import migrate"),
+    "devstack imports the command line": ("devstack/ports.py", "import cli.checks"),
+    "migrations import the kernel": ("platform/migrate/migrations.py", "import kernel.errors"),
+    "the command line looks into devstack": ("platform/cli/checks.py", "import devstack.parts"),
+    "the benchmark looks into devstack": ("bench/run.py", "from devstack.gateway import config"),
 }
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the code and the rules."""
-    for name in ("features", "platform"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    left_out = shutil.ignore_patterns("__pycache__", "tests")
+    for name in ("features", "platform", "devstack", "bench"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=left_out)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app, operators
-from devstack.folder import StackFolder
+from devstack import StackFolder
 from kernel.settings import Settings, SettingsError
 from kit.people import PASSWORD, new_email
 from kit.process import environment

@@ -5,7 +5,7 @@ from typing import Any
 import jwt
 import pytest
 
-from devstack.gateway import config as devstack
+from devstack.testing import CLI_JWT_SECRET, api_key
 from kernel import config_check
 from kernel.app import create_app
 from kernel.config_check import findings, refusal, refuse_unsafe
@@ -35,16 +35,16 @@ GOOD = {
 CLI_SECRET_KEY = "sb_secret_N7UND0UgjKTVK-" + "Uodkm0Hg_xSvEMPvz"
 CLI_PUBLIC_KEY = "sb_publishable_" + "ACJWlzQHlZjBrEguHvfOxg_3BJgxAaH"
 ERRORS: list[tuple[str, dict[str, Any]]] = [
-    ("JWT_SECRET", {"jwt_secret": devstack.CLI_JWT_SECRET}),
-    ("SUPABASE_KEY", {"supabase_key": devstack.api_key("anon")}),
+    ("JWT_SECRET", {"jwt_secret": CLI_JWT_SECRET}),
+    ("SUPABASE_KEY", {"supabase_key": api_key("anon")}),
     ("SUPABASE_KEY", {"supabase_key": CLI_PUBLIC_KEY}),
     ("SUPABASE_KEY", {"supabase_key": key("service_role")}),
     ("SUPABASE_KEY", {"supabase_key": "sb_secret_" + "x" * 31}),
-    ("SUPABASE_SERVICE_KEY", {"supabase_service_key": devstack.api_key("service_role")}),
+    ("SUPABASE_SERVICE_KEY", {"supabase_service_key": api_key("service_role")}),
     ("SUPABASE_SERVICE_KEY", {"supabase_service_key": CLI_SECRET_KEY}),
     (
         "SUPABASE_SERVICE_KEY",
-        {"supabase_service_key": key("service_role", devstack.CLI_JWT_SECRET)},
+        {"supabase_service_key": key("service_role", CLI_JWT_SECRET)},
     ),
     ("SUPABASE_SERVICE_KEY", {"supabase_service_key": "only-31-bytes-of-secret-material"[:31]}),
     ("SUPABASE_URL", {"supabase_url": "http://project.supabase.co"}),
@@ -117,7 +117,7 @@ def test_all_findings_come_at_once_errors_first():
 
 @pytest.mark.parametrize("app_env", ["development", "test"])
 def test_outside_production_only_the_way_to_supabase_counts(app_env):
-    local = {"app_env": app_env, "smtp_host": None, "jwt_secret": devstack.CLI_JWT_SECRET}
+    local = {"app_env": app_env, "smtp_host": None, "jwt_secret": CLI_JWT_SECRET}
     for url in ("http://127.0.0.1:54321", "http://localhost:54321", "http://[::1]:54321"):
         assert findings(settings(**local, supabase_url=url)) == []
     remote = settings(**local, supabase_url="http://project.example.com")
@@ -137,4 +137,4 @@ def test_an_application_that_reads_its_own_settings_refuses_them_too(monkeypatch
 
 
 def test_the_well_known_secret_is_the_one_of_the_local_stack():
-    assert config_check.CLI_JWT_SECRET == devstack.CLI_JWT_SECRET
+    assert config_check.CLI_JWT_SECRET == CLI_JWT_SECRET

@@ -13,9 +13,7 @@ import asyncpg
 import pytest
 from redis import Redis
 
-from devstack.inbox.mail import Mail
-from devstack.inbox.mailbox import Mailbox
-from devstack.reaper import Reaper
+from devstack.testing import Mail, Mailbox, Reaper
 from kit.process import ROOT, environment
 from kit.servers import Stack, refuse_remote
 from kit.system import Process

@@ -8,10 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from devstack.inbox.mail import Mail
-from devstack.inbox.mailbox import Mailbox
-from devstack.inbox.smtp import start_smtp
-from devstack.testing import GatewayThread
+from devstack.testing import GatewayThread, Mail, Mailbox, start_smtp
 from kernel.app import create_app
 from kernel.settings import Settings
 from kit.application import running

@@ -17,8 +17,7 @@ import httpx
 import pytest
 import svcs
 
-from devstack.gateway.config import GatewayConfig
-from devstack.testing import GatewayThread
+from devstack.testing import GatewayConfig, GatewayThread
 from kernel.feature import Feature
 from kernel.services import register_services
 from kernel.settings import Settings

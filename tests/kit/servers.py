@@ -16,10 +16,8 @@ import asyncpg
 import pytest
 from redis import Redis
 
-from devstack.gateway.bootstrap import prepare
-from devstack.gateway.config import GatewayConfig
-from devstack.testing import GatewayThread, Servers
-from kernel.migrations import migrate
+from devstack.testing import GatewayConfig, GatewayThread, Servers, prepare
+from migrate import migrate
 
 REDIS_SERVER = os.environ.get("TEST_REDIS_SERVER")
 """The program of all caches and brokers of the tests: redis-server, for instance."""

@@ -17,10 +17,7 @@ import httpx
 import pytest
 
 import kit.process
-from devstack.gateway.config import GatewayConfig
-from devstack.inbox.mailbox import Mailbox
-from devstack.ports import free_port
-from devstack.testing import GatewayThread
+from devstack.testing import GatewayConfig, GatewayThread, Mailbox, free_port
 from kit.people import PASSWORD, new_email
 from kit.process import ROOT
 from kit.servers import make_database, shut

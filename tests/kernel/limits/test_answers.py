@@ -1,7 +1,9 @@
 """R2, R3, R4, R8: what a client sees of its limits."""
 
 import asyncio
+from typing import Any
 
+import http_sf
 import httpx
 import pytest
 from fastapi import APIRouter
@@ -10,7 +12,6 @@ from kernel import Feature, Limit
 from kernel.http import Answer, Services
 from kernel.supabase import AuthApi
 from kit.small import feature
-from kit.structured_fields import parse_list
 
 ADDRESS = "203.0.113.7"
 
@@ -22,6 +23,11 @@ async def fresh(redis):
         redis.delete(key)
 
 
+def parse_list(value: str) -> Any:
+    """Return the items of a structured field's list; malformed is http_sf.StructuredFieldError."""
+    return http_sf.parse(value.encode(), tltype="list")
+
+
 def policy_field(answer: httpx.Response):
     return parse_list(answer.headers["ratelimit-policy"])
 
@@ -30,7 +36,7 @@ def left(answer: httpx.Response) -> tuple[str, int]:
     """The policy with the least left, and how much."""
     ((name, parameters),) = parse_list(answer.headers["ratelimit"])
     assert set(parameters) == {"r", "t"}
-    return str(name), int(parameters["r"])
+    return name, parameters["r"]
 
 
 async def test_r3_the_fields_are_structured_and_r_falls_by_one(limited):
@@ -47,7 +53,7 @@ async def test_r3_the_fields_are_structured_and_r_falls_by_one(limited):
             ("login", {"q": 10, "w": 60}),
         ]
         ((_, parameters),) = parse_list(answer.headers["ratelimit"])
-        assert 1 <= int(parameters["t"]) <= 60
+        assert 1 <= parameters["t"] <= 60
     assert answers[0].headers["ratelimit-policy"] == '"default";q=100;w=60, "login";q=10;w=60'
 
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from devstack.inbox.mailbox import Mailbox
-from devstack.inbox.smtp import start_smtp
+from devstack.testing import Mailbox, start_smtp
 from kernel.mail import MailRefused, MailUnavailable
 from kernel.mail.letters import write
 from kernel.mail.templates import Rendered, render
