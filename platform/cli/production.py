@@ -41,7 +41,7 @@ def api(
             host=host or settings.api_host,
             port=port or settings.api_port,
             workers=settings.api_workers,
-            http="kernel.server:OneWriteProtocol",
+            http="kernel.server:ServerProtocol",
             **UVICORN,
         )
 

@@ -16,7 +16,10 @@ from datetime import UTC, datetime
 from typing import IO, Any, Final, cast
 
 from kernel import console
-from kernel.logs import may_hold_a_secret, redact
+from kernel.logs import bounded, may_hold_a_secret, redact
+
+MAX_PATH: Final = 2048
+"""Characters of a path that a line holds; the rest is neither looked at nor written."""
 
 LOGGER: Final = "access"
 """Its level decides whether lines are written at all."""
@@ -54,6 +57,8 @@ class AccessLog:
         """Write one line; `feature` and `cache` are left out of it where they are None."""
         if not self._enabled(logging.INFO):
             return
+        if len(path) > MAX_PATH:
+            path = bounded(path, MAX_PATH)
         timestamp = self._timestamp()
         name = f'"slice":"{feature}",' if feature is not None else ""
         result = f'"cache":"{cache}",' if cache is not None else ""

@@ -2,12 +2,9 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
 
 import svcs
 from fastapi import Depends, FastAPI, Request
-from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kernel import failures
@@ -16,9 +13,12 @@ from kernel.cache.reads import Reads
 from kernel.call import call_of
 from kernel.client_address import ClientAddresses
 from kernel.config_check import refuse_unsafe
+from kernel.connections import Bounds, Connections
 from kernel.discovery import discover
 from kernel.documentation import OPENAPI, add_pages
 from kernel.edge import Edge, Parts, Record
+from kernel.edge.headers import StandingHeaders
+from kernel.edge.hosts import Hosts
 from kernel.edge.warm import Warm
 from kernel.errors import NotFound
 from kernel.feature import Feature
@@ -36,16 +36,6 @@ from kernel.routes import PREFIX, RouteTable, routes_of
 from kernel.services import register_services
 from kernel.settings import Settings, load_settings
 from kernel.tokens import TokenVerifier
-
-_EXPOSED_HEADERS: Final = (
-    "X-Request-ID",
-    "Location",
-    "Retry-After",
-    "ETag",
-    "X-Cache",
-    "RateLimit-Policy",
-    "RateLimit",
-)
 
 
 def create_app(
@@ -96,17 +86,23 @@ def create_app(
     describe(app, routes)
     app.add_route(METRICS, metrics_endpoint(metrics), include_in_schema=False)
     pages = add_pages(app, documented=settings.docs)
+    clients = ClientAddresses(settings.trusted_proxies)
     edge = Edge(
         app.behind,
         routes=RouteTable(routes),
         policies=policies,
-        clients=ClientAddresses(settings.trusted_proxies),
+        clients=clients,
         unlimited=pages | {METRICS},
         max_body_bytes=settings.max_body_bytes,
         cache_enabled=settings.cache_enabled,
         record=record,
+        hosts=Hosts(settings.allowed_hosts),
+        headers=StandingHeaders(
+            https=settings.app_env == "production", origins=settings.cors_origins
+        ),
     )
-    app.front = _before(edge, settings)
+    app.front = edge
+    app.connections = Connections(Bounds.of(settings), clients)
     return app
 
 
@@ -114,6 +110,7 @@ class Application(FastAPI):
     """FastAPI with the Edge in front of it: what the Edge answers itself costs no other layer."""
 
     front: ASGIApp
+    connections: Connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or run the lifespan."""
@@ -125,22 +122,6 @@ class Application(FastAPI):
     async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what the Edge lets through."""
         await super().__call__(scope, receive, send)
-
-
-def _before(edge: ASGIApp, settings: Settings) -> ASGIApp:
-    """Return what requests meet first: each layer costs microseconds, so only those in use."""
-    front = edge
-    if settings.allowed_hosts != ["*"]:
-        front = TrustedHostMiddleware(front, allowed_hosts=settings.allowed_hosts)
-    if settings.cors_origins:
-        front = CORSMiddleware(
-            front,
-            allow_origins=settings.cors_origins,
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=_EXPOSED_HEADERS,
-        )
-    return front
 
 
 def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> None:

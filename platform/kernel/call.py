@@ -12,6 +12,8 @@ from kernel.limits.policy import Decision
 CacheResult = Literal["hit", "miss", "stale", "bypass"]
 
 SCOPE_KEY: Final = "kernel.call"
+REFUSED: Final = "kernel.refused"
+"""Where the server puts, into the scope, the ApiError for a request that it did not take."""
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 

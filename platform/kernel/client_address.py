@@ -28,6 +28,8 @@ class ClientAddress:
 
 
 _UNKNOWN: Final = ClientAddress(None, "unknown")
+_HOPS: Final = 32  # proxies in a row; what stands left of that many is not looked at
+_ENTRY: Final = 100  # bytes, more than any address with port and blanks has
 _FORWARDED_FOR: Final = b"x-forwarded-for"
 
 
@@ -59,13 +61,16 @@ class ClientAddresses:
         if found is None:  # a local socket
             return _UNKNOWN
         if found.trusted:
-            left = b",".join(value for name, value in scope["headers"] if name == _FORWARDED_FOR)
-            while found.trusted and left:
-                left, _, entry = left.rpartition(b",")
-                hop = self._read(entry.decode("latin-1").strip())
+            sent = b",".join(value for name, value in scope["headers"] if name == _FORWARDED_FOR)
+            for entry in reversed(sent.rsplit(b",", _HOPS)[-_HOPS:]):
+                # What is read is remembered: nothing long.
+                text = entry[:_ENTRY].decode("latin-1").strip()
+                hop = self._read(text) if len(entry) < _ENTRY else None
                 if hop is None:
                     break
                 found = hop
+                if not found.trusted:
+                    break
         return found
 
 

@@ -119,6 +119,8 @@ def install(app: FastAPI) -> None:
 
     async def http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if isinstance(error.__cause__, ApiError):  # the rest of the body did not come: why
+            return failure_response(error.__cause__)
         kind = _BY_STATUS.get(error.status_code)
         if kind is None:
             raise error

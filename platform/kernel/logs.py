@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
+from itertools import islice
 from types import TracebackType
 from typing import Any
 
@@ -17,16 +18,31 @@ from kernel import console
 from kernel.call import request_id
 
 REDACTED = "[redacted]"
+CUT = "… [cut]"
+"""What stands at the end of a text that was too long, or in the place of what was left out."""
+
+MAX_TEXT = 8192
+"""Characters of one string of a log line: no longer text is looked at, or written."""
+
+MAX_ITEMS = 100
+_MAX_DEPTH = 8
 _SECRET_NAME = re.compile(
     r"password|passwd|secret|token|authorization|cookie|api_?key|service_key|credential",
     re.IGNORECASE,
 )
+# Linear, whatever the text is: each branch takes all that it has looked at, so that no character
+# is looked at from more than a few starting points (tests/security/test_s2_expressions.py). A text
+# that was cut ends with CUT, which then counts as the end that the branch looks for.
 _SECRET_VALUE = re.compile(
-    r"eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"  # a JWT
+    r"eyJ[\w-]{8,}(?:\.[\w-]*)*"  # a JWT, or the part of one that was left
     r"|\bsb_(?:secret|publishable)_[\w-]+"  # Supabase's newer keys
     r"|(?<=[Bb]earer )[^\s\"',]+"
-    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # the credentials of an address
-    r"|(?<=input_value=).*?(?=, input_type=)"  # what pydantic was given, of whatever shape
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@|… \[cut\])"  # the credentials of an address
+    r"|(?<=input_value=)(?:.*?(?=, input_type=)|.*)"  # what pydantic was given, of whatever shape
+    r"|(?<=\?)[\w.~%+-]+=[^\s\"'<>]*"  # the query of an address
+    # A header, as `Cookie: …` or as a pair in quotes.
+    r"|(?i:(?<=cookie)|(?<=authorization)|(?<=apikey)|(?<=api[-_]key))"
+    r"(?:[\"']?\s?[:=]|[\"'],)\s?b?(?:'[^'\n]*'|\"[^\"\n]*\"|[^\n]*)"
 )
 _FIELDS = "%(message)s %(levelname)s %(name)s"
 # These libraries log headers, bodies or addresses below WARNING.
@@ -47,18 +63,47 @@ _QUIET = (
 )
 
 
-def redact(value: Any) -> Any:
-    """Return the value with everything that looks like a secret replaced, also deep inside."""
+def redact(value: Any, _depth: int = 0) -> Any:
+    """Return the value with everything that looks like a secret replaced, also deep inside.
+
+    The result is bounded: texts are cut at MAX_TEXT characters before they are searched,
+    collections after MAX_ITEMS, and what lies deeper than 8 levels is left out.
+    """
     if isinstance(value, str):
-        return _SECRET_VALUE.sub(REDACTED, value) if may_hold_a_secret(value) else value
-    if isinstance(value, dict):
-        return {
-            str(key): REDACTED if _SECRET_NAME.search(str(key)) else redact(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list | tuple | set | frozenset):
-        return [redact(item) for item in value]
+        text = bounded(value)
+        return _SECRET_VALUE.sub(REDACTED, text) if may_hold_a_secret(text) else text
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        if _depth == _MAX_DEPTH:
+            return CUT
+        return _redact_inside(value, _depth + 1)
     return value
+
+
+def bounded(text: str, most: int = MAX_TEXT) -> str:
+    """Return the text, cut where it is longer than `most` characters."""
+    return text if len(text) <= most else text[:most] + CUT
+
+
+def bounded_traceback(text: str) -> str:
+    """Return the end of a traceback that is too long, from the beginning of a line: what failed."""
+    if len(text) <= MAX_TEXT:
+        return text
+    cut = text.find("\n", len(text) - MAX_TEXT + len(CUT))
+    # Not from inside of a line: what was cut off might be what gives a secret away.
+    return f"{CUT}\n{text[cut + 1 :]}" if cut >= 0 else bounded(text[text.rfind("\n") + 1 :])
+
+
+def _redact_inside(value: Any, depth: int) -> Any:
+    if isinstance(value, dict):
+        redacted = {
+            bounded(str(key)): REDACTED
+            if _SECRET_NAME.search(bounded(str(key)))
+            else redact(item, depth)
+            for key, item in islice(value.items(), MAX_ITEMS)
+        }
+        return redacted if len(value) <= MAX_ITEMS else {**redacted, CUT: len(value)}
+    items = [redact(item, depth) for item in islice(value, MAX_ITEMS)]
+    return items if len(value) <= MAX_ITEMS else [*items, CUT]
 
 
 def may_hold_a_secret(text: str) -> bool:
@@ -70,13 +115,19 @@ def may_hold_a_secret(text: str) -> bool:
         "eyJ" in text
         or "sb_" in text
         or "earer " in text
-        or "://" in text
-        or "input_value=" in text
+        or ":" in text  # an address with credentials, a header
+        or "=" in text  # input_value, a query, a setting
+        or "'," in text  # a header as a pair
+        or '",' in text
     )
 
 
 class LogFormatter(JsonFormatter):
     """Formats a record; what `extra` holds becomes the line's `context`."""
+
+    def formatException(self, ei: Any) -> Any:  # noqa: N802 - logging's name
+        """Return the traceback as text, or its end."""
+        return bounded_traceback(str(super().formatException(ei)))
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         """Return the line's fields in their order."""

@@ -10,6 +10,7 @@ UVICORN: Final[Mapping[str, Any]] = MappingProxyType(
         "access_log": False,  # the Edge writes it
         "proxy_headers": False,  # the peer's word is not taken for the client's address
         "server_header": False,
+        "ws": "none",  # no slice speaks WebSocket: a handshake is a request like any other
         "timeout_graceful_shutdown": 20,
     }
 )

@@ -126,6 +126,13 @@ class Settings(BaseSettings):
     api_workers: int = Field(default=1, ge=1)
     api_drain_seconds: float = Field(default=0, ge=0, le=60)
 
+    keep_alive_seconds: float = Field(default=75, gt=0, le=3600)
+    header_timeout_seconds: float = Field(default=10, gt=0, le=600)
+    body_timeout_seconds: float = Field(default=60, gt=0, le=3600)
+    write_timeout_seconds: float = Field(default=30, gt=0, le=3600)
+    max_connections: int | None = Field(default=None, ge=1)
+    max_connections_per_client: int | None = Field(default=None, ge=1)
+
     @classmethod
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], *args: Any, **kwargs: Any

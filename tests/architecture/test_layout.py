@@ -1,7 +1,6 @@
 """The rules of the repository that no linter knows."""
 
 import ast
-import re
 import subprocess
 import sys
 import tomllib

@@ -6,7 +6,9 @@ import threading
 
 import uvicorn
 
-from kernel.server import OneWriteProtocol
+from kernel.client_address import ClientAddresses
+from kernel.connections import Bounds, Connections
+from kernel.server import Served, ServerProtocol
 from kernel.serving import UVICORN
 from kit.waiting import until
 
@@ -38,7 +40,8 @@ async def failing(scope, receive, send):
 @contextlib.asynccontextmanager
 async def serving(app):
     """Serve an application as ./app api does; yields a maker of connections."""
-    config = uvicorn.Config(app, port=0, lifespan="off", http=OneWriteProtocol, **UVICORN)
+    served = Served(app, Connections(Bounds(), ClientAddresses()))
+    config = uvicorn.Config(served, port=0, lifespan="off", http=ServerProtocol, **UVICORN)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import replace
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -10,19 +11,23 @@ from kernel.cache.cached import Audience
 from kernel.cache.reads import Load
 from kernel.cache.rendered import Rendered, render
 from kernel.cache.stored import Kind, etag_of
-from kernel.call import ANONYMOUS, SCOPE_KEY, Call, Caller, request_id
+from kernel.call import ANONYMOUS, REFUSED, SCOPE_KEY, Call, Caller, request_id
 from kernel.client_address import ClientAddresses
 from kernel.edge.gate import Gate, Place
 from kernel.edge.head import Head
+from kernel.edge.headers import StandingHeaders
+from kernel.edge.hosts import Hosts
 from kernel.edge.outgoing import PRIVATE, SHARED, Outgoing
 from kernel.edge.parts import Parts
 from kernel.edge.record import Record
-from kernel.errors import ApiError, BodyTooLarge
+from kernel.errors import ApiError, BodyTooLarge, HostNotAllowed, UriTooLong
 from kernel.failures import failure
 from kernel.limits.table import PolicyTable
 from kernel.routes import RouteTable
 
 log = logging.getLogger(__name__)
+
+MAX_PATH_BYTES: Final = 2048
 
 _NOT_FOUND = 404
 # What is not shown to everyone may be shown to a caller.
@@ -50,22 +55,29 @@ class Edge:
         max_body_bytes: int,
         cache_enabled: bool,
         record: Record,
+        hosts: Hosts,
+        headers: StandingHeaders,
     ) -> None:
         self._app, self._routes, self._policies = app, routes, policies
         self._clients, self._unlimited = clients, unlimited
         self._max_body_bytes, self._cache_enabled = max_body_bytes, cache_enabled
-        self._record = record
+        self._record, self._hosts, self._headers = record, hosts, headers
         self._gate = Gate(routes, cache_enabled=cache_enabled)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(  # noqa: C901 - step by step, and each call would cost
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Answer one request; anything but HTTP passes untouched."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
         method, path = scope["method"], scope["path"]
-        route = self._routes.find(method, path)
         head = Head(scope["headers"])
+        refusal = scope.get(REFUSED)
+        if len(scope.get("raw_path") or path) > MAX_PATH_BYTES:
+            refusal = UriTooLong()
+        route = self._routes.find(method, path) if refusal is None else None
         client = self._clients.of(scope)
         call = Call(
             request_id=head.request_id,
@@ -73,9 +85,22 @@ class Edge:
             feature=route.feature_name if route else None,
         )
         scope[SCOPE_KEY] = call
-        out = Outgoing(send, head, call, method=method, path=path, route=route, routes=self._routes)
+        out = Outgoing(
+            send,
+            head,
+            call,
+            method=method,
+            path=path,
+            route=route,
+            routes=self._routes,
+            standing=self._headers.of(head.origin),
+        )
         current = request_id.set(call.request_id)
         try:
+            self._refuse_unread(refusal, head)
+            if method == "OPTIONS" and (answer := self._headers.preflight(scope, head.origin)):
+                await out.unchanged(answer)
+                return
             place = None
             if path not in self._unlimited:
                 place = await self._gate.admit(
@@ -141,6 +166,13 @@ class Edge:
             await out.body(rendered.body, etag_of(rendered.body), control)
         else:
             await out.rendered(rendered)
+
+    def _refuse_unread(self, refusal: ApiError | None, head: Head) -> None:
+        """Refuse what needs no look at limits or caller."""
+        if refusal is not None:
+            raise refusal
+        if not self._hosts.any and not self._hosts.admits(head.host):
+            raise HostNotAllowed
 
     def _refuse_long_body(self, head: Head) -> None:
         # FastAPI counts what arrives; a length that is declared is refused without reading.

@@ -10,6 +10,7 @@ from kernel.cache.rendered import Rendered
 from kernel.cache.stored import etag_of
 from kernel.call import ANONYMOUS, CacheResult, Call
 from kernel.edge.head import Head
+from kernel.edge.headers import Block, added
 from kernel.errors import ApiError, MethodNotAllowed
 from kernel.failures import failure
 from kernel.routes import Route, RouteTable
@@ -44,15 +45,16 @@ class Outgoing:
         "_route",
         "_routes",
         "_send",
+        "_standing",
         "status",
         "whole",
     )
 
     def __init__(
         self, send: Send, head: Head, call: Call, *, method: str, path: str, route: Route | None,
-        routes: RouteTable,
+        routes: RouteTable, standing: Block,
     ) -> None:  # fmt: skip
-        self._send, self._head, self._call = send, head, call
+        self._send, self._head, self._call, self._standing = send, head, call, standing
         self._method, self._path, self._route, self._routes = method, path, route, routes
         self._held: Message | None = None
         self.status, self.whole = 0, False
@@ -60,6 +62,7 @@ class Outgoing:
     async def body(self, body: bytes, etag: bytes, control: bytes) -> None:
         """Send a JSON body whose ETag is known, or 304 where the client has it."""
         headers = self._common()
+        headers += self._standing
         headers.append((b"cache-control", control))
         headers.append((b"etag", etag))
         if self._route is not None and self._route.varies:
@@ -73,7 +76,10 @@ class Outgoing:
 
     async def failed(self, error: ApiError) -> None:
         """Send the answer to an error of this request."""
-        answer = failure(error)
+        await self.unchanged(failure(error))
+
+    async def unchanged(self, answer: Rendered) -> None:
+        """Send an answer with the headers that every answer has, and no ETag."""
         await self._whole(
             answer.status, self._completed(answer.status, answer.headers), answer.body
         )
@@ -141,7 +147,9 @@ class Outgoing:
 
     def _completed(self, status: int, sent: Iterable[tuple[bytes, bytes]]) -> Headers:
         """Return the headers with those that every answer has (RFC 9111: who may keep it)."""
-        headers: Headers = [*sent, *self._common()]
+        headers: Headers = list(sent)
+        headers += added(headers, self._standing)
+        headers += self._common()
         route = self._route
         if status == MethodNotAllowed.status:
             # FastAPI names the methods of one feature only.
