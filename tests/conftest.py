@@ -5,11 +5,12 @@ pytest_plugins = [
     "kit.application",
     "kit.front",
     "kit.people",
-    "kit.posts",
     "kit.mail",
     "kit.valkeys",
     "kit.system",
     "kit.own_database",
+    "kit.things",
+    "kit.posts",
     "kit.jobs",
     "kit.summary",
 ]

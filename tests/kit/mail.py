@@ -14,7 +14,7 @@ from devstack.inbox.smtp import start_smtp
 from devstack.testing import GatewayThread
 from kernel.app import create_app
 from kernel.settings import Settings
-from kit.application import running
+from kit.application import running, whole
 from kit.servers import Stack
 
 
@@ -47,7 +47,7 @@ async def confirming_client_for(
 ) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
     """Makes clients of an application whose Supabase wants addresses confirmed."""
     changed = settings.model_copy(update={"supabase_url": confirming_supabase_url})
-    async with running(create_app(changed)) as client:
+    async with running(create_app(changed, whole())) as client:
         yield client
 
 

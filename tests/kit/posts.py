@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from kit.own_database import OwnDatabase
 from kit.people import Person
 
 
@@ -56,3 +57,14 @@ async def post(author: Person, new_post: NewPost) -> StoredPost:
 async def draft(author: Person, new_post: NewPost) -> StoredPost:
     """A draft of the author."""
     return await new_post(author, published=False)
+
+
+async def store_post(own: OwnDatabase, author: UUID, *, published: bool = True) -> UUID:
+    """Store a post, past every API."""
+    found = await own.sql.fetchval(
+        "insert into public.posts (title, content, published, author_id) "
+        "values ('A post', '', $1, $2) returning id",
+        published,
+        author,
+    )
+    return UUID(str(found))
