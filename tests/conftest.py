@@ -1,5 +1,10 @@
 """The fixtures of all tests; what they are made of is in tests/kit."""
 
+import pytest
+
+# Modules of the kit that assert, and are no plugins.
+pytest.register_assert_rewrite("kit.mails", "kit.away", "kit.replicas", "kit.outside_edits")
+
 pytest_plugins = [
     "kit.servers",
     "kit.application",

@@ -78,7 +78,10 @@ async def test_deleting_a_user_with_1000_things_is_one_event_of_the_things(own_d
     assert set(ids(changed)[0]) == {UUID(str(row["id"])) for row in rows}
     # One for each table that shows something of a user: auth.users and profiles.
     assert ids(await own_database.events("user_changed"), "user_id") == [[author], [author]]
-    assert {row["topic"] for row in await own_database.events()} == {"thing_changed", "user_changed"}
+    assert {row["topic"] for row in await own_database.events()} == {
+        "thing_changed",
+        "user_changed",
+    }
 
 
 async def test_a_rollback_leaves_no_event(own_database, author):

@@ -450,7 +450,11 @@ async def test_a_run_that_was_lost_too_often_is_kept_as_failed(own_stack, perfor
     [
         (None, {}, "Permanent: there is no event thing_changed (any more)"),
         ("user_changed", {"user_id": str(uuid4())}, "Permanent: there is no event thing_changed"),
-        ("thing_changed", {"thing_id": "not an id"}, "Permanent: the event does not fit ThingChanged"),
+        (
+            "thing_changed",
+            {"thing_id": "not an id"},
+            "Permanent: the event does not fit ThingChanged",
+        ),
         ("thing_changed", {}, "Permanent: the event does not fit ThingChanged"),
     ],
 )

@@ -28,7 +28,6 @@ from kit.valkeys import Valkey
 from kit.waiting import until
 
 
-
 class Process:
     """A process of ours, and what it has printed."""
 

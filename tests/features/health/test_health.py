@@ -57,3 +57,11 @@ async def test_h6_ready_without_redis(settings, unused_tcp_port):
     without_redis = settings.model_copy(update={"redis_port": unused_tcp_port})
     async with running(create_app(without_redis)) as client_for, client_for() as client:
         assert (await client.get("/health/readiness")).status_code == 200
+
+
+async def test_r8_it_is_exempt_from_limits(client_for):
+    async with client_for(address="203.0.113.7") as client:
+        for path in ("/health", "/health/readiness", "/health/liveness"):
+            answers = [await client.get(path) for _ in range(40)]
+            assert {answer.status_code for answer in answers} == {200}
+            assert "ratelimit-policy" not in answers[-1].headers

@@ -1,4 +1,4 @@
-"""Do to a thing what its content says: jobs for tests, which take long, fail, or kill themselves."""
+"""Do to a thing what its content says: jobs that take long, fail, or kill themselves."""
 
 from kernel import Feature
 
