@@ -3,7 +3,9 @@
 import pytest
 
 # Modules of the kit that assert, and are no plugins.
-pytest.register_assert_rewrite("kit.mails", "kit.away", "kit.replicas", "kit.outside_edits")
+pytest.register_assert_rewrite(
+    *(f"kit.{name}" for name in ("away", "cached_reads", "mails", "outside_edits", "secrets"))
+)
 
 pytest_plugins = [
     "kit.servers",

@@ -28,6 +28,13 @@ from kit.servers import make_database, refuse_remote, shut
 from kit.valkeys import Valkey
 
 _EMPTY = """
+do $$
+begin
+  if to_regclass('public.settings') is not null then  -- the application's one row
+    update public.settings
+    set site_name = default, announcement = default, signups_open = default;
+  end if;
+end $$;
 delete from auth.users;
 delete from jobs.runs;
 delete from jobs.slots;

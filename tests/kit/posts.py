@@ -10,6 +10,7 @@ import pytest
 
 from kit.own_database import OwnDatabase
 from kit.people import Person
+from kit.system import System
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +69,13 @@ async def store_post(own: OwnDatabase, author: UUID, *, published: bool = True) 
         author,
     )
     return UUID(str(found))
+
+
+async def store_published(system: System, author: UUID) -> UUID:
+    """Store a published post of a system, past every API."""
+    rows = await system.fetch(
+        "insert into public.posts (title, content, published, author_id) "
+        "values ('A post', '', true, $1) returning id",
+        author,
+    )
+    return UUID(str(rows[0]["id"]))
