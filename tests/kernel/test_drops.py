@@ -6,24 +6,20 @@ from uuid import UUID, uuid4
 
 import pytest
 
-import features
-from features.shared.posts import PostChanged, PostPublished
 from kernel.app import create_app
 from kernel.cache import Cached, CacheUnavailable, Drops, everyone, minutes
 from kernel.cache.drops import STAMP_SECONDS
-from kernel.discovery import discover
 from kernel.events import Announce, Event
 from kernel.redis import connect_pipeline
-from kit.application import running
-from kit.servers import MIGRATIONS
+from kit.application import SLICES, running
+from kit.slices.shared.things import ThingChanged, ThingPublished
 from kit.waiting import until
 
-POST = UUID("3820052a-bbd0-4a50-bce5-53a231166443")
-ONE = Cached("one:{post_id}", ttl=minutes(9), audience=everyone, drop_on=(PostChanged,))
-PAGE = Cached("page:{page}", ttl=minutes(9), audience=everyone, drop_on=(PostChanged,))
-NEVER = Cached("never:{post_id}", ttl=minutes(9), audience=everyone)
-OTHERS = ("long-", "short-", "slow-")  # what other features of the chaos tests keep
-CHAOS = MIGRATIONS.parents[1] / "tests" / "chaos" / "features"
+THING = UUID("3820052a-bbd0-4a50-bce5-53a231166443")
+ONE = Cached("one:{thing_id}", ttl=minutes(9), audience=everyone, drop_on=(ThingChanged,))
+PAGE = Cached("page:{page}", ttl=minutes(9), audience=everyone, drop_on=(ThingChanged,))
+NEVER = Cached("never:{thing_id}", ttl=minutes(9), audience=everyone)
+OTHERS = ("long-", "short-", "motto")  # what other slices of the kit keep
 
 
 class Numbered(Event):
@@ -55,10 +51,10 @@ def stamps(own):
 @pytest.mark.parametrize(
     ("key", "event", "tag"),
     [
-        ("posts", PostChanged(post_id=POST), "posts"),
-        ("post:{post_id}", PostChanged(post_id=POST), f"post:{POST}"),
-        ("posts:{page}", PostChanged(post_id=POST), "posts:*"),
-        ("posts:{page}:{post_id}:{page}", PostChanged(post_id=POST), f"posts:*:{POST}:*"),
+        ("things", ThingChanged(thing_id=THING), "things"),
+        ("thing:{thing_id}", ThingChanged(thing_id=THING), f"thing:{THING}"),
+        ("things:{page}", ThingChanged(thing_id=THING), "things:*"),
+        ("things:{page}:{thing_id}:{page}", ThingChanged(thing_id=THING), f"things:*:{THING}:*"),
         ("a:{number}:{name}", Numbered(number=7, name="{number}"), "a:7:{number}"),
     ],
 )
@@ -67,9 +63,9 @@ def test_a_tag_is_filled_from_the_event_and_the_rest_stands_for_all(key, event, 
 
 
 def test_only_what_reads_an_event_is_dropped_by_it(drops):
-    changed = PostChanged(post_id=POST)
-    assert drops.tags([changed, changed]) == {f"one:{POST}", "page:*"}
-    assert drops.tags([PostPublished(post_id=POST, author_id=POST)]) == set()
+    changed = ThingChanged(thing_id=THING)
+    assert drops.tags([changed, changed]) == {f"one:{THING}", "page:*"}
+    assert drops.tags([ThingPublished(thing_id=THING, author_id=THING)]) == set()
 
 
 # Drops -------------------------------------------------------------------------------------------
@@ -78,14 +74,14 @@ def test_only_what_reads_an_event_is_dropped_by_it(drops):
 async def test_each_drop_writes_new_stamps(own_stack, drops):
     seen = set()
     for _ in range(20):
-        await drops.drop([PostChanged(post_id=POST)])
-        assert stamps(own_stack).keys() == {f"one:{POST}", "page:*"}
+        await drops.drop([ThingChanged(thing_id=THING)])
+        assert stamps(own_stack).keys() == {f"one:{THING}", "page:*"}
         seen.update(stamps(own_stack).values())
     assert len(seen) == 40
 
 
 async def test_stamps_do_not_stay_for_ever(own_stack, drops):
-    await drops.drop([PostChanged(post_id=POST)])
+    await drops.drop([ThingChanged(thing_id=THING)])
     for name in stamps(own_stack):
         left = own_stack.cache.client.ttl(f"stamp:{name}")
         assert STAMP_SECONDS - 5 < left <= STAMP_SECONDS * 1.25
@@ -93,7 +89,7 @@ async def test_stamps_do_not_stay_for_ever(own_stack, drops):
 
 async def test_a_drop_replaces_whatever_lies_under_its_key(own_stack, drops):
     own_stack.cache.client.rpush("stamp:page:*", "not a stamp")
-    await drops.drop([PostChanged(post_id=POST)])
+    await drops.drop([ThingChanged(thing_id=THING)])
     assert own_stack.cache.client.type("stamp:page:*") == "string"
 
 
@@ -101,7 +97,7 @@ async def test_what_nobody_reads_does_not_ask_the_cache(own_stack, drops):
     own_stack.cache.kill()
     try:
         await drops.drop([])
-        await drops.drop([PostPublished(post_id=POST, author_id=POST)])
+        await drops.drop([ThingPublished(thing_id=THING, author_id=THING)])
     finally:
         await own_stack.cache.start()
 
@@ -126,23 +122,23 @@ async def faulty(own, how):
 
 
 async def test_a_cache_that_is_full_drops_by_taking_stamps_away(own_stack, drops):
-    await drops.drop([PostChanged(post_id=POST)])
+    await drops.drop([ThingChanged(thing_id=THING)])
     async with faulty(own_stack, "full"):
-        await drops.drop([PostChanged(post_id=POST)])
+        await drops.drop([ThingChanged(thing_id=THING)])
         assert stamps(own_stack) == {}
 
 
 @pytest.mark.parametrize("how", ["refused", "silent"])
 async def test_a_cache_that_does_not_take_a_drop_is_unavailable(own_stack, drops, how):
-    await drops.drop([PostChanged(post_id=POST)])
+    await drops.drop([ThingChanged(thing_id=THING)])
     before = stamps(own_stack)
     async with faulty(own_stack, how):
         with pytest.raises(CacheUnavailable):
-            await drops.drop([PostChanged(post_id=POST)])
+            await drops.drop([ThingChanged(thing_id=THING)])
 
     async def taken():
         with contextlib.suppress(CacheUnavailable):
-            await drops.drop([PostChanged(post_id=POST)])
+            await drops.drop([ThingChanged(thing_id=THING)])
             return True
 
     await until(taken)
@@ -153,7 +149,7 @@ async def test_a_cache_that_does_not_take_a_drop_is_unavailable(own_stack, drops
 async def test_an_announcement_never_fails_for_the_cache(own_stack, drops, how, caplog):
     async with faulty(own_stack, how):
         started = time.perf_counter()
-        await Announce(drops)(PostChanged(post_id=POST))
+        await Announce(drops)(ThingChanged(thing_id=THING))
         assert time.perf_counter() - started < 1
     own = [line.message for line in caplog.records if line.name == "kernel.cache.drops"]
     assert own == ["Cached reads are dropped later"]
@@ -161,18 +157,17 @@ async def test_an_announcement_never_fails_for_the_cache(own_stack, drops, how, 
 
 async def test_an_announcement_tells_of_several_events(own_stack, drops):
     other = uuid4()
-    await Announce(drops)(PostChanged(post_id=POST), PostChanged(post_id=other))
-    assert stamps(own_stack).keys() == {f"one:{POST}", f"one:{other}", "page:*"}
+    await Announce(drops)(ThingChanged(thing_id=THING), ThingChanged(thing_id=other))
+    assert stamps(own_stack).keys() == {f"one:{THING}", f"one:{other}", "page:*"}
 
 
 # Through the API ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
-async def client(own_stack, monkeypatch):
-    """The whole application, with a feature that keeps reads of posts; somebody calls it."""
-    monkeypatch.setattr(features, "__path__", [*features.__path__, str(CHAOS)])
-    app = create_app(own_stack.settings, discover())
+async def client(own_stack):
+    """An application that keeps reads of things; somebody calls it."""
+    app = create_app(own_stack.settings, SLICES)
     _, token = await own_stack.sign_up()
     async with running(app) as client_for, client_for(token) as client:
         yield client
@@ -180,26 +175,25 @@ async def client(own_stack, monkeypatch):
 
 async def write(client):
     started = time.perf_counter()
-    answer = await client.post("/posts", json={"title": "A post", "content": "Text."})
+    answer = await client.post("/things", json={"title": "A thing", "content": "Text."})
     assert answer.status_code == 201
     return answer.json()["data"]["id"], time.perf_counter() - started
 
 
-async def test_who_writes_a_post_has_dropped_its_reads_when_the_answer_comes(own_stack, client):
-    post, _ = await write(client)
+async def test_who_writes_a_thing_has_dropped_its_reads_when_the_answer_comes(own_stack, client):
+    thing, _ = await write(client)
     first = stamps(own_stack)
-    assert {f"kept-post:{post}", "kept-posts:page:*"} < first.keys()
+    assert {f"kept-thing:{thing}", "kept-things:page:*:*"} == first.keys()
     other, _ = await write(client)
     second = stamps(own_stack)
     dropped = second.keys() - first.keys()
-    assert {f"kept-post:{other}", f"post:{other}"} <= dropped
-    assert all(name.endswith(f":{other}") for name in dropped)
-    assert second["kept-posts:page:*"] != first["kept-posts:page:*"]
-    assert second[f"kept-post:{post}"] == first[f"kept-post:{post}"]
+    assert dropped == {f"kept-thing:{other}"}
+    assert second["kept-things:page:*:*"] != first["kept-things:page:*:*"]
+    assert second[f"kept-thing:{thing}"] == first[f"kept-thing:{thing}"]
 
 
 @pytest.mark.parametrize("how", ["refused", "silent"])
-async def test_a_post_is_written_as_fast_without_the_cache(own_stack, client, how):
+async def test_a_thing_is_written_as_fast_without_the_cache(own_stack, client, how):
     _, usual = await write(client)
     async with faulty(own_stack, how):
         for _ in range(2):
@@ -207,7 +201,7 @@ async def test_a_post_is_written_as_fast_without_the_cache(own_stack, client, ho
             assert seconds < usual + 1
 
 
-async def test_a_post_that_is_refused_drops_nothing(own_stack, client):
-    answer = await client.post("/posts", json={"title": "No", "content": "Text."})
+async def test_a_thing_that_is_refused_drops_nothing(own_stack, client):
+    answer = await client.post("/things", json={"title": "No", "content": "Text."})
     assert answer.status_code == 422
     assert stamps(own_stack) == {}

@@ -11,10 +11,14 @@ from pydantic import BaseModel
 
 from kernel import Feature
 from kernel.app import create_app
+from kernel.discovery import discover
 from kernel.http import Answer
+from kernel.routes import routes_of
 from kernel.settings import Settings
-from kit.application import running
+from kit.application import SLICES, running
 from kit.output import access_lines
+
+SECURITY = {"required": [{"bearer": []}], "optional": [{"bearer": []}, {}], "ignored": []}
 
 
 class Body(BaseModel):
@@ -43,9 +47,9 @@ async def small(settings):
 
 async def test_every_answer_has_a_request_id(anonymous, small):
     for answer in (
-        await anonymous.get("/health/liveness"),
+        await anonymous.get("/alive"),
         await anonymous.get("/nowhere"),
-        await anonymous.get("/users/me"),
+        await anonymous.get("/mine"),
         await small.get("/boom"),
     ):
         assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
@@ -86,7 +90,7 @@ async def test_an_unknown_path_is_404_and_a_wrong_method_405_in_the_envelope(ano
     missing = await anonymous.get("/nowhere")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "NOT_FOUND")
     assert missing.headers["cache-control"] == "no-store"
-    wrong = await anonymous.put("/posts")
+    wrong = await anonymous.put("/things")
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
     assert wrong.headers["allow"] == "GET, POST"
 
@@ -108,18 +112,18 @@ async def test_a_role_is_asked_for_before_the_body_is_looked_at(settings, author
     ],
 )
 async def test_a_malformed_authorization_is_401_also_where_a_token_is_optional(anonymous, headers):
-    answer = await anonymous.get("/posts", headers=headers)
+    answer = await anonymous.get("/things", headers=headers)
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "INVALID_TOKEN"
 
 
 async def test_the_access_line_says_what_happened_and_nothing_secret(anonymous, capfd):
-    await anonymous.get("/posts?token=hidden", headers={"Cookie": "hidden=1"})
+    await anonymous.get("/things?token=hidden", headers={"Cookie": "hidden=1"})
     (line,) = await access_lines(capfd)
     assert (line["slice"], line["method"], line["path"], line["status"]) == (
-        "list_posts",
+        "list_things",
         "GET",
-        "/api/v1/posts",
+        "/api/v1/things",
         200,
     )
     assert line["duration_ms"] > 0
@@ -151,19 +155,17 @@ async def test_a_request_that_the_edge_did_not_let_in_as_this_feature_does_not_e
     assert answer.status_code == 404
 
 
-async def test_openapi_says_who_may_call_and_which_errors_there_are(settings):
-    app = create_app(settings)
+@pytest.mark.parametrize("features", [SLICES, None], ids=["the kit's", "the application's"])
+async def test_openapi_says_who_may_call_and_which_errors_there_are(settings, features):
+    app = create_app(settings, features)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
         assert (await client.get("/docs")).status_code == 200
-    post = paths["/api/v1/posts/{post_id}"]["get"]
-    assert post["security"] == [{"bearer": []}, {}]
-    assert "304" in post["responses"]
-    assert "304" not in paths["/api/v1/health"]["get"]["responses"]
-    assert "POST_NOT_FOUND" in post["responses"]["404"]["content"]["application/json"]["examples"]
-    assert paths["/api/v1/users/me"]["get"]["security"] == [{"bearer": []}]
-    assert paths["/api/v1/auth/login"]["post"]["security"] == []
+    for route in routes_of(discover() if features is None else features):
+        operation = paths[route.path][route.method.lower()]
+        assert operation["security"] == SECURITY[route.feature.caller]
+        assert ("304" in operation["responses"]) is (route.cache is not None)
     for operations in paths.values():
         for operation in operations.values():
             assert {"422", "500", "503"} <= set(operation["responses"])
@@ -171,8 +173,16 @@ async def test_openapi_says_who_may_call_and_which_errors_there_are(settings):
             assert schema["$ref"].endswith("/Failure")
 
 
+async def test_openapi_shows_an_error_as_it_is_answered(settings):
+    paths = create_app(settings, SLICES).openapi()["paths"]
+    thing = paths["/api/v1/things/{thing_id}"]["get"]
+    assert "304" in thing["responses"]
+    assert "304" not in paths["/api/v1/alive"]["get"]["responses"]
+    assert "THING_NOT_FOUND" in thing["responses"]["404"]["content"]["application/json"]["examples"]
+
+
 async def test_production_hides_the_documents(settings):
-    app = create_app(settings.model_copy(update={"app_env": "production"}))
+    app = create_app(settings.model_copy(update={"app_env": "production"}), SLICES)
     async with running(app) as client_for, client_for() as client:
         for path in ("http://api.test/docs", "http://api.test/openapi.json"):
             assert (await client.get(path)).status_code == 404

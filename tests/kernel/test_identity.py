@@ -19,11 +19,11 @@ async def test_a1_fifty_interleaved_users_are_never_mixed_up(new_person: NewPers
     async def call(number: int, person: Person) -> None:
         async with places:
             if number % 5:
-                answer = await person.get("/users/me")
+                answer = await person.get("/whoami/stored")
                 found = answer.json()["data"]["id"]
             else:
-                body = {"title": f"Post {number}", "content": person.email}
-                answer = await person.post("/posts", json=body)
+                body = {"title": f"Thing {number}", "content": person.email}
+                answer = await person.post("/things", json=body)
                 found = answer.json()["data"]["author_id"]
         assert UUID(found) == person.id
 
@@ -32,7 +32,7 @@ async def test_a1_fifty_interleaved_users_are_never_mixed_up(new_person: NewPers
             calls.create_task(call(number, person))
     # What the database itself noted: the author of each row, and the address its writer sent.
     mixed_up = await database.fetchval(
-        """select count(*) from public.posts p join auth.users u on u.id = p.author_id
-           where p.title like 'Post %' and p.content <> u.email and p.content like '%@%'"""
+        """select count(*) from public.things p join auth.users u on u.id = p.author_id
+           where p.title like 'Thing %' and p.content <> u.email and p.content like '%@%'"""
     )
     assert mixed_up == 0

@@ -196,14 +196,6 @@ def test_c8_no_delay_is_a_fixed_delay_too():
     assert made(retry_every=seconds(0)).longest_delay == seconds(0)
 
 
-def test_the_retries_of_the_welcome_mail_are_a_minute_apart():
-    from features.signup.tasks import send_welcome_email
-
-    assert send_welcome_email.retries == 3
-    assert {send_welcome_email.delay(attempt) for attempt in (1, 2, 3)} == {seconds(60)}
-    assert send_welcome_email.timeout == minutes(5)
-
-
 MOMENTS = st.datetimes(timezones=st.just(UTC)).filter(lambda moment: 1900 < moment.year < 3000)
 PERIODS = st.timedeltas(min_value=seconds(1), max_value=timedelta(days=400))
 

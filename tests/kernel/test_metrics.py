@@ -182,10 +182,10 @@ async def test_jobs_and_outbox_are_told_from_the_database(own_database, operatio
     await add_runs(sql, "succeeded", 6, ended="1 day")
     await add_runs(sql, "succeeded", 7, ended="1 s")
     for number in range(3):
-        await own_database.put("post_changed", {"post_id": uuid4()})
+        await own_database.put("thing_changed", {"thing_id": uuid4()})
         if number == 0:
             await sql.execute("update outbox.events set created_at = now() - interval '5 minutes'")
-    await own_database.put("post_changed", {"post_id": uuid4()})
+    await own_database.put("thing_changed", {"thing_id": uuid4()})
     await sql.execute(
         """update outbox.events set dropped_at = now(), published_at = now()
            where id = (select max(id) from outbox.events)"""
@@ -285,11 +285,11 @@ async def test_requests_and_limits_are_counted_as_they_were_answered(settings):
     assert found.value(decisions, policy="default", result="admitted") == 2
 
 
-async def test_no_label_holds_an_id_or_a_path(client_for, author, post):
+async def test_no_label_holds_an_id_or_a_path(client_for, author, thing):
     async with client_for(author.token) as client:
-        await client.get(f"/posts/{post.id}")
-        await client.get(f"/users/{author.id}")
+        await client.get(f"/things/{thing.id}")
+        await client.get(f"/people/{author.id}")
         text = (await client.get(URL)).text
-    assert 'slice="get_post"' in text
-    for secret in (str(post.id), str(author.id), author.token, author.email, "/posts"):
+    assert 'slice="read_thing"' in text
+    for secret in (str(thing.id), str(author.id), author.token, author.email, "/things"):
         assert secret not in text

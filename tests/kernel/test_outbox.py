@@ -4,7 +4,6 @@ import asyncio
 import random
 from dataclasses import replace
 from datetime import timedelta
-from itertools import product
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -41,7 +40,7 @@ async def notes(own_database):
     await sql.execute("delete from outbox.topics where topic like 'note%'")
 
 
-def ids(events, field="post_id"):
+def ids(events, field="thing_id"):
     return [[UUID(item[field]) for item in event["items"]] for event in events]
 
 
@@ -54,46 +53,49 @@ async def counted(own_database):
 
 async def test_one_statement_is_one_event_however_many_rows_it_changes(own_database, author):
     await own_database.sql.execute(
-        "insert into public.posts (title, content, published, author_id) "
-        "select 'A post', '', true, $1 from generate_series(1, 50)",
+        "insert into public.things (title, content, published, author_id) "
+        "select 'A thing', '', true, $1 from generate_series(1, 50)",
         author,
     )
-    await own_database.sql.execute("update public.posts set title = 'Another title'")
+    await own_database.sql.execute("update public.things set title = 'Another title'")
     assert await counted(own_database) == [
-        ("post_changed", 50),
-        ("post_published", 50),
-        ("post_changed", 50),
+        ("thing_changed", 50),
+        ("thing_published", 50),
+        ("thing_changed", 50),
     ]
 
 
-async def test_deleting_a_user_with_1000_posts_is_one_event_of_the_posts(own_database, author):
+async def test_deleting_a_user_with_1000_things_is_one_event_of_the_things(own_database, author):
     rows = await own_database.sql.fetch(
-        "insert into public.posts (title, content, author_id) "
-        "select 'A post', '', $1 from generate_series(1, 1000) returning id",
+        "insert into public.things (title, content, author_id) "
+        "select 'A thing', '', $1 from generate_series(1, 1000) returning id",
         author,
     )
     await own_database.forget()
     await own_database.sql.execute("delete from auth.users where id = $1", author)
-    changed = await own_database.events("post_changed")
+    changed = await own_database.events("thing_changed")
     assert len(changed) == 1
     assert set(ids(changed)[0]) == {UUID(str(row["id"])) for row in rows}
     # One for each table that shows something of a user: auth.users and profiles.
     assert ids(await own_database.events("user_changed"), "user_id") == [[author], [author]]
-    assert {row["topic"] for row in await own_database.events()} == {"post_changed", "user_changed"}
+    assert {row["topic"] for row in await own_database.events()} == {
+        "thing_changed",
+        "user_changed",
+    }
 
 
 async def test_a_rollback_leaves_no_event(own_database, author):
     transaction = own_database.sql.transaction()
     await transaction.start()
-    await own_database.post(author)
+    await own_database.thing(author)
     assert len(await own_database.events()) == 2
     await transaction.rollback()
     assert await own_database.events() == []
 
 
 async def test_a_statement_that_changes_no_row_puts_no_event(own_database, author):
-    await own_database.sql.execute("update public.posts set title = 'Another' where false")
-    await own_database.sql.execute("delete from public.posts where false")
+    await own_database.sql.execute("update public.things set title = 'Another' where false")
+    await own_database.sql.execute("delete from public.things where false")
     assert await own_database.events() == []
 
 
@@ -121,8 +123,8 @@ async def test_signing_in_puts_no_event(own_database):
 @pytest.mark.parametrize(
     ("statement", "topics"),
     [
-        ("update public.posts set title = 'Edited in Studio'", ["post_changed"]),
-        ("delete from public.posts", ["post_changed"]),
+        ("update public.things set title = 'Edited in Studio'", ["thing_changed"]),
+        ("delete from public.things", ["thing_changed"]),
         ("update public.profiles set display_name = 'Ada'", ["user_changed"]),
         ("update auth.users set email = 'new@example.com'", ["user_changed"]),
         ("update auth.users set email_confirmed_at = now()", ["user_changed", "user_confirmed"]),
@@ -131,37 +133,13 @@ async def test_signing_in_puts_no_event(own_database):
 async def test_k13_a_row_that_is_edited_by_sql_alone_leads_to_its_event(
     own_database, author, statement, topics
 ):
-    post = await own_database.post(author, published=False)
+    thing = await own_database.thing(author, published=False)
     await own_database.forget()
     await own_database.sql.execute(statement)
     events = await own_database.events()
     assert [row["topic"] for row in events] == topics
-    expected = {"post_id": str(post)} if topics == ["post_changed"] else {"user_id": str(author)}
+    expected = {"thing_id": str(thing)} if topics == ["thing_changed"] else {"user_id": str(author)}
     assert [row["items"] for row in events] == [[expected]] * len(topics)
-
-
-@pytest.mark.parametrize("states", list(product((False, True), repeat=4)), ids=str)
-async def test_a_post_is_published_exactly_once(own_database, author, states):
-    first, *later = states
-    post = await own_database.post(author, published=first)
-    for published in later:
-        await own_database.sql.execute("update public.posts set published = $1", published)
-    events = await own_database.events("post_published")
-    item = {"post_id": str(post), "author_id": str(author)}
-    assert [row["items"] for row in events] == ([[item]] if any(states) else [])
-
-
-async def test_publishing_by_an_upsert_counts_once(own_database, author):
-    post = await own_database.post(author, published=False)
-    for _ in range(2):
-        await own_database.sql.execute(
-            "insert into public.posts (id, title, content, published, author_id) "
-            "values ($1, 'A post', '', true, $2) "
-            "on conflict (id) do update set published = excluded.published",
-            post,
-            author,
-        )
-    assert ids(await own_database.events("post_published")) == [[post]]
 
 
 async def test_a_user_is_confirmed_once(own_database):
@@ -173,11 +151,11 @@ async def test_a_user_is_confirmed_once(own_database):
 # The request that it came from ------------------------------------------------------------------
 
 
-async def write_a_post(own_database, token, **headers):
+async def write_a_thing(own_database, token, **headers):
     async with httpx.AsyncClient(base_url=own_database.gateway.url) as client:
         answer = await client.post(
-            "/rest/v1/posts",
-            json={"title": "A post", "content": ""},
+            "/rest/v1/things",
+            json={"title": "A thing", "content": ""},
             headers={
                 "apikey": own_database.gateway.config.anon_key,
                 "Authorization": f"Bearer {token}",
@@ -190,8 +168,8 @@ async def write_a_post(own_database, token, **headers):
 @pytest.mark.parametrize("sent", ["abcdefgh", "A.b_c-9" * 10, "x" * 128])
 async def test_an_event_has_the_id_of_its_request(own_database, sent):
     _, token = await own_database.sign_up()
-    await write_a_post(own_database, token, **{"X-Request-ID": sent})
-    (event,) = await own_database.events("post_changed")
+    await write_a_thing(own_database, token, **{"X-Request-ID": sent})
+    (event,) = await own_database.events("thing_changed")
     assert event["request_id"] == sent
 
 
@@ -201,8 +179,8 @@ async def test_an_event_has_the_id_of_its_request(own_database, sent):
 async def test_a_malformed_request_id_is_ignored(own_database, sent):
     _, token = await own_database.sign_up()
     headers = {} if sent is None else {"X-Request-ID": sent.encode()}
-    await write_a_post(own_database, token, **headers)
-    (event,) = await own_database.events("post_changed")
+    await write_a_thing(own_database, token, **headers)
+    (event,) = await own_database.events("thing_changed")
     assert event["request_id"] is None
 
 
@@ -319,12 +297,12 @@ async def test_names_that_need_quotes_are_tracked(own_database):
 
 async def test_a_topic_has_the_same_fields_everywhere(own_database, notes):
     sql = own_database.sql
-    with pytest.raises(asyncpg.RaiseError, match="topic post_changed has other fields elsewhere"):
+    with pytest.raises(asyncpg.RaiseError, match="topic thing_changed has other fields elsewhere"):
         await sql.execute(
-            "select outbox.track($1::text::regclass, 'post_changed', $2)", notes, NOTE
+            "select outbox.track($1::text::regclass, 'thing_changed', $2)", notes, NOTE
         )
     await sql.execute(
-        "select outbox.track($1::text::regclass, 'post_changed', $2)", notes, {"post_id": "id"}
+        "select outbox.track($1::text::regclass, 'thing_changed', $2)", notes, {"thing_id": "id"}
     )
 
 
@@ -342,10 +320,10 @@ def numbers(event):
 @pytest.mark.parametrize(
     "statement",
     [
-        "insert into outbox.events (topic, items) values ('post_changed', '[{}]')",
+        "insert into outbox.events (topic, items) values ('thing_changed', '[{}]')",
         "select * from outbox.events",
-        "select outbox.put('post_changed', '[{}]')",
-        "select outbox.track('public.posts', 'forged', '{}')",
+        "select outbox.put('thing_changed', '[{}]')",
+        "select outbox.track('public.things', 'forged', '{}')",
         "select * from jobs.runs",
         "insert into jobs.slots values ('a.b', now())",
     ],
@@ -367,45 +345,11 @@ async def run_as(own, role, statement):
         await own.sql.execute(statement)
 
 
-@pytest.mark.parametrize("method", ["POST", "PATCH"])
-async def test_a_user_cannot_say_when_a_post_was_first_published(own_database, method):
-    user, token = await own_database.sign_up()
-    post = await own_database.post(user, published=False)
-    async with httpx.AsyncClient(base_url=own_database.gateway.url) as client:
-        answer = await client.request(
-            method,
-            "/rest/v1/posts" if method == "POST" else f"/rest/v1/posts?id=eq.{post}",
-            json={"title": "A post", "content": "", "first_published_at": "2020-01-01"},
-            headers={
-                "apikey": own_database.gateway.config.anon_key,
-                "Authorization": f"Bearer {token}",
-            },
-        )
-    assert answer.status_code == 403
-    assert await own_database.events("post_published") == []
-
-
-async def test_not_even_the_service_says_when_a_post_was_first_published(own_database, author):
-    sql = own_database.sql
-    await sql.execute(
-        "insert into public.posts (title, content, author_id, first_published_at) "
-        "values ('A post', '', $1, '2020-01-01')",
-        author,
-    )
-    await sql.execute("update public.posts set first_published_at = now()")
-    assert await sql.fetchval("select first_published_at from public.posts") is None
-    await sql.execute("update public.posts set published = true")
-    first = await sql.fetchval("select first_published_at from public.posts")
-    await sql.execute("update public.posts set first_published_at = null, published = false")
-    assert await sql.fetchval("select first_published_at from public.posts") == first
-    assert len(await own_database.events("post_published")) == 1
-
-
 # Claiming and settling ---------------------------------------------------------------------------
 
 
 async def some_events(own_database, number):
-    return [await own_database.put("post_changed", {"post_id": uuid4()}) for _ in range(number)]
+    return [await own_database.put("thing_changed", {"thing_id": uuid4()}) for _ in range(number)]
 
 
 async def test_c11_claims_at_the_same_time_never_return_the_same_event(own_database, outbox):
@@ -496,13 +440,13 @@ async def test_the_oldest_events_come_first_and_no_more_than_a_batch(own_databas
 
 
 async def test_a_claim_tells_what_the_event_is(own_database, outbox):
-    post = uuid4()
-    number = await own_database.put("post_changed", {"post_id": post}, {"post_id": post})
+    thing = uuid4()
+    number = await own_database.put("thing_changed", {"thing_id": thing}, {"thing_id": thing})
     (event,) = await outbox.claim(**ALL)
     assert event == Claimed(
         id=number,
-        topic="post_changed",
-        items=[{"post_id": str(post)}] * 2,
+        topic="thing_changed",
+        items=[{"thing_id": str(thing)}] * 2,
         claim=event.claim,
         dropped=False,
         published=False,
@@ -555,7 +499,7 @@ async def test_what_was_acknowledged_stays_so(own_database, outbox):
 
 
 async def test_settling_twice_is_settling_once(own_database, outbox):
-    number = await own_database.put("post_changed", {"post_id": uuid4()})
+    number = await own_database.put("thing_changed", {"thing_id": uuid4()})
     (event,) = await outbox.claim(**ALL)
     event.dropped = event.published = True
     event.messages = [Message(uuid4(), "a.b", number, 0)]
@@ -590,7 +534,7 @@ async def test_runs_are_written_down_with_the_request_and_only_if_published(own_
 
 
 async def test_a_run_that_began_before_it_was_written_down_goes_on(own_database, outbox):
-    number = await own_database.put("post_changed", {"post_id": uuid4()})
+    number = await own_database.put("thing_changed", {"thing_id": uuid4()})
     (event,) = await outbox.claim(**ALL)
     run = uuid4()
     await own_database.sql.execute(

@@ -12,7 +12,6 @@ import pytest
 import svcs
 from fastapi import APIRouter
 
-from features.shared.posts import PostChanged, PostPublished
 from kernel import Feature, relay
 from kernel.cache import Cached, Drops, everyone
 from kernel.events import JobDue, known_events
@@ -26,16 +25,17 @@ from kernel.pause import Pause
 from kernel.redis import RedisAway
 from kernel.revocation import Revocations
 from kernel.supabase import AsService
+from kit.slices.shared.things import ThingChanged, ThingPublished
 from kit.waiting import until
 
 
-@job(on=PostPublished, once_per="post_id")
-async def tell(post_id: UUID) -> None:
+@job(on=ThingPublished, once_per="thing_id")
+async def tell(thing_id: UUID) -> None:
     pass
 
 
-@job(on=PostPublished, queue="cpu")
-def draw(post_id: UUID) -> None:
+@job(on=ThingPublished, queue="cpu")
+def draw(thing_id: UUID) -> None:
     pass
 
 
@@ -44,20 +44,20 @@ async def tick() -> None:
     pass
 
 
-POST = Cached("kept-post:{post_id}", ttl=minutes(9), audience=everyone, drop_on=(PostChanged,))
-PAGE = Cached("kept-posts:page:{page}", ttl=minutes(9), audience=everyone, drop_on=(PostChanged,))
+THING = Cached("kept-thing:{thing_id}", ttl=minutes(9), audience=everyone, drop_on=(ThingChanged,))
+PAGE = Cached("kept-things:page:{page}", ttl=minutes(9), audience=everyone, drop_on=(ThingChanged,))
 router = APIRouter()
 
 
-@router.get("/kept-posts/{post_id}")
-@POST.serves
-async def kept_post(post_id: UUID) -> Answer[UUID]:
-    return Answer(post_id)
+@router.get("/kept-things/{thing_id}")
+@THING.serves
+async def kept_thing(thing_id: UUID) -> Answer[UUID]:
+    return Answer(thing_id)
 
 
-@router.get("/kept-posts")
+@router.get("/kept-things")
 @PAGE.serves
-async def kept_posts(page: int = 1) -> Answer[int]:
+async def kept_things(page: int = 1) -> Answer[int]:
     return Answer(page)
 
 
@@ -86,7 +86,7 @@ async def running_relay(own, *, outbox: type[Outbox] = CountingOutbox, lost_afte
             drops=drops,
             revocations=revocations,
             jobs=JOBS,
-            events=known_events(),
+            events=known_events("kit.slices.shared"),
             lost_after_seconds=lost_after,
         )
         yield one
@@ -120,8 +120,8 @@ def stamp(own, tag):
     return own.cache.client.get(f"stamp:{tag}")
 
 
-def run_of(post):
-    return tell.run_id(PostPublished(post_id=post, author_id=uuid4()), 0, 0)
+def run_of(thing):
+    return tell.run_id(ThingPublished(thing_id=thing, author_id=uuid4()), 0, 0)
 
 
 async def pending(own):
@@ -158,49 +158,49 @@ async def taken_away(server, how):
 
 
 async def test_k13_a_turn_drops_what_a_changed_row_is_cached_under(own_stack, a_relay, author):
-    post = await own_stack.post(author, published=False)
-    assert stamp(own_stack, f"kept-post:{post}") is None
+    thing = await own_stack.thing(author, published=False)
+    assert stamp(own_stack, f"kept-thing:{thing}") is None
     await a_relay.turn()
-    one, page = stamp(own_stack, f"kept-post:{post}"), stamp(own_stack, "kept-posts:page:*")
+    one, page = stamp(own_stack, f"kept-thing:{thing}"), stamp(own_stack, "kept-things:page:*")
     assert one
     assert page
-    await own_stack.sql.execute("update public.posts set title = 'Edited in Studio'")
+    await own_stack.sql.execute("update public.things set title = 'Edited in Studio'")
     await a_relay.turn()
-    assert stamp(own_stack, f"kept-post:{post}") != one
-    assert stamp(own_stack, "kept-posts:page:*") != page
+    assert stamp(own_stack, f"kept-thing:{thing}") != one
+    assert stamp(own_stack, "kept-things:page:*") != page
 
 
 async def test_a_turn_publishes_the_jobs_and_writes_their_runs_down(own_stack, a_relay, author):
-    post = await own_stack.post(author)
+    thing = await own_stack.thing(author)
     assert await a_relay.turn()
-    assert messages(own_stack) == [("kernel.tell", run_of(post))]
+    assert messages(own_stack) == [("kernel.tell", run_of(thing))]
     assert [name for name, _ in messages(own_stack, "cpu")] == ["kernel.draw"]
-    (event,) = await own_stack.events("post_published")
+    (event,) = await own_stack.events("thing_published")
     rows = await own_stack.sql.fetch("select * from jobs.runs order by job desc")
     assert [(row["job"], row["event_id"], row["item"]) for row in rows] == [
         ("kernel.tell", event["id"], 0),
         ("kernel.draw", event["id"], 0),
     ]
-    assert UUID(str(rows[0]["id"])) == run_of(post)
+    assert UUID(str(rows[0]["id"])) == run_of(thing)
     assert await pending(own_stack) == []
 
 
 async def test_a_turn_without_events_is_the_last_for_now(own_stack, a_relay, author):
-    await own_stack.post(author)
+    await own_stack.thing(author)
     assert await a_relay.turn()
     assert not await a_relay.turn()
 
 
 async def test_an_event_of_many_rows_leads_to_a_run_for_each(own_stack, a_relay):
-    posts = [uuid4() for _ in range(250)]
-    await own_stack.put("post_published", *({"post_id": one, "author_id": one} for one in posts))
+    things = [uuid4() for _ in range(250)]
+    await own_stack.put("thing_published", *({"thing_id": one, "author_id": one} for one in things))
     await a_relay.turn()
-    assert {run for _, run in messages(own_stack)} == {run_of(post) for post in posts}
-    assert len(set(messages(own_stack, "cpu"))) == len(posts)
+    assert {run for _, run in messages(own_stack)} == {run_of(thing) for thing in things}
+    assert len(set(messages(own_stack, "cpu"))) == len(things)
 
 
 async def test_an_event_that_is_told_twice_is_the_same_run(own_stack, a_relay, author):
-    await own_stack.post(author)
+    await own_stack.thing(author)
     await a_relay.turn()
     await own_stack.sql.execute("update outbox.events set published_at = null")
     await a_relay.turn()
@@ -219,9 +219,9 @@ async def test_a_slot_is_published_to_its_job_alone(own_stack, a_relay):
 
 
 async def test_c11_relays_beside_each_other_publish_each_event_once(own_stack):
-    posts = [uuid4() for _ in range(250)]
-    for post in posts:
-        await own_stack.put("post_published", {"post_id": post, "author_id": post})
+    things = [uuid4() for _ in range(250)]
+    for thing in things:
+        await own_stack.put("thing_published", {"thing_id": thing, "author_id": thing})
 
     async def work():
         async with running_relay(own_stack) as one:
@@ -229,12 +229,12 @@ async def test_c11_relays_beside_each_other_publish_each_event_once(own_stack):
                 pass
 
     await asyncio.gather(*(work() for _ in range(3)))
-    assert sorted(run for _, run in messages(own_stack)) == sorted(map(run_of, posts))
+    assert sorted(run for _, run in messages(own_stack)) == sorted(map(run_of, things))
 
 
 @pytest.mark.parametrize("rows", [5_000, pytest.param(200_000, marks=pytest.mark.slow)])
 async def test_a_change_of_many_rows_is_dropped_whole(own_stack, a_relay, rows):
-    await own_stack.put("post_changed", *({"post_id": uuid4()} for _ in range(rows)))
+    await own_stack.put("thing_changed", *({"thing_id": uuid4()} for _ in range(rows)))
     await a_relay.turn()
     assert own_stack.cache.client.dbsize() == rows + 1
     # That took long, and meanwhile the gateway may have closed the connection.
@@ -248,32 +248,32 @@ async def test_a_change_of_many_rows_is_dropped_whole(own_stack, a_relay, rows):
 @pytest.mark.parametrize("how", ["refused", "silent"])
 async def test_without_the_cache_jobs_go_on_and_drops_follow(own_stack, a_relay, author, how):
     async with taken_away(own_stack.cache, how):
-        post = await own_stack.post(author)
+        thing = await own_stack.thing(author)
         await a_relay.turn()
-        assert published(own_stack, run_of(post)) == 1
-        later = await own_stack.post(author)
+        assert published(own_stack, run_of(thing)) == 1
+        later = await own_stack.thing(author)
         await a_relay.turn()
         assert published(own_stack, run_of(later)) == 1
         assert {row["dropped_at"] for row in await own_stack.events()} == {None}
-    await turned(a_relay, lambda: stamp(own_stack, f"kept-post:{later}"))
-    assert stamp(own_stack, f"kept-post:{post}")
+    await turned(a_relay, lambda: stamp(own_stack, f"kept-thing:{later}"))
+    assert stamp(own_stack, f"kept-thing:{thing}")
     assert await pending(own_stack) == []
-    assert published(own_stack, run_of(post)) == 1
+    assert published(own_stack, run_of(thing)) == 1
 
 
 @pytest.mark.parametrize("how", ["refused", "silent"])
 async def test_c7_without_the_broker_drops_go_on_and_jobs_follow(own_stack, a_relay, author, how):
     async with taken_away(own_stack.broker, how):
-        post = await own_stack.post(author)
+        thing = await own_stack.thing(author)
         await a_relay.turn()
-        assert stamp(own_stack, f"kept-post:{post}")
-        later = await own_stack.post(author)
+        assert stamp(own_stack, f"kept-thing:{thing}")
+        later = await own_stack.thing(author)
         await a_relay.turn()
-        assert stamp(own_stack, f"kept-post:{later}")
+        assert stamp(own_stack, f"kept-thing:{later}")
         assert {row["published_at"] for row in await own_stack.events()} == {None}
     await turned(a_relay, lambda: none_pending(own_stack))
     # A broker that was silent may have taken more than it could say: a run told twice is one run.
-    assert {run for _, run in messages(own_stack)} == {run_of(post), run_of(later)}
+    assert {run for _, run in messages(own_stack)} == {run_of(thing), run_of(later)}
 
 
 async def none_pending(own):
@@ -290,8 +290,8 @@ async def test_c7_a_relay_does_not_hurry_while_a_part_is_away(
     async with taken_away(getattr(own_stack, part), "refused"):
         running = asyncio.create_task(a_relay.run(stop))
         for _ in range(5):
-            post = await own_stack.post(author)
-            await until(partial(half_done, own_stack, post))
+            thing = await own_stack.thing(author)
+            await until(partial(half_done, own_stack, thing))
         await until(lambda: time.monotonic() - started > 0.5)
         stop.set()
         await running
@@ -299,11 +299,11 @@ async def test_c7_a_relay_does_not_hurry_while_a_part_is_away(
     assert 5 <= a_relay._outbox.claims <= (time.monotonic() - started) / 0.05 + 2 * 5 + 1
 
 
-async def half_done(own, post):
+async def half_done(own, thing):
     return await own.sql.fetchval(
         "select count(*) = 2 from outbox.events where items @> $1 "
         "and (dropped_at is not null or published_at is not null)",
-        [{"post_id": post}],
+        [{"thing_id": thing}],
     )
 
 
@@ -322,7 +322,7 @@ async def answers(redis):
 
 
 async def test_without_cache_and_broker_nothing_is_claimed(own_stack, a_relay, author):
-    await own_stack.post(author)
+    await own_stack.thing(author)
     clock = on_a_clock(a_relay)
     async with taken_away(own_stack.cache, "refused"), taken_away(own_stack.broker, "refused"):
         await a_relay.turn()
@@ -338,7 +338,7 @@ async def test_without_cache_and_broker_nothing_is_claimed(own_stack, a_relay, a
 async def test_without_the_database_a_turn_does_nothing_and_the_next_goes_on(
     own_stack, a_relay, author
 ):
-    post = await own_stack.post(author)
+    thing = await own_stack.thing(author)
     clock = on_a_clock(a_relay)
     async with own_stack.away():
         for _ in range(10):
@@ -346,14 +346,14 @@ async def test_without_the_database_a_turn_does_nothing_and_the_next_goes_on(
         assert a_relay._outbox.claims == 1
     clock[0] += 0.5
     await turned(a_relay, lambda: none_pending(own_stack))
-    assert published(own_stack, run_of(post)) == 1
+    assert published(own_stack, run_of(thing)) == 1
 
 
 @pytest.mark.parametrize("function", ["claim_events", "settle_events"])
 async def test_a_database_that_refuses_a_call_does_not_end_the_relay(
     own_stack, a_relay, author, function
 ):
-    await own_stack.post(author)
+    await own_stack.thing(author)
     async with renamed(own_stack, function):
         assert not await a_relay.turn()
     await own_stack.sql.execute("update outbox.events set claimed_until = now()")
@@ -377,9 +377,9 @@ async def renamed(own, function):
     ("topic", "item", "reason"),
     [
         ("note_sent", {"note_id": 1}, "this relay knows no such topic"),
-        ("post_changed", {"post_id": "not an id"}, "an item does not fit PostChanged: 1 faults"),
-        ("post_published", {"post_id": str(uuid4())}, "an item does not fit PostPublished"),
-        ("post_changed", "not an object", "an item does not fit PostChanged"),
+        ("thing_changed", {"thing_id": "not an id"}, "an item does not fit ThingChanged: 1 faults"),
+        ("thing_published", {"thing_id": str(uuid4())}, "an item does not fit ThingPublished"),
+        ("thing_changed", "not an object", "an item does not fit ThingChanged"),
         ("job_due", {"job": "later.tick", "slot": "2026-01-01T00:00:00Z"}, "knows no job"),
     ],
 )
@@ -389,10 +389,10 @@ async def test_an_event_that_is_not_understood_waits_and_holds_up_no_other(
     sql = own_stack.sql
     await sql.execute("insert into outbox.topics values ('note_sent', '{}') on conflict do nothing")
     number = await own_stack.put(topic, item)
-    post = await own_stack.post(author)
+    thing = await own_stack.thing(author)
     await a_relay.turn()
-    assert published(own_stack, run_of(post)) == 1
-    assert stamp(own_stack, f"kept-post:{post}")
+    assert published(own_stack, run_of(thing)) == 1
+    assert stamp(own_stack, f"kept-thing:{thing}")
     (waiting,) = [row for row in await own_stack.events() if row["delivered_at"] is None]
     assert (waiting["id"], waiting["attempts"], waiting["claim"]) == (number, 1, None)
     assert waiting["published_at"] is None
@@ -404,22 +404,22 @@ async def test_an_event_that_is_not_understood_waits_and_holds_up_no_other(
 async def test_an_event_of_a_newer_version_is_delivered_by_a_relay_that_knows_it(
     own_stack, a_relay, author
 ):
-    post = await own_stack.post(author, published=False)
+    thing = await own_stack.thing(author, published=False)
     a_relay._events = {}
     await a_relay.turn()
-    assert await pending(own_stack) == ["post_changed"]
+    assert await pending(own_stack) == ["thing_changed"]
     await own_stack.sql.execute("update outbox.events set not_before = now()")
     async with running_relay(own_stack) as newer:
         await newer.turn()
     assert await pending(own_stack) == []
-    assert stamp(own_stack, f"kept-post:{post}")
+    assert stamp(own_stack, f"kept-thing:{thing}")
 
 
 async def test_fields_that_this_version_does_not_know_are_no_fault(own_stack, a_relay):
-    post = uuid4()
-    await own_stack.put("post_changed", {"post_id": post, "later": 1})
+    thing = uuid4()
+    await own_stack.put("thing_changed", {"thing_id": thing, "later": 1})
     await a_relay.turn()
-    assert stamp(own_stack, f"kept-post:{post}")
+    assert stamp(own_stack, f"kept-thing:{thing}")
 
 
 # A relay that dies, a broker that forgets --------------------------------------------------------
@@ -438,25 +438,25 @@ class StuckOutbox(Outbox):
 async def test_c11_a_relay_that_dies_before_it_settles_leaves_the_event_to_another(
     own_stack, a_relay, author
 ):
-    post = await own_stack.post(author)
+    thing = await own_stack.thing(author)
     async with running_relay(own_stack, outbox=StuckOutbox) as first:
         turn = asyncio.create_task(first.turn())
         await StuckOutbox.reached.wait()
         turn.cancel()
         await asyncio.wait([turn])
-    assert published(own_stack, run_of(post)) == 1
+    assert published(own_stack, run_of(thing)) == 1
     await a_relay.turn()
     assert len(await pending(own_stack)) == 2  # still leased to the one that died
     await own_stack.sql.execute("update outbox.events set claimed_until = now()")
     await a_relay.turn()
     assert await pending(own_stack) == []
-    assert published(own_stack, run_of(post)) == 2
+    assert published(own_stack, run_of(thing)) == 2
     rows = await own_stack.sql.fetch("select id from jobs.runs where job = 'kernel.tell'")
-    assert [UUID(str(row["id"])) for row in rows] == [run_of(post)]
+    assert [UUID(str(row["id"])) for row in rows] == [run_of(thing)]
 
 
 async def test_a_relay_that_is_stopped_settles_what_it_has_begun(own_stack, a_relay, author):
-    await own_stack.post(author)
+    await own_stack.thing(author)
     stop = asyncio.Event()
     stop.set()
     running = asyncio.create_task(a_relay.run(stop))
@@ -472,18 +472,18 @@ async def test_a_relay_that_is_stopped_settles_what_it_has_begun(own_stack, a_re
 
 
 async def test_jobs_whose_messages_the_broker_lost_are_published_again(own_stack, author):
-    post = await own_stack.post(author)
+    thing = await own_stack.thing(author)
     async with running_relay(own_stack, lost_after=0) as one:
         await one.turn()
-        assert published(own_stack, run_of(post)) == 1  # a message waits: nothing is lost
+        assert published(own_stack, run_of(thing)) == 1  # a message waits: nothing is lost
         own_stack.broker.client.flushall()
         await one.turn()
-        assert published(own_stack, run_of(post)) == 1
+        assert published(own_stack, run_of(thing)) == 1
         assert len(messages(own_stack, "cpu")) == 1
 
 
 async def test_a_run_that_was_touched_of_late_is_not_lost(own_stack, author):
-    await own_stack.post(author)
+    await own_stack.thing(author)
     async with running_relay(own_stack, lost_after=3600) as one:
         await one.turn()
         own_stack.broker.client.flushall()
@@ -492,19 +492,19 @@ async def test_a_run_that_was_touched_of_late_is_not_lost(own_stack, author):
 
 
 async def test_while_messages_wait_no_run_counts_as_lost(own_stack, author):
-    post = await own_stack.post(author)
+    thing = await own_stack.thing(author)
     async with running_relay(own_stack, lost_after=0) as one:
         await one.turn()
         own_stack.broker.client.delete("default")  # "cpu" still has one
         await one.turn()
-        assert published(own_stack, run_of(post)) == 0
+        assert published(own_stack, run_of(thing)) == 0
         own_stack.broker.client.delete("cpu")
         await one.turn()
-        assert published(own_stack, run_of(post)) == 1
+        assert published(own_stack, run_of(thing)) == 1
 
 
 async def test_runs_that_have_ended_are_not_lost(own_stack, author):
-    await own_stack.post(author)
+    await own_stack.thing(author)
     async with running_relay(own_stack, lost_after=0) as one:
         await one.turn()
         own_stack.broker.client.flushall()

@@ -17,7 +17,6 @@ import pytest
 import svcs
 from celery.exceptions import SoftTimeLimitExceeded
 
-from features.shared.posts import PostChanged
 from kernel.jobs import Job, Permanent, job, runner, runs, seconds
 from kernel.jobs.done import DoneMarkers
 from kernel.jobs.process import WorkerProcess, holder_prefix
@@ -28,6 +27,7 @@ from kernel.logs import REDACTED, LogFormatter
 from kernel.outbox import Outbox
 from kernel.settings import Settings
 from kernel.supabase import AsService
+from kit.slices.shared.things import ThingChanged
 from kit.waiting import until
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
 async def told(own, one: Job | str = "a.b", fields: dict[str, object] | None = None) -> Message:
     """Put an event for a job; return the message about it, as the relay would send it."""
-    event = PostChanged(post_id=uuid4())
+    event = ThingChanged(thing_id=uuid4())
     topic = one.on.topic if isinstance(one, Job) else event.topic
     await own.sql.execute(PUT)
     number = await own.put(topic, event.model_dump() if fields is None else fields)
@@ -121,13 +121,13 @@ async def another_connection(own):
 
 
 async def test_who_begins_a_run_is_told_its_event_and_attempt(own_database, found):
-    message = await told(own_database, fields={"post_id": "x"})
+    message = await told(own_database, fields={"thing_id": "x"})
     begun = await begin(found, message)
     assert begun == runs.Begun(
         outcome="run",
         attempt=1,
-        topic="post_changed",
-        fields={"post_id": "x"},
+        topic="thing_changed",
+        fields={"thing_id": "x"},
         request_id="request-1",
     )
 
@@ -279,10 +279,10 @@ async def test_no_lost_run_is_told_to_two_relays(own_database):
 
 
 def some_job(function: Callable[..., Any] | None = None, **options: Any) -> Job:
-    async def act(post_id: UUID) -> None:
+    async def act(thing_id: UUID) -> None:
         pass
 
-    return job(on=PostChanged, **options)(function or act)
+    return job(on=ThingChanged, **options)(function or act)
 
 
 async def at_once(function):
@@ -317,8 +317,8 @@ class Acting:
         self.called: list[Any] = []
         self.error = error
 
-        async def act(post_id: UUID, run: Run) -> None:
-            self.called.append((post_id, run.attempt))
+        async def act(thing_id: UUID, run: Run) -> None:
+            self.called.append((thing_id, run.attempt))
             if self.error is not None:
                 raise self.error
 
@@ -344,14 +344,14 @@ async def test_a_job_is_performed_once_however_often_its_message_comes(
 async def test_a_job_gets_fields_of_its_event_and_services(own_stack, performs):
     got: list[Any] = []
 
-    async def act(db: AsService, post_id: UUID, run: Run, settings: Settings) -> None:
-        got.extend((db, post_id, run, settings))
+    async def act(db: AsService, thing_id: UUID, run: Run, settings: Settings) -> None:
+        got.extend((db, thing_id, run, settings))
 
-    one, post = some_job(act, once_per="post_id"), uuid4()
-    message = await told(own_stack, one, {"post_id": str(post), "later": 1})
+    one, thing = some_job(act, once_per="thing_id"), uuid4()
+    message = await told(own_stack, one, {"thing_id": str(thing), "later": 1})
     assert await performs(one, message) is None
     assert isinstance(got[0], AsService)
-    assert got[1] == post
+    assert got[1] == thing
     assert got[2] == Run(
         id=message.run_id, job="kernel.act", slice="kernel", attempt=1, request_id="request-1"
     )
@@ -361,8 +361,8 @@ async def test_a_job_gets_fields_of_its_event_and_services(own_stack, performs):
 async def test_two_messages_at_the_same_time_are_one_effect(own_stack, performs):
     calls, free = [], asyncio.Event()
 
-    async def act(post_id: UUID) -> None:
-        calls.append(post_id)
+    async def act(thing_id: UUID) -> None:
+        calls.append(thing_id)
         await free.wait()
 
     one = some_job(act)
@@ -419,11 +419,11 @@ async def test_a_permanent_failure_is_not_tried_again(own_stack, performs):
 async def test_a_job_that_takes_too_long_is_cut_off(own_stack, performs):
     cut_off = []
 
-    async def act(post_id: UUID) -> None:
+    async def act(thing_id: UUID) -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            cut_off.append(post_id)
+            cut_off.append(thing_id)
 
     one = some_job(act, timeout=seconds(0.05))
     message = await told(own_stack, one)
@@ -448,10 +448,14 @@ async def test_a_run_that_was_lost_too_often_is_kept_as_failed(own_stack, perfor
 @pytest.mark.parametrize(
     ("topic", "fields", "reason"),
     [
-        (None, {}, "Permanent: there is no event post_changed (any more)"),
-        ("user_changed", {"user_id": str(uuid4())}, "Permanent: there is no event post_changed"),
-        ("post_changed", {"post_id": "not an id"}, "Permanent: the event does not fit PostChanged"),
-        ("post_changed", {}, "Permanent: the event does not fit PostChanged"),
+        (None, {}, "Permanent: there is no event thing_changed (any more)"),
+        ("user_changed", {"user_id": str(uuid4())}, "Permanent: there is no event thing_changed"),
+        (
+            "thing_changed",
+            {"thing_id": "not an id"},
+            "Permanent: the event does not fit ThingChanged",
+        ),
+        ("thing_changed", {}, "Permanent: the event does not fit ThingChanged"),
     ],
 )
 async def test_a_run_without_its_event_fails_for_good(own_stack, performs, topic, fields, reason):
@@ -507,8 +511,8 @@ async def test_what_has_happened_does_not_happen_again_if_it_was_not_recorded(
     monkeypatch.setattr(runner, "_WRITE_DOWN_AFTER", (0.0, 0.01))
     calls, faults = [], contextlib.AsyncExitStack()
 
-    async def act(post_id: UUID) -> None:
-        calls.append(post_id)
+    async def act(thing_id: UUID) -> None:
+        calls.append(thing_id)
         await faults.enter_async_context(
             own_stack.away() if fault == "away" else renamed(own_stack, "finish_run")
         )
@@ -556,8 +560,8 @@ async def test_a_failure_that_could_not_be_recorded_is_tried_again(
     monkeypatch.setattr(runner, "_WRITE_DOWN_AFTER", (0.0,))
     faults, calls = contextlib.AsyncExitStack(), []
 
-    async def act(post_id: UUID) -> None:
-        calls.append(post_id)
+    async def act(thing_id: UUID) -> None:
+        calls.append(thing_id)
         if len(calls) == 1:
             await faults.enter_async_context(own_stack.away())
             raise RuntimeError("no luck")
@@ -590,7 +594,7 @@ async def test_a_lease_is_held_as_long_as_the_job_takes(own_stack, performs, mon
     monkeypatch.setattr(runner, "HEARTBEAT", seconds(0.1))
     others: list[timedelta | None] = []
 
-    async def act(post_id: UUID) -> None:
+    async def act(thing_id: UUID) -> None:
         first = (await record(own_stack, message))["held_until"]
         await until(lambda: later_than(first))
         others.append(await performs(one, message))
@@ -610,7 +614,7 @@ async def test_a_lease_is_held_as_long_as_the_job_takes(own_stack, performs, mon
 async def test_a_lease_that_was_lost_is_told(own_stack, performs, monkeypatch, caplog):
     monkeypatch.setattr(runner, "HEARTBEAT", seconds(0.02))
 
-    async def act(post_id: UUID) -> None:
+    async def act(thing_id: UUID) -> None:
         await own_stack.sql.execute("update jobs.runs set holder = 'somebody else'")
         await until(lambda: "A lease was lost" in caplog.messages)
 
@@ -626,7 +630,7 @@ async def test_a_heartbeat_outlives_a_database_that_is_away_for_a_moment(
 ):
     monkeypatch.setattr(runner, "HEARTBEAT", seconds(0.02))
 
-    async def act(post_id: UUID) -> None:
+    async def act(thing_id: UUID) -> None:
         async with own_stack.away():
             await until(lambda: failed_heartbeat)
         before = (await record(own_stack, message))["held_until"]
@@ -672,19 +676,19 @@ def lines():
 async def test_the_request_id_is_in_each_line_of_a_job_and_in_what_it_writes(
     own_stack, performs, lines
 ):
-    async def act(post_id: UUID, db: AsService) -> None:
+    async def act(thing_id: UUID, db: AsService) -> None:
         log.info("inside")
-        await db.table("posts").update({"title": "Changed"}).eq("id", str(post)).execute()
+        await db.table("things").update({"title": "Changed"}).eq("id", str(thing)).execute()
 
-    post = await own_stack.post(await own_stack.user())
+    thing = await own_stack.thing(await own_stack.user())
     one = some_job(act)
     message = await told(own_stack, one)
     await performs(one, message)
     found = [line for line in lines() if '"inside"' in line or '"message": "job"' in line]
     assert len(found) == 2
     assert all('"request_id": "request-1"' in line for line in found)
-    *_, event = await own_stack.events("post_changed")
-    assert event["items"] == [{"post_id": str(post)}]
+    *_, event = await own_stack.events("thing_changed")
+    assert event["items"] == [{"thing_id": str(thing)}]
     assert event["request_id"] == "request-1"
 
 
@@ -756,7 +760,7 @@ def give_up():
 async def test_a_job_that_is_not_async_runs_in_the_main_thread(own_stack, process):
     threads = []
 
-    def act(post_id: UUID) -> None:
+    def act(thing_id: UUID) -> None:
         threads.append(threading.current_thread())
 
     one = some_job(act)
@@ -769,7 +773,7 @@ async def test_a_job_that_is_not_async_runs_in_the_main_thread(own_stack, proces
 async def test_async_jobs_run_on_one_loop_beside_the_main_thread(own_stack, process):
     found = []
 
-    async def act(post_id: UUID) -> None:
+    async def act(thing_id: UUID) -> None:
         found.append((asyncio.get_running_loop(), threading.current_thread().name))
 
     one = some_job(act)
@@ -787,7 +791,7 @@ async def test_async_jobs_run_on_one_loop_beside_the_main_thread(own_stack, proc
     ],
 )
 async def test_how_a_job_that_is_not_async_ends_is_recorded(own_stack, process, error, expected):
-    def act(post_id: UUID) -> None:
+    def act(thing_id: UUID) -> None:
         raise error
 
     one = some_job(act, retry_every=seconds(60))
@@ -798,7 +802,7 @@ async def test_how_a_job_that_is_not_async_ends_is_recorded(own_stack, process, 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError("inside"), SystemExit(3)], ids=repr)
 async def test_an_async_job_that_ends_in_an_unusual_way_has_failed(own_stack, process, error):
-    async def act(post_id: UUID) -> None:
+    async def act(thing_id: UUID) -> None:
         raise error
 
     one = some_job(act, retry_every=seconds(60))
@@ -811,7 +815,7 @@ async def test_an_async_job_that_ends_in_an_unusual_way_has_failed(own_stack, pr
 async def test_its_leases_name_the_process(own_stack, process):
     holders = []
 
-    async def act(post_id: UUID) -> None:
+    async def act(thing_id: UUID) -> None:
         async with another_connection(own_stack) as connection:  # one of this loop
             holders.append(await connection.fetchval("select holder from jobs.runs"))
 

@@ -12,7 +12,7 @@ from kernel.app import create_app
 from kernel.services import register_services
 from kernel.supabase.http import SupabaseHttp, bearer
 from kernel.supabase.probe import FRESH_SECONDS, Probe
-from kit.application import running
+from kit.application import SLICES, running
 from kit.front import pointed_at
 from kit.resp import listening
 
@@ -36,15 +36,15 @@ async def broken_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 @pytest.mark.parametrize("talk", [silent, failing, broken_off])
 async def test_a5_a_supabase_that_does_not_answer_is_503_in_time(settings, talk, author):
     async with listening(talk) as port:
-        app = create_app(pointed_at(settings, port))
+        app = create_app(pointed_at(settings, port), SLICES)
         async with running(app) as client_for, client_for(author.token) as client:
             body = {"email": author.email, "password": author.password}
             async with asyncio.timeout(4):
                 answers = await asyncio.gather(
-                    client.post("/auth/login", json=body),
-                    client.post("/auth/signup", json=body),
-                    client.get("/users/me"),
-                    client.get("/posts"),
+                    client.post("/enter", json=body),
+                    client.post("/join", json=body),
+                    client.get("/mine"),
+                    client.get("/things"),
                 )
     for answer in answers:
         assert answer.status_code == 503
@@ -54,9 +54,9 @@ async def test_a5_a_supabase_that_does_not_answer_is_503_in_time(settings, talk,
 
 
 async def test_a5_a_supabase_that_is_refused_is_503(settings, unused_tcp_port, author):
-    app = create_app(pointed_at(settings, unused_tcp_port))
+    app = create_app(pointed_at(settings, unused_tcp_port), SLICES)
     async with running(app) as client_for, client_for(author.token) as client:
-        assert (await client.get("/users/me")).status_code == 503
+        assert (await client.get("/mine")).status_code == 503
 
 
 async def test_the_shared_client_keeps_no_cookies(settings):

@@ -165,3 +165,15 @@ async def front(stack: Stack) -> AsyncIterator[Front]:
         await front.listen()
         yield front
         await front.close()
+
+
+INVENTED_ADDRESS: Final = "198.51.100.66"
+FORWARDING_HEADERS: Final = (
+    "X-Forwarded-For",
+    "Forwarded",
+    "X-Real-IP",
+    "CF-Connecting-IP",
+    "True-Client-IP",
+    "Sb-Forwarded-For",
+)
+"""Headers in which a client may invent an address (A9)."""

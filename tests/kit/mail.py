@@ -11,7 +11,7 @@ import pytest
 from devstack.testing import GatewayThread, Mail, Mailbox, start_smtp
 from kernel.app import create_app
 from kernel.settings import Settings
-from kit.application import running
+from kit.application import running, whole
 from kit.servers import Stack
 
 
@@ -44,7 +44,7 @@ async def confirming_client_for(
 ) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
     """Makes clients of an application whose Supabase wants addresses confirmed."""
     changed = settings.model_copy(update={"supabase_url": confirming_supabase_url})
-    async with running(create_app(changed)) as client:
+    async with running(create_app(changed, whole())) as client:
         yield client
 
 

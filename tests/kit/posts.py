@@ -8,7 +8,9 @@ from uuid import UUID
 import httpx
 import pytest
 
+from kit.own_database import OwnDatabase
 from kit.people import Person
+from kit.system import System
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,3 +58,24 @@ async def post(author: Person, new_post: NewPost) -> StoredPost:
 async def draft(author: Person, new_post: NewPost) -> StoredPost:
     """A draft of the author."""
     return await new_post(author, published=False)
+
+
+async def store_post(own: OwnDatabase, author: UUID, *, published: bool = True) -> UUID:
+    """Store a post, past every API."""
+    found = await own.sql.fetchval(
+        "insert into public.posts (title, content, published, author_id) "
+        "values ('A post', '', $1, $2) returning id",
+        published,
+        author,
+    )
+    return UUID(str(found))
+
+
+async def store_published(system: System, author: UUID) -> UUID:
+    """Store a published post of a system, past every API."""
+    rows = await system.fetch(
+        "insert into public.posts (title, content, published, author_id) "
+        "values ('A post', '', true, $1) returning id",
+        author,
+    )
+    return UUID(str(rows[0]["id"]))

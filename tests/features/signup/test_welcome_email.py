@@ -7,7 +7,9 @@ from email import policy
 import httpx
 import pytest
 
+from features.signup.tasks import send_welcome_email
 from kernel.app import create_app
+from kernel.jobs import minutes, seconds
 from kernel.supabase.http import bearer
 from kit.application import running
 from kit.people import PASSWORD, new_email
@@ -145,3 +147,9 @@ async def test_a_line_break_in_a_name_begins_no_header_and_no_line(jobs, supabas
 
 async def test_a_separator_of_unicode_in_a_name_begins_no_line(jobs, supabase):
     await no_header_and_no_line(jobs, supabase, ["\u2028", "\u2029"])
+
+
+def test_the_retries_are_a_minute_apart():
+    assert send_welcome_email.retries == 3
+    assert {send_welcome_email.delay(attempt) for attempt in (1, 2, 3)} == {seconds(60)}
+    assert send_welcome_email.timeout == minutes(5)

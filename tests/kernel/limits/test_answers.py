@@ -9,7 +9,10 @@ import pytest
 from fastapi import APIRouter
 
 from kernel import Feature, Limit
+from kernel.app import create_app
+from kernel.discovery import discover
 from kernel.http import Answer, Services
+from kernel.routes import routes_of
 from kernel.supabase import AuthApi
 from kit.small import feature
 
@@ -132,14 +135,6 @@ async def test_r8_health_and_the_documents_are_exempt(limited):
         assert (await client.get("/health")).status_code == 200
 
 
-async def test_r8_the_real_health_slice_is_exempt(client_for):
-    async with client_for(address=ADDRESS) as client:
-        for path in ("/health", "/health/readiness", "/health/liveness"):
-            answers = [await client.get(path) for _ in range(40)]
-            assert {answer.status_code for answer in answers} == {200}
-            assert "ratelimit-policy" not in answers[-1].headers
-
-
 async def test_pages_of_other_origins_may_read_the_fields_also_of_a_refusal(limited):
     changes = {"cors_origins": "https://app.example", "rate_limit_default": "1/minute"}
     features = {"call": feature()}
@@ -209,9 +204,10 @@ async def test_r7_every_key_of_a_limit_has_a_time_to_live(limited, redis):
     assert all(0 < redis.pttl(key) <= 61_000 for key in keys)
 
 
-async def test_openapi_says_that_a_limited_call_may_be_429(client_for):
-    async with client_for() as client:
-        paths = (await client.get("http://api.test/openapi.json")).json()["paths"]
-    for path, operations in paths.items():
-        for operation in operations.values():
-            assert ("429" in operation["responses"]) is ("/health" not in path)
+@pytest.mark.parametrize("package", ["kit.slices", "features"])
+def test_openapi_says_that_a_limited_call_may_be_429(settings, package):
+    features = discover(package)
+    paths = create_app(settings, features).openapi()["paths"]
+    for route in routes_of(features):
+        operation = paths[route.path][route.method.lower()]
+        assert ("429" in operation["responses"]) is route.feature.limited
