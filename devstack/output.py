@@ -6,7 +6,7 @@ import sys
 from collections import deque
 from typing import TextIO
 
-from kernel.console import paint, wants_colour
+from devstack.colour import paint, wants_colour
 
 _COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92")
 _CHUNK = 65536
