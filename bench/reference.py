@@ -13,7 +13,7 @@ import uvicorn
 from redis.asyncio import Redis
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kernel.serving import UVICORN
+from kernel.boot.serving import UVICORN
 
 _KEY: Final = "body"
 _FRAME: Final = b'{"data":""}'

@@ -6,11 +6,11 @@ from supabase_auth.errors import AuthApiError, AuthError, AuthWeakPasswordError
 
 from features.shared.passwords import PasswordRefused
 from features.shared.users import UserGone
-from kernel.audit import Audit
-from kernel.call import Caller
+from kernel.identity import Audit
+from kernel.web import Caller
 from kernel.errors import ApiError
-from kernel.limits import AccountLimit
-from kernel.revocation import Revocations
+from kernel.identity import AccountLimit
+from kernel.identity import Revocations
 from kernel.supabase import AsCaller, AuthApi
 
 from .schema import LoginTooOld, PasswordChange, SamePassword, WrongPassword

@@ -2,11 +2,11 @@ from fastapi import APIRouter, status
 
 from features.shared.passwords import PasswordRefused
 from features.shared.users import UserGone
-from kernel.audit import Audit
-from kernel.call import Caller
-from kernel.http import Services, raises
-from kernel.limits import AccountLimit
-from kernel.revocation import Revocations
+from kernel.identity import Audit
+from kernel.web import Caller
+from kernel.web import Services, raises
+from kernel.identity import AccountLimit
+from kernel.identity import Revocations
 from kernel.supabase import AsCaller, AuthApi
 
 from . import handler

@@ -1,5 +1,5 @@
 from kernel.errors import ApiError, Forbidden
-from kernel.fields import Body, NewPassword, Password
+from kernel.web import Body, NewPassword, Password
 
 
 class PasswordChange(Body):

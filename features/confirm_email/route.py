@@ -1,9 +1,9 @@
 from fastapi import APIRouter, Response, status
 
 from features.shared.sessions import Session
-from kernel.audit import Audit
-from kernel.events import Announce
-from kernel.http import Answer, Services, raises
+from kernel.identity import Audit
+from kernel.cache import Announce
+from kernel.web import Answer, Services, raises
 from kernel.supabase import AuthApi
 
 from . import handler

@@ -3,7 +3,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from kernel.errors import Conflict, Unauthenticated
-from kernel.fields import Body, MailedToken
+from kernel.web import Body, MailedToken
 
 
 class Proof(Body):

@@ -4,8 +4,8 @@ from fastapi import APIRouter, status
 
 from features.shared.posts import PostNotFound
 from kernel.errors import Forbidden
-from kernel.events import Announce
-from kernel.http import Services, raises
+from kernel.cache import Announce
+from kernel.web import Services, raises
 from kernel.supabase import AsCaller
 
 from . import handler

@@ -3,9 +3,9 @@ from uuid import UUID
 
 from features.shared.posts import PostChanged
 from features.shared.users import UserChanged, UserNotFound
-from kernel.audit import Audit
-from kernel.events import Announce
-from kernel.revocation import Revocations
+from kernel.identity import Audit
+from kernel.cache import Announce
+from kernel.identity import Revocations
 from kernel.supabase import AsService, AuthAdmin
 
 _PAGE: Final = 1000  # PostgREST returns no more rows at once (max_rows)

@@ -3,10 +3,10 @@ from uuid import UUID
 from fastapi import APIRouter, status
 
 from features.shared.users import UserNotFound
-from kernel.audit import Audit
-from kernel.events import Announce
-from kernel.http import Services, raises
-from kernel.revocation import Revocations
+from kernel.identity import Audit
+from kernel.cache import Announce
+from kernel.web import Services, raises
+from kernel.identity import Revocations
 from kernel.supabase import AsService, AuthAdmin
 
 from . import handler

@@ -1,7 +1,7 @@
 from fastapi import APIRouter
 
 from features.shared.users import User, UserGone
-from kernel.http import Answer, Services, raises
+from kernel.web import Answer, Services, raises
 from kernel.supabase import AsCaller
 
 from . import handler

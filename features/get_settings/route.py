@@ -1,7 +1,7 @@
 from fastapi import APIRouter
 
 from features.shared.settings import SiteSettings
-from kernel.http import Answer, Services
+from kernel.web import Answer, Services
 from kernel.supabase import AsCaller
 
 from . import handler

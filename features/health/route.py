@@ -1,8 +1,8 @@
 from fastapi import APIRouter, Response
 from redis.asyncio import Redis
 
-from kernel.http import Answer, Services, raises
-from kernel.readiness import Readiness
+from kernel.web import Answer, Services, raises
+from kernel.observe import Readiness
 from kernel.supabase import Probe
 
 from . import handler

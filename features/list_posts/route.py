@@ -3,8 +3,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from features.shared.posts import Post
-from kernel.call import Caller
-from kernel.http import Page, Services
+from kernel.web import Caller
+from kernel.web import Page, Services
 from kernel.supabase import AsCaller
 
 from . import handler

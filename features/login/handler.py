@@ -3,13 +3,13 @@ from datetime import UTC, datetime
 from supabase_auth.errors import AuthApiError
 
 from features.shared.sessions import Session
-from kernel.audit import Audit
+from kernel.identity import Audit
 from kernel.errors import Unavailable
-from kernel.limits import AccountLimit
-from kernel.pace import Pace
-from kernel.sessions import SessionStore
+from kernel.identity import AccountLimit
+from kernel.web import ConstantTimeDelay
+from kernel.identity import SessionStore
 from kernel.supabase import AuthApi
-from kernel.tokens import TokenVerifier
+from kernel.identity import TokenVerifier
 
 from .schema import Credentials, EmailNotConfirmed, InvalidCredentials
 
@@ -36,7 +36,7 @@ async def login(
 
     Raises InvalidCredentials, EmailNotConfirmed or TooManyRequests.
     """
-    pace = Pace(_STEP_SECONDS)
+    pace = ConstantTimeDelay(_STEP_SECONDS)
     attempt = await attempts.reserve(credentials.email)
     try:
         begun = await auth.sign_in(credentials.email, credentials.password.get_secret_value())

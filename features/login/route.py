@@ -1,12 +1,12 @@
 from fastapi import APIRouter
 
 from features.shared.sessions import Session
-from kernel.audit import Audit
-from kernel.http import Answer, Services, raises
-from kernel.limits import AccountLimit
-from kernel.sessions import SessionStore
+from kernel.identity import Audit
+from kernel.web import Answer, Services, raises
+from kernel.identity import AccountLimit
+from kernel.identity import SessionStore
 from kernel.supabase import AuthApi
-from kernel.tokens import TokenVerifier
+from kernel.identity import TokenVerifier
 
 from . import handler
 from .schema import Credentials, EmailNotConfirmed, InvalidCredentials

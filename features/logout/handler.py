@@ -1,9 +1,9 @@
 from typing import Literal
 
-from kernel.audit import Audit
-from kernel.call import Caller
+from kernel.identity import Audit
+from kernel.web import Caller
 from kernel.errors import Unauthenticated
-from kernel.revocation import Revocations
+from kernel.identity import Revocations
 from kernel.supabase import AuthApi
 
 

@@ -1,9 +1,9 @@
 from fastapi import APIRouter, status
 
-from kernel.audit import Audit
-from kernel.call import Caller
-from kernel.http import Services
-from kernel.revocation import Revocations
+from kernel.identity import Audit
+from kernel.web import Caller
+from kernel.web import Services
+from kernel.identity import Revocations
 from kernel.supabase import AuthApi
 
 from . import handler

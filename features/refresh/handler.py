@@ -4,10 +4,10 @@ from typing import Final
 from supabase_auth.errors import AuthApiError, AuthSessionMissingError
 
 from features.shared.sessions import Session
-from kernel.revocation import Revocations
-from kernel.sessions import SessionStore
+from kernel.identity import Revocations
+from kernel.identity import SessionStore
 from kernel.supabase import AsService, AuthApi
-from kernel.tokens import TokenVerifier
+from kernel.identity import TokenVerifier
 
 from .schema import InvalidRefreshToken
 

@@ -1,11 +1,11 @@
 from fastapi import APIRouter
 
 from features.shared.sessions import Session
-from kernel.http import Answer, Services, raises
-from kernel.revocation import Revocations
-from kernel.sessions import SessionStore
+from kernel.web import Answer, Services, raises
+from kernel.identity import Revocations
+from kernel.identity import SessionStore
 from kernel.supabase import AsService, AuthApi
-from kernel.tokens import TokenVerifier
+from kernel.identity import TokenVerifier
 
 from . import handler
 from .schema import InvalidRefreshToken, Renewal

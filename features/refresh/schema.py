@@ -3,7 +3,7 @@ from typing import Annotated
 from pydantic import Field
 
 from kernel.errors import Unauthenticated
-from kernel.fields import Body, Text
+from kernel.web import Body, Text
 
 
 class Renewal(Body):

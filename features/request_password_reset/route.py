@@ -1,7 +1,7 @@
 from fastapi import APIRouter, status
 
-from kernel.call import Call
-from kernel.http import Answer, Services
+from kernel.web import Call
+from kernel.web import Answer, Services
 from kernel.supabase import AsService
 
 from . import handler

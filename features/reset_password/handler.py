@@ -3,11 +3,11 @@ from uuid import UUID
 
 from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 
-from kernel.audit import Audit
+from kernel.identity import Audit
 from kernel.errors import Unavailable
-from kernel.revocation import Revocations
+from kernel.identity import Revocations
 from kernel.supabase import AuthApi
-from kernel.supabase.auth import SignOutScope
+from kernel.supabase import SignOutScope
 
 from .schema import InvalidResetToken, SamePassword, WeakChoice
 

@@ -1,8 +1,8 @@
 from fastapi import APIRouter, status
 
-from kernel.audit import Audit
-from kernel.http import Services, raises
-from kernel.revocation import Revocations
+from kernel.identity import Audit
+from kernel.web import Services, raises
+from kernel.identity import Revocations
 from kernel.supabase import AuthApi
 
 from . import handler

@@ -1,6 +1,6 @@
 from features.shared.passwords import PasswordRefused
 from kernel.errors import ApiError, Unauthenticated
-from kernel.fields import Body, MailedToken, NewPassword
+from kernel.web import Body, MailedToken, NewPassword
 
 
 class NewChoice(Body):

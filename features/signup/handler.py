@@ -3,8 +3,8 @@ from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from features.shared.settings import SETTINGS_ID, SiteSettings
-from kernel.edge.warm import Warm
-from kernel.pace import Pace
+from kernel.cache import CacheWarmer
+from kernel.web import ConstantTimeDelay
 from kernel.supabase import AsCaller, AuthApi
 
 from .schema import EmailTaken, NewUser, SignupsClosed
@@ -19,13 +19,13 @@ _REFUSALS = {
 _STEP_SECONDS = 1.0
 
 
-async def signup(auth: AuthApi, db: AsCaller, warm: Warm, new: NewUser) -> Session | None:
+async def signup(auth: AuthApi, db: AsCaller, warm: CacheWarmer, new: NewUser) -> Session | None:
     """Create the user and return the first session, or None while the address is unconfirmed.
 
     Raises EmailTaken, SignupsClosed or PasswordRefused.
     """
     await _refuse_while_closed(db)  # before anything that depends on the address
-    pace = Pace(_STEP_SECONDS)
+    pace = ConstantTimeDelay(_STEP_SECONDS)
     data = {"display_name": new.display_name} if new.display_name else {}
     try:
         created = await auth.sign_up(new.email, new.password.get_secret_value(), data)

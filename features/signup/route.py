@@ -2,8 +2,8 @@ from fastapi import APIRouter, Response, status
 
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
-from kernel.edge.warm import Warm
-from kernel.http import Answer, Services, raises
+from kernel.cache import CacheWarmer
+from kernel.web import Answer, Services, raises
 from kernel.supabase import AsCaller, AuthApi
 
 from . import handler
@@ -30,7 +30,7 @@ async def signup(
 
     The answer is the first session or, where addresses are confirmed by e-mail, 202.
     """
-    session = await handler.signup(*await services.aget(AuthApi, AsCaller, Warm), new)
+    session = await handler.signup(*await services.aget(AuthApi, AsCaller, CacheWarmer), new)
     if session is None:
         response.status_code = status.HTTP_202_ACCEPTED
         return Answer(ConfirmationSent())

@@ -3,7 +3,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from kernel.errors import Conflict, Forbidden
-from kernel.fields import Body, Email, Line, NewPassword
+from kernel.web import Body, Email, Line, NewPassword
 
 
 class NewUser(Body):

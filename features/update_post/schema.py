@@ -2,7 +2,7 @@ from typing import Annotated
 
 from pydantic import Field, StrictBool
 
-from kernel.fields import Body, Line, Text
+from kernel.web import Body, Line, Text
 
 
 class Revision(Body):

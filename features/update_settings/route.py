@@ -1,8 +1,8 @@
 from fastapi import APIRouter
 
 from features.shared.settings import SiteSettings
-from kernel.events import Announce
-from kernel.http import Answer, Services
+from kernel.cache import Announce
+from kernel.web import Answer, Services
 from kernel.supabase import AsCaller
 
 from . import handler

@@ -3,7 +3,7 @@ from typing import Annotated, Any, Self
 from pydantic import ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
-from kernel.fields import Body, Line, Text
+from kernel.web import Body, Line, Text
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:

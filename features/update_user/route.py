@@ -3,10 +3,10 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from features.shared.users import User, UserGone
-from kernel.audit import Audit
-from kernel.call import Caller
-from kernel.events import Announce
-from kernel.http import Answer, Services, raises
+from kernel.identity import Audit
+from kernel.web import Caller
+from kernel.cache import Announce
+from kernel.web import Answer, Services, raises
 from kernel.supabase import AsCaller, AuthApi
 
 from . import handler

@@ -4,7 +4,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from kernel.errors import Conflict, Unavailable
-from kernel.fields import Body, Email, Line
+from kernel.web import Body, Email, Line
 
 
 class UserChanges(Body):

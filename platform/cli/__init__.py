@@ -41,8 +41,8 @@ def main() -> None:
             "run it in a checkout of the project."
         )
     except Exception as error:
-        from kernel.discovery import BootError
-        from kernel.settings import SettingsError
+        from kernel.boot.discovery import BootError
+        from kernel.config.settings import SettingsError
 
         if isinstance(error, BootError | SettingsError):
             sys.exit(str(error))

@@ -20,8 +20,8 @@ def check() -> None:
 
     No value is shown. Before a deployment: APP_ENV=production ./app config check
     """
-    from kernel.config_check import findings, refusal
-    from kernel.settings import load_settings
+    from kernel.config.production import findings, refusal
+    from kernel.config.settings import load_settings
 
     settings = load_settings()
     found = findings(settings)

@@ -9,7 +9,7 @@ import typer
 from cli.checkout import ROOT
 
 if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
-    from kernel.settings import Settings
+    from kernel.config.settings import Settings
 
 Email = Annotated[str, typer.Argument(help="The e-mail address of the account.")]
 
@@ -57,8 +57,8 @@ def _change(email: str, role: str | None) -> None:
 
 
 async def _set_role(settings: "Settings", email: str, role: str | None) -> bool:
-    from kernel.audit import Audit
-    from kernel.call import Call
+    from kernel.identity.audit import Audit
+    from kernel.web.call import Call
     from kernel.supabase import AsService, AuthAdmin, SupabaseHttp
 
     async with SupabaseHttp(settings) as http:
@@ -74,7 +74,7 @@ async def _set_role(settings: "Settings", email: str, role: str | None) -> bool:
 
 def _settings() -> "Settings":
     """Return the settings or, where none are given, those of the stack that runs here."""
-    from kernel.settings import Settings, SettingsError, load_settings
+    from kernel.config.settings import Settings, SettingsError, load_settings
 
     try:
         return load_settings()

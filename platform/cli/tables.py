@@ -11,7 +11,7 @@ from cli.checkout import ROOT
 if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
     from kernel.feature import Feature
     from kernel.jobs import Job
-    from kernel.routes import Route
+    from kernel.edge.routes import Route
 
 README = ROOT / "README.md"
 BEGIN, END = "<!-- ./app features --write -->", "<!-- end -->"
@@ -27,7 +27,7 @@ def features(
     write: Annotated[bool, typer.Option("--write", help="Update the table in README.md.")] = False,
 ) -> None:
     """Show the table of slices: calls and who may make them, jobs and what they follow."""
-    from kernel.discovery import discover
+    from kernel.boot.discovery import discover
 
     rows = table(discover())
     if not write:
@@ -42,7 +42,7 @@ def features(
 
 def table(features: "Mapping[str, Feature]") -> list[tuple[str, ...]]:
     """Return the headings, one row a call and, below them, one row a job."""
-    from kernel.routes import routes_of
+    from kernel.edge.routes import routes_of
 
     calls = [
         (

@@ -151,3 +151,8 @@ class Unavailable(ApiError):
     code = "UNAVAILABLE"
     message = "This is not available at the moment. Please try again shortly."
     retry_after = 5
+
+
+class Permanent(Exception):
+    """Another try would fail the same way: the run fails at once, without retries."""
+

@@ -8,7 +8,7 @@ from functools import partial
 import httpx
 import pytest
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kernel.supabase import bulkhead
 from kit.application import running
 from kit.front import works

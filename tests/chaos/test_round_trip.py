@@ -4,8 +4,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kernel.app import create_app
-from kernel.edge import Edge
+from kernel.boot.app import create_app
+from kernel.edge.edge import Edge
 from kit.application import running
 from kit.small import changed
 from kit.waiting import until

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app
-from kernel.settings import Settings
+from kernel.config.settings import Settings
 from kit.process import ROOT, environment
 
 GOOD = {

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from cli import app, operators
 from devstack import StackFolder
-from kernel.settings import Settings, SettingsError
+from kernel.config.settings import Settings, SettingsError
 from kit.people import PASSWORD, new_email
 from kit.process import environment
 

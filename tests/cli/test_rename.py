@@ -24,7 +24,7 @@ SHIPPED = (
 
 
 SENDER = """
-from kernel.settings import Settings
+from kernel.config.settings import Settings
 url = "https://project.supabase.co"
 keys = {"supabase_key": "a", "supabase_service_key": "b"}
 print(Settings(supabase_url=url, redis_host="cache", **keys).mail_from)

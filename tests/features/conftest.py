@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from kernel.app import create_app
-from kernel.settings import Settings
+from kernel.boot.app import create_app
+from kernel.config.settings import Settings
 from kit.application import running, whole
 
 

@@ -7,9 +7,9 @@ from urllib.parse import urljoin
 
 import pytest
 
-from kernel.app import create_app
-from kernel.documentation.pages import _FILES
-from kernel.fields import Body
+from kernel.boot.app import create_app
+from kernel.boot.documentation.pages import _FILES
+from kernel.web.fields import Body
 from kit.application import running
 
 HOST = "http://api.test"

@@ -17,11 +17,11 @@ from fastapi import FastAPI
 from redis import Redis
 
 from kernel import Feature
-from kernel.app import create_app
-from kernel.discovery import discover
+from kernel.boot.app import create_app
+from kernel.boot.discovery import discover
 from kernel.redis import clients
 from kernel.redis.multiplexed import Multiplexed
-from kernel.settings import Settings
+from kernel.config.settings import Settings
 from kit.servers import Stack
 
 API = "http://api.test/api/v1"

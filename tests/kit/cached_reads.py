@@ -15,13 +15,14 @@ import httpx
 import pytest
 
 from kernel import Feature
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kernel.cache.cached import Audience
 from kernel.cache.lookup import Lookup
-from kernel.call import ANONYMOUS, Caller
-from kernel.discovery import discover
-from kernel.routes import PREFIX, Route, routes_of
-from kernel.settings import Settings
+from kernel.core.caller import ANONYMOUS, Caller
+from kernel.boot.discovery import discover
+from kernel.web.routing import PREFIX
+from kernel.edge.routes import Route, routes_of
+from kernel.config.settings import Settings
 from kit.application import running
 from kit.front import Front, refuses
 from kit.people import NewPerson, Person

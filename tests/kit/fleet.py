@@ -11,9 +11,9 @@ from fastapi.routing import APIRoute
 from kernel.cache import Cached, CacheUnavailable, Drops, everyone, seconds
 from kernel.cache.lookup import Lookup, RouteCache
 from kernel.cache.reads import Reads
-from kernel.cache.rendered import Rendered
+from kernel.cache.rendered import RenderedResponse
 from kernel.cache.stored import Kind
-from kernel.call import ANONYMOUS
+from kernel.core.caller import ANONYMOUS
 from kernel.events import Event
 from kernel.redis import Pipeline
 from kit.schedule import Schedule, Scheduled
@@ -66,13 +66,13 @@ class World:
         self.number = self.dropped = self.loads = 0
         self.now = 1_000_000.0
 
-    async def load(self) -> Rendered:
+    async def load(self) -> RenderedResponse:
         """Read the number from the database; the answer is a step later."""
         await self.schedule.pause()
         self.loads += 1
         body = str(self.number).encode()
         await self.schedule.pause()
-        return Rendered(200, [(b"content-type", b"application/json")], body)
+        return RenderedResponse(200, [(b"content-type", b"application/json")], body)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import httpx
 import pytest
 
-from kernel.settings import Settings
+from kernel.config.settings import Settings
 from kit.servers import Stack
 
 Part = Literal["auth", "rest"]

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from devstack.testing import GatewayThread, Mail, Mailbox, start_smtp
-from kernel.app import create_app
-from kernel.settings import Settings
+from kernel.boot.app import create_app
+from kernel.config.settings import Settings
 from kit.application import running, whole
 from kit.servers import Stack
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 
 from kernel.mail import TemplateFault
-from kernel.mail.templates import Rendered, folder_of, render
+from kernel.mail.templates import RenderedMail, folder_of, render
 
 SCRIPT = "<script>alert('x')</script>"
 
@@ -18,7 +18,7 @@ class GreetingMail:
     template: ClassVar[str]
     values: ClassVar[dict[str, str]] = {"app_url": "https://app.example"}
 
-    def rendered(self, name: str | None) -> Rendered:
+    def rendered(self, name: str | None) -> RenderedMail:
         """Return the mail to a reader of this name."""
         values = {**self.values, "display_name": name}
         return render(folder_of(self.slice), self.template, values)

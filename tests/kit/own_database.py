@@ -19,8 +19,8 @@ import svcs
 
 from devstack.testing import GatewayConfig, GatewayThread
 from kernel.feature import Feature
-from kernel.services import register_services
-from kernel.settings import Settings
+from kernel.boot.services import register_services
+from kernel.config.settings import Settings
 from kernel.supabase import AsService, SupabaseHttp
 from kit.people import PASSWORD, new_email
 from kit.servers import make_database, refuse_remote, shut

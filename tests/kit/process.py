@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from kernel.discovery import discover
+from kernel.boot.discovery import discover
 from kit.servers import Stack
 
 ROOT = Path(__file__).parents[2]

@@ -2,7 +2,7 @@
 
 from kernel.cache.cached import Cached, every_caller, everyone, one_caller
 from kernel.cache.drops import CacheUnavailable, Drops
-from kernel.durations import hours, minutes, seconds
+from kernel.core.durations import hours, minutes, seconds
 
 __all__ = [
     "CacheUnavailable",

@@ -11,7 +11,7 @@ from kombu.entity import Exchange, Queue
 
 from kernel.jobs.job import QUEUES, Job
 from kernel.jobs.table import JobTable
-from kernel.settings import Settings, SettingsError
+from kernel.config.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 

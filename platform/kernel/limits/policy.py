@@ -6,7 +6,7 @@ from functools import cached_property
 from math import ceil
 from typing import NamedTuple
 
-from kernel.limits.rate import Rate
+from kernel.config.rates import Rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from kernel.mail import letters, templates
 from kernel.mail.smtp import deliver
-from kernel.settings import Settings
+from kernel.config.settings import Settings
 
 
 class Mailer:

@@ -11,7 +11,7 @@ from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
 from kernel.mail.errors import MailRefused, MailUnavailable, Phase, answered, unanswered
 from kernel.mail.letters import Letter
-from kernel.settings import Settings
+from kernel.config.settings import Settings
 
 COMMAND_SECONDS: Final = 10.0
 TOTAL_SECONDS: Final = 30.0

@@ -18,7 +18,7 @@ _STEADY_SECONDS: Final = 5.0
 _CLOSED: Final = "closed"
 
 
-class Breaker:
+class ConnectionBreaker:
     """Closed while Redis answers; open, it refuses all at once, and one task tries to get back.
 
     `probe` tries once, and raises RedisAway. Before each try lies a pause of up to 0.1 s, doubling

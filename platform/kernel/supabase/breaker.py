@@ -19,7 +19,7 @@ class CircuitOpen(Exception):
         self.seconds = seconds
 
 
-class Breaker:
+class CircuitBreaker:
     """Lets all calls through while it is closed, none while open, one while half-open: the probe.
 
     FAILURES failures in a row open it; OPEN_SECONDS later the next call is the probe, which closes

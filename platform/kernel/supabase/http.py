@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpx
 
 from kernel.errors import Unavailable
-from kernel.settings import Settings
+from kernel.config.settings import Settings
 from kernel.supabase.breaker import CircuitOpen
 from kernel.supabase.bulkhead import BulkheadFull
 from kernel.supabase.connections import connections

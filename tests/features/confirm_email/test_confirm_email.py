@@ -4,7 +4,7 @@ import json
 import httpx
 import pytest
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kit.application import running
 from kit.mail import links, token_in
 from kit.people import PASSWORD, new_email

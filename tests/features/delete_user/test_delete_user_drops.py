@@ -3,8 +3,8 @@
 import pytest
 
 import features
-from kernel.app import create_app
-from kernel.discovery import discover
+from kernel.boot.app import create_app
+from kernel.boot.discovery import discover
 from kit.application import running
 from kit.system import FEATURES
 

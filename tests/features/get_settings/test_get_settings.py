@@ -1,5 +1,5 @@
 from features import APP_NAME
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kit.application import running
 
 

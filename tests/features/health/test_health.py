@@ -1,8 +1,8 @@
 import pytest
 
-from kernel.app import create_app
-from kernel.discovery import discover
-from kernel.settings import Settings
+from kernel.boot.app import create_app
+from kernel.boot.discovery import discover
+from kernel.config.settings import Settings
 from kernel.supabase import breaker
 from kernel.supabase.breaker import FAILURES
 from kit.application import SLICES, running

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kit.application import running
 from kit.people import PASSWORD, new_email
 

@@ -1,6 +1,6 @@
 import pytest
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kit.application import running
 from kit.front import FORWARDING_HEADERS, INVENTED_ADDRESS
 

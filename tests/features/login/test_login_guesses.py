@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kit.application import running
 from kit.people import new_email
 from kit.small import changed

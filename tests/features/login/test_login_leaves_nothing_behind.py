@@ -5,7 +5,7 @@ import sys
 import threading
 from pathlib import Path
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kit.application import running
 from kit.people import Person
 

@@ -1,6 +1,6 @@
 import pytest
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kernel.supabase.breaker import FAILURES
 from kit.application import running
 from kit.away import AWAY, assert_refused_while_away, assert_unavailable

@@ -4,7 +4,7 @@ import jwt
 import pytest
 from redis.asyncio import Redis
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kit.application import CLIENTS, running
 
 WRONG = [{"scope": "everything"}, {"scope": None}, {"scope": ["local"]}, {"all": True}, [], "local"]

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from devstack.testing import GatewayThread
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kit.application import running
 
 # The answer to each is the same: unknown, malformed, empty.

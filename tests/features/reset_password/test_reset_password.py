@@ -6,7 +6,7 @@ import jwt
 import pytest
 
 from devstack.testing import GatewayThread
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kernel.supabase import AuthApi
 from kernel.supabase.http import SupabaseUnavailable
 from kit.application import running

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from features.signup.tasks import send_welcome_email
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kernel.jobs import minutes, seconds
 from kernel.supabase.http import bearer
 from kit.application import running

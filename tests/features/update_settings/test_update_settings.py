@@ -1,7 +1,7 @@
 import pytest
 
 from features import APP_NAME
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kit.application import running
 
 FIRST = {"site_name": APP_NAME, "announcement": None, "signups_open": True}

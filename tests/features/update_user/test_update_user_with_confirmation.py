@@ -2,8 +2,8 @@
 
 import pytest
 
-from kernel.app import create_app
-from kernel.settings import Settings
+from kernel.boot.app import create_app
+from kernel.config.settings import Settings
 from kit.application import running
 from kit.people import new_email
 

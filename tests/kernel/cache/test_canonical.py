@@ -9,10 +9,10 @@ from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kernel.cache import Cached, everyone, minutes
 from kernel.cache.lookup import RouteCache
-from kernel.call import ANONYMOUS
+from kernel.core.caller import ANONYMOUS
 from kit.application import SLICES, running
 from kit.small import changed
 

@@ -9,10 +9,10 @@ import pytest
 from fastapi import APIRouter
 
 from kernel import Feature, Limit
-from kernel.app import create_app
-from kernel.discovery import discover
-from kernel.http import Answer, Services
-from kernel.routes import routes_of
+from kernel.boot.app import create_app
+from kernel.boot.discovery import discover
+from kernel.web.routing import Answer, Services
+from kernel.edge.routes import routes_of
 from kernel.supabase import AuthApi
 from kit.small import feature
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.limits import Rate
+from kernel.config.rates import Rate
 from kernel.limits.local import LocalLogs
 from kernel.limits.policy import Policy, PolicySet
 

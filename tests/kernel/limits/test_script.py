@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from kernel.limits import Rate
+from kernel.config.rates import Rate
 from kernel.limits.policy import Decision, Policy, PolicySet
 from kernel.limits.script import command, key, read
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from kernel.mail import Mailer
-from kernel.settings import Settings
+from kernel.config.settings import Settings
 from kit.slices.notify_author import tasks
 
 USER, PASSWORD = "ada", "correct horse 9"

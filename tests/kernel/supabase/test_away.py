@@ -8,8 +8,8 @@ from functools import partial
 import httpx
 import pytest
 
-from kernel.app import create_app
-from kernel.settings import Settings
+from kernel.boot.app import create_app
+from kernel.config.settings import Settings
 from kernel.supabase import breaker
 from kernel.supabase.breaker import FAILURES
 from kit.application import SLICES, running

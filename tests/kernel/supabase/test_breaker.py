@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from kernel.supabase.breaker import FAILURES, OPEN_SECONDS, Breaker, CircuitOpen
+from kernel.supabase.breaker import FAILURES, OPEN_SECONDS, CircuitBreaker, CircuitOpen
 
 
 class Clock:
@@ -23,15 +23,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def breaker(clock: Clock) -> Breaker:
-    return Breaker("auth", clock=clock)
+def breaker(clock: Clock) -> CircuitBreaker:
+    return CircuitBreaker("auth", clock=clock)
 
 
-def call(breaker: Breaker, *, answered: bool | None) -> None:
+def call(breaker: CircuitBreaker, *, answered: bool | None) -> None:
     breaker.settle(breaker.admit(), answered=answered)
 
 
-def opened(breaker: Breaker) -> Breaker:
+def opened(breaker: CircuitBreaker) -> CircuitBreaker:
     for _ in range(FAILURES):
         call(breaker, answered=False)
     assert breaker.state == "open"
@@ -138,7 +138,7 @@ class AnyCalls(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.breaker = Breaker("any", clock=self.clock)
+        self.breaker = CircuitBreaker("any", clock=self.clock)
         self.under_way: list[int] = []
         self.probes: set[int] = set()
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import svcs
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kernel.supabase import bulkhead, http
 from kernel.supabase.breaker import FAILURES, OPEN_SECONDS
 from kernel.supabase.http import SupabaseHttp, SupabaseUnavailable

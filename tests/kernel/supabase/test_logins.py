@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kit.application import SLICES, running
 from kit.front import FORWARDING_HEADERS, INVENTED_ADDRESS, Front
 from kit.people import PASSWORD, Person, new_email

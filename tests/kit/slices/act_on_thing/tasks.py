@@ -8,7 +8,7 @@ from uuid import UUID
 
 from kernel.jobs import Permanent, daily, every, job, minutes, seconds
 from kernel.jobs.runs import Run
-from kernel.settings import Settings
+from kernel.config.settings import Settings
 from kernel.supabase import AsService, SupabaseHttp
 
 from ..shared.things import Thing, ThingPublished

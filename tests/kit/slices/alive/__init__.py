@@ -4,8 +4,8 @@ from fastapi import APIRouter
 
 from kernel import Feature
 from kernel.errors import Unavailable
-from kernel.http import Answer, Services
-from kernel.readiness import Readiness
+from kernel.web.routing import Answer, Services
+from kernel.observe.readiness import Readiness
 from kernel.supabase import Probe
 
 router = APIRouter()

@@ -5,8 +5,8 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from kernel import Feature
-from kernel.events import Announce
-from kernel.http import Answer, Services, raises
+from kernel.cache.announce import Announce
+from kernel.web.routing import Answer, Services, raises
 from kernel.supabase import AsCaller
 
 from ..shared.things import Draft, Thing, ThingChanged, ThingNotFound

@@ -7,9 +7,9 @@ from supabase_auth.errors import AuthApiError
 
 from kernel import Feature, Limit
 from kernel.errors import Unauthenticated, Unavailable
-from kernel.fields import Body, Email, Password
-from kernel.http import Answer, Services
-from kernel.limits import AccountLimit
+from kernel.web.fields import Body, Email, Password
+from kernel.web.routing import Answer, Services
+from kernel.identity.account_limit import AccountLimit
 from kernel.supabase import AuthApi
 
 router = APIRouter()

@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import APIRouter, status
 
 from kernel import Feature, Limit
-from kernel.fields import Body, Email, NewPassword
-from kernel.http import Answer, Services
+from kernel.web.fields import Body, Email, NewPassword
+from kernel.web.routing import Answer, Services
 from kernel.supabase import AuthApi
 
 router = APIRouter()

@@ -5,11 +5,11 @@ from typing import Literal
 from fastapi import APIRouter, Response, status
 
 from kernel import Feature
-from kernel.call import Caller
+from kernel.core.caller import Caller
 from kernel.errors import Unauthenticated
-from kernel.fields import Body
-from kernel.http import Services
-from kernel.revocation import Revocations
+from kernel.web.fields import Body
+from kernel.web.routing import Services
+from kernel.identity.revocation import Revocations
 from kernel.supabase import AuthApi
 
 router = APIRouter()

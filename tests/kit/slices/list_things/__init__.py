@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field
 
 from kernel import Feature
 from kernel.cache import Cached, everyone, minutes
-from kernel.call import ANONYMOUS, Caller
+from kernel.core.caller import ANONYMOUS, Caller
 from kernel.errors import Unauthenticated
-from kernel.http import Answer, Services
+from kernel.web.routing import Answer, Services
 from kernel.supabase import AsCaller
 
 from ..shared.things import Thing, ThingChanged

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 
 from kernel import Feature
 from kernel.cache import Cached, everyone, minutes, seconds
-from kernel.http import Answer, Services
+from kernel.web.routing import Answer, Services
 from kernel.supabase import AsService
 
 from ..shared.things import Thing, ThingChanged, ThingNotFound

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from kernel import Feature
 from kernel.cache import Cached, hours, one_caller
 from kernel.errors import Unauthenticated
-from kernel.http import Answer, Services
+from kernel.web.routing import Answer, Services
 from kernel.supabase import AsCaller
 
 from ..shared.users import Person, UserChanged

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from kernel import Feature
 from kernel.cache import Cached, everyone, hours
-from kernel.http import Answer
+from kernel.web.routing import Answer
 
 from ..shared.things import ThingChanged
 

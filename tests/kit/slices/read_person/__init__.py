@@ -6,9 +6,9 @@ from fastapi import APIRouter
 
 from kernel import Feature
 from kernel.cache import Cached, every_caller, hours, one_caller
-from kernel.call import Caller
+from kernel.core.caller import Caller
 from kernel.errors import NotFound
-from kernel.http import Answer, Services
+from kernel.web.routing import Answer, Services
 from kernel.supabase import AsCaller, AsService
 
 from ..shared.users import Person, Profile, UserChanged

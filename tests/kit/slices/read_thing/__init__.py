@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from kernel import Feature
 from kernel.cache import Cached, everyone, minutes
-from kernel.http import Answer, Services, raises
+from kernel.web.routing import Answer, Services, raises
 from kernel.supabase import AsCaller
 
 from ..shared.things import Thing, ThingChanged, ThingNotFound

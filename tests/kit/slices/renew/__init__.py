@@ -4,8 +4,8 @@ from fastapi import APIRouter
 from pydantic import SecretStr
 
 from kernel import Feature
-from kernel.fields import Body
-from kernel.http import Answer, Services
+from kernel.web.fields import Body
+from kernel.web.routing import Answer, Services
 from kernel.supabase import AuthApi
 
 router = APIRouter()

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from kernel import Feature
-from kernel.http import Answer
+from kernel.web.routing import Answer
 
 router = APIRouter()
 

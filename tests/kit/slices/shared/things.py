@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, StrictBool
 
 from kernel.errors import NotFound
 from kernel.events import Event
-from kernel.fields import Body, Line, Text
+from kernel.web.fields import Body, Line, Text
 
 
 class Thing(BaseModel):

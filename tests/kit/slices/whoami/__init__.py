@@ -5,9 +5,9 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from kernel import Feature
-from kernel.call import Caller
+from kernel.core.caller import Caller
 from kernel.errors import Unauthenticated
-from kernel.http import Answer, Services
+from kernel.web.routing import Answer, Services
 from kernel.supabase import AsCaller
 
 from ..shared.users import Person

@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Response, status
 
 from kernel import Feature
-from kernel.events import Announce
-from kernel.http import Answer, Services
-from kernel.routes import PREFIX
+from kernel.cache.announce import Announce
+from kernel.web.routing import Answer, Services
+from kernel.web.routing import PREFIX
 from kernel.supabase import AsCaller
 
 from ..shared.things import Draft, Thing, ThingChanged

@@ -1,0 +1,89 @@
+"""The processes beside API and worker: relay and beat, each until SIGTERM."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from typing import Any, Final
+
+import svcs
+
+from kernel.outbox.beat import Beat
+from kernel.cache import Drops
+from kernel.events import known_events
+from kernel.feature import Feature
+from kernel.observe.heartbeat import Heartbeat
+from kernel.jobs.broker import SAFETY_SECONDS, celery_app
+from kernel.jobs.publisher import Publisher
+from kernel.jobs.table import JobTable
+from kernel.outbox.outbox import Outbox
+from kernel.redis import report_eviction
+from kernel.outbox.relay import Relay
+from kernel.identity.revocation import Revocations
+from kernel.boot.services import register_services
+from kernel.config.settings import Settings
+from kernel.supabase import AsService
+
+_BEAT_SECONDS: Final = 1.0
+
+
+def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
+    """Run a relay until SIGTERM or Ctrl-C."""
+    jobs = JobTable.of(features)
+
+    async def main() -> None:
+        await report_eviction(settings)
+        async with _services(settings, features) as services:
+            drops, revocations, db = services.get(Drops, Revocations, AsService)
+            relay = Relay(
+                Outbox(db),
+                Publisher(celery_app(settings), jobs),
+                drops=drops,
+                revocations=revocations,
+                jobs=jobs,
+                events=known_events(),
+                lost_after_seconds=settings.visibility_timeout_seconds + SAFETY_SECONDS,
+            )
+            await _until_signalled(settings, relay.run)
+
+    asyncio.run(main())
+
+
+def run_beat(settings: Settings, features: Mapping[str, Feature]) -> None:
+    """Run beat until SIGTERM or Ctrl-C."""
+
+    async def main() -> None:
+        async with _services(settings, features) as services:
+            beat = Beat(Outbox(services.get(AsService)), JobTable.of(features).scheduled)
+            await _until_signalled(settings, beat.run)
+
+    asyncio.run(main())
+
+
+@contextlib.asynccontextmanager
+async def _services(
+    settings: Settings, features: Mapping[str, Feature]
+) -> AsyncIterator[svcs.Container]:
+    async with svcs.Registry() as registry:
+        register_services(registry, settings, features)
+        async with svcs.Container(registry) as container:
+            yield container
+
+
+async def _until_signalled(
+    settings: Settings, run: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    heartbeat = asyncio.create_task(_beat(Heartbeat(settings.heartbeat_file)))
+    try:
+        await run(stop)
+    finally:
+        heartbeat.cancel()
+
+
+async def _beat(heartbeat: Heartbeat) -> None:
+    while True:
+        heartbeat.beat()
+        await asyncio.sleep(_BEAT_SECONDS)

@@ -1,5 +1,0 @@
-"""What lies at the root of the server for people: /, /docs and its files."""
-
-from kernel.documentation.pages import DOCS, OPENAPI, ROOT, add_pages
-
-__all__ = ["DOCS", "OPENAPI", "ROOT", "add_pages"]

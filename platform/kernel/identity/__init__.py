@@ -1,0 +1,1 @@
+"""Who the caller is: tokens, sessions, revocation, account limits and the audit log."""

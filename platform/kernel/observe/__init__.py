@@ -1,0 +1,1 @@
+"""Logs, metrics, readiness and heartbeats: how operators see what the processes do."""

@@ -1,0 +1,1 @@
+"""What a route needs: envelopes, fields, its services, the call, and the list of its errors."""
