@@ -6,12 +6,10 @@ from supabase_auth.errors import AuthApiError, AuthError, AuthWeakPasswordError
 
 from features.shared.passwords import PasswordRefused
 from features.shared.users import UserGone
-from kernel.identity import Audit
-from kernel.web import Caller
 from kernel.errors import ApiError
-from kernel.identity import AccountLimit
-from kernel.identity import Revocations
+from kernel.identity import AccountLimit, Audit, Revocations
 from kernel.supabase import AsCaller, AuthApi
+from kernel.web import Caller
 
 from .schema import LoginTooOld, PasswordChange, SamePassword, WrongPassword
 

@@ -2,12 +2,9 @@ from fastapi import APIRouter, status
 
 from features.shared.passwords import PasswordRefused
 from features.shared.users import UserGone
-from kernel.identity import Audit
-from kernel.web import Caller
-from kernel.web import Services, raises
-from kernel.identity import AccountLimit
-from kernel.identity import Revocations
+from kernel.identity import AccountLimit, Audit, Revocations
 from kernel.supabase import AsCaller, AuthApi
+from kernel.web import Caller, Services, raises
 
 from . import handler
 from .schema import LoginTooOld, PasswordChange, SamePassword, WrongPassword

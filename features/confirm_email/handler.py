@@ -4,8 +4,8 @@ from supabase_auth.errors import AuthApiError
 
 from features.shared.sessions import Session
 from features.shared.users import UserChanged
-from kernel.identity import Audit
 from kernel.cache import Announce
+from kernel.identity import Audit
 from kernel.supabase import AuthApi
 
 from .schema import AddressTaken, InvalidConfirmationToken, Proof

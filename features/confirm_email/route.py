@@ -1,10 +1,10 @@
 from fastapi import APIRouter, Response, status
 
 from features.shared.sessions import Session
-from kernel.identity import Audit
 from kernel.cache import Announce
-from kernel.web import Answer, Services, raises
+from kernel.identity import Audit
 from kernel.supabase import AuthApi
+from kernel.web import Answer, Services, raises
 
 from . import handler
 from .schema import AddressTaken, InvalidConfirmationToken, OneOfTwo, Proof

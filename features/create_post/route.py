@@ -2,9 +2,8 @@ from fastapi import APIRouter, Response, status
 
 from features.shared.posts import Post
 from kernel.cache import Announce
-from kernel.web import Answer, Services
-from kernel.web import PREFIX
 from kernel.supabase import AsCaller
+from kernel.web import PREFIX, Answer, Services
 
 from . import handler
 from .schema import NewPost

@@ -3,9 +3,8 @@ from uuid import UUID
 
 from features.shared.posts import PostChanged
 from features.shared.users import UserChanged, UserNotFound
-from kernel.identity import Audit
 from kernel.cache import Announce
-from kernel.identity import Revocations
+from kernel.identity import Audit, Revocations
 from kernel.supabase import AsService, AuthAdmin
 
 _PAGE: Final = 1000  # PostgREST returns no more rows at once (max_rows)

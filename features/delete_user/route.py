@@ -3,11 +3,10 @@ from uuid import UUID
 from fastapi import APIRouter, status
 
 from features.shared.users import UserNotFound
-from kernel.identity import Audit
 from kernel.cache import Announce
-from kernel.web import Services, raises
-from kernel.identity import Revocations
+from kernel.identity import Audit, Revocations
 from kernel.supabase import AsService, AuthAdmin
+from kernel.web import Services, raises
 
 from . import handler
 

@@ -1,12 +1,9 @@
 from fastapi import APIRouter
 
 from features.shared.sessions import Session
-from kernel.identity import Audit
-from kernel.web import Answer, Services, raises
-from kernel.identity import AccountLimit
-from kernel.identity import SessionStore
+from kernel.identity import AccountLimit, Audit, SessionStore, TokenVerifier
 from kernel.supabase import AuthApi
-from kernel.identity import TokenVerifier
+from kernel.web import Answer, Services, raises
 
 from . import handler
 from .schema import Credentials, EmailNotConfirmed, InvalidCredentials

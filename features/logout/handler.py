@@ -1,10 +1,9 @@
 from typing import Literal
 
-from kernel.identity import Audit
-from kernel.web import Caller
 from kernel.errors import Unauthenticated
-from kernel.identity import Revocations
+from kernel.identity import Audit, Revocations
 from kernel.supabase import AuthApi
+from kernel.web import Caller
 
 
 async def logout(

@@ -1,10 +1,8 @@
 from fastapi import APIRouter, status
 
-from kernel.identity import Audit
-from kernel.web import Caller
-from kernel.web import Services
-from kernel.identity import Revocations
+from kernel.identity import Audit, Revocations
 from kernel.supabase import AuthApi
+from kernel.web import Caller, Services
 
 from . import handler
 from .schema import Ending

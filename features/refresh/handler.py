@@ -4,10 +4,8 @@ from typing import Final
 from supabase_auth.errors import AuthApiError, AuthSessionMissingError
 
 from features.shared.sessions import Session
-from kernel.identity import Revocations
-from kernel.identity import SessionStore
+from kernel.identity import Revocations, SessionStore, TokenVerifier
 from kernel.supabase import AsService, AuthApi
-from kernel.identity import TokenVerifier
 
 from .schema import InvalidRefreshToken
 

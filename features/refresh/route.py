@@ -1,11 +1,9 @@
 from fastapi import APIRouter
 
 from features.shared.sessions import Session
-from kernel.web import Answer, Services, raises
-from kernel.identity import Revocations
-from kernel.identity import SessionStore
+from kernel.identity import Revocations, SessionStore, TokenVerifier
 from kernel.supabase import AsService, AuthApi
-from kernel.identity import TokenVerifier
+from kernel.web import Answer, Services, raises
 
 from . import handler
 from .schema import InvalidRefreshToken, Renewal

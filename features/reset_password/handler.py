@@ -3,11 +3,9 @@ from uuid import UUID
 
 from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 
-from kernel.identity import Audit
 from kernel.errors import Unavailable
-from kernel.identity import Revocations
-from kernel.supabase import AuthApi
-from kernel.supabase import SignOutScope
+from kernel.identity import Audit, Revocations
+from kernel.supabase import AuthApi, SignOutScope
 
 from .schema import InvalidResetToken, SamePassword, WeakChoice
 

@@ -1,9 +1,8 @@
 from fastapi import APIRouter, status
 
-from kernel.identity import Audit
-from kernel.web import Services, raises
-from kernel.identity import Revocations
+from kernel.identity import Audit, Revocations
 from kernel.supabase import AuthApi
+from kernel.web import Services, raises
 
 from . import handler
 from .schema import InvalidResetToken, NewChoice, SamePassword, WeakChoice

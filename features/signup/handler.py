@@ -4,8 +4,8 @@ from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from features.shared.settings import SETTINGS_ID, SiteSettings
 from kernel.cache import CacheWarmer
-from kernel.web import ConstantTimeDelay
 from kernel.supabase import AsCaller, AuthApi
+from kernel.web import ConstantTimeDelay
 
 from .schema import EmailTaken, NewUser, SignupsClosed
 
@@ -19,13 +19,13 @@ _REFUSALS = {
 _STEP_SECONDS = 1.0
 
 
-async def signup(auth: AuthApi, db: AsCaller, warm: CacheWarmer, new: NewUser) -> Session | None:
+async def signup(auth: AuthApi, db: AsCaller, warmer: CacheWarmer, new: NewUser) -> Session | None:
     """Create the user and return the first session, or None while the address is unconfirmed.
 
     Raises EmailTaken, SignupsClosed or PasswordRefused.
     """
     await _refuse_while_closed(db)  # before anything that depends on the address
-    pace = ConstantTimeDelay(_STEP_SECONDS)
+    delay = ConstantTimeDelay(_STEP_SECONDS)
     data = {"display_name": new.display_name} if new.display_name else {}
     try:
         created = await auth.sign_up(new.email, new.password.get_secret_value(), data)
@@ -33,16 +33,16 @@ async def signup(auth: AuthApi, db: AsCaller, warm: CacheWarmer, new: NewUser) -
         raise PasswordRefused from None
     except AuthApiError as error:
         if error.code == "over_email_send_rate_limit":
-            await pace.wait()
+            await delay.wait()
             return None  # a mail is on its way already; the answer must not tell
         if refusal := _REFUSALS.get(error.code or ""):
             raise refusal from None
         raise
     if created.session is None:
-        await pace.wait()
+        await delay.wait()
         return None
     session = Session.model_validate(await auth.session(created.session))
-    await warm(session.access_token)
+    await warmer.warm(session.access_token)
     return session
 
 

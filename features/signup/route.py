@@ -3,8 +3,8 @@ from fastapi import APIRouter, Response, status
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from kernel.cache import CacheWarmer
-from kernel.web import Answer, Services, raises
 from kernel.supabase import AsCaller, AuthApi
+from kernel.web import Answer, Services, raises
 
 from . import handler
 from .schema import ConfirmationSent, EmailTaken, NewUser, SignupsClosed

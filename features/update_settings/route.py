@@ -2,8 +2,8 @@ from fastapi import APIRouter
 
 from features.shared.settings import SiteSettings
 from kernel.cache import Announce
-from kernel.web import Answer, Services
 from kernel.supabase import AsCaller
+from kernel.web import Answer, Services
 
 from . import handler
 from .schema import SettingsChanges

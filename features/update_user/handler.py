@@ -5,9 +5,9 @@ from postgrest import APIError
 from supabase_auth.errors import AuthApiError
 
 from features.shared.users import User, UserChanged, UserGone
-from kernel.identity import Audit
-from kernel.errors import ApiError
 from kernel.cache import Announce
+from kernel.errors import ApiError
+from kernel.identity import Audit
 from kernel.supabase import AsCaller, AuthApi
 
 from .schema import EmailTaken, PartialUpdate, UserChanges

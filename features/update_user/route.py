@@ -3,11 +3,10 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from features.shared.users import User, UserGone
-from kernel.identity import Audit
-from kernel.web import Caller
 from kernel.cache import Announce
-from kernel.web import Answer, Services, raises
+from kernel.identity import Audit
 from kernel.supabase import AsCaller, AuthApi
+from kernel.web import Answer, Caller, Services, raises
 
 from . import handler
 from .schema import EmailTaken, PartialUpdate, UserChanges

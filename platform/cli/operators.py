@@ -58,8 +58,8 @@ def _change(email: str, role: str | None) -> None:
 
 async def _set_role(settings: "Settings", email: str, role: str | None) -> bool:
     from kernel.identity.audit import Audit
-    from kernel.web.call import Call
     from kernel.supabase import AsService, AuthAdmin, SupabaseHttp
+    from kernel.web.call import Call
 
     async with SupabaseHttp(settings) as http:
         db = AsService(http)

@@ -10,8 +10,8 @@ import typer
 from cli.checkout import ROOT
 
 if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
-    from kernel.feature import Feature
     from kernel.config.settings import Settings
+    from kernel.feature import Feature
 
 
 def register(app: typer.Typer) -> None:
@@ -55,8 +55,8 @@ def worker(
 
     At SIGTERM it finishes what it runs, for WORKER_GRACE_SECONDS; the rest goes back to the queue.
     """
+    from kernel.boot.processes import run_worker
     from kernel.jobs.job import QUEUES
-    from kernel.worker.worker import run_worker
 
     settings, features = _prepared()
     if unknown := set(queue or ()).difference(QUEUES):
@@ -100,11 +100,11 @@ def _counting_together(workers: int) -> Iterator[None]:
 
 
 def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
-    from kernel.config.production import log_warnings, refuse_unsafe
     from kernel.boot.discovery import discover
+    from kernel.config.production import log_warnings, refuse_unsafe
+    from kernel.config.settings import load_settings
     from kernel.edge.policies import PolicyTable
     from kernel.observe.logs import configure_logging, log_uncaught
-    from kernel.config.settings import load_settings
 
     settings = load_settings()
     configure_logging(settings.level, for_people=settings.console_logs)

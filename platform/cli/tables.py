@@ -9,9 +9,9 @@ import typer
 from cli.checkout import ROOT
 
 if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
+    from kernel.edge.routes import Route
     from kernel.feature import Feature
     from kernel.jobs import Job
-    from kernel.edge.routes import Route
 
 README = ROOT / "README.md"
 BEGIN, END = "<!-- ./app features --write -->", "<!-- end -->"

@@ -155,4 +155,3 @@ class Unavailable(ApiError):
 
 class Permanent(Exception):
     """Another try would fail the same way: the run fails at once, without retries."""
-

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-
 _WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 

@@ -15,7 +15,10 @@ BROKEN = {
         "platform/kernel/observe/readiness.py",
         "import features.get_post.handler",
     ),
-    "kernel imports devstack": ("platform/kernel/observe/readiness.py", "import devstack.gateway.config"),
+    "kernel imports devstack": (
+        "platform/kernel/observe/readiness.py",
+        "import devstack.gateway.config",
+    ),
     "a feature imports another": ("features/get_me/handler.py", "import features.get_post.handler"),
     "a feature imports devstack": ("features/get_me/handler.py", "import devstack"),
     "shared imports a feature": ("features/shared/users.py", "import features.get_me.handler"),

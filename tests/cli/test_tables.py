@@ -5,8 +5,8 @@ from fastapi import APIRouter
 
 from cli.tables import BEGIN, END, README, table, with_table
 from features.shared.posts import PostPublished
-from kernel.cache import Cached, everyone
 from kernel.boot.discovery import discover
+from kernel.cache import Cached, everyone
 from kernel.feature import Feature
 from kernel.jobs import daily, every, job, minutes
 from kernel.limits import Limit

@@ -19,9 +19,9 @@ from redis import Redis
 from kernel import Feature
 from kernel.boot.app import create_app
 from kernel.boot.discovery import discover
+from kernel.config.settings import Settings
 from kernel.redis import clients
 from kernel.redis.multiplexed import Multiplexed
-from kernel.config.settings import Settings
 from kit.servers import Stack
 
 API = "http://api.test/api/v1"

@@ -16,13 +16,13 @@ import pytest
 
 from kernel import Feature
 from kernel.boot.app import create_app
+from kernel.boot.discovery import discover
 from kernel.cache.cached import Audience
 from kernel.cache.lookup import Lookup
-from kernel.core.caller import ANONYMOUS, Caller
-from kernel.boot.discovery import discover
-from kernel.web.routing import PREFIX
-from kernel.edge.routes import Route, routes_of
 from kernel.config.settings import Settings
+from kernel.core.caller import ANONYMOUS, Caller
+from kernel.edge.routes import Route, routes_of
+from kernel.web.routing import PREFIX
 from kit.application import running
 from kit.front import Front, refuses
 from kit.people import NewPerson, Person

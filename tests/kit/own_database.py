@@ -18,9 +18,9 @@ import pytest
 import svcs
 
 from devstack.testing import GatewayConfig, GatewayThread
-from kernel.feature import Feature
 from kernel.boot.services import register_services
 from kernel.config.settings import Settings
+from kernel.feature import Feature
 from kernel.supabase import AsService, SupabaseHttp
 from kit.people import PASSWORD, new_email
 from kit.servers import make_database, refuse_remote, shut

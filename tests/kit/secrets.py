@@ -9,8 +9,8 @@ from typing import Final
 
 from kernel import Feature
 from kernel.boot.app import create_app
-from kernel.observe.logs import LogFormatter
 from kernel.config.settings import Settings
+from kernel.observe.logs import LogFormatter
 from kernel.supabase.breaker import FAILURES
 from kit.application import running
 from kit.front import Behaviour, Front, Seen, dies, fails, refuses, reply, silent

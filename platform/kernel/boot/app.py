@@ -7,40 +7,40 @@ import svcs
 from fastapi import Depends, FastAPI, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kernel.web import failures
-from kernel.observe.request_log import RequestLog, ConsoleAccessLog
-from kernel.cache.reads import Reads
-from kernel.web.call import call_of
-from kernel.edge.client_address import ClientAddresses
-from kernel.config.production import refuse_unsafe
 from kernel.boot.connections import Bounds, Connections
 from kernel.boot.discovery import discover
 from kernel.boot.documentation import OPENAPI, add_pages
+from kernel.boot.openapi import INTRODUCTION, common_errors, describe
+from kernel.boot.services import register_services
+from kernel.cache.reads import Reads
+from kernel.cache.warmer import CacheWarmer
+from kernel.config.production import refuse_unsafe
+from kernel.config.settings import Settings, load_settings
+from kernel.edge.cache_warmer import RouteWarmer
+from kernel.edge.client_address import ClientAddresses
 from kernel.edge.edge import Edge
-from kernel.edge.services import EdgeServices
-from kernel.edge.recorder import RequestRecorder
 from kernel.edge.headers import StandingHeaders
 from kernel.edge.hosts import Hosts
-from kernel.edge.cache_warmer import CacheWarmer
+from kernel.edge.policies import PolicyTable
+from kernel.edge.recorder import RequestRecorder
+from kernel.edge.routes import RouteTable, routes_of
+from kernel.edge.services import EdgeServices
 from kernel.errors import NotFound
 from kernel.feature import Feature
-from kernel.web.routing import raises
-from kernel.limits.limiter import Limiter
-from kernel.edge.policies import PolicyTable
-from kernel.observe.logs import configure_logging
-from kernel.observe.metrics_endpoint import PATH as METRICS
-from kernel.observe.metrics import Metrics
-from kernel.observe.operations import Operations
-from kernel.observe.metrics_endpoint import metrics_endpoint
-from kernel.boot.openapi import INTRODUCTION, common_errors, describe
-from kernel.observe.readiness import Readiness, drained_on_sigterm
-from kernel.redis import Pipeline
 from kernel.identity.revocation import Revocations
-from kernel.web.routing import PREFIX
-from kernel.edge.routes import RouteTable, routes_of
-from kernel.boot.services import register_services
-from kernel.config.settings import Settings, load_settings
 from kernel.identity.tokens import TokenVerifier
+from kernel.limits.limiter import Limiter
+from kernel.observe.logs import configure_logging
+from kernel.observe.metrics import Metrics
+from kernel.observe.metrics_endpoint import PATH as METRICS
+from kernel.observe.metrics_endpoint import metrics_endpoint
+from kernel.observe.operations import Operations
+from kernel.observe.readiness import Readiness, drained_on_sigterm
+from kernel.observe.request_log import ConsoleAccessLog, RequestLog
+from kernel.redis import Pipeline
+from kernel.web import failures
+from kernel.web.call import call_of
+from kernel.web.routing import PREFIX, raises
 
 
 def create_app(
@@ -69,7 +69,7 @@ def create_app(
                     *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads)
                 )
                 readiness, app.state.operations = container.get(Readiness, Operations)
-                registry.register_value(CacheWarmer, CacheWarmer(app.behind, routes, edge.parts))
+                registry.register_value(CacheWarmer, RouteWarmer(app.behind, routes, edge.parts))
             app.state.services = registry
             with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
                 yield

@@ -9,8 +9,8 @@ from typing import Final, Literal, Protocol, Self
 
 from starlette.types import Scope
 
-from kernel.edge.client_address import ClientAddress, ClientAddresses
 from kernel.config.settings import Settings
+from kernel.edge.client_address import ClientAddress, ClientAddresses
 
 try:
     import resource

@@ -10,12 +10,12 @@ from typing import Final
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
+from kernel.boot.services import JOB_SERVICES
 from kernel.cache import Cached
 from kernel.cache.cached import PLACEHOLDER
+from kernel.edge.routes import Route, routes_of
 from kernel.feature import Feature
 from kernel.jobs import Job
-from kernel.edge.routes import Route, routes_of
-from kernel.boot.services import JOB_SERVICES
 
 ROLES: Final = ("__init__", "route", "schema", "handler", "cache", "tasks")
 NOT_A_FEATURE: Final = "shared"

@@ -5,12 +5,19 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from kernel.errors import (ApiError, Forbidden, TooManyRequests, Unauthenticated, Unavailable, ValidationFailed)
-from kernel.feature import Feature
-from kernel.web.routing import raises
-from kernel.identity.revocation import SessionRevoked
 from kernel.edge.routes import Route
+from kernel.errors import (
+    ApiError,
+    Forbidden,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+    ValidationFailed,
+)
+from kernel.feature import Feature
+from kernel.identity.revocation import SessionRevoked
 from kernel.identity.tokens import InvalidToken
+from kernel.web.routing import raises
 
 INTRODUCTION: Final = (
     "Calls with a lock need an access token. Sign up or log in, copy the `access_token` of the "

@@ -1,4 +1,4 @@
-"""The processes beside API and worker: relay and beat, each until SIGTERM."""
+"""The processes beside the API: worker, relay and beat, each until SIGTERM."""
 
 import asyncio
 import contextlib
@@ -8,23 +8,39 @@ from typing import Any, Final
 
 import svcs
 
-from kernel.outbox.beat import Beat
+from kernel.boot.services import register_services
 from kernel.cache import Drops
+from kernel.config.settings import Settings
 from kernel.events import known_events
 from kernel.feature import Feature
-from kernel.observe.heartbeat import Heartbeat
+from kernel.identity.revocation import Revocations
 from kernel.jobs.broker import SAFETY_SECONDS, celery_app
+from kernel.jobs.job import QUEUES
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
+from kernel.observe.heartbeat import Heartbeat
+from kernel.outbox.beat import Beat
 from kernel.outbox.outbox import Outbox
-from kernel.redis import report_eviction
 from kernel.outbox.relay import Relay
-from kernel.identity.revocation import Revocations
-from kernel.boot.services import register_services
-from kernel.config.settings import Settings
+from kernel.redis import report_eviction
 from kernel.supabase import AsService
+from kernel.worker import worker
 
 _BEAT_SECONDS: Final = 1.0
+
+
+def run_worker(
+    settings: Settings, features: Mapping[str, Feature], queues: tuple[str, ...] = QUEUES
+) -> int:
+    """Run a worker of these queues until SIGTERM; return its exit code.
+
+    Raises SettingsError where the visibility timeout is too short for a job.
+    """
+
+    def register(registry: svcs.Registry) -> None:
+        register_services(registry, settings, features)
+
+    return worker.run_worker(settings, JobTable.of(features), register, queues)
 
 
 def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:

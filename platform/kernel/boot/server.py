@@ -11,10 +11,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kernel.boot.app import create_app
-from kernel.web.call import REFUSED
 from kernel.boot.connections import Connections
 from kernel.boot.cycle import Cycle
 from kernel.errors import ApiError, BadRequest, HeadersTooLarge, RequestTimeout, UriTooLong
+from kernel.web.call import REFUSED
 
 MAX_HEADER_BYTES: Final = 32 * 1024
 MAX_HEADER_LINES: Final = 100

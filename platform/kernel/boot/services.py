@@ -6,28 +6,28 @@ from typing import Final
 import svcs
 from redis.asyncio import Redis
 
-from kernel.identity.audit import Audit
 from kernel.cache import Drops
-from kernel.cache.reads import Reads
-from kernel.web.call import Call
-from kernel.core.caller import Caller
 from kernel.cache.announce import Announce
+from kernel.cache.reads import Reads
+from kernel.config.settings import Settings
+from kernel.core.caller import Caller
+from kernel.edge.policies import PolicyTable
 from kernel.feature import Feature
+from kernel.identity.account_limit import AccountLimit, account_key
+from kernel.identity.audit import Audit
+from kernel.identity.jwks import Jwks
+from kernel.identity.revocation import Revocations
+from kernel.identity.sessions import SessionStore
+from kernel.identity.tokens import TokenVerifier
 from kernel.jobs.done import DoneMarkers
 from kernel.jobs.runs import Run, Runs
-from kernel.identity.jwks import Jwks
-from kernel.identity.account_limit import AccountLimit, account_key
 from kernel.limits.limiter import Limiter
-from kernel.edge.policies import PolicyTable
 from kernel.mail import Mailer
 from kernel.observe.operations import Operations
 from kernel.observe.readiness import Readiness
 from kernel.redis import Pipeline, connect_broker, connect_pipeline, connect_redis
-from kernel.identity.revocation import Revocations
-from kernel.identity.sessions import SessionStore
-from kernel.config.settings import Settings
 from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
-from kernel.identity.tokens import TokenVerifier
+from kernel.web.call import Call
 
 # What a job may ask for: no job has a caller.
 JOB_SERVICES: Final[frozenset[type]] = frozenset(

@@ -18,4 +18,3 @@ class Announce:
     async def __call__(self, *events: Event) -> None:
         """Drop what the events make stale; never raises for a cache that is away."""
         await self._drops.try_drop(events)
-

@@ -165,7 +165,9 @@ class Reads:
             return None, None
         return replies[0] == b"OK", self.judge(replies[1]).value
 
-    def _to_store(self, lookup: Lookup, stamps: Stamps, rendered: RenderedResponse) -> Command | None:
+    def _to_store(
+        self, lookup: Lookup, stamps: Stamps, rendered: RenderedResponse
+    ) -> Command | None:
         cached, now = lookup.cached, self._clock()
         age, keep = cached.ttl, cached.ttl + cached.stale
         body, kind = rendered.body, Kind.BODY

@@ -15,8 +15,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from kernel.config.rates import Rate, RateSetting
 from kernel.config.rate_limits import RateLimitSource
+from kernel.config.rates import Rate, RateSetting
 from kernel.config.types import Addresses, Networks, Words
 
 ROOT = Path(__file__).parents[2]

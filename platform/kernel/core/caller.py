@@ -24,4 +24,3 @@ class Caller:
 
 
 ANONYMOUS: Final = Caller()
-

@@ -7,13 +7,13 @@ from starlette.types import Scope
 from kernel.cache.lookup import Lookup
 from kernel.cache.reads import Found
 from kernel.core.caller import ANONYMOUS, Caller
-from kernel.web.call import Call
 from kernel.edge.request_head import RequestHead
+from kernel.edge.routes import Route, RouteTable
 from kernel.edge.services import EdgeServices
 from kernel.errors import ApiError, Forbidden, MethodNotAllowed, TooManyRequests, Unauthenticated
 from kernel.limits.policy import PolicySet
 from kernel.redis import Command, RedisAway
-from kernel.edge.routes import Route, RouteTable
+from kernel.web.call import Call
 
 
 class CacheLookup(NamedTuple):

@@ -8,18 +8,19 @@ from starlette.types import ASGIApp
 
 from kernel.cache.cached import one_caller
 from kernel.cache.rendered import RenderedResponse, render
-from kernel.web.call import SCOPE_KEY, Call
+from kernel.cache.warmer import CacheWarmer
 from kernel.core.caller import Caller
 from kernel.core.request_id import request_id
+from kernel.edge.routes import Route
 from kernel.edge.services import EdgeServices
 from kernel.errors import ApiError
 from kernel.redis import RedisAway
-from kernel.edge.routes import Route
+from kernel.web.call import SCOPE_KEY, Call
 
 log = logging.getLogger(__name__)
 
 
-class CacheWarmer:
+class RouteWarmer(CacheWarmer):
     """Loads the reads that are a caller's own and need nothing but to know who that is.
 
     `app` is what is behind the Edge. Where something is away nothing is filled.
@@ -29,7 +30,7 @@ class CacheWarmer:
         self._app, self._parts = app, parts
         self._routes = [one for one in routes if one.cache is not None and "{" not in one.path]
 
-    async def __call__(self, token: str) -> None:
+    async def warm(self, token: str) -> None:
         """Return when the reads of the caller with this access token are stored; never raises."""
         try:
             caller = await self._parts.verifier.verify(token)

@@ -12,20 +12,20 @@ from kernel.cache.reads import Load
 from kernel.cache.rendered import RenderedResponse, render
 from kernel.cache.stored import Kind, etag_of
 from kernel.core.caller import ANONYMOUS, Caller
-from kernel.web.call import REFUSED, SCOPE_KEY, Call
 from kernel.core.request_id import request_id
-from kernel.edge.client_address import ClientAddresses
 from kernel.edge.admission import Admission, CacheLookup
-from kernel.edge.request_head import RequestHead
+from kernel.edge.client_address import ClientAddresses
 from kernel.edge.headers import StandingHeaders
 from kernel.edge.hosts import Hosts
-from kernel.edge.response_writer import PRIVATE, SHARED, ResponseWriter
-from kernel.edge.services import EdgeServices
-from kernel.edge.recorder import RequestRecorder
-from kernel.errors import ApiError, BodyTooLarge, HostNotAllowed, UriTooLong
-from kernel.web.failures import failure
 from kernel.edge.policies import PolicyTable
+from kernel.edge.recorder import RequestRecorder
+from kernel.edge.request_head import RequestHead
+from kernel.edge.response_writer import PRIVATE, SHARED, ResponseWriter
 from kernel.edge.routes import RouteTable
+from kernel.edge.services import EdgeServices
+from kernel.errors import ApiError, BodyTooLarge, HostNotAllowed, UriTooLong
+from kernel.web.call import REFUSED, SCOPE_KEY, Call
+from kernel.web.failures import failure
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,9 @@ class Edge:
             self._record.write(call, method, path, out.status, time.perf_counter() - started)
             request_id.reset(current)
 
-    async def _read(self, scope: Scope, call: Call, place: CacheLookup, out: ResponseWriter) -> None:
+    async def _read(
+        self, scope: Scope, call: Call, place: CacheLookup, out: ResponseWriter
+    ) -> None:
         """Answer a cached read: from Redis, or from one load for all who wait for it."""
         lookup, found = place
         reads, value = self.parts.reads, found.value
@@ -152,7 +154,9 @@ class Edge:
             return
         if value is not None and value.kind is Kind.MISSING and not reads.is_old(value):
             call.cache = "bypass" if apart else "hit"
-            rendered = RenderedResponse(_NOT_FOUND, [(b"content-type", b"application/json")], value.body)
+            rendered = RenderedResponse(
+                _NOT_FOUND, [(b"content-type", b"application/json")], value.body
+            )
         else:
             call.cache = "miss" if found.stamps is not None else "bypass"
             if self._cache_enabled:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from kernel.config.settings import Settings, SettingsError
 from kernel.feature import Feature
 from kernel.limits.policy import Policy, PolicySet
-from kernel.config.settings import Settings, SettingsError
 
 DEFAULT: Final = "default"
 

@@ -2,10 +2,9 @@
 
 import asyncio
 
+from kernel.observe.metrics import CacheResult, Metrics
 from kernel.observe.request_log import RequestLog
-from kernel.observe.metrics import CacheResult
 from kernel.web.call import Call
-from kernel.observe.metrics import Metrics
 
 _Done = tuple[Call, str, str, int, float]  # and its method, path, status and seconds
 

@@ -9,13 +9,13 @@ from starlette.types import Message, Send
 from kernel.cache.rendered import RenderedResponse
 from kernel.cache.stored import etag_of
 from kernel.core.caller import ANONYMOUS
+from kernel.edge.headers import Block, added
+from kernel.edge.request_head import RequestHead
+from kernel.edge.routes import Route, RouteTable
+from kernel.errors import ApiError, MethodNotAllowed
 from kernel.observe.metrics import CacheResult
 from kernel.web.call import Call
-from kernel.edge.request_head import RequestHead
-from kernel.edge.headers import Block, added
-from kernel.errors import ApiError, MethodNotAllowed
 from kernel.web.failures import failure
-from kernel.edge.routes import Route, RouteTable
 
 Headers = list[tuple[bytes, bytes]]
 

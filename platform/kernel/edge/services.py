@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from kernel.cache.reads import Reads
-from kernel.limits.limiter import Limiter
-from kernel.redis import Pipeline
 from kernel.identity.revocation import Revocations
 from kernel.identity.tokens import TokenVerifier
+from kernel.limits.limiter import Limiter
+from kernel.redis import Pipeline
 
 
 @dataclass(frozen=True, slots=True)

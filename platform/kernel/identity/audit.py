@@ -4,9 +4,9 @@ import logging
 from typing import Literal
 from uuid import UUID
 
-from kernel.web.call import Call
 from kernel.errors import ApiError
 from kernel.supabase import AsService
+from kernel.web.call import Call
 
 log = logging.getLogger(__name__)
 

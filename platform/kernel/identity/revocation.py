@@ -14,10 +14,10 @@ from uuid import UUID
 from redis.asyncio import Redis
 
 from kernel.cache import CacheUnavailable
-from kernel.errors import ApiError, Unauthenticated
 from kernel.core.backoff import Backoff
-from kernel.redis import Command
+from kernel.errors import ApiError, Unauthenticated
 from kernel.identity.revoked_set import WHOLE_WITHOUT_IT, RevokedSet
+from kernel.redis import Command
 from kernel.supabase import AsService
 from kernel.supabase.http import SupabaseUnavailable
 

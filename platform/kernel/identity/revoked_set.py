@@ -19,8 +19,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from kernel.cache import CacheUnavailable
-from kernel.redis import Command
 from kernel.identity.sessions import session_key
+from kernel.redis import Command
 
 KEY: Final = "revoked"
 LOADED: Final = "loaded"

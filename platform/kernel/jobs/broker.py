@@ -9,9 +9,9 @@ from urllib.parse import quote
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
+from kernel.config.settings import Settings, SettingsError
 from kernel.jobs.job import QUEUES, Job
 from kernel.jobs.table import JobTable
-from kernel.config.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 

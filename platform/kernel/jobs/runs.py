@@ -5,11 +5,8 @@ from datetime import timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from postgrest import APIError
-
 from kernel.jobs.table import Message
 from kernel.supabase import AsService
-from kernel.supabase.http import SupabaseUnavailable
 
 LEASE: Final = timedelta(seconds=15)
 HEARTBEAT: Final = timedelta(seconds=4)

@@ -39,7 +39,9 @@ class Letter:
     utf8: bool
 
 
-def write(rendered: RenderedMail, *, mail_from: str, to: str, run_id: UUID, template: str) -> Letter:
+def write(
+    rendered: RenderedMail, *, mail_from: str, to: str, run_id: UUID, template: str
+) -> Letter:
     """Write the letter of one run of a job.
 
     Its Message-ID is made of run, template and recipient: when a run is repeated, the letter has

@@ -14,8 +14,8 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from kernel.observe import console
 from kernel.core.request_id import request_id
+from kernel.observe import console
 
 REDACTED = "[redacted]"
 CUT = "… [cut]"

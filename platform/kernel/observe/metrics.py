@@ -19,7 +19,6 @@ from prometheus_client.multiprocess import MultiProcessCollector
 CacheResult = Literal["hit", "miss", "stale", "bypass"]
 
 
-
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that names the workers' folder; prometheus_client reads it when it is imported."""
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
-from kernel.supabase.errors import RECORDS_UNAVAILABLE
 from kernel.supabase import AsService
+from kernel.supabase.errors import RECORDS_UNAVAILABLE
 
 KEPT_SECONDS: Final = 5.0
 _DEADLINE_SECONDS: Final = 0.8

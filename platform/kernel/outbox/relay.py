@@ -15,13 +15,13 @@ from postgrest import APIError
 from pydantic import ValidationError
 
 from kernel.cache import CacheUnavailable, Drops
+from kernel.core.backoff import Backoff
 from kernel.errors import ApiError
 from kernel.events import Event, SessionEnded
+from kernel.identity.revocation import Revocations
 from kernel.jobs.publisher import BrokerUnavailable, Publisher
 from kernel.jobs.table import JobTable
 from kernel.outbox.outbox import Claimed, Outbox
-from kernel.core.backoff import Backoff
-from kernel.identity.revocation import Revocations
 
 log = logging.getLogger(__name__)
 

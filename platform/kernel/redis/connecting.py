@@ -8,10 +8,10 @@ from typing import Final
 from pydantic import SecretStr
 from redis.exceptions import ResponseError
 
+from kernel.config.settings import Settings
 from kernel.redis.connection import RedisConnection
 from kernel.redis.deadline import in_time
 from kernel.redis.pipeline import RedisAway, Word
-from kernel.config.settings import Settings
 
 _ANSWERS: Final = {"AUTH": b"OK", "SELECT": b"OK", "PING": b"PONG"}
 

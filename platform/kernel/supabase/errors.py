@@ -1,10 +1,19 @@
 """What Supabase's refusals mean to our caller, where no slice says it better."""
 
 from typing import Final
+
 from postgrest import APIError
 from supabase_auth.errors import AuthError
 
-from kernel.errors import (ApiError, Conflict, Forbidden, NotFound, TooManyRequests, Unauthenticated, ValidationFailed)
+from kernel.errors import (
+    ApiError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    TooManyRequests,
+    Unauthenticated,
+    ValidationFailed,
+)
 from kernel.supabase.http import SupabaseUnavailable
 
 # The records cannot be had: nothing answers or, while a deploy goes on, the function is not there.

@@ -14,7 +14,9 @@ NO_ANSWER: Final = (httpx.RequestError, aiohttp.ClientError, OSError)
 """Errors of a call that got no answer: refused, silent, broken off, unreadable."""
 
 Send = Callable[[], Awaitable[httpx.Response]]
-_Verdict = tuple[bool | None, bool | None]  # of the part and of the endpoint, as CircuitBreaker.settle
+_Verdict = tuple[
+    bool | None, bool | None
+]  # of the part and of the endpoint, as CircuitBreaker.settle
 
 _NOBODY_KNOWS: Final[_Verdict] = (None, None)
 _WORKS: Final[_Verdict] = (True, True)

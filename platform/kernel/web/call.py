@@ -1,27 +1,17 @@
 """One call of the API: what the Edge found out about it, for everything that runs after."""
 
-from kernel.core.caller import ANONYMOUS, Caller
-from kernel.observe.metrics import CacheResult
-
-
-from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final, Literal
-from uuid import UUID
+from typing import Final
 
 from starlette.types import Scope
 
+from kernel.core.caller import ANONYMOUS, Caller
 from kernel.limits.policy import Decision
-
+from kernel.observe.metrics import CacheResult
 
 SCOPE_KEY: Final = "kernel.call"
 REFUSED: Final = "kernel.refused"
 """Where the server puts, into the scope, the ApiError for a request that it did not take."""
-
-
-
-
-
 
 
 @dataclass(slots=True, kw_only=True)

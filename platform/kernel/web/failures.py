@@ -13,7 +13,15 @@ from supabase_auth.errors import AuthError
 
 from kernel.cache.rendered import RenderedResponse
 from kernel.core.request_id import request_id
-from kernel.errors import (ApiError, BodyTooLarge, Forbidden, MethodNotAllowed, NotFound, Unauthenticated, ValidationFailed)
+from kernel.errors import (
+    ApiError,
+    BodyTooLarge,
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+    ValidationFailed,
+)
 from kernel.supabase.errors import from_auth, from_database
 
 _BY_STATUS: Final[dict[int, type[ApiError]]] = {

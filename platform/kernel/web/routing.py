@@ -6,10 +6,10 @@ from typing import Annotated, Any, Final
 import svcs
 from fastapi import Depends, Request
 
-from kernel.web.call import Call, call_of
 from kernel.core.caller import Caller
-from kernel.web.envelopes import Answer, Failure, Page
 from kernel.errors import ApiError
+from kernel.web.call import Call, call_of
+from kernel.web.envelopes import Answer, Failure, Page
 
 PREFIX: Final = "/api/v1"
 

@@ -7,7 +7,7 @@ import queue
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any
@@ -15,12 +15,9 @@ from typing import Any
 import svcs
 from celery.exceptions import SoftTimeLimitExceeded
 
-from kernel.feature import Feature
 from kernel.jobs.job import Job
 from kernel.jobs.runner import Runner
 from kernel.jobs.table import Message
-from kernel.boot.services import register_services
-from kernel.config.settings import Settings
 
 
 def holder_prefix(pid: int) -> str:
@@ -31,16 +28,14 @@ def holder_prefix(pid: int) -> str:
 class WorkerProcess:
     """One process of a worker: async jobs run on its one event loop, others in its main thread."""
 
-    def __init__(self, settings: Settings, features: Mapping[str, Feature]) -> None:
+    def __init__(self, register: Callable[[svcs.Registry], None]) -> None:
         # SIGTERM reaches whole process groups; it is the worker's main process that decides.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="jobs", daemon=True).start()
         self._registry = svcs.Registry()
-        self._runner = asyncio.run_coroutine_threadsafe(
-            self._open(settings, features), self._loop
-        ).result()
+        self._runner = asyncio.run_coroutine_threadsafe(self._open(register), self._loop).result()
 
     def perform(self, job: Job, message: Message) -> timedelta | None:
         """Perform a message from the main thread: see Runner.perform."""
@@ -60,8 +55,8 @@ class WorkerProcess:
         kept = self._runner.fail_unknown(message)
         return asyncio.run_coroutine_threadsafe(kept, self._loop).result()
 
-    async def _open(self, settings: Settings, features: Mapping[str, Feature]) -> Runner:
-        register_services(self._registry, settings, features)
+    async def _open(self, register: Callable[[svcs.Registry], None]) -> Runner:
+        register(self._registry)
         prefix = holder_prefix(os.getpid())
         return Runner(self._registry, holder=prefix, main_thread=self._in_main_thread)
 

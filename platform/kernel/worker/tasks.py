@@ -14,14 +14,14 @@ from celery import Celery, Task
 from celery.exceptions import Reject, TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
 
+from kernel.config.settings import Settings
 from kernel.jobs.job import Job
-from kernel.worker.process import WorkerProcess, holder_prefix
 from kernel.jobs.publisher import BrokerUnavailable, Publisher
-from kernel.supabase.errors import RECORDS_UNAVAILABLE
 from kernel.jobs.runs import Runs
 from kernel.jobs.table import JobTable, Message
-from kernel.config.settings import Settings
 from kernel.supabase import AsService, SupabaseHttp
+from kernel.supabase.errors import RECORDS_UNAVAILABLE
+from kernel.worker.process import WorkerProcess, holder_prefix
 
 log = logging.getLogger(__name__)
 

@@ -5,25 +5,25 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
+import svcs
 from celery import signals
 from celery.apps.worker import Worker as CeleryWorker
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.worker import state
 
-from kernel.feature import Feature
-from kernel.observe.heartbeat import Heartbeat
+from kernel.config.settings import Settings
 from kernel.jobs.broker import celery_app, require_visibility_timeout
-from kernel.worker.consumer import JobConsumer
 from kernel.jobs.job import QUEUES
-from kernel.worker.process import WorkerProcess
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
+from kernel.observe.heartbeat import Heartbeat
+from kernel.worker.consumer import JobConsumer
+from kernel.worker.process import WorkerProcess
 from kernel.worker.tasks import LostProcesses, register_tasks
-from kernel.config.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -31,19 +31,22 @@ _TICK_SECONDS: Final = 0.25
 
 
 def run_worker(
-    settings: Settings, features: Mapping[str, Feature], queues: tuple[str, ...] = QUEUES
+    settings: Settings,
+    jobs: JobTable,
+    register: Callable[[svcs.Registry], None],
+    queues: tuple[str, ...] = QUEUES,
 ) -> int:
     """Run a worker of these queues until SIGTERM; return its exit code.
 
+    `register` puts the services that jobs may ask for into the registry of each process.
     Raises SettingsError where the visibility timeout is too short for a job.
     """
-    jobs = JobTable.of(features)
     require_visibility_timeout(settings, jobs)
     app, lost = celery_app(settings), LostProcesses(settings)
 
     @cache
     def process() -> tuple[WorkerProcess, Publisher]:
-        return WorkerProcess(settings, features), Publisher(app, jobs)
+        return WorkerProcess(register), Publisher(app, jobs)
 
     def begin(**_: Any) -> None:
         process()

@@ -6,10 +6,10 @@ import threading
 
 import uvicorn
 
-from kernel.edge.client_address import ClientAddresses
 from kernel.boot.connections import Bounds, Connections
 from kernel.boot.server import Served, ServerProtocol
 from kernel.boot.serving import UVICORN
+from kernel.edge.client_address import ClientAddresses
 from kit.waiting import until
 
 HEAD = {

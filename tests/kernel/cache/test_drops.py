@@ -8,8 +8,8 @@ import pytest
 
 from kernel.boot.app import create_app
 from kernel.cache import Cached, CacheUnavailable, Drops, everyone, minutes
-from kernel.cache.drops import STAMP_SECONDS
 from kernel.cache.announce import Announce
+from kernel.cache.drops import STAMP_SECONDS
 from kernel.events import Event
 from kernel.redis import connect_pipeline
 from kit.application import SLICES, running

@@ -6,8 +6,8 @@ import jwt
 import pytest
 
 from devstack.testing import CLI_JWT_SECRET, api_key
-from kernel.config import production as config_check
 from kernel.boot.app import create_app
+from kernel.config import production as config_check
 from kernel.config.production import findings, refusal, refuse_unsafe
 from kernel.config.settings import Settings, SettingsError
 

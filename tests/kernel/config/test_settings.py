@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from kernel.config.types import host_and_port
 from kernel.config.settings import Settings, SettingsError, load_settings
+from kernel.config.types import host_and_port
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NO_FILE = Path(os.devnull)
 GOOD = {
     "SUPABASE_URL": "https://project.supabase.co/",

@@ -28,5 +28,5 @@ async def test_a_read_that_fails_is_not_filled_and_harms_nobody(
 
     app = create_app(own_settings, {"own": Feature(router=router)})
     async with running(app), svcs.Container(app.state.services) as services:
-        await (await services.aget(CacheWarmer))(author.token)
+        await (await services.aget(CacheWarmer)).warm(author.token)
     assert len(valkey.client.keys("cache:*")) == (error is None)

@@ -12,9 +12,9 @@ from pydantic import BaseModel
 from kernel import Feature
 from kernel.boot.app import create_app
 from kernel.boot.discovery import discover
-from kernel.web.routing import Answer
-from kernel.edge.routes import routes_of
 from kernel.config.settings import Settings
+from kernel.edge.routes import routes_of
+from kernel.web.routing import Answer
 from kit.application import SLICES, running
 from kit.output import access_lines
 

@@ -10,8 +10,8 @@ from fastapi import APIRouter
 from kernel import Feature, Limit
 from kernel.boot.discovery import discover
 from kernel.config.rates import Rate
-from kernel.edge.policies import PolicyTable
 from kernel.config.settings import Settings, SettingsError, load_settings
+from kernel.edge.policies import PolicyTable
 
 ROOT = Path(__file__).parents[3]
 NO_FILE = Path(os.devnull)

@@ -5,10 +5,9 @@ from collections import Counter
 
 import pytest
 
-from kernel.errors import TooManyRequests
-from kernel.identity.account_limit import AccountLimit
 from kernel.config.rates import Rate
-from kernel.identity.account_limit import account_key
+from kernel.errors import TooManyRequests
+from kernel.identity.account_limit import AccountLimit, account_key
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.redis import connect_pipeline

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from kernel.redis import RedisAway, connect_redis
-from kernel.redis.over_redis_py import OverRedisPy
 from kernel.identity.revocation import Revocations, SessionRevoked
 from kernel.identity.revoked_set import KEY
+from kernel.redis import RedisAway, connect_redis
+from kernel.redis.over_redis_py import OverRedisPy
 from kernel.supabase.http import SupabaseUnavailable
 from kit.valkeys import Valkey
 

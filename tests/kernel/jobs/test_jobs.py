@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from kernel.boot.discovery import discover
+from kernel.config.settings import Settings, SettingsError
 from kernel.events import Event, JobDue
 from kernel.jobs import Job, daily, every, job, minutes, seconds
 from kernel.jobs.broker import broker_url, celery_app, require_visibility_timeout
@@ -22,7 +23,6 @@ from kernel.jobs.publisher import BrokerUnavailable, Publisher
 from kernel.jobs.schedule import Schedule
 from kernel.jobs.table import JobTable, Message
 from kernel.mail import Mailer
-from kernel.config.settings import Settings, SettingsError
 from kernel.supabase import AsService
 
 NIGHT = datetime(2026, 1, 2, 2, tzinfo=UTC)

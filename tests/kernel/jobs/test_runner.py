@@ -17,16 +17,17 @@ import pytest
 import svcs
 from celery.exceptions import SoftTimeLimitExceeded
 
+from kernel.boot.services import register_services
+from kernel.config.settings import Settings
 from kernel.jobs import Job, Permanent, job, runner, runs, seconds
 from kernel.jobs.done import DoneMarkers
-from kernel.worker.process import WorkerProcess, holder_prefix
 from kernel.jobs.runner import Runner
 from kernel.jobs.runs import Run, Runs
 from kernel.jobs.table import Message
 from kernel.observe.logs import REDACTED, LogFormatter
 from kernel.outbox.outbox import Outbox
-from kernel.config.settings import Settings
 from kernel.supabase import AsService
+from kernel.worker.process import WorkerProcess, holder_prefix
 from kit.slices.shared.things import ThingChanged
 from kit.waiting import until
 
@@ -335,7 +336,7 @@ async def test_a_job_is_performed_once_however_often_its_message_comes(
     assert len(acting.called) == 1
     row = await record(own_stack, message)
     assert await state(own_stack, message) == ("succeeded", 1, None)
-    assert (row["job"], row["request_id"]) == ("kernel.act", "request-1")
+    assert (row["job"], row["request_id"]) == ("jobs.act", "request-1")
     assert (row["holder"], row["held_until"]) == (None, None)
     assert row["duration_ms"] >= 0
     assert await marked(services, message)
@@ -353,7 +354,7 @@ async def test_a_job_gets_fields_of_its_event_and_services(own_stack, performs):
     assert isinstance(got[0], AsService)
     assert got[1] == thing
     assert got[2] == Run(
-        id=message.run_id, job="kernel.act", slice="kernel", attempt=1, request_id="request-1"
+        id=message.run_id, job="jobs.act", slice="jobs", attempt=1, request_id="request-1"
     )
     assert got[3] == own_stack.settings
 
@@ -391,7 +392,7 @@ async def test_c8_a_job_that_fails_is_tried_again_three_times_and_kept(
     assert await state(own_stack, message) == ("failed", 4, "RuntimeError: no luck")
     row = await record(own_stack, message)
     assert row["queued_at"] < row["finished_at"]
-    assert (row["job"], row["request_id"]) == ("kernel.act", "request-1")
+    assert (row["job"], row["request_id"]) == ("jobs.act", "request-1")
     assert [attempt for _, attempt in acting.called] == [1, 2, 3, 4]
     assert await performs(acting.job, message) is None
     assert len(acting.called) == 4
@@ -738,7 +739,7 @@ async def test_an_error_of_any_characters_is_recorded(own_stack, performs, caplo
 def process(own_stack):
     """What runs in each process of a worker; here it is this one."""
     before = signal.getsignal(signal.SIGTERM)
-    process = WorkerProcess(own_stack.settings, {})
+    process = WorkerProcess(lambda registry: register_services(registry, own_stack.settings, {}))
     signal.signal(signal.SIGTERM, before)
     # It waits for its loop without an end: the main thread, where this test is.
     guard = threading.Timer(5, process._work.put, [give_up])

@@ -11,9 +11,9 @@ from fastapi import APIRouter
 from kernel import Feature, Limit
 from kernel.boot.app import create_app
 from kernel.boot.discovery import discover
-from kernel.web.routing import Answer, Services
 from kernel.edge.routes import routes_of
 from kernel.supabase import AuthApi
+from kernel.web.routing import Answer, Services
 from kit.small import feature
 
 ADDRESS = "203.0.113.7"

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kernel.mail import Mailer
 from kernel.config.settings import Settings
+from kernel.mail import Mailer
 from kit.slices.notify_author import tasks
 
 USER, PASSWORD = "ada", "correct horse 9"

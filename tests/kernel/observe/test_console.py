@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.observe import console
-from kernel.observe.request_log import ConsoleAccessLog
 from kernel.core.request_id import request_id
+from kernel.observe import console
 from kernel.observe.logs import REDACTED, ConsoleFormatter, configure_logging, log_uncaught
+from kernel.observe.request_log import ConsoleAccessLog
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 ANYTHING = st.text(st.characters(exclude_categories=()))  # surrogates and control characters, too

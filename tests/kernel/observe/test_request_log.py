@@ -13,9 +13,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kernel.observe import request_log as access_log, logs
-from kernel.observe.request_log import RequestLog
+from kernel.observe import logs
+from kernel.observe import request_log as access_log
 from kernel.observe.logs import REDACTED, LogFormatter, redact
+from kernel.observe.request_log import RequestLog
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 LINE: dict[str, Any] = {

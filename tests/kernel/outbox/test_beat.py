@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from kernel.jobs import every, job, minutes
 from kernel.outbox import beat
 from kernel.outbox.beat import Beat
-from kernel.jobs import every, job, minutes
 from kernel.outbox.outbox import Outbox
 from kit.waiting import until
 
@@ -55,13 +55,13 @@ class CountingOutbox(Outbox):
         return await super().put_slot(job, slot)
 
 
-async def slots(own, name="kernel.tick"):
+async def slots(own, name="outbox.tick"):
     """Return the slots whose events are in the outbox, oldest first."""
     items = [item for row in await own.events("job_due") for item in row["items"]]
     return [datetime.fromisoformat(item["slot"]) for item in items if item["job"] == name]
 
 
-async def known(own, clock, name="kernel.tick"):
+async def known(own, clock, name="outbox.tick"):
     """Let the job have had a slot before."""
     await own.sql.execute("insert into jobs.slots values ($1, $2)", name, clock.now - 3 * PERIOD)
 
@@ -122,7 +122,7 @@ async def test_each_slot_is_put_once_when_it_comes(own_database, outbox, clock):
 
 async def test_each_job_has_its_own_slots(own_database, outbox, clock):
     begin = every(minutes(20)).slot(clock.now)
-    for name in ("kernel.tick", "kernel.tock"):
+    for name in ("outbox.tick", "outbox.tock"):
         await known(own_database, clock, name)
     one = Beat(outbox, [tick, tock], clock=clock)
     for number in range(1, 5):
@@ -130,7 +130,7 @@ async def test_each_job_has_its_own_slots(own_database, outbox, clock):
         await one.turn()
     assert await slots(own_database) == [begin + number * PERIOD for number in (1, 2, 3, 4)]
     # Its slot at `begin` was missed by the first turn, and made up for.
-    assert await slots(own_database, "kernel.tock") == [
+    assert await slots(own_database, "outbox.tock") == [
         begin + number * PERIOD for number in (0, 2, 4)
     ]
 

@@ -13,19 +13,19 @@ import svcs
 from fastapi import APIRouter
 
 from kernel import Feature
-from kernel.outbox import relay
 from kernel.cache import Cached, Drops, everyone
+from kernel.core.backoff import Backoff
 from kernel.events import JobDue, known_events
-from kernel.web.routing import Answer
+from kernel.identity.revocation import Revocations
 from kernel.jobs import every, job, minutes
 from kernel.jobs.broker import celery_app
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
+from kernel.outbox import relay
 from kernel.outbox.outbox import Outbox
-from kernel.core.backoff import Backoff
 from kernel.redis import RedisAway
-from kernel.identity.revocation import Revocations
 from kernel.supabase import AsService
+from kernel.web.routing import Answer
 from kit.slices.shared.things import ThingChanged, ThingPublished
 from kit.waiting import until
 
@@ -174,13 +174,13 @@ async def test_k13_a_turn_drops_what_a_changed_row_is_cached_under(own_stack, a_
 async def test_a_turn_publishes_the_jobs_and_writes_their_runs_down(own_stack, a_relay, author):
     thing = await own_stack.thing(author)
     assert await a_relay.turn()
-    assert messages(own_stack) == [("kernel.tell", run_of(thing))]
-    assert [name for name, _ in messages(own_stack, "cpu")] == ["kernel.draw"]
+    assert messages(own_stack) == [("outbox.tell", run_of(thing))]
+    assert [name for name, _ in messages(own_stack, "cpu")] == ["outbox.draw"]
     (event,) = await own_stack.events("thing_published")
     rows = await own_stack.sql.fetch("select * from jobs.runs order by job desc")
     assert [(row["job"], row["event_id"], row["item"]) for row in rows] == [
-        ("kernel.tell", event["id"], 0),
-        ("kernel.draw", event["id"], 0),
+        ("outbox.tell", event["id"], 0),
+        ("outbox.draw", event["id"], 0),
     ]
     assert UUID(str(rows[0]["id"])) == run_of(thing)
     assert await pending(own_stack) == []
@@ -212,10 +212,10 @@ async def test_an_event_that_is_told_twice_is_the_same_run(own_stack, a_relay, a
 
 
 async def test_a_slot_is_published_to_its_job_alone(own_stack, a_relay):
-    await own_stack.put("job_due", {"job": "kernel.tick", "slot": "2026-01-01T00:00:00+00:00"})
+    await own_stack.put("job_due", {"job": "outbox.tick", "slot": "2026-01-01T00:00:00+00:00"})
     await a_relay.turn()
-    slot = JobDue(job="kernel.tick", slot=datetime(2026, 1, 1, tzinfo=UTC))
-    assert messages(own_stack) == [("kernel.tick", tick.run_id(slot, 0, 0))]
+    slot = JobDue(job="outbox.tick", slot=datetime(2026, 1, 1, tzinfo=UTC))
+    assert messages(own_stack) == [("outbox.tick", tick.run_id(slot, 0, 0))]
     assert await pending(own_stack) == []
 
 

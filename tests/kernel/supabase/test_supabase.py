@@ -104,8 +104,8 @@ def test_newer_keys_are_never_sent_as_a_bearer():
 
 async def test_every_registered_service_can_be_had(settings):
     from kernel.core.caller import ANONYMOUS, Caller
-    from kernel.web.call import Call
     from kernel.jobs.runs import Run
+    from kernel.web.call import Call
 
     async with Registry() as registry:
         limited = Feature(router=APIRouter(), limits=(Limit("5/hour", per="account"),))

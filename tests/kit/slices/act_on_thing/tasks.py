@@ -6,9 +6,9 @@ import time
 from typing import Any
 from uuid import UUID
 
+from kernel.config.settings import Settings
 from kernel.jobs import Permanent, daily, every, job, minutes, seconds
 from kernel.jobs.runs import Run
-from kernel.config.settings import Settings
 from kernel.supabase import AsService, SupabaseHttp
 
 from ..shared.things import Thing, ThingPublished

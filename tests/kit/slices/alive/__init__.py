@@ -4,9 +4,9 @@ from fastapi import APIRouter
 
 from kernel import Feature
 from kernel.errors import Unavailable
-from kernel.web.routing import Answer, Services
 from kernel.observe.readiness import Readiness
 from kernel.supabase import Probe
+from kernel.web.routing import Answer, Services
 
 router = APIRouter()
 

@@ -6,8 +6,8 @@ from fastapi import APIRouter
 
 from kernel import Feature
 from kernel.cache.announce import Announce
-from kernel.web.routing import Answer, Services, raises
 from kernel.supabase import AsCaller
+from kernel.web.routing import Answer, Services, raises
 
 from ..shared.things import Draft, Thing, ThingChanged, ThingNotFound
 

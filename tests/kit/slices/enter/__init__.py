@@ -7,10 +7,10 @@ from supabase_auth.errors import AuthApiError
 
 from kernel import Feature, Limit
 from kernel.errors import Unauthenticated, Unavailable
-from kernel.web.fields import Body, Email, Password
-from kernel.web.routing import Answer, Services
 from kernel.identity.account_limit import AccountLimit
 from kernel.supabase import AuthApi
+from kernel.web.fields import Body, Email, Password
+from kernel.web.routing import Answer, Services
 
 router = APIRouter()
 

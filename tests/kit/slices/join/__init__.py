@@ -5,9 +5,9 @@ from typing import Any
 from fastapi import APIRouter, status
 
 from kernel import Feature, Limit
+from kernel.supabase import AuthApi
 from kernel.web.fields import Body, Email, NewPassword
 from kernel.web.routing import Answer, Services
-from kernel.supabase import AuthApi
 
 router = APIRouter()
 

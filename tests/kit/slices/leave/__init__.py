@@ -7,10 +7,10 @@ from fastapi import APIRouter, Response, status
 from kernel import Feature
 from kernel.core.caller import Caller
 from kernel.errors import Unauthenticated
-from kernel.web.fields import Body
-from kernel.web.routing import Services
 from kernel.identity.revocation import Revocations
 from kernel.supabase import AuthApi
+from kernel.web.fields import Body
+from kernel.web.routing import Services
 
 router = APIRouter()
 

@@ -9,8 +9,8 @@ from kernel import Feature
 from kernel.cache import Cached, everyone, minutes
 from kernel.core.caller import ANONYMOUS, Caller
 from kernel.errors import Unauthenticated
-from kernel.web.routing import Answer, Services
 from kernel.supabase import AsCaller
+from kernel.web.routing import Answer, Services
 
 from ..shared.things import Thing, ThingChanged
 

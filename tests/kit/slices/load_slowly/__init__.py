@@ -9,8 +9,8 @@ from fastapi import APIRouter
 
 from kernel import Feature
 from kernel.cache import Cached, everyone, minutes, seconds
-from kernel.web.routing import Answer, Services
 from kernel.supabase import AsService
+from kernel.web.routing import Answer, Services
 
 from ..shared.things import Thing, ThingChanged, ThingNotFound
 

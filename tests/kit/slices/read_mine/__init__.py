@@ -5,8 +5,8 @@ from fastapi import APIRouter
 from kernel import Feature
 from kernel.cache import Cached, hours, one_caller
 from kernel.errors import Unauthenticated
-from kernel.web.routing import Answer, Services
 from kernel.supabase import AsCaller
+from kernel.web.routing import Answer, Services
 
 from ..shared.users import Person, UserChanged
 

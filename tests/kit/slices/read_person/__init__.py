@@ -8,8 +8,8 @@ from kernel import Feature
 from kernel.cache import Cached, every_caller, hours, one_caller
 from kernel.core.caller import Caller
 from kernel.errors import NotFound
-from kernel.web.routing import Answer, Services
 from kernel.supabase import AsCaller, AsService
+from kernel.web.routing import Answer, Services
 
 from ..shared.users import Person, Profile, UserChanged
 

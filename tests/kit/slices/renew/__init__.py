@@ -4,9 +4,9 @@ from fastapi import APIRouter
 from pydantic import SecretStr
 
 from kernel import Feature
+from kernel.supabase import AuthApi
 from kernel.web.fields import Body
 from kernel.web.routing import Answer, Services
-from kernel.supabase import AuthApi
 
 router = APIRouter()
 

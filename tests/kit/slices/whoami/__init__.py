@@ -7,8 +7,8 @@ from fastapi import APIRouter
 from kernel import Feature
 from kernel.core.caller import Caller
 from kernel.errors import Unauthenticated
-from kernel.web.routing import Answer, Services
 from kernel.supabase import AsCaller
+from kernel.web.routing import Answer, Services
 
 from ..shared.users import Person
 

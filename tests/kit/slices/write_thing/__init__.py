@@ -4,9 +4,8 @@ from fastapi import APIRouter, Response, status
 
 from kernel import Feature
 from kernel.cache.announce import Announce
-from kernel.web.routing import Answer, Services
-from kernel.web.routing import PREFIX
 from kernel.supabase import AsCaller
+from kernel.web.routing import PREFIX, Answer, Services
 
 from ..shared.things import Draft, Thing, ThingChanged
 
