@@ -314,7 +314,9 @@ def test_a_small_run_says_what_a_process_held_before_and_after(command):
 @whole_run
 async def test_ctrl_c_leaves_no_process(command):
     options = command | {"text": False}
-    process = await asyncio.create_subprocess_exec(*bench("--seconds", "60"), **options)
+    process = await asyncio.create_subprocess_exec(
+        *bench("--rounds", "1", "--requests", "20000"), **options
+    )
     await until(lambda: any("cli api" in line for line in descendants(process.pid).values()))
     found = descendants(process.pid)
     assert len(found) > 4  # the database, two Valkeys and a server at the least
