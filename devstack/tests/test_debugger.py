@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -195,4 +196,5 @@ def test_without_a_terminal_it_is_skipped_and_said(at_a_terminal):
 
 def test_a_background_job_takes_no_terminal_from_the_shell(at_a_terminal):
     scene = at_a_terminal(behind=True, api=f"breakpoint()\nprint('went on')\n{STAY}")
-    assert "api.py, line 1 was skipped" in scene.shows("went on")
+    said = scene.shows("went on")  # pdb of 3.11 and 3.12 stops at the next line
+    assert re.search(r"api\.py, line [12] was skipped: \./app up needs a terminal", said)

@@ -9,6 +9,8 @@ from devstack import PYTHON, Parts, Program, Terminal, http_answers
 
 # The stack's servers have no passwords: what the settings say of others is left out.
 _FOREIGN: Final = ("REDIS_", "BROKER_", "SMTP_")
+# Four processes import everything at once, which takes a busy machine its time.
+_START_LIMIT: Final = 60.0
 # Lines of every start and end: the stack itself prints one line for all.
 _NOISE: Final = (
     "Started server process",
@@ -36,6 +38,7 @@ def applications(parts: Parts, terminal: Terminal) -> list[Program]:
         folder=parts.root,
         environment=environment,
         noise=_NOISE,
+        start_limit=_START_LIMIT,
     )
     return [api, *(_background(parts, name, environment) for name in ("worker", "relay", "beat"))]
 
@@ -57,6 +60,7 @@ def _background(parts: Parts, name: str, shared: Callable[[], Mapping[str, str]]
         folder=parts.root,
         environment=environment,
         noise=_NOISE,
+        start_limit=_START_LIMIT,
     )
 
 

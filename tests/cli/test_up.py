@@ -21,6 +21,7 @@ from devstack.testing import free_port, is_free
 ROOT = Path(__file__).parents[2]
 COPIED = ("app", "devstack", "features", "platform", "supabase", "pyproject.toml")
 APPLICATIONS = ("api", "worker", "relay", "beat")
+ALL_OF_THEM = "api, worker, relay and beat"
 BROKEN = "select 1;\nselect nonsense from nowhere;\n"
 
 pytestmark = pytest.mark.slow
@@ -73,7 +74,7 @@ class Checkout:
         """Return the last words of a start that is to fail; it must leave nothing."""
         before = set(self.processes())
         self.start(*options, **environment)
-        assert self.process.wait(30) == 1, self.printed
+        assert self.process.wait(60) == 1, self.printed
         assert set(self.processes()) <= before
         assert "Traceback" not in self.printed
         return self.printed.strip().splitlines()[-1]
@@ -81,7 +82,7 @@ class Checkout:
     def stop(self, number=signal.SIGTERM):
         self.processes()
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
     def env(self):
         done = subprocess.run(
@@ -196,6 +197,10 @@ def test_up_answers_keeps_data_and_fresh_forgets_them(checkout):
     for name, count in {"relay": 1, "beat": 1, "worker": 3}.items():  # the worker forks two
         assert len(checkout.running(name)) == count, name
     assert f"\nready http://127.0.0.1:{checkout.port}\n" in checkout.printed
+    assert re.search(
+        r"^applied \d+ migrations: 2026\d+_\w+\.sql, …, ", checkout.printed, re.MULTILINE
+    )
+    assert "kept in .stack for the next start; ./app up --fresh empties it" in checkout.printed
     api = f"http://127.0.0.1:{checkout.port}/api/v1"
     assert get(f"{api}/health")["data"]["status"] == "healthy"
     values = checkout.env()
@@ -207,6 +212,7 @@ def test_up_answers_keeps_data_and_fresh_forgets_them(checkout):
     assert checkout.nothing_left()
 
     checkout.up()
+    assert "\nThe database is up to date: no migration to apply\n" in checkout.printed
     assert checkout.env() == values
     assert post(f"{api}/auth/login", account)["success"]
     checkout.stop()
@@ -272,14 +278,55 @@ def test_broken_migration_is_one_sentence(checkout):
     assert 'relation "nowhere" does not exist' in words
 
 
-def test_an_application_that_does_not_start_is_told_and_ends_everything(checkout):
-    (checkout.root / "features/get_post/__init__.py").write_text("raise SystemExit('oh no')")
+def test_an_edited_migration_is_named_and_fresh_is_the_remedy(checkout):
+    checkout.up("--stack-only")
+    checkout.stop()
+    *_, path = sorted((checkout.root / "supabase/migrations").iterdir())
+    path.write_text(path.read_text() + "-- an afterthought\n")
+    assert checkout.fails("--stack-only") == (
+        f"{path.name} was edited after this database had applied it: undo the edit, and write a "
+        "new migration instead. Or begin with an empty database: ./app up --fresh"
+    )
+    checkout.up("--stack-only", "--fresh")
+
+
+def test_a_syntax_error_in_a_slice_is_printed_once_and_ends_everything(checkout):
+    (checkout.root / "features/get_post/route.py").write_text("def broken(:\n")
     checkout.start()
-    assert checkout.process.wait(30) == 1
-    # All of them import the slices: it is the first to end that is told.
-    assert any(f"{name} did not start" in checkout.printed for name in APPLICATIONS)
-    assert "oh no" in checkout.printed
+    assert checkout.process.wait(60) == 1
+    printed = checkout.printed
+    assert f"{ALL_OF_THEM} did not start (exit code 1):" in printed
+    assert printed.count("SyntaxError: invalid syntax") == 1
+    assert 'File "features/get_post/route.py", line 1\n' in printed
+    assert len(printed.splitlines()) < 45
     assert checkout.nothing_left()
+
+
+def test_a_setting_that_is_wrong_for_all_is_printed_once(checkout):
+    checkout.start(LOG_FORMAT="yaml")
+    assert checkout.process.wait(60) == 1
+    assert f"{ALL_OF_THEM} did not start" in checkout.printed
+    assert checkout.printed.count("LOG_FORMAT") == 1
+
+
+def test_log_lines_are_for_people_unless_a_setting_says_otherwise(checkout):
+    api = f"http://127.0.0.1:{checkout.port}/api/v1"
+    checkout.up()
+    get(f"{api}/health")
+    checkout.prints(" INFO     GET /api/v1/health 200 ")
+    assert "\x1b" not in checkout.printed
+    checkout.stop()
+    checkout.up(LOG_FORMAT="json", FORCE_COLOR="1")
+    get(f"{api}/health")
+    checkout.prints('"path":"/api/v1/health","status":200')
+    assert "\x1b[36mapi      │\x1b[0m {" in checkout.printed
+
+
+def test_ctrl_c_is_one_line(checkout):
+    checkout.up()
+    ready = len(checkout.printed.splitlines())
+    assert checkout.stop(signal.SIGINT) == 0
+    assert checkout.printed.splitlines()[ready:] == ["stopping … (Ctrl-C again kills at once)"]
 
 
 def test_a_server_that_dies_ends_everything(checkout):
@@ -287,7 +334,7 @@ def test_a_server_that_dies_ends_everything(checkout):
     port = checkout.env()["REDIS_PORT"]
     with os.popen(f"pgrep -f 'valkey-server 127.0.0.1:{port}'") as found:
         os.kill(int(found.read().split()[0]), signal.SIGKILL)
-    assert checkout.process.wait(30) == 1
+    assert checkout.process.wait(60) == 1
     assert "cache ended unexpectedly (SIGKILL)" in checkout.printed
     assert checkout.nothing_left()
 
@@ -309,12 +356,11 @@ def test_a_change_of_the_code_reaches_the_running_api(checkout):
     route = checkout.root / "features/health/route.py"
     good = route.read_text()
     route.write_text("raise SystemExit('half written')\n")
-    for name in APPLICATIONS:
-        checkout.prints(f"{name} starts again when a file changes")
+    checkout.prints(f"{ALL_OF_THEM} start again when a file changes")
+    assert checkout.printed.count("half written") == 1
     assert checkout.env()
     route.write_text(good)
-    for name in APPLICATIONS:
-        checkout.prints(f"{name} is ready again")
+    checkout.prints(f"{ALL_OF_THEM} are ready again")
     api = f"http://127.0.0.1:{checkout.port}/api/v1"
     assert get(f"{api}/health")["data"]["status"] == "healthy"
 
@@ -323,9 +369,8 @@ def test_a_change_of_a_job_reaches_the_running_worker(checkout):
     checkout.up()
     tasks = checkout.root / "features/signup/tasks.py"
     tasks.write_text(tasks.read_text().replace("user.display_name", "'the new code'"))
-    for name in APPLICATIONS:
-        checkout.prints(f"{name} is ready again")
-        assert f"restarting {name}: features/signup/tasks.py changed" in checkout.printed
+    checkout.prints(f"{ALL_OF_THEM} are ready again")
+    assert f"restarting {ALL_OF_THEM}: features/signup/tasks.py changed" in checkout.printed
     sign_up(checkout, "ann@example.com")
     assert mail_to(checkout, "ann@example.com").startswith("Hello the new code,\n")
 

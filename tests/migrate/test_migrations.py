@@ -2,7 +2,9 @@ import asyncio
 
 import asyncpg
 import pytest
+from typer.testing import CliRunner
 
+from cli import app, production
 from migrate import HistoryError, MigrationError, migrate, split_statements
 
 
@@ -123,6 +125,21 @@ async def test_a_migration_that_was_edited_after_it_was_applied_is_named(databas
     assert not await query(database_url, "select from pg_class where relname = 'b'")
     path.write_text("create table a ();")
     assert await migrate(database_url, folder) == ["20261124000002_b.sql"]
+
+
+def test_the_command_names_an_edited_migration_and_exits_with_1(
+    database_url, tmp_path, monkeypatch
+):
+    folder = tmp_path / "supabase" / "migrations"
+    folder.mkdir(parents=True)
+    path = write(folder, 1, "a", "create table a ();")
+    monkeypatch.setattr(production, "ROOT", tmp_path)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    done = CliRunner().invoke(app, ["migrate"])
+    assert (done.exit_code, done.output) == (0, f"applied {path.name}\n1 applied.\n")
+    path.write_text("create table a (id int);")
+    done = CliRunner().invoke(app, ["migrate"])
+    assert (done.exit_code, done.output) == (1, f"{EDITED} write a new migration instead.\n")
 
 
 async def test_all_that_were_edited_are_named_in_one_sentence(database_url, folder):
