@@ -8,6 +8,7 @@ pytest.register_assert_rewrite(
 )
 
 pytest_plugins = [
+    "kit.clock",
     "kit.servers",
     "kit.application",
     "kit.front",

@@ -58,7 +58,7 @@ def postgres_url() -> Iterator[str]:
 def until():
     """Waits for a condition and returns its value; fails after a while."""
 
-    def wait(condition, seconds=30):
+    def wait(condition, seconds=60):
         deadline = time.monotonic() + seconds
         while not (value := condition()):
             assert time.monotonic() < deadline, "this did not come true in time"

@@ -46,10 +46,8 @@ class Found(NamedTuple):
 class Reads:
     """The cached reads of this process."""
 
-    def __init__(
-        self, redis: Pipeline, drops: Drops, *, clock: Callable[[], float] = time.time
-    ) -> None:
-        self._redis, self._drops, self._clock = redis, drops, clock
+    def __init__(self, redis: Pipeline, drops: Drops) -> None:
+        self._redis, self._drops = redis, drops
         self._flights: Flights[RenderedResponse | None] = Flights()
 
     def judge(self, reply: object) -> Found:
@@ -66,7 +64,7 @@ class Reads:
 
     def is_old(self, value: Stored) -> bool:
         """Whether the value is older than it should be."""
-        return self._clock() >= value.old_at
+        return time.time() >= value.old_at
 
     async def load(self, lookup: Lookup, found: Found, load: Load) -> RenderedResponse:
         """Return the answer of one load for all who ask now, and store it.
@@ -168,7 +166,7 @@ class Reads:
     def _to_store(
         self, lookup: Lookup, stamps: Stamps, rendered: RenderedResponse
     ) -> Command | None:
-        cached, now = lookup.cached, self._clock()
+        cached, now = lookup.cached, time.time()
         age, keep = cached.ttl, cached.ttl + cached.stale
         body, kind = rendered.body, Kind.BODY
         if rendered.plain and rendered.status == _STATUS[Kind.MISSING]:

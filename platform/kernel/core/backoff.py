@@ -2,7 +2,6 @@
 
 import random
 import time
-from collections.abc import Callable
 from typing import Final
 
 _FIRST_SECONDS: Final = 0.5
@@ -15,20 +14,15 @@ class Backoff:
     `longest` is another limit than those 5 s.
     """
 
-    def __init__(
-        self,
-        clock: Callable[[], float] = time.monotonic,
-        *,
-        longest: float = _LONGEST_SECONDS,
-    ) -> None:
-        self._clock, self._longest = clock, longest
+    def __init__(self, *, longest: float = _LONGEST_SECONDS) -> None:
+        self._longest = longest
         self._failures = 0
         self._until = 0.0
 
     @property
     def over(self) -> bool:
         """Whether it is time to try."""
-        return self._clock() >= self._until
+        return time.monotonic() >= self._until
 
     def succeeded(self) -> None:
         """Go on without a pause."""
@@ -38,4 +32,4 @@ class Backoff:
         """Wait before the next try."""
         seconds = min(self._longest, _FIRST_SECONDS * 2**self._failures)
         self._failures = min(self._failures + 1, 10)
-        self._until = self._clock() + seconds * (1 - random.random() / 2)  # noqa: S311 - a spread
+        self._until = time.monotonic() + seconds * (1 - random.random() / 2)  # noqa: S311 - a spread

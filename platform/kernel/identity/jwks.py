@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from typing import Final
 
 import httpx
@@ -28,11 +27,9 @@ class Jwks:
     changes whenever the keys do.
     """
 
-    def __init__(
-        self, http: httpx.AsyncClient, url: str, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, http: httpx.AsyncClient, url: str) -> None:
         self.version = 0
-        self._http, self._url, self._clock = http, url, clock
+        self._http, self._url = http, url
         self._document: object = None
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched: float | None = None
@@ -53,10 +50,10 @@ class Jwks:
         return self._keys.get(kid)
 
     def _age(self) -> float:
-        return float("inf") if self._fetched is None else self._clock() - self._fetched
+        return float("inf") if self._fetched is None else time.monotonic() - self._fetched
 
     async def _refetch(self) -> None:
-        now = self._clock()
+        now = time.monotonic()
         pause = RETRY_SECONDS if self._age() > STALE_SECONDS else REFETCH_SECONDS
         if self._tried is not None and now - self._tried < pause:
             return

@@ -2,7 +2,6 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any, Final
 from uuid import UUID
 
@@ -43,9 +42,8 @@ class TokenVerifier:
         jwks: Jwks,
         audience: str,
         issuer: str | None = None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._secret, self._jwks, self._clock = secret, jwks, clock
+        self._secret, self._jwks = secret, jwks
         self._audience, self._issuer = audience, issuer
         self._known: OrderedDict[str, Caller] = OrderedDict()
         self._known_version = jwks.version
@@ -76,7 +74,7 @@ class TokenVerifier:
         return caller
 
     def _counts(self, caller: Caller) -> bool:
-        return self._clock() < caller.expires_at + LEEWAY_SECONDS
+        return time.time() < caller.expires_at + LEEWAY_SECONDS
 
     async def _claims(self, token: str) -> dict[str, Any]:
         try:

@@ -2,7 +2,6 @@
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
 from typing import Final
 
 from kernel.limits.policy import Decision, Policy, PolicySet, Standing
@@ -17,10 +16,8 @@ class LocalLogs:
     longer than its quota.
     """
 
-    def __init__(
-        self, *, logs: int = LOGS, clock: Callable[[], int] = lambda: time.monotonic_ns() // 1000
-    ) -> None:
-        self._most, self._clock = logs, clock
+    def __init__(self, *, logs: int = LOGS) -> None:
+        self._most = logs
         self._logs: OrderedDict[tuple[str, str], deque[int]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -28,7 +25,7 @@ class LocalLogs:
 
     def take(self, subject: str, policies: PolicySet) -> Decision:
         """Count a request of the subject to all of the policies, or to none where one refuses."""
-        now = self._clock()
+        now = time.monotonic_ns() // 1000
         logs = [self._log(subject, policy, now) for policy in policies.policies]
         pairs = list(zip(policies.policies, logs, strict=True))
         admitted = all(len(log) < policy.rate.quota for policy, log in pairs)

@@ -11,7 +11,7 @@ import logging
 import select
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import IO, Any, Final, cast
 
@@ -31,14 +31,11 @@ class RequestLog:
     """Writes access lines to standard output, or to `stream`, while the logger `access` is enabled.
 
     Lines wait for the end of the loop's tick, or for `flush`; without a running loop they are
-    written at once. An output that is closed or broken loses lines and breaks no request. `clock`
-    returns nanoseconds since 1970.
+    written at once. An output that is closed or broken loses lines and breaks no request.
     """
 
-    def __init__(
-        self, stream: IO[bytes] | None = None, *, clock: Callable[[], int] = time.time_ns
-    ) -> None:
-        self._stream, self._clock = stream, clock
+    def __init__(self, stream: IO[bytes] | None = None) -> None:
+        self._stream = stream
         self._enabled = logging.getLogger(LOGGER).isEnabledFor
         self._lines: list[bytes] = []
         self._millisecond, self._second_text, self._text = -1, "", ""
@@ -97,7 +94,7 @@ class RequestLog:
             self.flush()
 
     def _timestamp(self) -> str:
-        now = self._clock() // 1_000_000
+        now = time.time_ns() // 1_000_000
         if now != self._millisecond:
             second, milliseconds = divmod(now, 1000)
             if second != self._millisecond // 1000:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -24,14 +24,8 @@ class Beat:
     It keeps nothing of its own. A slot that came while no beat ran is put by the next one.
     """
 
-    def __init__(
-        self,
-        outbox: Outbox,
-        jobs: Sequence[Job],
-        *,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self._outbox, self._jobs, self._clock = outbox, jobs, clock
+    def __init__(self, outbox: Outbox, jobs: Sequence[Job]) -> None:
+        self._outbox, self._jobs = outbox, jobs
         self._put: dict[str, datetime] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -45,7 +39,7 @@ class Beat:
         """Put the slots that have come since the last turn."""
         for job in self._jobs:
             assert job.schedule is not None  # only scheduled jobs are beat's
-            slot = job.schedule.slot(self._clock())
+            slot = job.schedule.slot(datetime.now(UTC))
             if self._put.get(job.name) == slot:
                 continue
             try:

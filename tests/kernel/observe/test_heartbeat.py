@@ -2,20 +2,8 @@
 
 import os
 import time
-from types import SimpleNamespace
 
-import pytest
-
-from kernel.observe import heartbeat
 from kernel.observe.heartbeat import Heartbeat
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """The time in seconds; a test sets `clock[0]`."""
-    now = [1000.0]
-    monkeypatch.setattr(heartbeat, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    return now
 
 
 def touched(file):
@@ -39,21 +27,21 @@ def test_without_a_file_a_beat_does_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_however_often_it_is_asked_it_touches_the_file_every_five_seconds(tmp_path, clock):
+def test_however_often_it_is_asked_it_touches_the_file_every_five_seconds(tmp_path, frozen_time):
     file, beats = tmp_path / "alive", 0
     one = Heartbeat(file)
     for _ in range(200):  # 20 seconds
         one.beat()
         beats += touched(file)
-        clock[0] += 0.1
+        frozen_time.tick(0.1)
     assert beats == 4
 
 
-def test_a_file_that_was_deleted_comes_back(tmp_path, clock):
+def test_a_file_that_was_deleted_comes_back(tmp_path, frozen_time):
     file = tmp_path / "alive"
     one = Heartbeat(file)
     one.beat()
     file.unlink()
-    clock[0] += 5
+    frozen_time.tick(5)
     one.beat()
     assert file.exists()

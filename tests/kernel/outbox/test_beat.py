@@ -1,4 +1,4 @@
-"""Beat and the slots of scheduled jobs, by a clock of the test's own."""
+"""Beat and the slots of scheduled jobs, by clocks that stand still."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -24,19 +24,12 @@ async def tock() -> None:
     pass
 
 
-class Clock:
-    """Begins with the slot that has just come, by the database's time."""
-
-    def __init__(self):
-        self.now = every(PERIOD).slot(datetime.now(UTC))
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
-def clock():
-    return Clock()
+def begin(frozen_time):
+    """The slot that has just come, by the database's time; the clocks stand still there."""
+    slot = every(PERIOD).slot(datetime.now(UTC))
+    frozen_time.move_to(slot)
+    return slot
 
 
 @pytest.fixture
@@ -61,9 +54,9 @@ async def slots(own, name="outbox.tick"):
     return [datetime.fromisoformat(item["slot"]) for item in items if item["job"] == name]
 
 
-async def known(own, clock, name="outbox.tick"):
+async def known(own, begin, name="outbox.tick"):
     """Let the job have had a slot before."""
-    await own.sql.execute("insert into jobs.slots values ($1, $2)", name, clock.now - 3 * PERIOD)
+    await own.sql.execute("insert into jobs.slots values ($1, $2)", name, begin - 3 * PERIOD)
 
 
 # Slots in the database ---------------------------------------------------------------------------
@@ -107,26 +100,25 @@ async def test_slots_of_one_job_are_nothing_to_another(own_database, outbox):
 # Turns -------------------------------------------------------------------------------------------
 
 
-async def test_each_slot_is_put_once_when_it_comes(own_database, outbox, clock):
-    await known(own_database, clock)
-    one, expected = Beat(outbox, [tick], clock=clock), []
-    for _ in range(3):
-        expected.append(clock.now)
+async def test_each_slot_is_put_once_when_it_comes(own_database, outbox, frozen_time, begin):
+    await known(own_database, begin)
+    one, expected = Beat(outbox, [tick]), []
+    for number in range(3):
+        expected.append(begin + number * PERIOD)
         for second in (0, 1, 599):
-            clock.now = expected[-1] + timedelta(seconds=second)
+            frozen_time.move_to(expected[-1] + timedelta(seconds=second))
             await one.turn()
         assert await slots(own_database) == expected
-        clock.now = expected[-1] + PERIOD
     assert outbox.asked == 3  # the database is asked for new slots alone
 
 
-async def test_each_job_has_its_own_slots(own_database, outbox, clock):
-    begin = every(minutes(20)).slot(clock.now)
+async def test_each_job_has_its_own_slots(own_database, outbox, frozen_time, begin):
+    begin = every(minutes(20)).slot(begin)
     for name in ("outbox.tick", "outbox.tock"):
-        await known(own_database, clock, name)
-    one = Beat(outbox, [tick, tock], clock=clock)
+        await known(own_database, begin, name)
+    one = Beat(outbox, [tick, tock])
     for number in range(1, 5):
-        clock.now = begin + number * PERIOD
+        frozen_time.move_to(begin + number * PERIOD)
         await one.turn()
     assert await slots(own_database) == [begin + number * PERIOD for number in (1, 2, 3, 4)]
     # Its slot at `begin` was missed by the first turn, and made up for.
@@ -135,36 +127,35 @@ async def test_each_job_has_its_own_slots(own_database, outbox, clock):
     ]
 
 
-async def test_slots_that_came_while_no_beat_ran_are_one(own_database, outbox, clock):
-    await known(own_database, clock)
-    await Beat(outbox, [tick], clock=clock).turn()
-    first, clock.now = clock.now, clock.now + PERIOD * 5 + timedelta(seconds=7)
-    await Beat(outbox, [tick], clock=clock).turn()
-    assert await slots(own_database) == [first, first + PERIOD * 5]
+async def test_slots_that_came_while_no_beat_ran_are_one(own_database, outbox, frozen_time, begin):
+    await known(own_database, begin)
+    await Beat(outbox, [tick]).turn()
+    frozen_time.tick(PERIOD * 5 + timedelta(seconds=7))
+    await Beat(outbox, [tick]).turn()
+    assert await slots(own_database) == [begin, begin + PERIOD * 5]
 
 
-async def test_c9_two_beats_put_each_slot_once(own_database, outbox, clock):
-    await known(own_database, clock)
-    first, second = (Beat(outbox, [tick], clock=clock) for _ in range(2))
-    begin = clock.now
+async def test_c9_two_beats_put_each_slot_once(own_database, outbox, frozen_time, begin):
+    await known(own_database, begin)
+    first, second = (Beat(outbox, [tick]) for _ in range(2))
     for number in range(5):
-        clock.now = begin + number * PERIOD
+        frozen_time.move_to(begin + number * PERIOD)
         await asyncio.gather(first.turn(), second.turn())
     assert await slots(own_database) == [begin + number * PERIOD for number in range(5)]
 
 
 async def test_a_slot_that_comes_while_the_database_is_away_is_put_later(
-    own_database, outbox, clock
+    own_database, outbox, frozen_time, begin
 ):
-    await known(own_database, clock)
-    one = Beat(outbox, [tick], clock=clock)
+    await known(own_database, begin)
+    one = Beat(outbox, [tick])
     async with own_database.away():
         await one.turn()
         await one.turn()
         assert await slots(own_database) == []
-    clock.now += timedelta(seconds=30)
+    frozen_time.tick(30)
     await until(lambda: turned(one, own_database))
-    assert await slots(own_database) == [clock.now - timedelta(seconds=30)]
+    assert await slots(own_database) == [begin]
 
 
 async def turned(one, own):
@@ -172,9 +163,11 @@ async def turned(one, own):
     return await slots(own)
 
 
-async def test_a_database_that_refuses_a_slot_does_not_end_beat(own_database, outbox, clock):
-    await known(own_database, clock)
-    one = Beat(outbox, [tick], clock=clock)
+async def test_a_database_that_refuses_a_slot_does_not_end_beat(
+    own_database, outbox, frozen_time, begin
+):
+    await known(own_database, begin)
+    one = Beat(outbox, [tick])
     sql = own_database.sql
     await sql.execute("alter function public.put_slot rename to gone")
     try:
@@ -182,16 +175,18 @@ async def test_a_database_that_refuses_a_slot_does_not_end_beat(own_database, ou
     finally:
         await sql.execute("alter function public.gone rename to put_slot")
     await one.turn()
-    assert await slots(own_database) == [clock.now]
+    assert await slots(own_database) == [begin]
 
 
-async def test_beat_puts_slots_until_it_is_stopped(own_database, outbox, clock, monkeypatch):
+async def test_beat_puts_slots_until_it_is_stopped(
+    own_database, outbox, frozen_time, begin, monkeypatch
+):
     monkeypatch.setattr(beat, "LOOK_SECONDS", 0.01)
-    await known(own_database, clock)
+    await known(own_database, begin)
     stop = asyncio.Event()
-    running = asyncio.create_task(Beat(outbox, [tick], clock=clock).run(stop))
+    running = asyncio.create_task(Beat(outbox, [tick]).run(stop))
     await until(lambda: slots(own_database))
-    clock.now += PERIOD
+    frozen_time.tick(PERIOD)
     await until(lambda: two(own_database))
     stop.set()
     await running

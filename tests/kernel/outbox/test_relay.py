@@ -14,7 +14,6 @@ from fastapi import APIRouter
 
 from kernel import Feature
 from kernel.cache import Cached, Drops, everyone
-from kernel.core.backoff import Backoff
 from kernel.events import JobDue, known_events
 from kernel.identity.revocation import Revocations
 from kernel.jobs import every, job, minutes
@@ -308,13 +307,6 @@ async def half_done(own, thing):
     )
 
 
-def on_a_clock(one):
-    """Let the pauses of a relay pass by a clock of the test's own: `clock[0]`, in seconds."""
-    clock = [0.0]
-    one._database, one._cache, one._broker = (Backoff(lambda: clock[0]) for _ in range(3))
-    return clock
-
-
 async def answers(redis):
     try:
         return await redis.ask(("PING",))
@@ -322,30 +314,28 @@ async def answers(redis):
         return None
 
 
-async def test_without_cache_and_broker_nothing_is_claimed(own_stack, a_relay, author):
+async def test_without_cache_and_broker_nothing_is_claimed(own_stack, a_relay, author, frozen_time):
     await own_stack.thing(author)
-    clock = on_a_clock(a_relay)
     async with taken_away(own_stack.cache, "refused"), taken_away(own_stack.broker, "refused"):
         await a_relay.turn()
         for _ in range(10):
             assert not await a_relay.turn()
         assert a_relay._outbox.claims == 1
     await until(lambda: answers(a_relay._drops._redis))
-    clock[0] += 0.5
+    frozen_time.tick(0.5)
     assert await a_relay.turn()
     assert await pending(own_stack) == []
 
 
 async def test_without_the_database_a_turn_does_nothing_and_the_next_goes_on(
-    own_stack, a_relay, author
+    own_stack, a_relay, author, frozen_time
 ):
     thing = await own_stack.thing(author)
-    clock = on_a_clock(a_relay)
     async with own_stack.away():
         for _ in range(10):
             assert not await a_relay.turn()
         assert a_relay._outbox.claims == 1
-    clock[0] += 0.5
+    frozen_time.tick(0.5)
     await turned(a_relay, lambda: none_pending(own_stack))
     assert published(own_stack, run_of(thing)) == 1
 

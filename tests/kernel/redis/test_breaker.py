@@ -56,12 +56,11 @@ async def test_pauses_double_up_to_a_second(monkeypatch):
 
 
 async def test_what_goes_again_soon_is_met_with_longer_pauses_and_later_with_short_ones(
-    monkeypatch,
+    monkeypatch, frozen_time
 ):
-    now = 100.0
-    breaker = ConnectionBreaker(probes := Probes(monkeypatch), clock=lambda: now)
+    breaker = ConnectionBreaker(probes := Probes(monkeypatch))
     for seconds in (0, 0, 4.9, 5.1, 0):
-        now += seconds
+        frozen_time.tick(seconds)
         breaker.trip("why")
         await until(lambda: is_closed(breaker))
     assert probes.pauses == [0.1, 0.2, 0.4, 0.1, 0.2]

@@ -75,7 +75,7 @@ async def test_the_shared_client_keeps_no_cookies(settings):
     assert b"cookie" not in seen[1]
 
 
-async def test_health_checks_are_no_load_on_supabase(settings):
+async def test_health_checks_are_no_load_on_supabase(settings, frozen_time):
     seen = 0
 
     async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -85,13 +85,12 @@ async def test_health_checks_are_no_load_on_supabase(settings):
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntrue")
             await writer.drain()
 
-    now = 0.0
     async with listening(count) as port, SupabaseHttp(pointed_at(settings, port)) as http:
-        probe = Probe(http, clock=lambda: now)
+        probe = Probe(http)
         assert all(await asyncio.gather(*(probe.up() for _ in range(100))))
         assert await probe.up()
         assert seen == 2  # Auth once, the function once
-        now = FRESH_SECONDS
+        frozen_time.tick(FRESH_SECONDS)
         before = seen
         assert await probe.up()
         assert seen > before
