@@ -8,7 +8,7 @@ from fastapi import Depends, FastAPI, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kernel.boot.connections import Bounds, Connections
-from kernel.boot.discovery import discover
+from kernel.boot.discovery import discover, version
 from kernel.boot.documentation import OPENAPI, add_pages
 from kernel.boot.openapi import INTRODUCTION, common_errors, describe
 from kernel.boot.services import register_services
@@ -77,6 +77,7 @@ def create_app(
 
     app = Application(
         title=settings.app_name,
+        version=version(),
         description=INTRODUCTION,
         lifespan=running,
         docs_url=None,  # kernel.boot.documentation has its own

@@ -49,6 +49,12 @@ def discover(package: str = "features") -> dict[str, Feature]:
     return features
 
 
+def version(package: str = "features") -> str:
+    """Return the version of the application, which the features' package states."""
+    stated: str = importlib.import_module(package).__version__
+    return stated
+
+
 def _feature(package: str, folder: Path) -> Feature:
     where = f"{package}/{folder.name}"
     files = {file.stem for file in folder.glob("*.py")}
