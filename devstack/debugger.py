@@ -116,7 +116,9 @@ class _Prompt(pdb.Pdb):
     def __init__(self) -> None:
         super().__init__(nosigint=True)  # Ctrl-C goes to the stack
 
-    def interaction(self, frame: FrameType | None, *arguments: Any) -> None:
+    def interaction(  # pyright: ignore[reportIncompatibleMethodOverride] - its names differ by version
+        self, frame: FrameType | None, *arguments: Any
+    ) -> None:
         with _borrowed() as borrowed:
             if borrowed:
                 self.stdout = sys.stdout

@@ -173,7 +173,7 @@ async def test_what_several_applications_die_of_is_told_once(scene):
 
     async def bring_up():
         programs = [scene.program(name, code.format(name)) for name, code in codes.items()]
-        await scene.supervisor.start_applications(programs, Changes(scene.folder))
+        await scene.supervisor.start_applications(programs, Changes(scene.folder, []))
 
     with pytest.raises(StackError) as raised:
         await scene.run(bring_up)
@@ -191,7 +191,7 @@ async def test_what_several_applications_die_of_is_told_once(scene):
 async def test_applications_are_restarted_and_reported_together(scene):
     code = scene.folder / "features"
     code.mkdir()
-    changes = Changes(scene.folder)
+    changes = Changes(scene.folder, [code])
     fault = scene.folder / "fault"
     body = f"if pathlib.Path({str(fault)!r}).exists(): raise SystemExit('a fault')\n"
     body += f"print('hello')\nREADY\n{STAY}"
@@ -232,7 +232,7 @@ async def test_crashes_at_the_same_time_are_told_together_and_their_words_once(s
 
     async def bring_up():
         programs = [scene.program(name, body) for name in ("api", "worker")]
-        await scene.supervisor.start_applications(programs, Changes(scene.folder))
+        await scene.supervisor.start_applications(programs, Changes(scene.folder, []))
         end.touch()
         while "api and worker start again when a file changes" not in scene.printed:
             await asyncio.sleep(0.02)

@@ -62,7 +62,8 @@ async def test_an_exception_at_the_start_is_one_entry_of_the_log(
     stack, unused_tcp_port, tmp_path, form
 ):
     (tmp_path / "sitecustomize.py").write_text(
-        "import kernel.boot.discovery\ndef discover():\n    raise ZeroDivisionError('at the start')\n"
+        "import kernel.boot.discovery\n"
+        "def discover():\n    raise ZeroDivisionError('at the start')\n"
         "kernel.boot.discovery.discover = discover\n"
     )
     env = environment(stack, LOG_FORMAT=form)

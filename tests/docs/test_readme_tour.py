@@ -72,6 +72,8 @@ class Shell:
 
     def paste(self, commands):
         """Return what the commands print and the exit code of the last."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.write(f"{commands}\necho {DONE} $?\n")
         self.process.stdin.flush()
         said = ""
@@ -83,6 +85,8 @@ class Shell:
         raise AssertionError(f"the shell ended: {said}")
 
     def close(self):
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait(10)
         self.process.stdout.close()

@@ -94,7 +94,7 @@ class CachedReads:
     ) -> None:
         """Missing, hitting, and where the caller has the answer already."""
         person = {"author": author, "stranger": stranger, "admin": admin}.get(who)
-        token = person and person.token
+        token = person.token if person else None
         role = "admin" if who == "admin" else None
         caller = Caller(user_id=person.id, role=role) if person else ANONYMOUS
         on, off = both

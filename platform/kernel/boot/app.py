@@ -36,7 +36,7 @@ from kernel.observe.metrics_endpoint import PATH as METRICS
 from kernel.observe.metrics_endpoint import metrics_endpoint
 from kernel.observe.operations import Operations
 from kernel.observe.readiness import Readiness, drained_on_sigterm
-from kernel.observe.request_log import ConsoleAccessLog, RequestLog
+from kernel.observe.request_log import ConsoleRequestLog, RequestLog
 from kernel.redis import Pipeline
 from kernel.web import failures
 from kernel.web.call import call_of
@@ -58,7 +58,9 @@ def create_app(
     policies = PolicyTable(features, settings)
     configure_logging(settings.level, for_people=settings.console_logs)
     metrics = Metrics(features)
-    record = RequestRecorder(metrics, ConsoleAccessLog() if settings.console_logs else RequestLog())
+    record = RequestRecorder(
+        metrics, ConsoleRequestLog() if settings.console_logs else RequestLog()
+    )
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:

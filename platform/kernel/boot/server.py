@@ -92,7 +92,10 @@ class ServerProtocol(HttpToolsProtocol):
     answered as the plain one that it is (RFC 9110, 7.8).
     """
 
-    cycle: Cycle
+    # uvicorn's types say that these may be None, and name its own cycle and application.
+    app: Any
+    cycle: Any
+    parser: Any
 
     def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)

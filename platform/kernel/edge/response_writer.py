@@ -53,8 +53,8 @@ class ResponseWriter:
     )
 
     def __init__(
-        self, send: Send, head: RequestHead, call: Call, *, method: str, path: str, route: Route | None,
-        routes: RouteTable, standing: Block,
+        self, send: Send, head: RequestHead, call: Call, *, method: str, path: str,
+        route: Route | None, routes: RouteTable, standing: Block,
     ) -> None:  # fmt: skip
         self._send, self._head, self._call, self._standing = send, head, call, standing
         self._method, self._path, self._route, self._routes = method, path, route, routes

@@ -6,8 +6,7 @@ from fastapi import APIRouter
 
 from kernel import Feature
 from kernel.boot.app import create_app
-from kernel.cache import Cached, minutes, one_caller
-from kernel.edge.cache_warmer import CacheWarmer
+from kernel.cache import Cached, CacheWarmer, minutes, one_caller
 from kernel.errors import Unavailable
 from kernel.web.routing import Answer
 from kit.application import running

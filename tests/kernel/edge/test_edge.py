@@ -18,7 +18,11 @@ from kernel.web.routing import Answer
 from kit.application import SLICES, running
 from kit.output import access_lines
 
-SECURITY = {"required": [{"bearer": []}], "optional": [{"bearer": []}, {}], "ignored": []}
+SECURITY: dict[str, list[dict[str, list[str]]]] = {
+    "required": [{"bearer": []}],
+    "optional": [{"bearer": []}, {}],
+    "ignored": [],
+}
 
 
 class Body(BaseModel):

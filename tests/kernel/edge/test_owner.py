@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 from fastapi import APIRouter
 
-from cli.tables import table
+from cli.tables import calls
 from kernel import Feature
 from kernel.boot.app import create_app
 from kernel.web.routing import Answer
@@ -63,4 +63,4 @@ def test_an_owner_who_cannot_be_known_stops_the_start(options):
 def test_the_table_of_slices_names_the_owner(options, shown):
     # The folder `shared` stands in for a slice: it has a docstring and is never removed.
     features = {"shared": small(owner="user_id", **options)["small"]}
-    assert [row[2] for row in table(features)[1:]] == [shown]
+    assert [row[2] for row in calls(features)[1:]] == [shown]

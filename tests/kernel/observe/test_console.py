@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kernel.core.request_id import request_id
 from kernel.observe import console
 from kernel.observe.logs import REDACTED, ConsoleFormatter, configure_logging, log_uncaught
-from kernel.observe.request_log import ConsoleAccessLog
+from kernel.observe.request_log import ConsoleRequestLog
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 ANYTHING = st.text(st.characters(exclude_categories=()))  # surrogates and control characters, too
@@ -116,7 +116,7 @@ def test_h9_secrets_are_redacted_as_in_json(value):
 
 def test_h9_a_token_in_a_path_is_redacted():
     stream = io.BytesIO()
-    log = ConsoleAccessLog(stream)
+    log = ConsoleRequestLog(stream)
     fields = {"seconds": 0.001, "cache": None, "request_id": JWT}
     logging.getLogger("access").setLevel(logging.INFO)
     log.write(None, JWT, f"/{JWT}", 404, **fields)

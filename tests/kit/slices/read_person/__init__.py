@@ -35,7 +35,7 @@ async def read_person(user_id: UUID, services: Services) -> Answer[Person | Prof
         found = (await query.limit(1).execute()).data
     if not found:
         raise NotFound
-    whole = "email" in found[0]
+    whole = found is not None and "email" in dict(found[0])
     return Answer((Person if whole else Profile).model_validate(found[0]))
 
 
