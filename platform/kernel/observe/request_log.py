@@ -1,7 +1,7 @@
 """The access line: one JSON line a request, of the shape that LogFormatter gives to all others.
 
 Logging itself takes 25 µs or more a line. This takes 3 to 4, because it knows the fields and writes
-all lines of one tick of the event loop at once. `kernel.observe.console` makes the line for terminals.
+all lines of one tick of the event loop at once. `kernel.observe.console` makes lines for people.
 """
 
 import asyncio

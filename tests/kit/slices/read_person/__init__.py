@@ -35,8 +35,9 @@ async def read_person(user_id: UUID, services: Services) -> Answer[Person | Prof
         found = (await query.limit(1).execute()).data
     if not found:
         raise NotFound
-    whole = found is not None and "email" in dict(found[0])
-    return Answer((Person if whole else Profile).model_validate(found[0]))
+    row = found[0]
+    whole = isinstance(row, dict) and "email" in row
+    return Answer((Person if whole else Profile).model_validate(row))
 
 
 feature = Feature(router=router)
