@@ -7,12 +7,14 @@ from uuid import uuid4
 
 import pytest
 
-from kernel.identity.revocation import Revocations, SessionRevoked
+from kernel.identity.revocation import LOCAL_SECONDS, Revocations, SessionRevoked
 from kernel.identity.revoked_set import KEY
 from kernel.redis import RedisAway, connect_redis
 from kernel.redis.over_redis_py import OverRedisPy
 from kernel.supabase.http import SupabaseUnavailable
 from kit.valkeys import Valkey
+
+LIFETIME = 60
 
 
 class Database:
@@ -27,7 +29,7 @@ class Database:
 
     def end(self):
         session_id = uuid4()
-        self.ended[str(session_id)] = time.time() + 60
+        self.ended[str(session_id)] = time.time() + LIFETIME
         return session_id
 
     async def rpc(self, name, of_user=None):
@@ -169,6 +171,33 @@ async def test_many_checks_at_once_without_redis_read_the_list_once(replica, dat
     answers = await asyncio.gather(*(counts(one, ended) for _ in range(200)))
     assert not any(answers)
     assert database.reads == 1
+
+
+async def test_without_redis_the_list_is_read_again_when_it_is_too_old(
+    replica, database, valkey, frozen_time
+):
+    one = replica()
+    valkey.kill()
+    for seconds, reads in ((0, 1), (LOCAL_SECONDS - 0.1, 1), (0.2, 2), (0, 2)):
+        frozen_time.tick(seconds)
+        assert await counts(one, uuid4())
+        assert database.reads == reads
+
+
+async def test_an_end_is_forgotten_once_no_token_of_the_session_can_be_valid(
+    replica, database, valkey, frozen_time
+):
+    one = replica()
+    ended = database.end()
+    await one.publish(uuid4())
+    assert not await counts(one, ended)
+    frozen_time.tick(LIFETIME + 1)
+    database.ended.clear()
+    later = database.end()
+    await one.publish(uuid4())
+    assert await counts(one, ended)
+    assert not await counts(one, later)
+    assert valkey.client.zscore(KEY, str(ended)) is None
 
 
 async def test_many_checks_at_once_are_not_held_up_one_after_the_other(replica, database, valkey):

@@ -37,7 +37,7 @@ def failed(function: Any, *arguments: Any) -> str:
 
 
 def access(*, coloured: bool = False, **changes: Any) -> str:
-    line = {"feature": "get_post", "method": "GET", "path": "/api/v1/posts/1", "status": 200}
+    line: dict[str, Any] = {"feature": "get_post", "method": "GET", "path": "/api/v1/posts/1", "status": 200}
     line |= {"seconds": 0.0123, "cache": "hit", "request_id": "0123456789abcdef"}
     return console.access_line(datetime.now(UTC), coloured=coloured, **line | changes)
 
@@ -117,7 +117,7 @@ def test_h9_secrets_are_redacted_as_in_json(value):
 def test_h9_a_token_in_a_path_is_redacted():
     stream = io.BytesIO()
     log = ConsoleRequestLog(stream)
-    fields = {"seconds": 0.001, "cache": None, "request_id": JWT}
+    fields: dict[str, Any] = {"seconds": 0.001, "cache": None, "request_id": JWT}
     logging.getLogger("access").setLevel(logging.INFO)
     log.write(None, JWT, f"/{JWT}", 404, **fields)
     found = stream.getvalue().decode()

@@ -7,10 +7,9 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY, generate_latest
 
-import kernel.observe.operations
 from kernel.boot.app import create_app
 from kernel.observe.metrics import Metrics
-from kernel.observe.operations import Operations
+from kernel.observe.operations import KEPT_SECONDS, Operations
 from kit.application import running
 from kit.front import fails, refuses, silent
 from kit.metrics import Scrape
@@ -251,12 +250,12 @@ async def test_without_the_database_metrics_are_200_in_time_and_say_so(settings,
         assert front.count("rest") == asked_for  # nor is it asked again at once
 
 
-async def test_gauges_are_back_with_the_database(own_database, operations, monkeypatch):
-    monkeypatch.setattr(kernel.observe.operations, "KEPT_SECONDS", 0)
+async def test_gauges_are_back_with_the_database(own_database, operations, frozen_time):
     async with own_database.away():
         assert (await gauges(operations)).value("operations_up") == 0
 
     async def back():
+        frozen_time.tick(KEPT_SECONDS)
         return (await gauges(operations)).value("operations_up")
 
     await until(back)
