@@ -9,6 +9,7 @@ from cli import (
     checks,
     configuration,
     development,
+    lock,
     operators,
     production,
     rename,
@@ -23,7 +24,17 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Runs, tests and inspects this application. New here? Begin with: ./app up",
 )
-for part in (development, checks, tables, production, operators, configuration, bench, rename):
+for part in (
+    development,
+    checks,
+    lock,
+    tables,
+    production,
+    operators,
+    configuration,
+    bench,
+    rename,
+):
     part.register(app)
 
 
