@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "tests", "bench")
+LEFT_OUT = shutil.ignore_patterns(".*", "tests")
 OTHERS = ("APP_ENV", "SUPABASE_", "DATABASE_URL", "REDIS_", "BROKER_", "SMTP_", "DEVSTACK_")
 BLOCKS = re.compile(r"^```(sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DONE = "the-block-is-done"
