@@ -116,13 +116,12 @@ class _Prompt(pdb.Pdb):
     def __init__(self) -> None:
         super().__init__(nosigint=True)  # Ctrl-C goes to the stack
 
-    def interaction(  # pyright: ignore[reportIncompatibleMethodOverride] - its names differ by version
-        self, frame: FrameType | None, *arguments: Any
-    ) -> None:
+    def interaction(self, frame: FrameType | None, *arguments: Any, **more: Any) -> None:
+        """Ask for commands until one lets the program go on."""
         with _borrowed() as borrowed:
             if borrowed:
                 self.stdout = sys.stdout
-                super().interaction(frame, *arguments)
+                super().interaction(frame, *arguments, **more)
                 return
         self.set_continue()
         _say_skipped(frame)

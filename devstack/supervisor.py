@@ -13,7 +13,7 @@ from devstack.reload import Changes
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Programs that fail for the same reason do so within this time, and the reason is printed once.
-_TOGETHER = 5.0
+_TOGETHER = 15.0
 _CRASHES_TOGETHER = 0.5
 
 
