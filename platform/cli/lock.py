@@ -53,8 +53,8 @@ def lock(
     uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if not uv:
         typer.echo(
-            "uv writes the locks, and is not on PATH. Install it (pipx install uv, brew install uv, "
-            "or .venv/bin/python -m pip install uv), then run the command again.",
+            "uv writes the locks, and is not on PATH. Install it: pipx install uv, brew install "
+            "uv, or .venv/bin/python -m pip install uv. Then run the command again.",
             err=True,
         )
         raise typer.Exit(1)

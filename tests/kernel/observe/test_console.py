@@ -37,7 +37,12 @@ def failed(function: Any, *arguments: Any) -> str:
 
 
 def access(*, coloured: bool = False, **changes: Any) -> str:
-    line: dict[str, Any] = {"feature": "get_post", "method": "GET", "path": "/api/v1/posts/1", "status": 200}
+    line: dict[str, Any] = {
+        "feature": "get_post",
+        "method": "GET",
+        "path": "/api/v1/posts/1",
+        "status": 200,
+    }
     line |= {"seconds": 0.0123, "cache": "hit", "request_id": "0123456789abcdef"}
     return console.access_line(datetime.now(UTC), coloured=coloured, **line | changes)
 
