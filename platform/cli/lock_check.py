@@ -65,7 +65,7 @@ class Report:
 
 def read_lock(text: str) -> dict[str, Locked]:
     """Return the entries of a lock by normalized name. Raises ValueError for what is no pin."""
-    found = {}
+    found: dict[str, Locked] = {}
     for entry in blocks(text).values():
         requirement = Requirement(entry.splitlines()[0].rstrip(" \\"))
         pins = [pin.version for pin in requirement.specifier if pin.operator == "=="]

@@ -14,21 +14,9 @@ FEATURES = sorted(
     if folder.name != "shared" and any(folder.glob("*.py"))
 )
 CALLED = [name for name in FEATURES if (ROOT / "features" / name / "route.py").exists()]
-<<<<<<< HEAD
 PARTS, TESTS = ("platform", "devstack", "bench"), ROOT / "devstack" / "tests"
 SLICE_LINES, FILE_LINES = 100, 400
 PACKAGES = {"features", "devstack", "bench"}  # platform/ and tests/ hold packages and are none
-=======
-SLICE_LINES, FILE_LINES = 100, 400
-TOP_LEVEL = {
-    "features", "platform", "tests", "supabase", "deploy", "docs", "app", "compose.yaml",
-    "Dockerfile", "pyproject.toml", "requirements.lock", "requirements-dev.lock", ".env.example",
-    "README.md", "LICENSE",
-    "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", ".ci", ".github", ".gitignore", ".git",
-    ".dockerignore", ".env", ".venv", ".stack",
-}  # fmt: skip
-MADE_BY_TOOLS = (".coverage", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "dist")
->>>>>>> 3812fcd (Merge of install)
 
 
 def python_files(folder: str) -> list[Path]:
@@ -87,15 +75,11 @@ def test_a_slice_stays_under_100_lines_a_file(path):
     assert len(path.read_text().splitlines()) <= SLICE_LINES
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     "path",
     [path for name in PARTS for path in python_files(name) if TESTS not in path.parents],
     ids=lambda path: path.name,
 )
-=======
-@pytest.mark.parametrize("path", python_files("platform"), ids=lambda path: path.name)
->>>>>>> 3812fcd (Merge of install)
 def test_a_file_of_the_platform_stays_under_400_lines(path):
     assert len(path.read_text().splitlines()) <= FILE_LINES
 
@@ -130,30 +114,3 @@ def test_every_slice_that_is_called_states_in_a_test_who_may_call(name):
 def test_every_slice_has_its_use_case_as_docstring(name):
     tree = ast.parse((ROOT / "features" / name / "__init__.py").read_text())
     assert ast.get_docstring(tree)
-<<<<<<< HEAD
-
-
-def test_the_lock_has_hashes_and_no_addresses():
-    text = (ROOT / "requirements.lock").read_text()
-    assert "--hash=sha256:" in text
-    assert "://" not in text
-
-
-def test_the_lock_holds_every_dependency():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    devstack = tomllib.loads((ROOT / "devstack" / "pyproject.toml").read_text())["project"]
-    wanted = [
-        *project["dependencies"],
-        *project["optional-dependencies"]["dev"],
-        *devstack["dependencies"],
-    ]
-    locked = {
-        line.partition("==")[0].strip()
-        for line in (ROOT / "requirements.lock").read_text().splitlines()
-        if "==" in line and not line.startswith(" ")
-    }
-    for requirement in wanted:
-        name = requirement.partition(";")[0].partition("[")[0].partition("=")[0].strip(" <>~")
-        assert name.lower() in locked
-=======
->>>>>>> 3812fcd (Merge of install)

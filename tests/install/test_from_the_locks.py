@@ -65,8 +65,10 @@ class Checkout:
                 printed += line
                 if words in line:
                     time.sleep(0.5)  # anywhere within the step
-                    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-                    os.killpg(child, signal.SIGINT)
+                    (child,) = (
+                        Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+                    )
+                    os.killpg(int(child), signal.SIGINT)
         assert process.returncode == 130, printed
         return printed
 

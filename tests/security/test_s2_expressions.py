@@ -68,7 +68,8 @@ MADE = {
 
 
 def sources() -> list[Path]:
-    return sorted(path for place in PLACES for path in (ROOT / place).rglob("*.py"))
+    found = (path for place in PLACES for path in (ROOT / place).rglob("*.py"))
+    return sorted(path for path in found if "tests" not in path.relative_to(ROOT).parts)
 
 
 @cache
@@ -116,7 +117,8 @@ def expressions_of(path: Path) -> Iterator[Expression]:
             continue
         name = assigned.get(call, "")
         if isinstance(call.args[0], ast.Constant):
-            pattern: re.Pattern[Any] = re.compile(call.args[0].value, flags_of(call))
+            text: Any = call.args[0].value
+            pattern: re.Pattern[Any] = re.compile(text, flags_of(call))
             used = {function.attr} & METHODS or (methods_of(name) if name else METHODS)
             yield Expression(f"{place}:{call.lineno}", pattern, frozenset(used))
         elif call not in within and name:

@@ -104,7 +104,7 @@ async def test_s3_a_head_without_an_end_is_not_kept(begin, part):
         sent = 0
         try:
             async with asyncio.timeout(10):
-                while not reader._buffer and sent < 20_000_000:
+                while not reader._buffer and sent < 20_000_000:  # type: ignore[attr-defined]
                     writer.write(part)
                     await writer.drain()
                     sent += len(part)
@@ -238,7 +238,7 @@ async def test_s3_who_never_reads_is_dropped_and_who_reads_slowly_is_not():
     async with serving(large, Bounds(write_seconds=2)) as server:
         loop = asyncio.get_running_loop()
         _, never = await server.send(WHOLE)
-        never.transport.pause_reading()
+        never.transport.pause_reading()  # type: ignore[attr-defined]
         reader, slowly = await server.send(WHOLE)
         got, last = 0, loop.time()
         while got < size:
@@ -261,7 +261,7 @@ async def test_s3_a_connection_that_is_to_be_closed_does_not_wait_for_a_reader_f
 
     async with serving(large, SOON) as server:
         _, writer = await server.send(WHOLE)
-        writer.transport.pause_reading()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
         await until(lambda: len(server.connections))
         await until(lambda: not len(server.connections))
         writer.transport.abort()
