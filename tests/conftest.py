@@ -20,4 +20,5 @@ pytest_plugins = [
     "kit.things",
     "kit.posts",
     "kit.jobs",
+    "kit.attacked",
 ]
