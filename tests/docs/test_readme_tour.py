@@ -168,20 +168,22 @@ def walk(shell, steps):
 
 
 def test_the_tour_goes_as_the_readme_says(checkout):
-    assert len(TOUR) >= 10
+    assert len(TOUR) >= 9
     assert all(step.answer for step in TOUR[1:])
     with checkout.shell("bash") as shell:
         walk(shell, TOUR)
 
 
 @pytest.mark.parametrize("name", ["dash", "zsh"])
-def test_the_tour_is_read_by_other_shells_as_well(checkout, name):
-    # Another account, or the second tour would find everything done.
-    renamed = [replace(step, commands=step.commands.replace("ada@", f"{name}@")) for step in TOUR]
+def test_the_tour_can_be_pasted_into_other_shells(checkout, name):
+    # As another person, and without the posts: the first tour has written some already.
+    steps = [
+        Step(step.commands.replace("ada@", f"{name}@"), step.answer.replace("ada@", f"{name}@"))
+        for step in TOUR
+        if "/posts" not in step.commands
+    ]
     with checkout.shell(name) as shell:
-        walk(shell, renamed[:2] and renamed[:1])
-        said, code = shell.paste(renamed[1].commands)
-        assert (code, said.startswith('{"success":true')) == (0, True), said
+        walk(shell, steps)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ JSON = [*(ROOT / ".vscode").glob("*.json"), *(ROOT / ".devcontainer").glob("*.js
 PINNED = re.compile(r"[\w.-]+(/[\w.-]+)+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 LINK = re.compile(r"\[[^\]]*\]\(([^)#:\s]+)(?:#[^)\s]*)?\)")
 CODE = re.compile(r"```sh\n(.*?)```|`([^`\n]+)`", re.DOTALL)
-COMMAND = re.compile(r"(?<![\w/])\./app((?: +[a-z-]+)+)")
+COMMAND = re.compile(r"(?<![\w/])\./app((?: +(?:--)?[a-z][a-z-]*)+)")
 
 
 def name(path):
@@ -32,18 +32,21 @@ def unpinned(text):
 
 
 def unknown(text, command):
-    """Return the commands in a text that `./app` does not have."""
-    found = []
-    for words in COMMAND.findall(text):
-        at = command
-        for word in words.split():
-            if not hasattr(at, "commands"):
-                break
-            if word not in at.commands:
-                found.append(f"./app{words}")
-                break
-            at = at.commands[word]
-    return found
+    """Return the commands and options in a text that `./app` does not have."""
+    return [f"./app{words}" for words in COMMAND.findall(text) if not known(words, command)]
+
+
+def known(words, command):
+    for word in words.split():
+        if word.startswith("--"):
+            options = {"--help", *(option for one in command.params for option in one.opts)}
+            if word not in options and not command.context_settings.get("ignore_unknown_options"):
+                return False
+        elif hasattr(command, "commands"):
+            if word not in command.commands:
+                return False
+            command = command.commands[word]
+    return True
 
 
 @pytest.mark.parametrize("path", YAML, ids=name)
@@ -86,8 +89,9 @@ def test_documents_name_commands_that_exist(path):
 
 def test_a_command_that_does_not_exist_is_found():
     command = typer.main.get_command(cli.app)
-    text = "./app test get_post\n./app tets\n./app user promote ada\n./app user crown ada\n"
-    assert unknown(text, command) == ["./app tets", "./app user crown ada"]
+    right = ("./app test get-post --maxfail", "./app user promote ada", "./app up --fresh", "./app")
+    wrong = ["./app tets", "./app user crown ada", "./app up --flesh", "./app --fresh"]
+    assert unknown("\n".join([*right, *wrong]), command) == wrong
 
 
 @pytest.mark.parametrize("path", [one for one in DOCUMENTS if one.suffix == ".md"], ids=name)
