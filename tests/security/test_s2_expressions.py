@@ -10,9 +10,9 @@ import contextlib
 import gc
 import importlib
 import re
-import tomllib
 import signal
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
