@@ -18,7 +18,7 @@ FAILURES = {
     ],
     "cannot be reached": [
         (
-            "WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError(…)'\n"
+            "WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError()'\n"
             "ERROR: No matching distribution found for aiohttp==3.14.5"
         ),
         "error: Request failed after 3 retries\n  Caused by: client error (Connect)",

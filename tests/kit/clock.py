@@ -19,11 +19,7 @@ def _real_time(_: asyncio.BaseEventLoop, clock: Callable[[], float] = time.monot
 
 # freezegun replaces one clock after the other, and loops of other threads run meanwhile (the local
 # gateway's). With `real_asyncio` alone a sleep that begins in that moment would last for decades.
-<<<<<<< HEAD
-asyncio.BaseEventLoop.time = _real_time  # type: ignore[method-assign, assignment]
-=======
 asyncio.BaseEventLoop.time = _real_time  # type: ignore[assignment, method-assign]
->>>>>>> cede1f8 (Merge of docs's last commits)
 
 
 @pytest.fixture
