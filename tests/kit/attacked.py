@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from bench.processors import cpu_seconds
 
+from bench.processors import cpu_seconds
 from devstack.ports import free_port
 from kit.process import api, environment, until
 from kit.servers import Stack
