@@ -17,14 +17,7 @@ FAILURES = {
         "/usr/bin/python3: No module named venv",
     ],
     "cannot be reached": [
-<<<<<<< HEAD
-        (
-            "WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError()'\n"
-            "ERROR: No matching distribution found for aiohttp==3.14.5"
-        ),
-=======
         "WARNING: Retrying … after connection broken by '…'\nERROR: No matching distribution found",
->>>>>>> 7bac6dbbd4f00a92b0c27f20d085c966c19d40f4
         "error: Request failed after 3 retries\n  Caused by: client error (Connect)",
         "  Caused by: dns error: failed to lookup address information",
         "ReadTimeoutError: Read timed out.",
