@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from devstack.bench.processors import cpu_seconds
+from bench.processors import cpu_seconds
 
 from devstack.ports import free_port
 from kit.process import api, environment, until
