@@ -16,6 +16,7 @@ pytest_plugins = [
     "kit.mail",
     "kit.valkeys",
     "kit.system",
+    "kit.replicas",
     "kit.own_database",
     "kit.things",
     "kit.posts",

@@ -15,22 +15,22 @@ from kit.process import api, environment, status, until
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_h6_it_is_not_ready_while_it_drains_and_answers_on(stack, unused_tcp_port, workers):
     env = environment(stack, API_DRAIN_SECONDS="1.5", API_WORKERS=workers, LOG_LEVEL="INFO")
-    base = f"http://127.0.0.1:{unused_tcp_port}/api/v1/health"
+    base = f"http://127.0.0.1:{unused_tcp_port}/api/v1/alive"
     async with api(env, unused_tcp_port) as process, httpx.AsyncClient() as client:
-        await until(client, f"{base}/readiness", 200)
+        await until(client, f"{base}/ready", 200)
         process.send_signal(signal.SIGTERM)
-        await until(client, f"{base}/readiness", 503)
-        assert await status(client, f"{base}/liveness") == 200
-        await until(client, f"{base}/liveness", None)
+        await until(client, f"{base}/ready", 503)
+        assert await status(client, f"{base}") == 200
+        await until(client, f"{base}", None)
         output, _ = await asyncio.wait_for(process.communicate(), 10)
         assert process.returncode == (0 if workers == "2" else -signal.SIGTERM), output
 
 
 async def test_a_limit_of_no_slice_is_one_message_and_exit_code_1(stack, unused_tcp_port):
-    async with api(environment(stack, RATE_LIMIT_LOGN="1/minute"), unused_tcp_port) as process:
+    async with api(environment(stack, RATE_LIMIT_ENTR="1/minute"), unused_tcp_port) as process:
         output, _ = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 1
-    assert output.decode().startswith("There is no such limit: RATE_LIMIT_LOGN. There are: ")
+    assert output.decode().startswith("There is no such limit: RATE_LIMIT_ENTR. There are: ")
     assert len(output.splitlines()) == 1
 
 

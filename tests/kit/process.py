@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from kernel.boot.discovery import discover
 from kit.servers import Stack
 
 ROOT = Path(__file__).parents[2]
+PYTHONPATH = os.pathsep.join(str(ROOT / name) for name in ("", "platform", "tests"))
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Program:
 
 
 APPLICATION: Final = Program((sys.executable, "-m", "cli"), "features")
-KIT: Final = Program((sys.executable, str(Path(__file__).with_name("entry.py"))), "kit.slices")
+KIT: Final = Program((sys.executable, "-m", "kit.entry"), "kit.slices")
 
 
 def environment(stack: Stack, program: Program = KIT, **changes: str) -> dict[str, str]:
@@ -35,7 +37,7 @@ def environment(stack: Stack, program: Program = KIT, **changes: str) -> dict[st
     cache = urlsplit(stack.cache_url)
     return {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")]),
+        "PYTHONPATH": PYTHONPATH,
         "ENV_FILE": os.devnull,
         "SUPABASE_URL": stack.supabase_url,
         "SUPABASE_KEY": stack.gateway.anon_key,
@@ -67,12 +69,13 @@ async def api(
         env=env,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
     )
     try:
         yield process
     finally:
         if process.returncode is None:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # its workers, too: they hold the output open
         await process.communicate()
 
 

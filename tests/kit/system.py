@@ -19,7 +19,7 @@ import pytest
 import kit.process
 from devstack.testing import GatewayConfig, GatewayThread, Mailbox, free_port
 from kit.people import PASSWORD, new_email
-from kit.process import APPLICATION, KIT, ROOT, Program
+from kit.process import APPLICATION, KIT, PYTHONPATH, ROOT, Program
 from kit.servers import make_database, shut
 from kit.valkeys import Valkey
 from kit.waiting import until
@@ -69,11 +69,11 @@ class System:
         self.smtp_port = 1
         self._processes: list[Process] = []
 
-    def environment(self, **changes: str) -> dict[str, str]:
+    def environment(self, program: Program | None = None, **changes: str) -> dict[str, str]:
         """Return the settings of a process of this system."""
         return {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")]),
+            "PYTHONPATH": PYTHONPATH,
             "ENV_FILE": os.devnull,
             "SUPABASE_URL": self.gateway.url,
             "SUPABASE_KEY": self.gateway.config.anon_key,
@@ -87,21 +87,27 @@ class System:
             "SMTP_PORT": str(self.smtp_port),
             "SMTP_SECURITY": "none",
             "LOG_LEVEL": "INFO",
-            **kit.process.raised_limits(self.program),
+            **kit.process.raised_limits(program or self.program),
             **changes,
         }
 
-    async def start(self, *command: str, ready: bool = True, **changes: str) -> Process:
-        """Start `./app COMMAND` with these changes of the environment; wait until it works."""
+    async def start(
+        self, *command: str, ready: bool = True, program: Program | None = None, **changes: str
+    ) -> Process:
+        """Start a command with these changes of the environment; wait until it works.
+
+        It is of this system's program, unless another is named.
+        """
+        program = program or self.program
         alive = self.folder / f"{uuid4().hex}.alive"
         log = alive.with_suffix(".log")
         with log.open("wb") as output:
             process = Process(
                 command[0],
                 await asyncio.create_subprocess_exec(
-                    *(*self.program.argv, *command),
+                    *(*program.argv, *command),
                     cwd=ROOT,
-                    env=self.environment(HEARTBEAT_FILE=str(alive), **changes),
+                    env=self.environment(program, HEARTBEAT_FILE=str(alive), **changes),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=asyncio.subprocess.STDOUT,

@@ -76,12 +76,12 @@ async def test_the_new_password_counts_and_the_old_one_does_not(author, sign_in)
 
 async def test_a2_other_sessions_end_at_once_and_the_own_one_stays(author, elsewhere, sessions):
     before = await sessions()
-    assert (await elsewhere.get("/users/me")).status_code == 200
+    assert (await elsewhere.get("/whoami/stored")).status_code == 200
     assert (await change(author)).status_code == 204
-    answer = await elsewhere.get("/users/me")
+    answer = await elsewhere.get("/whoami/stored")
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "SESSION_ENDED"
-    assert (await author.get("/users/me")).status_code == 200
+    assert (await author.get("/whoami/stored")).status_code == 200
     after = await sessions()
     assert len(after) == 1
     assert after < before  # the own one, and none that proved the password
@@ -95,7 +95,7 @@ async def test_a_wrong_current_password_is_403_and_changes_nothing(
     assert answer.status_code == 403
     assert answer.json()["error"]["code"] == "WRONG_PASSWORD"
     assert await sessions() == before
-    assert (await elsewhere.get("/users/me")).status_code == 200
+    assert (await elsewhere.get("/whoami/stored")).status_code == 200
     assert (await sign_in(author, PASSWORD)).status_code == 200
 
 
@@ -105,7 +105,7 @@ async def test_the_same_password_again_is_422_and_leaves_no_session(author, else
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "SAME_PASSWORD"
     assert await sessions() == before
-    assert (await elsewhere.get("/users/me")).status_code == 200
+    assert (await elsewhere.get("/whoami/stored")).status_code == 200
 
 
 @pytest.fixture
@@ -196,4 +196,4 @@ async def test_a13_guesses_at_the_current_password_are_limited_and_right_ones_ar
     answer = await author.post("/users/me/password", json=wrong)
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
-    assert (await author.get("/users/me")).status_code == 200
+    assert (await author.get("/whoami/stored")).status_code == 200

@@ -76,18 +76,18 @@ async def test_a_stale_token_is_no_hindrance(confirming_client_for, newcomer, ma
 
 
 async def test_a_new_user_gets_a_session_that_works_and_may_log_in(
-    confirming, confirming_client_for, newcomer, mailed, database
+    confirming, confirming_client_for, auth, newcomer, mailed, database
 ):
     body = {"email": newcomer, "password": PASSWORD}
-    assert (await confirming.post("/auth/login", json=body)).status_code == 403
+    assert (await auth.post("/token?grant_type=password", json=body)).status_code == 400
     answer = await confirming.post("/auth/confirm", json={"token": mailed(newcomer)})
     session = answer.json()["data"]
     assert session["user"]["email"] == newcomer
     assert session["user"]["display_name"] == "Grace"
     assert session["user"]["email_confirmed_at"] is not None
     async with confirming_client_for(session["access_token"]) as client:
-        assert (await client.get("/users/me")).json()["data"] == session["user"]
-    assert (await confirming.post("/auth/login", json=body)).status_code == 200
+        assert (await client.get("/whoami/stored")).json()["data"] == session["user"]
+    assert (await auth.post("/token?grant_type=password", json=body)).status_code == 200
     assert ("email_confirmed", "signup") in await entries(database, session["user"]["id"])
 
 
@@ -115,7 +115,7 @@ async def test_a_change_of_address_is_confirmed(confirming, auth, author, mailed
     body = {"token": token, "type": "email_change"}
     answer = await confirming.post("/auth/confirm", json=body)
     assert answer.json()["data"]["user"]["email"] == email
-    assert (await author.get("/users/me")).json()["data"]["email"] == email
+    assert (await author.get("/whoami/stored")).json()["data"]["email"] == email
     assert await entries(database, author.id) == [("email_confirmed", "email_change")]
     again = await confirming.post("/auth/confirm", json=body)
     assert code(again) == (401, "INVALID_CONFIRMATION_TOKEN")

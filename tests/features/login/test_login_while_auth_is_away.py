@@ -6,7 +6,7 @@ from kit.application import running
 from kit.away import AWAY, assert_refused_while_away, assert_unavailable
 from kit.front import fails
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @pytest.fixture

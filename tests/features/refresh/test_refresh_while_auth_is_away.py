@@ -4,7 +4,7 @@ from kernel.boot.app import create_app
 from kit.application import running
 from kit.away import AWAY, assert_refused_while_away
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @pytest.mark.parametrize("behaviour", AWAY.values(), ids=AWAY)

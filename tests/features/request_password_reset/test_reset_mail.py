@@ -40,7 +40,7 @@ async def test_a_mailed_token_resets_the_password_once_and_ends_all_sessions(sys
         worker = await system.start("worker", APP_URL="https://app.example.com/")
         email, access_token = await sign_up(client)
         me = {"Authorization": f"Bearer {access_token}"}
-        assert (await client.get("/users/me", headers=me)).status_code == 200
+        assert (await client.get("/whoami/stored", headers=me)).status_code == 200
 
         await ask(client, email)
         await done(system, 1)
@@ -52,7 +52,7 @@ async def test_a_mailed_token_resets_the_password_once_and_ends_all_sessions(sys
 
         body = {"token": token_in(link), "password": NEW}
         assert (await client.post("/auth/password-reset/confirm", json=body)).status_code == 204
-        ended = await client.get("/users/me", headers=me)
+        ended = await client.get("/whoami/stored", headers=me)
         assert (ended.status_code, ended.json()["error"]["code"]) == (401, "SESSION_ENDED")
         again = await client.post("/auth/password-reset/confirm", json=body)
         assert again.status_code == 401

@@ -89,15 +89,15 @@ async def test_the_new_password_counts_and_the_old_one_does_not(
 async def test_a2_all_sessions_end_at_once_and_none_is_left(
     anonymous, author, token_for, database, client_for
 ):
-    assert (await author.get("/users/me")).status_code == 200
+    assert (await author.get("/whoami/stored")).status_code == 200
     await reset(anonymous, await token_for(author))
-    assert code(await author.get("/users/me")) == (401, "SESSION_ENDED")
+    assert code(await author.get("/whoami/stored")) == (401, "SESSION_ENDED")
     assert await sessions(database, author) == []
 
 
 async def test_others_keep_their_sessions(anonymous, author, stranger, token_for):
     await reset(anonymous, await token_for(author))
-    assert (await stranger.get("/users/me")).status_code == 200
+    assert (await stranger.get("/whoami/stored")).status_code == 200
 
 
 async def test_it_is_in_the_audit_log(anonymous, author, token_for, database):
@@ -174,7 +174,7 @@ async def test_the_same_password_again_is_422_and_changes_nothing(
     answer = await reset(anonymous, await token_for(author), PASSWORD)
     assert code(answer) == (422, "SAME_PASSWORD")
     assert await sessions(database, author) == [session_of(author)]
-    assert (await author.get("/users/me")).status_code == 200
+    assert (await author.get("/whoami/stored")).status_code == 200
     assert await can_log_in(supabase, author, PASSWORD)
 
 
@@ -187,7 +187,7 @@ async def test_a_session_that_cannot_be_ended_is_no_failure_of_the_reset(
     monkeypatch.setattr(AuthApi, "sign_out", away)
     assert (await reset(anonymous, await token_for(author))).status_code == 204
     assert "not ended" in caplog.text
-    assert code(await author.get("/users/me")) == (401, "SESSION_ENDED")
+    assert code(await author.get("/whoami/stored")) == (401, "SESSION_ENDED")
     assert await can_log_in(supabase, author, NEW)
 
 

@@ -5,7 +5,7 @@ from kit.application import running
 from kit.away import AWAY, assert_refused_while_away
 from kit.people import PASSWORD, new_email
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @pytest.mark.parametrize("behaviour", AWAY.values(), ids=AWAY)

@@ -50,7 +50,7 @@ async def test_a_new_name_shows_everywhere(author, stranger):
     answer = await author.put(f"/users/{author.id}", json={"display_name": " Ada L. "})
     assert answer.json()["data"]["display_name"] == "Ada L."
     assert answer.headers["cache-control"] == "no-store"
-    assert (await author.get("/users/me")).json()["data"] == answer.json()["data"]
+    assert (await author.get("/whoami/stored")).json()["data"] == answer.json()["data"]
     profile = (await stranger.get(f"/users/{author.id}")).json()["data"]
     assert profile["display_name"] == "Ada L."
 
@@ -58,7 +58,7 @@ async def test_a_new_name_shows_everywhere(author, stranger):
 async def test_null_takes_the_name_away(author):
     answer = await author.put(f"/users/{author.id}", json={"display_name": None})
     assert answer.json()["data"]["display_name"] is None
-    assert (await author.get("/users/me")).json()["data"]["display_name"] is None
+    assert (await author.get("/whoami/stored")).json()["data"]["display_name"] is None
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,9 @@ async def test_a_taken_address_is_409_in_any_case_and_changes_nothing(author, st
     answer = await author.put(f"/users/{author.id}", json=body)
     assert answer.status_code == 409
     assert answer.json()["error"]["code"] == "EMAIL_TAKEN"
-    assert (await author.get("/users/me")).json()["data"]["display_name"] == author.display_name
+    assert (await author.get("/whoami/stored")).json()["data"][
+        "display_name"
+    ] == author.display_name
 
 
 async def test_the_audit_log_has_the_request_without_the_address(owner, author, database):
@@ -142,7 +144,9 @@ async def test_supabase_being_away_is_503_and_changes_nothing(author, settings):
         answer = await client.put(f"/users/{author.id}", json=body)
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "SUPABASE_UNAVAILABLE"
-    assert (await author.get("/users/me")).json()["data"]["display_name"] == author.display_name
+    assert (await author.get("/whoami/stored")).json()["data"][
+        "display_name"
+    ] == author.display_name
 
 
 async def test_a_change_of_one_half_alone_fails_as_such(author, refused_name):
@@ -157,7 +161,9 @@ async def test_wrong_input_is_422_without_echo(author, body):
     assert answer.json()["error"]["code"] == "VALIDATION_ERROR"
     assert "admin" not in answer.text
     assert "no address" not in answer.text
-    assert (await author.get("/users/me")).json()["data"]["display_name"] == author.display_name
+    assert (await author.get("/whoami/stored")).json()["data"][
+        "display_name"
+    ] == author.display_name
 
 
 async def test_a_deleted_user_is_401(author, database):

@@ -24,7 +24,7 @@ async def test_a_new_and_a_taken_address_have_the_same_answer(
     bodies = [{"email": wanted} for wanted in (email, stranger.email, new_email())]
     async with confirming(author.token) as client:
         answers = [await client.put(f"/users/{author.id}", json=body) for body in bodies]
-        user = (await client.get("/users/me")).json()
+        user = (await client.get("/whoami/stored")).json()
     assert [answer.status_code for answer in answers] == [200, 200, 200]
     assert [answer.json() for answer in answers] == [user] * 3
     assert user["data"]["email"] == author.email

@@ -1,128 +1,30 @@
 """A2: the access tokens of ended sessions are refused on every replica, whatever Redis does."""
 
-import asyncio
 import contextlib
 import time
 from functools import partial
 from uuid import UUID, uuid4
 
-import httpx
-import jwt
 import pytest
-from fastapi import APIRouter
 
-from kernel import Feature
-from kernel.boot.app import create_app
-from kernel.boot.discovery import discover
-from kernel.config.settings import Settings
 from kit.application import running
-from kit.people import PASSWORD
+from kit.replicas import Fleet, replica_of, session_id
 from kit.waiting import until
 
 BOUND = 2.0
 NEW = "another horse 10"
 
 
-def session_id(token):
-    return jwt.decode(token, options={"verify_signature": False})["session_id"]
-
-
-def application(system):
-    """The application, and a call that needs nothing but its caller."""
-    router = APIRouter()
-
-    @router.get("/probe")
-    async def probe() -> bool:
-        return True
-
-    values = {name.lower(): value for name, value in system.environment().items()}
-    features = {**discover(), "probe": Feature(router=router)}
-    return create_app(Settings.model_validate(values), features)
-
-
-class Fleet:
-    """Two replicas in front of one system, and Auth itself beside them."""
-
-    def __init__(self, system, replicas, supabase) -> None:
-        self.system, self.replicas, self.supabase = system, replicas, supabase
-
-    async def call(self, token, method, path, *, replica=0, **options):
-        async with self.replicas[replica](token) as client:
-            return await client.request(method, path, **options)
-
-    async def counts(self, token, replica):
-        answer = await self.call(token, "GET", "/probe", replica=replica)
-        if answer.status_code == 200:
-            return True
-        assert answer.status_code == 401, answer.text
-        assert answer.json()["error"]["code"] == "SESSION_ENDED"
-        return False
-
-    async def alive(self, token):
-        """Whether a token counts; both replicas must agree."""
-        first, second = [await self.counts(token, replica) for replica in (0, 1)]
-        assert first == second
-        return first
-
-    async def ended(self, *tokens, replicas=(0, 1)):
-        """Wait until all tokens are refused on these replicas; return how long it took."""
-        begun = time.monotonic()
-
-        async def refused():
-            calls = [self.counts(token, replica) for token in tokens for replica in replicas]
-            return not any(await asyncio.gather(*calls))
-
-        await until(refused)
-        return time.monotonic() - begun
-
-    async def person(self, sessions=1):
-        """Return the id of a new user, and the tokens of as many sessions."""
-        user_id, token = await self.system.author()
-        email = jwt.decode(token, options={"verify_signature": False})["email"]
-        tokens = [token]
-        for _ in range(sessions - 1):
-            body = {"email": email, "password": PASSWORD}
-            answer = await self.supabase.post("/auth/v1/token?grant_type=password", json=body)
-            tokens.append(answer.raise_for_status().json()["access_token"])
-        return user_id, tokens
-
-    async def at_auth(self, method, path, key, **options):
-        """Call Auth itself, past the API."""
-        headers = {"Authorization": f"Bearer {key}"}
-        answer = await self.supabase.request(method, f"/auth/v1{path}", headers=headers, **options)
-        answer.raise_for_status()
-
-    async def logout_at_auth(self, token, scope="local"):
-        await self.at_auth("POST", f"/logout?scope={scope}", token)
-
-
-@pytest.fixture
-async def fleet(system):
-    async with contextlib.AsyncExitStack() as stack:
-        replicas = [await stack.enter_async_context(running(application(system))) for _ in range(2)]
-        headers = {"apikey": system.gateway.config.anon_key}
-        client = httpx.AsyncClient(base_url=system.gateway.url, headers=headers)
-        yield Fleet(system, replicas, await stack.enter_async_context(client))
-
-
 @pytest.mark.parametrize(
     ("scope", "left"),
     [("local", [False, True]), ("others", [True, False]), ("global", [False, False])],
 )
-async def test_a2_a_logout_counts_at_once_on_every_replica(fleet, scope, left):
+async def test_a2_leaving_counts_at_once_on_every_replica(fleet, scope, left):
     _, tokens = await fleet.person(sessions=2)
     assert [await fleet.alive(token) for token in tokens] == [True, True]
-    answer = await fleet.call(tokens[0], "POST", "/auth/logout", json={"scope": scope})
+    answer = await fleet.call(tokens[0], "POST", "/leave", json={"scope": scope})
     assert answer.status_code == 204
     assert [await fleet.alive(token) for token in tokens] == left
-
-
-async def test_a2_a_password_change_counts_at_once_on_every_replica(fleet):
-    _, tokens = await fleet.person(sessions=3)
-    body = {"current_password": PASSWORD, "password": NEW}
-    answer = await fleet.call(tokens[0], "POST", "/users/me/password", json=body)
-    assert answer.status_code == 204
-    assert [await fleet.alive(token) for token in tokens] == [True, False, False]
 
 
 @pytest.mark.slow
@@ -158,12 +60,12 @@ async def test_a2_real_processes_agree(system, fleet):
 
         async def status(client, token):
             headers = {"Authorization": f"Bearer {token}"}
-            return (await client.get("/users/me", headers=headers)).status_code
+            return (await client.get("/mine", headers=headers)).status_code
 
         for client in (one, other):
             assert [await status(client, token) for token in tokens] == [200] * 3
         headers = {"Authorization": f"Bearer {tokens[0]}"}
-        assert (await one.post("/auth/logout", headers=headers)).status_code == 204
+        assert (await one.post("/leave", headers=headers)).status_code == 204
         assert [await status(client, tokens[0]) for client in (other, one)] == [401, 401]
         begun = time.monotonic()
         await fleet.logout_at_auth(tokens[1])
@@ -221,10 +123,10 @@ LOSSES = [restart, restart_from_an_old_file, flushall, evict, script_flush, wron
 async def test_a2_nothing_that_happens_to_redis_revives_a_session(fleet, lose):
     _, (ended, lives) = await fleet.person(sessions=2)
     # A third replica has never heard of it: what it knows is what Redis and the database say.
-    assert (await fleet.call(ended, "POST", "/auth/logout")).status_code == 204
+    assert (await fleet.call(ended, "POST", "/leave")).status_code == 204
     assert await fleet.alive(lives)
     await lose(fleet.system.cache)
-    async with running(application(fleet.system)) as client_for:
+    async with running(replica_of(fleet.system)) as client_for:
         newcomer = Fleet(fleet.system, [client_for, *fleet.replicas[1:]], fleet.supabase)
         for _ in range(3):
             assert not await newcomer.alive(ended)
@@ -261,7 +163,7 @@ async def test_what_need_not_be_known_any_more_is_forgotten(fleet):
     )
     fleet.system.cache.client.zadd("revoked", {str(uuid4()): time.time() - 1})
     assert await fleet.alive(token)
-    await fleet.call(other, "POST", "/auth/logout")
+    await fleet.call(other, "POST", "/leave")
     found = fleet.system.cache.client.zrange("revoked", 0, -1)
     assert set(found) == {"loaded", session_id(other)}
 
@@ -284,7 +186,7 @@ async def test_a2_with_redis_down_an_end_is_known_within_two_seconds(fleet, faul
     with FAULTS[fault](fleet.system.cache):
         assert await fleet.alive(first)
         begun = time.monotonic()
-        assert (await fleet.call(first, "POST", "/auth/logout")).status_code == 204
+        assert (await fleet.call(first, "POST", "/leave")).status_code == 204
         assert not await fleet.counts(first, 0)  # at once where it went through us
         await fleet.ended(first)
         through_us = time.monotonic() - begun
@@ -303,7 +205,7 @@ async def test_a2_what_ended_while_redis_was_silent_stays_ended_when_it_is_back(
     assert await fleet.alive(ended)
     with fleet.system.cache.frozen():
         assert await fleet.alive(lives)  # both have met it
-        await fleet.call(ended, "POST", "/auth/logout")
+        await fleet.call(ended, "POST", "/leave")
         await fleet.logout_at_auth(at_auth)
         await fleet.ended(ended, at_auth)
     # Redis still says that it knows all; it does not, and no relay tells it.
@@ -326,7 +228,7 @@ async def test_a2_a_replica_that_did_not_notice_learns_of_it_from_the_relay(flee
     _, (ended, lives) = await fleet.person(sessions=2)
     assert await fleet.alive(ended)
     with fleet.system.cache.frozen():
-        await fleet.call(ended, "POST", "/auth/logout", replica=0)
+        await fleet.call(ended, "POST", "/leave", replica=0)
         await until(lambda: "The cache does not answer" in relay.printed)
     assert await fleet.ended(ended, replicas=[1]) <= BOUND
     assert await fleet.alive(lives)
@@ -339,7 +241,7 @@ async def test_a2_redis_that_takes_nothing_does_not_count(fleet):
     client = fleet.system.cache.client
     client.config_set("maxmemory-policy", "noeviction")
     client.config_set("maxmemory", "1")
-    await fleet.call(ended, "POST", "/auth/logout")
+    await fleet.call(ended, "POST", "/leave")
     assert await fleet.ended(ended) <= BOUND
     assert await fleet.alive(lives)
     client.config_set("maxmemory", "0")
@@ -356,7 +258,7 @@ async def test_a2_redis_that_takes_nothing_does_not_count(fleet):
 async def test_a2_with_the_database_down_too_the_last_list_counts(fleet, fault):
     _, (ended, lives) = await fleet.person(sessions=2)
     await fleet.logout_at_auth(ended)
-    async with running(application(fleet.system)) as newcomer:
+    async with running(replica_of(fleet.system)) as newcomer:
         with FAULTS[fault](fleet.system.cache):
             assert not await fleet.alive(ended)
             assert await fleet.alive(lives)
@@ -365,28 +267,28 @@ async def test_a2_with_the_database_down_too_the_last_list_counts(fleet, fault):
             assert await fleet.alive(lives)
             # One that never had a list cannot check, and does not guess.
             async with newcomer(lives) as client:
-                answer = await client.get("/probe")
+                answer = await client.get("/whoami")
             assert answer.status_code == 503
             assert int(answer.headers["retry-after"]) > 0
 
 
 async def test_with_the_database_down_a_whole_copy_counts(fleet):
     _, (ended, lives) = await fleet.person(sessions=2)
-    await fleet.call(ended, "POST", "/auth/logout")
+    await fleet.call(ended, "POST", "/leave")
     assert await fleet.alive(lives)
     fleet.system.gateway.stop()
-    async with running(application(fleet.system)) as newcomer:
+    async with running(replica_of(fleet.system)) as newcomer:
         only = Fleet(fleet.system, [newcomer, newcomer], fleet.supabase)
         assert not await only.alive(ended)
         assert await only.alive(lives)
         # Redis did not answer for a moment: what it says is still the best there is.
         with fleet.system.cache.frozen():
             async with newcomer(lives) as client:
-                assert (await client.get("/probe")).status_code == 503
+                assert (await client.get("/whoami")).status_code == 503
 
         async def back():
             async with newcomer(lives) as client:
-                return (await client.get("/probe")).status_code == 200
+                return (await client.get("/whoami")).status_code == 200
 
         await until(back)
         assert not await only.alive(ended)
