@@ -64,15 +64,13 @@ def application() -> Served:
     return Served(app.front, app.connections)
 
 
-# What a connection is at. Plain numbers: members of an Enum cost more to look up, many times a
-# request.
+# What a connection is at. Plain numbers: members of an Enum cost more to look up.
 _HEAD: Final = 0  # the head of a request is to come
 _BODY: Final = 1
 _LINGERING: Final = 2  # a refusal is out: what still comes is thrown away
 _CLOSING: Final = 3  # the rest of an answer is on its way
 _OURS: Final = 4  # the client waits for us
 _IDLE: Final = 5  # between two requests
-
 
 _WAITS: Final[dict[int, Literal["request", "idle", "transfer"]]] = {
     _HEAD: "request",
