@@ -91,8 +91,7 @@ class ServerProtocol(HttpToolsProtocol):
     answered as the plain one that it is (RFC 9110, 7.8).
     """
 
-    # uvicorn's types say that these may be None, and name its own cycle and application.
-    app: Any
+    app: Any  # uvicorn's types say that these may be None
     cycle: Any
     parser: Any
 
