@@ -207,7 +207,9 @@ class _Follower:
         self._large += line.startswith("Downloading ")  # uv, for large packages only
         self._large_here += line.startswith(" Downloaded ")
         self._installs |= line.startswith(("Installing collected", "Prepared "))
-        if self._installs:
+        if "connection broken by" in line:  # pip, before each of its five new tries
+            self._progress.show("The package index does not answer: trying again")
+        elif self._installs:
             done = _installed(self._venv) - self._before
             self._progress.show("Installing", f"{done} of {self._total} packages")
         elif self._collected:

@@ -83,6 +83,7 @@ def test_a_line_never_wraps(monkeypatch):
         (["Resolved 2 packages in 1s", "Downloading mypy (14MiB)"], "2 packages, 0 of 1 large"),
         (["Downloading mypy (14MiB)", " Downloaded mypy"], "3 packages, 1 of 1 large"),
         (["Prepared 3 packages in 25.92s"], "Installing · 0 of 3 packages"),
+        (["WARNING: Retrying … after connection broken by …"], "does not answer: trying again"),
     ],
 )
 def test_lines_of_pip_and_uv_become_counts(monkeypatch, tmp_path, printed, shown):
