@@ -62,6 +62,9 @@ class Parts:
         if not interval.isdigit():
             raise StackError("DEVSTACK_MAIL_INTERVAL must be a number of seconds; 0 is no limit.")
         return GatewayConfig(
+            otp_length=10,
+            otp_expiry=900,
+            secure_password_change=True,
             database_url=self.database_url,
             public_url=self.supabase_url,
             smtp_port=self.ports.smtp,

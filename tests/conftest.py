@@ -14,6 +14,7 @@ pytest_plugins = [
     "kit.front",
     "kit.people",
     "kit.mail",
+    "kit.proofs",
     "kit.valkeys",
     "kit.system",
     "kit.replicas",

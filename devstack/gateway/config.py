@@ -23,6 +23,8 @@ class GatewayConfig:
     for Auth and as `authenticator` for PostgREST's part, as the real servers do.
     `signing_key` is an ES256 private key in PEM form: with it tokens are ES256 and published as
     JWKS, without it they are HS256 with `jwt_secret`.
+    `double_confirm_changes`: a change of address is confirmed at both addresses.
+    `secure_password_change`: a session of more than a day cannot change the password by itself.
     """
 
     database_url: str
@@ -38,6 +40,10 @@ class GatewayConfig:
     password_min_length: int = 8
     autoconfirm: bool = True
     mail_interval: int = 60
+    otp_length: int = 6
+    otp_expiry: int = 3600
+    double_confirm_changes: bool = True
+    secure_password_change: bool = False
     smtp_host: str = "127.0.0.1"
     smtp_port: int | None = None
     mail_from: str = "auth@example.com"

@@ -45,3 +45,21 @@ class UserConfirmed(Event):
     """A user's address counts as confirmed, for the first time."""
 
     user_id: UUID
+
+
+class ConfirmationRequested(Event):
+    """Somebody signed up with an address, which may have an account; it waits for confirmation."""
+
+    confirmation_id: UUID
+
+
+class EmailChangeRequested(Event):
+    """A user asks for another address, which is to be confirmed."""
+
+    change_id: UUID
+
+
+class AccountChanged(Event):
+    """Password, address or existence of an account changed, and its owner is to hear of it."""
+
+    notice_id: UUID

@@ -63,5 +63,5 @@ def links(mail: Mail) -> tuple[list[str], list[str]]:
 
 
 def token_in(link: str) -> str:
-    """Return the token that a mailed link carries."""
-    return parse_qs(urlsplit(link).query)["token"][0]
+    """Return the token that a mailed link carries, in its fragment."""
+    return parse_qs(urlsplit(link).fragment)["token"][0]

@@ -128,6 +128,9 @@ async def put_user(service: Service, request: Request) -> Response:
         caller = await authenticate(service, db, request)
     body = await read_body(request)
     refuse_phone(body)
+    if body.text("password") and service.config.secure_password_change and caller.is_old:
+        message = "Password update requires reauthentication"
+        raise AuthError(400, "reauthentication_needed", message)
     hashed = await _new_password(service, caller.user_id, body.text("password"))
     async with service.transaction() as db:
         user = await users.get(db, caller.user_id)

@@ -80,7 +80,9 @@ async def create_user(service: Service, request: Request) -> Response:
     async with service.transaction() as db:
         user_id = await users.create(db, email, hashed, metadata, user_id=wanted)
         await users.identify(db, user_id, email, {})
-        await _apply(db, await users.get(db, user_id), body, proven=False)
+        if body.flag("email_confirm"):
+            await users.confirm(db, await users.get(db, user_id), proven=False)
+        await _apply(db, await users.get(db, user_id), body)
         user = await show(db, user_id)
     user.pop("confirmed_at", None)  # GoTrue does not read back what the database generates
     return json_response(user)
@@ -92,20 +94,22 @@ async def update_user(service: Service, request: Request) -> Response:
     body, hashed = await _admin_body(service, request)
     async with service.transaction() as db:
         user = await users.get(db, user_id)
-        if body.text("email"):
-            await users.set_email(db, user_id, users.valid_email(body.text("email")))
+        if body.flag("email_confirm"):
+            await users.confirm(db, user, proven=False)
         if hashed is not None:
             await users.set_password(db, user_id, hashed)
+        if body.text("email"):
+            email = users.valid_email(body.text("email"))
+            await users.set_email(db, user_id, email, proven=body.flag("email_confirm"))
         if changes := body.mapping("user_metadata"):
+            user = await users.get(db, user_id)
             metadata = users.merged(user["raw_user_meta_data"], changes)
             await change(db, user_id, raw_user_meta_data=metadata)
-        await _apply(db, await users.get(db, user_id), body, proven=True)
+        await _apply(db, await users.get(db, user_id), body)
         return json_response(await show(db, user_id))
 
 
-async def _apply(db: Db, user: asyncpg.Record, body: Body, *, proven: bool) -> None:
-    if body.flag("email_confirm"):
-        await users.confirm(db, user, proven=proven)
+async def _apply(db: Db, user: asyncpg.Record, body: Body) -> None:
     changes: dict[str, Any] = {}
     if app_metadata := body.mapping("app_metadata"):
         changes["raw_app_meta_data"] = users.merged(user["raw_app_meta_data"], app_metadata)
@@ -146,7 +150,10 @@ async def generate_link(service: Service, request: Request) -> Response:
             raise user_not_found(message="User with this email not found")
         if kind == "signup" and user["email_confirmed_at"] is not None:
             raise email_exists()
-        token = await one_time.issue(db, user["id"], kind, email)
+        if kind == "signup" and (data := body.mapping("data")):
+            metadata = users.merged(user["raw_user_meta_data"], data)
+            await change(db, user["id"], raw_user_meta_data=metadata)
+        token = await one_time.issue(service, db, user["id"], kind, email)
         redirect = service.redirect(request, body.text("redirect_to"))
         link = {
             "action_link": token.link(service, redirect),

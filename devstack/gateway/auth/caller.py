@@ -13,10 +13,11 @@ from devstack.gateway.claims import bearer_token
 
 @dataclass(frozen=True)
 class Caller:
-    """A user in a session."""
+    """A user in a session; it is old when it began more than a day ago."""
 
     user_id: UUID
     session_id: UUID
+    is_old: bool
 
 
 async def authenticate(service: Service, db: Db, request: Request) -> Caller:
@@ -51,13 +52,14 @@ async def _caller(db: Db, claims: dict[str, Any]) -> Caller:
     row = await db.fetchrow(
         """
         select exists (select from auth.users where id = $1) as has_user,
-          exists (select from auth.sessions where id = $2 and user_id = $1) as has_session
+          (select created_at < now() - interval '1 day' from auth.sessions
+           where id = $2 and user_id = $1) as is_old
         """,
         *(user_id, session_id),
     )
     if row is None or not row["has_user"]:
         raise user_not_found(403, "User from sub claim in JWT does not exist")
-    if not row["has_session"]:
+    if row["is_old"] is None:
         message = "Session from session_id claim in JWT does not exist"
         raise AuthError(403, "session_not_found", message)
-    return Caller(user_id, session_id)
+    return Caller(user_id, session_id, row["is_old"])

@@ -13,21 +13,21 @@ from devstack.gateway.auth import mail, users
 from devstack.gateway.auth.errors import AuthError, validation_failed
 from devstack.gateway.auth.service import Db, Service, insert, now, update_user
 
-_EXPIRY = timedelta(hours=1)
 _CONFIRMATION, _RECOVERY = "confirmation_token", "recovery_token"
-_EMAIL_CHANGE = "email_change_token_new"
+_EMAIL_CHANGE, _EMAIL_CURRENT = "email_change_token_new", "email_change_token_current"
 # The types of the database that a verification type accepts; the first is the one it makes.
 _ACCEPTED = {
     "signup": [_CONFIRMATION],
     "recovery": [_RECOVERY],
     "magiclink": [_RECOVERY],
     "email": [_CONFIRMATION, _RECOVERY],
-    "email_change": [_EMAIL_CHANGE],
+    "email_change": [_EMAIL_CHANGE, _EMAIL_CURRENT],
 }
 _SENT_AT = {
     _CONFIRMATION: "confirmation_sent_at",
     _RECOVERY: "recovery_sent_at",
     _EMAIL_CHANGE: "email_change_sent_at",
+    _EMAIL_CURRENT: "email_change_sent_at",
 }
 _SUBJECTS = {
     "signup": "Confirm Your Signup",
@@ -38,7 +38,7 @@ _SUBJECTS = {
 
 @dataclass(frozen=True)
 class OneTimeToken:
-    """A token of a verification type: six digits for people, their hash for the link."""
+    """A token of a verification type: digits for people, their hash for the link."""
 
     kind: str
     code: str
@@ -55,10 +55,13 @@ def hash_of(email: str, code: str) -> str:
     return hashlib.sha224(f"{email}{code}".encode()).hexdigest()
 
 
-async def issue(db: Db, user_id: UUID, kind: str, email: str) -> OneTimeToken:
+async def issue(
+    service: Service, db: Db, user_id: UUID, kind: str, email: str, *, token_type: str | None = None
+) -> OneTimeToken:
     """Make the user's token of this type, in place of an earlier one."""
-    token_type, time = _ACCEPTED[kind][0], now()
-    code = f"{secrets.randbelow(10**6):06}"
+    token_type, time = token_type or _ACCEPTED[kind][0], now()
+    length = service.config.otp_length
+    code = f"{secrets.randbelow(10**length):0{length}}"
     token = OneTimeToken(kind, code, hash_of(email, code))
     await db.execute(
         "delete from auth.one_time_tokens where user_id = $1 and token_type::text = $2",
@@ -86,15 +89,22 @@ async def send(service: Service, db: Db, user: asyncpg.Record, kind: str, redire
     if again_at and (wait := again_at - now()) > timedelta():
         message = f"For security purposes, you can only request this after {wait.seconds} seconds."
         raise AuthError(429, "over_email_send_rate_limit", message)
-    email: str = user["email_change" if kind == "email_change" else "email"]
-    token = await issue(db, user["id"], kind, email)
-    link = token.link(service, redirect)
-    await mail.send(service.config, email, _SUBJECTS[kind], link, token.code)
+    targets: dict[str, str] = {}
+    if kind == "email_change":
+        await update_user(db, user["id"], email_change_confirm_status=0)
+        if service.config.double_confirm_changes and user["email"]:
+            targets[_EMAIL_CURRENT] = user["email"]
+    targets[_ACCEPTED[kind][0]] = user["email_change" if kind == "email_change" else "email"]
+    for token_type, email in targets.items():
+        token = await issue(service, db, user["id"], kind, email, token_type=token_type)
+        link = token.link(service, redirect)
+        await mail.send(service.config, email, _SUBJECTS[kind], link, token.code)
 
 
-async def redeem(db: Db, kind: str, hashed: str) -> UUID:
+async def redeem(service: Service, db: Db, kind: str, hashed: str) -> UUID | None:
     """Use a token up, and do what it proves; returns the user's id.
 
+    None where a change of address has to be confirmed at the other address too.
     Raises AuthError: 403 for an unknown, used or old token or a banned user, 400 for a bad type.
     """
     if kind not in _ACCEPTED:
@@ -112,13 +122,32 @@ async def redeem(db: Db, kind: str, hashed: str) -> UUID:
         where token_hash = $1 and token_type::text = any ($2) and user_id = $3 returning *
         """
     token = user and await db.fetchrow(query, hashed, _ACCEPTED[kind], user["id"])
-    if user is None or token is None or token["created_at"] + _EXPIRY < now().replace(tzinfo=None):
+    expiry = timedelta(seconds=service.config.otp_expiry)
+    if user is None or token is None or token["created_at"] + expiry < now().replace(tzinfo=None):
         raise AuthError(403, "otp_expired", "Email link is invalid or has expired")
     user_id: UUID = user["id"]
     if users.is_banned(user):
         raise AuthError(403, "user_banned", "User is banned")
-    if token["token_type"] == _EMAIL_CHANGE:
-        await users.set_email(db, user_id, token["relates_to"])
+    if kind == "email_change":
+        if _needs_both(service, user):
+            await update_user(db, user_id, email_change_confirm_status=1)
+            return None
+        await users.set_email(db, user_id, user["email_change"], proven=True)
+        await update_user(
+            db,
+            user_id,
+            email_change="",
+            email_change_token_new="",
+            email_change_token_current="",
+            email_change_confirm_status=0,
+        )
     if user["email_confirmed_at"] is None:
         await users.confirm(db, user, proven=True)
+    await users.clear_tokens(db, user_id)
     return user_id
+
+
+def _needs_both(service: Service, user: asyncpg.Record) -> bool:
+    config = service.config
+    wanted = config.double_confirm_changes and not config.autoconfirm and bool(user["email"])
+    return wanted and not user["email_change_confirm_status"]

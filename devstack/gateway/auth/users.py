@@ -128,36 +128,43 @@ async def confirm(db: Db, user: asyncpg.Record, *, proven: bool) -> None:
     await update_user(
         db,
         user["id"],
-        email_confirmed_at=user["email_confirmed_at"] or now(),
+        email_confirmed_at=now(),
         confirmation_token="",
         raw_user_meta_data=merged(user["raw_user_meta_data"], {"email_verified": True}),
     )
     if proven:
         await _change_identity(db, user["id"], {"email_verified": True})
+    await clear_tokens(db, user["id"])
 
 
-async def set_email(db: Db, user_id: UUID, email: str) -> None:
+async def set_email(db: Db, user_id: UUID, email: str, *, proven: bool) -> None:
     """Give a user another address; raises AuthError (422) when it is taken."""
     try:
-        await update_user(
-            db,
-            user_id,
-            email=email,
-            email_change="",
-            email_change_token_new="",
-            email_change_sent_at=None,
-        )
+        await update_user(db, user_id, email=email)
     except asyncpg.UniqueViolationError:
         raise email_exists() from None
-    await _change_identity(db, user_id, {"email": email})
+    await _change_identity(db, user_id, {"email": email, "email_verified": proven})
+
+
+async def clear_tokens(db: Db, user_id: UUID) -> None:
+    """Delete all one-time tokens of a user: each confirmation and change makes them worthless."""
+    await db.execute("delete from auth.one_time_tokens where user_id = $1", user_id)
 
 
 async def set_password(db: Db, user_id: UUID, hashed: str, keep: UUID | None = None) -> None:
     """Replace the password; ends all sessions but `keep`, and what was mailed before."""
     times = dict.fromkeys(("confirmation_sent_at", "recovery_sent_at", "email_change_sent_at"))
-    tokens = dict.fromkeys(("confirmation_token", "recovery_token", "email_change_token_new"), "")
+    tokens = dict.fromkeys(
+        (
+            "confirmation_token",
+            "recovery_token",
+            "email_change_token_new",
+            "email_change_token_current",
+        ),
+        "",
+    )
     await update_user(db, user_id, encrypted_password=hashed, **times, **tokens)
-    await db.execute("delete from auth.one_time_tokens where user_id = $1", user_id)
+    await clear_tokens(db, user_id)
     await db.execute(
         "delete from auth.sessions where user_id = $1 and id is distinct from $2", user_id, keep
     )

@@ -14,6 +14,7 @@ from devstack.gateway.auth.errors import AuthError, json_response, unsupported, 
 from devstack.gateway.auth.service import Service, client_of
 from devstack.gateway.auth.users import find, valid_email
 
+_ONE_OF_TWO = "Confirmation link accepted. Please proceed to confirm link sent to the other email"
 # RFC 6749 §4.1.2.1, as GoTrue maps statuses to it.
 _OAUTH_ERRORS = {400: "invalid_request", 401: "unauthorized_client", 403: "access_denied"}
 
@@ -73,7 +74,10 @@ async def verify(service: Service, request: Request) -> Response:
         hashed = one_time.hash_of(valid_email(body.text("email")), code)
     elif body.text("email"):
         raise validation_failed("Only the token_hash and type should be provided")
-    grant, session = await _open_session(service, request, kind, hashed)
+    opened = await _open_session(service, request, kind, hashed)
+    if opened is None:
+        return json_response({"code": "200", "msg": _ONE_OF_TWO})
+    grant, session = opened
     return json_response(session, headers=grant.headers)
 
 
@@ -86,7 +90,7 @@ async def follow_link(service: Service, request: Request) -> Response:
         raise validation_failed("Verify requires a token or a token hash")
     target = service.redirect(request)
     try:
-        grant, session = await _open_session(service, request, kind, hashed)
+        opened = await _open_session(service, request, kind, hashed)
     except AuthError as error:
         fragment = {
             "error": _OAUTH_ERRORS.get(error.status, "server_error"),
@@ -95,6 +99,9 @@ async def follow_link(service: Service, request: Request) -> Response:
             "sb": "",
         }
         return _see_other(f"{target}#{urlencode(fragment)}", {})
+    if opened is None:
+        return _see_other(f"{target}#{urlencode({'message': _ONE_OF_TWO, 'sb': ''})}", {})
+    grant, session = opened
     del session["user"]
     fragment = dict(sorted({**session, "sb": "", "type": kind}.items()))
     return _see_other(f"{target}#{urlencode(fragment)}", grant.headers)
@@ -102,9 +109,11 @@ async def follow_link(service: Service, request: Request) -> Response:
 
 async def _open_session(
     service: Service, request: Request, kind: str, hashed: str
-) -> tuple[sessions.Grant, dict[str, Any]]:
+) -> tuple[sessions.Grant, dict[str, Any]] | None:
     async with service.transaction() as db:
-        user_id = await one_time.redeem(db, kind, hashed)
+        user_id = await one_time.redeem(service, db, kind, hashed)
+        if user_id is None:
+            return None
         grant = await sessions.begin(db, user_id, client_of(request), "otp")
         return grant, await sessions.answer(service, db, grant)
 

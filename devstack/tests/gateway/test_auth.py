@@ -494,6 +494,69 @@ async def test_a_change_of_address_waits_for_its_mail(auth):
     assert (await auth.http.post("/verify", json=body)).json()["code"] == "otp_expired"
 
 
+async def test_a_change_is_confirmed_at_both_addresses_where_that_is_asked_for(postgres_url):
+    async with gateway(postgres_url, autoconfirm=False, mail_interval=0) as running:
+        user = await running.sign_up()
+        confirmed = {"type": "signup", "token_hash": running.inbox.last_hash}
+        session = (await running.http.post("/verify", json=confirmed)).json()
+        headers = {"Authorization": f"Bearer {session['access_token']}"}
+        wanted = f"{uuid4().hex}@example.com"
+        await running.http.put("/user", json={"email": wanted}, headers=headers)
+        assert [mail["To"] for mail in running.inbox.mails[-2:]] == [user["email"], wanted]
+        new = {"type": "email_change", "token_hash": running.inbox.last_hash}
+        one = await running.http.post("/verify", json=new)
+        assert (one.status_code, one.json()["code"]) == (200, "200")
+        assert (await running.http.post("/verify", json=new)).json()["code"] == "otp_expired"
+        running.inbox.mails.pop()
+        both = {"type": "email_change", "token_hash": running.inbox.last_hash}
+        answer = await running.http.post("/verify", json=both)
+        assert answer.json()["user"]["email"] == wanted
+
+
+async def test_an_old_session_cannot_change_the_password_where_that_is_asked_for(postgres_url):
+    async with gateway(postgres_url, secure_password_change=True) as running:
+        session = await running.sign_up()
+        headers = {"Authorization": f"Bearer {session['access_token']}"}
+        await running.database.execute(
+            "update auth.sessions set created_at = now() - interval '25 hours'"
+        )
+        body = {"password": "another horse 10"}
+        answer = await running.http.put("/user", json=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (400, "reauthentication_needed")
+
+
+async def test_each_use_and_each_change_makes_other_tokens_worthless(auth):
+    # As GoTrue's Confirm, Recover, ConfirmEmailChange and UpdatePassword clear them all.
+    session = await auth.sign_up()
+    admin = {"Authorization": f"Bearer {auth.config.service_key}"}
+    user = session["user"]
+
+    async def token():
+        body = {"type": "recovery", "email": user["email"]}
+        answer = await auth.http.post("/admin/generate_link", json=body, headers=admin)
+        return answer.json()["hashed_token"]
+
+    async def code(hashed):
+        answer = await auth.http.post("/verify", json={"type": "recovery", "token_hash": hashed})
+        return answer.json().get("code")
+
+    for change in ({"password": "another horse 10"}, {"email_confirm": True}):
+        hashed = await token()
+        await auth.http.put(f"/admin/users/{user['id']}", json=change, headers=admin)
+        assert await code(hashed) == "otp_expired"
+    hashed = await token()
+    wanted = f"{uuid4().hex}@example.com"
+    signed_in = await auth.http.post(
+        "/token?grant_type=password",
+        json={"email": user["email"], "password": "another horse 10"},
+    )
+    headers = {"Authorization": f"Bearer {signed_in.json()['access_token']}"}
+    await auth.http.put("/user", json={"email": wanted}, headers=headers)
+    body = {"type": "email_change", "token_hash": auth.inbox.last_hash}
+    assert (await auth.http.post("/verify", json=body)).json()["user"]["email"] == wanted
+    assert await code(hashed) == "otp_expired"
+
+
 async def test_mails_carry_link_and_code(postgres_url):
     async with gateway(postgres_url, autoconfirm=False, mail_interval=0) as running:
         user = await running.sign_up()

@@ -144,7 +144,7 @@ def _refuse_shared_keys(package: str, features: Mapping[str, Feature]) -> None:
 def _refuse_shared_limits(package: str, features: Mapping[str, Feature]) -> None:
     seen: dict[str, str] = {}
     for name, feature in features.items():
-        if name.lower() in {"default", "fallback"}:
+        if name.lower() in {"default", "fallback", "reauthentication"}:
             raise BootError(
                 f"{package}/{name} has the name of a setting, RATE_LIMIT_{name.upper()}: rename it."
             )

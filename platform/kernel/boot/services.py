@@ -13,6 +13,7 @@ from kernel.config.settings import Settings
 from kernel.core.caller import Caller
 from kernel.edge.policies import PolicyTable
 from kernel.feature import Feature
+from kernel.fresh_login import FreshLogin
 from kernel.identity.account_limit import AccountLimit, account_key
 from kernel.identity.audit import Audit
 from kernel.identity.jwks import Jwks
@@ -22,7 +23,9 @@ from kernel.identity.tokens import TokenVerifier
 from kernel.jobs.done import DoneMarkers
 from kernel.jobs.runs import Run, Runs
 from kernel.limits.limiter import Limiter
+from kernel.limits.policy import Policy, PolicySet
 from kernel.mail import Mailer
+from kernel.mailed_tokens import MailedTokens
 from kernel.observe.operations import Operations
 from kernel.observe.readiness import Readiness
 from kernel.redis import Pipeline, connect_broker, connect_pipeline, connect_redis
@@ -40,9 +43,9 @@ def register_services(
 ) -> None:
     """Register all services; those that last as long as the process are closed with the registry.
 
-    A request's own (Call, Caller) are registered in its container, and AuthApi, AsCaller and
-    AccountLimit are made of them: a service of one request never outlives it. So it is with a
-    job's Run and Mailer.
+    A request's own (Call, Caller) are registered in its container, and AuthApi, AsCaller,
+    AccountLimit, FreshLogin and MailedTokens are made of them: a service of one request never
+    outlives it. So it is with a job's Run and Mailer.
     """
     http = SupabaseHttp(settings)
     pipeline = connect_pipeline(settings)
@@ -69,6 +72,15 @@ def register_services(
                 'Feature(limits=(Limit("20/15 minutes", per="account"),))'
             )
         return AccountLimit(limiter, by_account[name], key)
+
+    reauthentication = PolicySet([Policy("reauthentication", settings.rate_limit_reauthentication)])
+
+    def fresh_login(container: svcs.Container) -> FreshLogin:
+        parts = container.get(AuthApi, AsService, Caller, Audit)
+        return FreshLogin(*parts, attempts=AccountLimit(limiter, reauthentication, key))
+
+    def mailed_tokens(container: svcs.Container) -> MailedTokens:
+        return MailedTokens(*container.get(AsService, Call))
 
     def as_service() -> AsService:
         return AsService(http)
@@ -100,6 +112,8 @@ def register_services(
     registry.register_factory(AccountLimit, account_limit)
     registry.register_factory(AsCaller, as_caller)
     registry.register_factory(AsService, as_service)
+    registry.register_factory(FreshLogin, fresh_login)
+    registry.register_factory(MailedTokens, mailed_tokens)
     registry.register_factory(Mailer, mailer)
 
 

@@ -112,6 +112,7 @@ class Settings(BaseSettings):
 
     rate_limit_default: RateSetting = Rate(100, 60)
     rate_limit_fallback: RateSetting = Rate(100, 60)
+    rate_limit_reauthentication: RateSetting = Rate(20, 15 * 60)
     rate_limits: dict[str, RateSetting] = {}
     """RATE_LIMIT_<SLICE>, by the name in lower case."""
 

@@ -10,12 +10,15 @@ class Caller:
     """Who calls: the verified content of an access token, or nobody.
 
     `role` is `app_metadata.role`, which only the service can set (unlike `user_metadata`).
+    `logged_in_at` is when the session's user last proved who they are, in seconds since 1970; 0
+    where the token does not say. A refreshed token keeps it.
     """
 
     user_id: UUID | None = None
     session_id: UUID | None = None
     role: str | None = None
     expires_at: int = 0
+    logged_in_at: int = 0
     token: str | None = None
 
     def __repr__(self) -> str:

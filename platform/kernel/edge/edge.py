@@ -111,7 +111,7 @@ class Edge:
                     call,
                     route=route,
                     subject=client.subject,
-                    policies=self._policies.of(call.feature),
+                    policies=self._policies.of(call.feature, client.subject),
                     parts=self.parts,
                 )
             self._refuse_long_body(head)

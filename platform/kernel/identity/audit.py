@@ -22,6 +22,9 @@ Action = Literal[
     "user_deleted",
     "user_promoted",
     "user_demoted",
+    "token_refused",
+    "email_change_undone",
+    "reauthentication_required",
 ]
 
 

@@ -17,6 +17,7 @@ _MAX_LENGTH: Final = 8192
 _ASYMMETRIC: Final = frozenset({"ES256", "RS256"})
 # Headers by which a token would name its own key, or ask for rules that we do not know (RFC 7515).
 _REFUSED_HEADERS: Final = frozenset({"jku", "jwk", "x5u", "x5c", "crit"})
+_NO_PROOF: Final = frozenset({None, "anonymous", "token_refresh"})
 
 
 class InvalidToken(Unauthenticated):
@@ -117,7 +118,25 @@ def _caller(claims: dict[str, Any], token: str) -> Caller:
             session_id=UUID(claims["session_id"]),
             role=role if isinstance(role, str) else None,
             expires_at=int(claims["exp"]),
+            logged_in_at=_logged_in_at(claims.get("amr")),
             token=token,
         )
     except (KeyError, ValueError, TypeError, AttributeError):
         raise InvalidToken from None
+
+
+def _logged_in_at(methods: object) -> int:
+    """Return the newest time of the claim `amr`, 0 where there is none that proves a person.
+
+    Supabase Auth writes [{"method": "password", "timestamp": 1795426568}]. Its methods `anonymous`
+    and `token_refresh` prove nothing.
+    """
+    entries = methods if isinstance(methods, list) else []
+    times = [
+        entry["timestamp"]
+        for entry in entries
+        if isinstance(entry, dict)
+        and entry.get("method") not in _NO_PROOF
+        and type(entry.get("timestamp")) is int
+    ]
+    return max(times, default=0)

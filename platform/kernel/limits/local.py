@@ -32,8 +32,9 @@ class LocalLogs:
         if admitted:
             for policy, log in pairs:
                 log.append(now)
-                self._logs[subject, policy.name] = log
-                self._logs.move_to_end((subject, policy.name))
+                counted = (policy.counted(subject), policy.name)
+                self._logs[counted] = log
+                self._logs.move_to_end(counted)
             while len(self._logs) > self._most:
                 self._logs.popitem(last=False)
         return Decision(
@@ -48,12 +49,12 @@ class LocalLogs:
     def give_back(self, decision: Decision) -> None:
         """Forget the request of a decision, as if it had never come."""
         for policy in decision.policies.policies:
-            log = self._logs.get((decision.subject, policy.name))
+            log = self._logs.get((policy.counted(decision.subject), policy.name))
             if log is not None and decision.at in log:
                 log.remove(decision.at)
 
     def _log(self, subject: str, policy: Policy, now: int) -> deque[int]:
-        log = self._logs.get((subject, policy.name))
+        log = self._logs.get((policy.counted(subject), policy.name))
         if log is None:
             return deque()
         while log and log[0] <= now - policy.rate.microseconds:

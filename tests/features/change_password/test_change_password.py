@@ -142,6 +142,36 @@ async def test_a_change_that_fails_leaves_no_session(author, sessions, database)
     assert await sessions() == before
 
 
+@pytest.fixture
+async def careful(stack, settings):
+    """Makes clients of an application with secure_password_change: Auth asks for a new login."""
+    with GatewayThread(replace(stack.gateway, secure_password_change=True)) as gateway:
+        app = create_app(settings.model_copy(update={"supabase_url": gateway.url}))
+        async with running(app) as client_for:
+            yield client_for
+
+
+async def test_s4_the_password_can_be_changed_in_a_session_of_three_days(
+    careful, author, long_ago, sign_in, sessions
+):
+    async with long_ago(author, minutes=3 * 24 * 60) as old:
+        token = old.headers["authorization"].removeprefix("Bearer ")
+        async with careful(token) as client:
+            assert (await change(client, "wrong horse 9")).status_code == 403
+            assert (await change(client)).status_code == 204
+            # Auth lets only a recent session change it, and ends all others.
+            assert (await client.get("/users/me")).json()["error"]["code"] == "SESSION_ENDED"
+    assert await sessions() == set()
+    assert (await sign_in(author, PASSWORD)).status_code == 400
+    assert (await sign_in(author, NEW)).status_code == 200
+
+
+async def test_s4_a_session_of_three_days_stays_where_auth_does_not_mind(author, long_ago):
+    async with long_ago(author, minutes=3 * 24 * 60) as old:
+        assert (await change(old)).status_code == 204
+        assert (await old.get("/users/me")).status_code == 200
+
+
 @pytest.mark.parametrize("body", WRONG)
 async def test_wrong_input_is_422_without_echo(author, body):
     answer = await author.post("/users/me/password", json=body)

@@ -66,3 +66,38 @@ async def test_the_audit_log_says_who_deleted_whom(admin, author, database):
     assert entry["actor_id"] == admin.id
     assert ip_address(entry["address"]) in CLIENTS
     assert author.email not in str(entry)
+
+
+async def delete(client, person, **body):
+    return await client.request("DELETE", f"/users/{person.id}", json=body or None)
+
+
+async def test_s4_an_old_login_needs_the_password(author, long_ago, database):
+    async with long_ago(author) as old:
+        for body in ({}, {"current_password": "wrong horse 9"}):
+            answer = await delete(old, author, **body)
+            assert answer.status_code == 403
+            error = answer.json()["error"]
+            assert error["code"] == "REAUTHENTICATION_REQUIRED"
+            assert error["details"]["ways"] == ["current_password", "login"]
+        assert (await old.get("/users/me")).status_code == 200
+        assert (await delete(old, author, current_password=PASSWORD)).status_code == 204
+    query = "select action from audit.entries where user_id = $1 order by id"
+    found = [row["action"] for row in await database.fetch(query, author.id)]
+    assert found == ["reauthentication_required", "login_failed", "user_deleted"]
+
+
+async def test_an_admin_needs_no_fresh_login_for_others_and_one_for_the_own_account(
+    admin, author, long_ago
+):
+    async with long_ago(admin) as old:
+        assert (await delete(old, admin)).status_code == 403
+        assert (await delete(old, author)).status_code == 204
+
+
+@pytest.mark.parametrize("body", [{"password": PASSWORD}, {"current_password": 7}, [], "text"])
+async def test_wrong_input_is_422_without_echo(author, body):
+    answer = await author.client.request("DELETE", f"/users/{author.id}", json=body)
+    assert answer.status_code == 422
+    assert PASSWORD not in answer.text
+    assert (await author.get("/users/me")).status_code == 200

@@ -49,6 +49,18 @@ def test_r8_a_slice_that_is_not_limited_has_no_policy(environment):
     assert table.of("health") is None
 
 
+def test_s1_a_slices_own_limit_is_ten_times_as_wide_for_a_network_of_ipv6(environment):
+    features = {"login": routed(Limit("10/minute")), "get_post": routed()}
+    table = PolicyTable(features, load_settings(NO_FILE))
+
+    def names(feature, subject):
+        return {one.name: str(one.rate) for one in table.of(feature, subject).policies}
+
+    assert "login_network" not in names("login", "203.0.113.7")
+    assert names("login", "2001:db8:0:1::/64")["login_network"] == "100/minute"
+    assert names("get_post", "2001:db8:0:1::/64") == {"default": "100/minute"}
+
+
 def test_a_copied_folder_has_limits_of_its_own(environment):
     limits = Limit("10/minute"), Limit("20/15 minutes", per="account")
     table = PolicyTable(
@@ -99,7 +111,8 @@ def test_a_limit_of_no_slice_stops_the_start_with_one_sentence(environment, name
     message = str(raised.value)
     assert message == (
         f"There is no such limit: {name}. "
-        "There are: RATE_LIMIT_DEFAULT, RATE_LIMIT_FALLBACK, RATE_LIMIT_LOGIN."
+        "There are: RATE_LIMIT_DEFAULT, RATE_LIMIT_FALLBACK, RATE_LIMIT_REAUTHENTICATION, "
+        "RATE_LIMIT_LOGIN."
     )
 
 
