@@ -2,9 +2,8 @@ from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 
 from features.shared.passwords import PasswordRefused
 from features.shared.users import UserGone
-from kernel.fresh_login import FreshLogin
-from kernel.fresh_login import WrongPassword as WrongProof
-from kernel.identity import Audit, Revocations
+from kernel.identity import Audit, FreshLogin, Revocations
+from kernel.identity import WrongPassword as WrongProof
 from kernel.supabase import AuthApi
 from kernel.web import Caller
 

@@ -2,8 +2,7 @@ from fastapi import APIRouter, status
 
 from features.shared.passwords import PasswordRefused
 from features.shared.users import UserGone
-from kernel.fresh_login import FreshLogin
-from kernel.identity import Audit, Revocations
+from kernel.identity import Audit, FreshLogin, Revocations
 from kernel.supabase import AuthApi
 from kernel.web import Caller, Services, raises
 

@@ -5,8 +5,7 @@ from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from features.shared.users import UserChanged
 from kernel.cache import Announce
-from kernel.identity import Audit
-from kernel.mailed_tokens import MailedTokens, Proof
+from kernel.identity import Audit, MailedTokens, Proof
 from kernel.supabase import AuthAdmin, AuthApi
 
 from .schema import AddressTaken, Confirmation, InvalidConfirmationToken, PasswordRequired

@@ -3,8 +3,7 @@ from fastapi import APIRouter
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from kernel.cache import Announce
-from kernel.identity import Audit
-from kernel.mailed_tokens import MailedTokens
+from kernel.identity import Audit, MailedTokens
 from kernel.supabase import AuthAdmin, AuthApi
 from kernel.web import Answer, Services, raises
 

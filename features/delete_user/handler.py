@@ -6,8 +6,7 @@ from pydantic import SecretStr
 from features.shared.posts import PostChanged
 from features.shared.users import UserChanged, UserNotFound
 from kernel.cache import Announce
-from kernel.fresh_login import FreshLogin
-from kernel.identity import Audit, Revocations
+from kernel.identity import Audit, FreshLogin, Revocations
 from kernel.supabase import AsService, AuthAdmin
 from kernel.web import Caller
 

@@ -4,8 +4,7 @@ from fastapi import APIRouter, status
 
 from features.shared.users import UserNotFound
 from kernel.cache import Announce
-from kernel.fresh_login import FreshLogin, ReauthenticationRequired
-from kernel.identity import Audit, Revocations
+from kernel.identity import Audit, FreshLogin, ReauthenticationRequired, Revocations
 from kernel.supabase import AsService, AuthAdmin
 from kernel.web import Caller, Services, raises
 

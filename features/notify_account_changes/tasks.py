@@ -1,9 +1,9 @@
 from uuid import UUID
 
 from features.shared.users import AccountChanged
+from kernel.identity import NewToken
 from kernel.jobs import job, seconds
 from kernel.mail import Mailer
-from kernel.mailed_tokens import NewToken
 from kernel.supabase import AsService
 
 

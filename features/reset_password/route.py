@@ -1,8 +1,7 @@
 from fastapi import APIRouter, status
 
 from features.shared.passwords import PasswordRefused
-from kernel.identity import Audit, Revocations
-from kernel.mailed_tokens import MailedTokens
+from kernel.identity import Audit, MailedTokens, Revocations
 from kernel.supabase import AuthAdmin
 from kernel.web import Services, raises
 

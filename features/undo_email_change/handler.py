@@ -5,8 +5,7 @@ from supabase_auth.errors import AuthApiError
 
 from features.shared.users import UserChanged
 from kernel.cache import Announce
-from kernel.identity import Audit, Revocations
-from kernel.mailed_tokens import MailedTokens
+from kernel.identity import Audit, MailedTokens, Revocations
 from kernel.supabase import AsService, AuthAdmin
 from kernel.web import Call
 

@@ -1,8 +1,7 @@
 from fastapi import APIRouter
 
 from kernel.cache import Announce
-from kernel.identity import Audit, Revocations
-from kernel.mailed_tokens import MailedTokens
+from kernel.identity import Audit, MailedTokens, Revocations
 from kernel.supabase import AsService, AuthAdmin
 from kernel.web import Answer, Call, Services, raises
 

@@ -6,8 +6,7 @@ from postgrest import APIError
 from features.shared.users import User, UserChanged, UserGone
 from kernel.cache import Announce
 from kernel.errors import ApiError, TooManyRequests
-from kernel.fresh_login import FreshLogin
-from kernel.identity import Audit
+from kernel.identity import Audit, FreshLogin
 from kernel.supabase import AsCaller, AsService, AuthApi
 from kernel.web import Call
 

@@ -4,8 +4,7 @@ from fastapi import APIRouter
 
 from features.shared.users import User, UserGone
 from kernel.cache import Announce
-from kernel.fresh_login import FreshLogin, ReauthenticationRequired
-from kernel.identity import Audit
+from kernel.identity import Audit, FreshLogin, ReauthenticationRequired
 from kernel.supabase import AsCaller, AsService, AuthApi
 from kernel.web import Answer, Call, Services, raises
 

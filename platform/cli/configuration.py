@@ -28,9 +28,9 @@ def check(
 
     No value is shown. Before a deployment: APP_ENV=production ./app config check --project
     """
+    from kernel.boot.project_check import BY_HAND, project_findings
     from kernel.config.production import findings, refusal
     from kernel.config.settings import load_settings
-    from kernel.project_check import BY_HAND, project_findings
 
     settings = load_settings()
     found = findings(settings)

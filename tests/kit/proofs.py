@@ -9,7 +9,7 @@ import httpx
 import jwt
 import pytest
 
-from kernel.mailed_tokens import NewToken
+from kernel.identity.mailed_tokens import NewToken
 from kit.people import Person
 from kit.servers import Stack
 

@@ -13,10 +13,11 @@ from kernel.config.settings import Settings
 from kernel.core.caller import Caller
 from kernel.edge.policies import PolicyTable
 from kernel.feature import Feature
-from kernel.fresh_login import FreshLogin
 from kernel.identity.account_limit import AccountLimit, account_key
 from kernel.identity.audit import Audit
+from kernel.identity.fresh_login import FreshLogin
 from kernel.identity.jwks import Jwks
+from kernel.identity.mailed_tokens import MailedTokens
 from kernel.identity.revocation import Revocations
 from kernel.identity.sessions import SessionStore
 from kernel.identity.tokens import TokenVerifier
@@ -25,7 +26,6 @@ from kernel.jobs.runs import Run, Runs
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.mail import Mailer
-from kernel.mailed_tokens import MailedTokens
 from kernel.observe.operations import Operations
 from kernel.observe.readiness import Readiness
 from kernel.redis import Pipeline, connect_broker, connect_pipeline, connect_redis

@@ -2,6 +2,8 @@
 
 from kernel.identity.account_limit import AccountLimit, Reservation
 from kernel.identity.audit import Audit
+from kernel.identity.fresh_login import FreshLogin, ReauthenticationRequired, WrongPassword
+from kernel.identity.mailed_tokens import MailedTokens, NewToken, Proof
 from kernel.identity.revocation import Revocations
 from kernel.identity.sessions import SessionStore
 from kernel.identity.tokens import InvalidToken, TokenVerifier
@@ -9,9 +11,15 @@ from kernel.identity.tokens import InvalidToken, TokenVerifier
 __all__ = [
     "AccountLimit",
     "Audit",
+    "FreshLogin",
     "InvalidToken",
+    "MailedTokens",
+    "NewToken",
+    "Proof",
+    "ReauthenticationRequired",
     "Reservation",
     "Revocations",
     "SessionStore",
     "TokenVerifier",
+    "WrongPassword",
 ]

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from features.request_password_reset.tasks import send_reset_email
-from kernel.mailed_tokens import NewToken
+from kernel.identity.mailed_tokens import NewToken
 from kit.application import CLIENTS
 from kit.people import new_email
 

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from kernel.mailed_tokens import NewToken
+from kernel.identity.mailed_tokens import NewToken
 from kit.people import PASSWORD, new_email
 
 URL = "/auth/email-change/undo"
