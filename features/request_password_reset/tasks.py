@@ -1,7 +1,7 @@
 from uuid import UUID
 
 from features.shared.passwords import PasswordResetRequested
-from kernel import mailed_tokens
+from kernel.identity import mailed_tokens
 from kernel.jobs import job, seconds
 from kernel.mail import Mailer
 from kernel.supabase import AsService

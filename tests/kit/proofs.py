@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from kernel.identity.mailed_tokens import NewToken
-from kit.people import Person
+from kit.people import PASSWORD, Person
 from kit.servers import Stack
 
 MailedToken = Callable[..., Awaitable[str]]
@@ -41,6 +41,40 @@ async def mailed_token(database: asyncpg.Connection) -> MailedToken:
         return token.text
 
     return issue
+
+
+@pytest.fixture
+def claim(
+    database: asyncpg.Connection, supabase: httpx.AsyncClient, stack: Stack
+) -> Callable[..., Awaitable[None]]:
+    """Signs up with an address that then waits: `await claim(email, password, "Ada")`."""
+
+    async def sign_up(email: str, password: str = PASSWORD, name: str = "") -> None:
+        taken = "select count(*) from auth.users where email = $1"
+        created = await database.fetchval(taken, email) == 0
+        if created:
+            body = {"type": "signup", "email": email, "password": password}
+            answer = await supabase.post(
+                "/auth/v1/admin/generate_link",
+                json={**body, "data": {"display_name": name}},
+                headers={"Authorization": f"Bearer {stack.gateway.service_key}"},
+            )
+            answer.raise_for_status()
+        await database.execute("select public.request_confirmation($1, $2)", email, created)
+
+    return sign_up
+
+
+@pytest.fixture
+def logs_in(supabase: httpx.AsyncClient) -> Callable[..., Awaitable[bool]]:
+    """Says whether Supabase Auth takes a password: `await logs_in(email, password)`."""
+
+    async def try_(email: str, password: str) -> bool:
+        body = {"email": email, "password": password}
+        answer = await supabase.post("/auth/v1/token?grant_type=password", json=body)
+        return answer.is_success
+
+    return try_
 
 
 @pytest.fixture

@@ -43,15 +43,16 @@ def as_service(supabase, stack):
     return change
 
 
-async def test_a_changed_password_is_told(notices, author):
-    body = {"current_password": author.password, "password": "another horse 10"}
-    assert (await author.post("/users/me/password", json=body)).status_code == 204
+async def test_a_changed_password_is_told(notices, author, supabase):
+    body = {"password": "another horse 10"}
+    headers = {"Authorization": f"Bearer {author.token}"}
+    (await supabase.put("/auth/v1/user", json=body, headers=headers)).raise_for_status()
     (mail,) = await notices(author.email, author.id)
     assert mail.subject == PASSWORD
     assert mail.html
 
 
-async def test_a_password_that_was_changed_past_the_api_is_told_too(notices, author, as_service):
+async def test_a_password_that_the_dashboard_changed_is_told_too(notices, author, as_service):
     await as_service("PUT", author, password="another horse 10")
     assert [mail.subject for mail in await notices(author.email, author.id)] == [PASSWORD]
 
@@ -72,12 +73,8 @@ async def test_the_old_address_hears_of_a_new_one_and_gets_a_link_to_undo_it(
     assert await database.fetchval(query, author.email) == 0
 
 
-@pytest.mark.parametrize("who", ["owner", "dashboard"])
-async def test_a_deletion_is_told(notices, author, as_service, who):
-    if who == "owner":
-        assert (await author.delete(f"/users/{author.id}")).status_code == 204
-    else:
-        await as_service("DELETE", author)
+async def test_a_deletion_is_told(notices, author, as_service):
+    await as_service("DELETE", author)
     (mail,) = await notices(author.email, author.id)
     assert mail.subject == DELETED
 
@@ -94,8 +91,6 @@ async def test_an_address_that_nobody_proved_is_not_written_to(
     assert await notices(author.email, author.id) == []
 
 
-async def test_a_sign_in_and_a_new_name_are_no_reason_to_write(notices, author, database):
-    body = {"email": author.email, "password": author.password}
-    assert (await author.post("/auth/login", json=body)).status_code == 200
-    await author.put(f"/users/{author.id}", json={"display_name": "Ada"})
+async def test_a_sign_in_is_no_reason_to_write(notices, author, logs_in):
+    assert await logs_in(author.email, author.password)
     assert await notices(author.email, author.id) == []

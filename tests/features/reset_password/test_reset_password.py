@@ -196,14 +196,13 @@ async def test_the_same_password_again_counts_and_ends_the_sessions(
     assert await can_log_in(supabase, author, PASSWORD)
 
 
-async def test_who_resets_has_proven_the_address(confirming, mailed_token, database):
-    body = {"email": new_email(), "password": PASSWORD}
-    assert (await confirming.post("/auth/signup", json=body)).status_code == 202
-    assert (await confirming.post("/auth/login", json=body)).status_code == 403
-    assert (await reset(confirming, await mailed_token(body["email"]))).status_code == 204
-    login = {"email": body["email"], "password": NEW}
-    assert (await confirming.post("/auth/login", json=login)).status_code == 200
-    assert (await confirming.post("/auth/login", json=body)).status_code == 401
+async def test_who_resets_has_proven_the_address(anonymous, claim, mailed_token, logs_in):
+    email = new_email()
+    await claim(email, PASSWORD)
+    assert not await logs_in(email, PASSWORD)
+    assert (await reset(anonymous, await mailed_token(email))).status_code == 204
+    assert await logs_in(email, NEW)
+    assert not await logs_in(email, PASSWORD)
 
 
 @pytest.mark.parametrize("body", WRONG)
