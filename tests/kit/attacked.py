@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from bench.processors import cpu_seconds
 
+from bench.processors import cpu_seconds
 from devstack.ports import free_port
 from kit.process import api, environment, until
 from kit.servers import Stack
@@ -94,7 +94,7 @@ async def attacked(stack: Stack, **changes: str) -> AsyncIterator[Attacked]:
         reading = asyncio.create_task(read())
         try:
             async with here.client() as client:
-                await until(client, "/api/v1/health/readiness", 200)
+                await until(client, "/api/v1/alive", 200)
             yield here
         finally:
             process.kill()

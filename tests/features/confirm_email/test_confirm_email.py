@@ -4,10 +4,13 @@ import json
 import httpx
 import pytest
 
+from features.shared.users import UserChanged
 from kernel.boot.app import create_app
+from kit.announced import announced
 from kit.application import running
 from kit.mail import links, token_in
 from kit.people import PASSWORD, new_email
+from kit.small import changed
 
 WRONG = [
     {},
@@ -119,6 +122,19 @@ async def test_a_change_of_address_is_confirmed(confirming, auth, author, mailed
     assert await entries(database, author.id) == [("email_confirmed", "email_change")]
     again = await confirming.post("/auth/confirm", json=body)
     assert code(again) == (401, "INVALID_CONFIRMATION_TOKEN")
+
+
+async def test_reads_of_the_user_are_dropped_before_the_answer(
+    settings, valkey, confirming_supabase_url, auth, author, mailed
+):
+    email = new_email()
+    await move(auth, author, email)
+    own = changed(settings, supabase_url=confirming_supabase_url)
+    async with announced(own, valkey, UserChanged, "user_id") as (client_for, dropped):
+        async with client_for() as client:
+            body = {"token": mailed(email), "type": "email_change"}
+            assert (await client.post("/auth/confirm", json=body)).status_code == 200
+        assert dropped() == {str(author.id)}
 
 
 async def test_returns_409_when_the_new_address_was_taken_meanwhile(

@@ -1,0 +1,6 @@
+from kit.grants import USERS, Function, Grants
+
+GRANTS = Grants(
+    tables={("profiles", "authenticated"): {"SELECT", "UPDATE(display_name)"}},
+    functions={"me": Function(USERS)},
+)
