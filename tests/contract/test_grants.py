@@ -86,10 +86,10 @@ def test_a_slice_states_the_grants_of_what_it_asks_for(name):
 def test_a_slice_that_states_nothing_is_named_with_what_to_do(tmp_path):
     (tmp_path / "handler.py").write_text('await db.table("notes").select("*")\ndb.rpc("count")')
     found = missing("read_notes", Grants(), tmp_path)
-    assert [sentence.partition(":")[0] for sentence in found] == [
+    assert {sentence.partition(":")[0] for sentence in found} == {
         "features/read_notes asks for the table notes",
         "features/read_notes asks for the rpc count",
-    ]
+    }
     assert "tests/features/read_notes/grants.py" in found[0]
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from bench.processors import cpu_seconds
-from devstack.ports import free_port
+from devstack.testing import free_port
 from kit.process import api, environment, until
 from kit.servers import Stack
 
