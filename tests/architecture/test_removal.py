@@ -29,16 +29,19 @@ def calls_of(tree: ast.AST) -> set[tuple[str, tuple[str, ...]]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
             by_method[node.args[0]] = node.func.attr.upper()
+    parts = {
+        part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             text = "".join(
                 str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values
             )
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in parts:
             text = node.value
         else:
             continue
-        if re.fullmatch(r"/[a-z][\w/?&=.{}-]*", text):
+        if re.fullmatch(r"/[a-z][\w/.{}-]*(\?[\w=&.{}-]+)?", text):
             method = by_method.get(node)
             methods = (method,) if method in METHODS else METHODS
             calls.add((text.partition("?")[0], methods))
