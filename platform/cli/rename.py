@@ -79,11 +79,27 @@ def changes_to(root: Path, name: str, package: str | None = None) -> Iterator[Ch
     old = str(json.loads(found[1]))
     sender = str(Address(display_name=name, addr_spec="no-reply@localhost"))
     places = (
-        ("pyproject.toml", r'^\[project\]$[^\[]*?^(name = "[^"]*")', f'name = "{package}"'),
-        ("supabase/config.toml", r'^(project_id = "[^"]*")', f'project_id = "{package}"'),
-        (".env.example", r"^(# APP_NAME=.*)", f"# APP_NAME={name}"),
-        (".env.example", r"^(# MAIL_FROM=.*<no-reply@localhost>)", f"# MAIL_FROM={sender}"),
-        (_NAME_FILE, r'^(APP_NAME = ".*")', f"APP_NAME = {json.dumps(name, ensure_ascii=False)}"),
+        (
+            "pyproject.toml",
+            re.compile(r'^\[project\]$[^\[]*?^(name = "[^"]*")', re.MULTILINE),
+            f'name = "{package}"',
+        ),
+        (
+            "supabase/config.toml",
+            re.compile(r'^(project_id = "[^"]*")', re.MULTILINE),
+            f'project_id = "{package}"',
+        ),
+        (".env.example", re.compile(r"^(# APP_NAME=.*)", re.MULTILINE), f"# APP_NAME={name}"),
+        (
+            ".env.example",
+            re.compile(r"^(# MAIL_FROM=.*<no-reply@localhost>)", re.MULTILINE),
+            f"# MAIL_FROM={sender}",
+        ),
+        (
+            _NAME_FILE,
+            re.compile(r'^(APP_NAME = ".*")', re.MULTILINE),
+            f"APP_NAME = {json.dumps(name, ensure_ascii=False)}",
+        ),
     )
     if old != name:
         yield from _of_the_site(root, old, name)
@@ -92,12 +108,12 @@ def changes_to(root: Path, name: str, package: str | None = None) -> Iterator[Ch
         yield from _in_file(root / file, own)
 
 
-def _in_file(path: Path, places: list[tuple[str, str]]) -> Iterator[Change]:
+def _in_file(path: Path, places: list[tuple[re.Pattern[str], str]]) -> Iterator[Change]:
     if not path.exists():
         return
     text, lines = path.read_text(encoding="utf-8"), []
     for pattern, line in places:
-        found = re.search(pattern, text, re.MULTILINE)
+        found = pattern.search(text)
         if found is not None and found[1] != line:
             lines.append((found[1], line))
             text = text[: found.start(1)] + line + text[found.end(1) :]

@@ -17,10 +17,7 @@ FAILURES = {
         "/usr/bin/python3: No module named venv",
     ],
     "cannot be reached": [
-        (
-            "WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError()'\n"
-            "ERROR: No matching distribution found for aiohttp==3.14.5"
-        ),
+        "WARNING: Retrying … after connection broken by '…'\nERROR: No matching distribution found",
         "error: Request failed after 3 retries\n  Caused by: client error (Connect)",
         "  Caused by: dns error: failed to lookup address information",
         "ReadTimeoutError: Read timed out.",

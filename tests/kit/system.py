@@ -182,7 +182,7 @@ class System:
     async def api(self, **changes: str) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
         """Run `./app api`; yields the process and a client of it."""
         port = free_port()
-        process = await self.start("api", "--port", str(port), ready=False, **changes)
+        process = await self.start("api", "--port", str(port), ready=False, program=None, **changes)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1") as client:
             await kit.process.until(client, f"http://127.0.0.1:{port}/metrics", 200)
             yield process, client

@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from kernel.boot.app import create_app
 from kernel.boot.connections import Connections
 from kernel.boot.cycle import Cycle
+from kernel.boot.transport import CollectingTransport
 from kernel.errors import ApiError, BadRequest, HeadersTooLarge, RequestTimeout, UriTooLong
 from kernel.web.call import REFUSED
 
@@ -63,15 +64,13 @@ def application() -> Served:
     return Served(app.front, app.connections)
 
 
-# What a connection is at. Plain numbers: members of an Enum cost more to look up, many times a
-# request.
+# What a connection is at. Plain numbers: members of an Enum cost more to look up.
 _HEAD: Final = 0  # the head of a request is to come
 _BODY: Final = 1
 _LINGERING: Final = 2  # a refusal is out: what still comes is thrown away
 _CLOSING: Final = 3  # the rest of an answer is on its way
 _OURS: Final = 4  # the client waits for us
 _IDLE: Final = 5  # between two requests
-
 
 _WAITS: Final[dict[int, Literal["request", "idle", "transfer"]]] = {
     _HEAD: "request",
@@ -92,8 +91,7 @@ class ServerProtocol(HttpToolsProtocol):
     answered as the plain one that it is (RFC 9110, 7.8).
     """
 
-    # uvicorn's types say that these may be None, and name its own cycle and application.
-    app: Any
+    app: Any  # uvicorn's types say that these may be None
     cycle: Any
     parser: Any
 
@@ -119,7 +117,7 @@ class ServerProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Begin, with a transport that collects."""
-        super().connection_made(_Collecting(transport, self))  # type: ignore[arg-type]
+        super().connection_made(CollectingTransport(transport, self))  # type: ignore[arg-type]
         self.peer = self._connections.peer(self.client)
         if not self._connections.add(self):
             transport.write(_BUSY)
@@ -400,42 +398,3 @@ class ServerProtocol(HttpToolsProtocol):
 
     def _is_open(self) -> bool:
         return not self.transport.is_closing() and self.transport.can_write_eof()
-
-
-class _Collecting:
-    """A transport that writes at the end of the event loop's tick what was written in it.
-
-    A system call that sends costs as much as everything that the Edge does for a cached read:
-    uvicorn makes two for an answer, one for its head and one for its body.
-    """
-
-    __slots__ = ("_protocol", "_transport", "_written", "is_closing")
-
-    def __init__(self, transport: asyncio.Transport, protocol: ServerProtocol) -> None:
-        self._transport, self._protocol = transport, protocol
-        self.is_closing = transport.is_closing
-        self._written: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        if not self._written:
-            self._protocol.loop.call_soon(self._flush)
-        self._written.append(data)
-
-    def close(self) -> None:
-        self._flush()
-        if not self._protocol.closing():
-            self._transport.close()
-        elif not self._transport.is_closing():
-            self._transport.write_eof()
-
-    def abort(self) -> None:
-        self._written.clear()
-        self._transport.abort()
-
-    def _flush(self) -> None:
-        if self._written and not self._transport.is_closing():
-            self._transport.write(b"".join(self._written))
-        self._written.clear()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
