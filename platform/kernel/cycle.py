@@ -17,20 +17,20 @@ Header = tuple[bytes, bytes]
 # changes with each request, is never kept.
 _STEADY: Final = frozenset(
     {
-        b"access-control-expose-headers",
-        b"cache-control",
-        b"content-security-policy",
-        b"content-type",
-        b"ratelimit-policy",
-        b"referrer-policy",
-        b"strict-transport-security",
-        b"vary",
-        b"x-cache",
-        b"x-content-type-options",
-        b"x-frame-options",
+        b"access-control-expose-headers: ",
+        b"cache-control: ",
+        b"content-security-policy: ",
+        b"content-type: ",
+        b"ratelimit-policy: ",
+        b"referrer-policy: ",
+        b"strict-transport-security: ",
+        b"vary: ",
+        b"x-cache: ",
+        b"x-content-type-options: ",
+        b"x-frame-options: ",
     }
 )
-_FRAMING: Final = frozenset({b"connection", b"content-length", b"transfer-encoding"})
+_FRAMING: Final = frozenset({b"connection: ", b"content-length: ", b"transfer-encoding: "})
 _MOST_LINES: Final = 512
 _MOST_NAMES: Final = 512
 _WITHOUT_BODY: Final = frozenset({204, 304})
@@ -81,19 +81,26 @@ class Cycle(RequestResponseCycle):
         self.waiting_for_100_continue = False
         status: int = message["status"]
         parts = [STATUS_LINE[status], self._default_lines()]
-        lines = self._lines
+        lines, names = self._lines, self._names
+        fresh: list[bytes] = []
         closes = False
         for header in message.get("headers", ()):
             line = lines.get(header)
-            if line is None:
-                line = self._line(*header)
-                name = line[: line.index(b":")]
-                if name in _STEADY:
-                    if len(lines) < _MOST_LINES:
-                        lines[header[0], header[1]] = line
-                elif name in _FRAMING:
-                    closes |= self._frame(name, header[1])
-            parts.append(line)
+            if line is not None:
+                parts.append(line)
+                continue
+            name, value = header
+            prefix = names.get(name)
+            if prefix is None:
+                prefix = self._prefix(name)
+            if prefix in _STEADY:
+                self._keep(name, value)
+            elif prefix in _FRAMING:
+                closes |= self._frame(prefix, value)
+            fresh.append(value)
+            parts += (prefix, value, b"\r\n")
+        if HEADER_VALUE_RE.search(b"".join(fresh)):
+            raise RuntimeError("a header's value has characters that no value may have")
         if not self.keep_alive and not closes:
             parts.append(b"connection: close\r\n")
         if (
@@ -106,15 +113,15 @@ class Cycle(RequestResponseCycle):
         parts.append(b"\r\n")
         self.transport.write(b"".join(parts))
 
-    def _frame(self, name: bytes, value: bytes) -> bool:
+    def _frame(self, prefix: bytes, value: bytes) -> bool:
         """Note how the body will be sent; return whether the connection is to end with it."""
-        if name == b"content-length" and self.chunked_encoding is None:
+        if prefix == b"content-length: " and self.chunked_encoding is None:
             self.expected_content_length = int(value)
             self.chunked_encoding = False
-        elif name == b"transfer-encoding" and value.lower() == b"chunked":
+        elif prefix == b"transfer-encoding: " and value.lower() == b"chunked":
             self.expected_content_length = 0
             self.chunked_encoding = True
-        elif name == b"connection" and b"close" in value.lower():
+        elif prefix == b"connection: " and b"close" in value.lower():
             self.keep_alive = False
             return True
         return False
@@ -143,24 +150,25 @@ class Cycle(RequestResponseCycle):
             self.transport.close()
         self.on_response()
 
-    def _line(self, name: bytes, value: bytes) -> bytes:
-        """Return a header as it is written. Raises RuntimeError where it would not be one."""
-        prefix = self._names.get(name)
-        if prefix is None:
-            if not name or HEADER_RE.search(name):
-                raise RuntimeError("a header's name has characters that no name may have")
-            prefix = name.lower() + b": "
-            if len(self._names) < _MOST_NAMES:
-                self._names[name] = prefix
-        if HEADER_VALUE_RE.search(value):
-            raise RuntimeError("a header's value has characters that no value may have")
-        return b"%b%b\r\n" % (prefix, value)
+    def _keep(self, name: bytes, value: bytes) -> None:
+        """Keep a header as it is written, when nothing else was found wrong with it."""
+        if len(self._lines) < _MOST_LINES and not HEADER_VALUE_RE.search(value):
+            self._lines[name, value] = b"%b%b\r\n" % (self._prefix(name), value)
+
+    def _prefix(self, name: bytes) -> bytes:
+        """Return a name as it is written. Raises RuntimeError where it would not be one."""
+        if not name or HEADER_RE.search(name):
+            raise RuntimeError("a header's name has characters that no name may have")
+        prefix = name.lower() + b": "
+        if len(self._names) < _MOST_NAMES:
+            self._names[name] = prefix
+        return prefix
 
     def _default_lines(self) -> bytes:
         """Return uvicorn's own headers: a list that it makes anew each second, for the date."""
         defaults, lines = Cycle._defaults
         if defaults is not self.default_headers:
             defaults = self.default_headers
-            lines = b"".join(self._line(*header) for header in defaults)
+            lines = b"".join(b"%b%b\r\n" % (self._prefix(name), value) for name, value in defaults)
             Cycle._defaults = defaults, lines
         return lines

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-from enum import Enum, auto
 from typing import Any, Final, Literal
 from urllib.parse import unquote
 
@@ -64,23 +63,22 @@ def application() -> Served:
     return Served(app.front, app.connections)
 
 
-class _State(Enum):
-    """What a connection is at."""
+# What a connection is at. Plain numbers: members of an Enum cost more to look up, many times a
+# request.
+_HEAD: Final = 0  # the head of a request is to come
+_BODY: Final = 1
+_LINGERING: Final = 2  # a refusal is out: what still comes is thrown away
+_CLOSING: Final = 3  # the rest of an answer is on its way
+_OURS: Final = 4  # the client waits for us
+_IDLE: Final = 5  # between two requests
 
-    HEAD = auto()  # the head of a request is to come
-    BODY = auto()
-    OURS = auto()  # the client waits for us
-    IDLE = auto()  # between two requests
-    LINGERING = auto()  # a refusal is out: what still comes is thrown away
-    CLOSING = auto()  # the rest of an answer is on its way
 
-
-_WAITS: Final[dict[_State, Literal["request", "idle", "transfer"]]] = {
-    _State.HEAD: "request",
-    _State.BODY: "transfer",
-    _State.IDLE: "idle",
-    _State.LINGERING: "idle",
-    _State.CLOSING: "transfer",
+_WAITS: Final[dict[int, Literal["request", "idle", "transfer"]]] = {
+    _HEAD: "request",
+    _BODY: "transfer",
+    _IDLE: "idle",
+    _LINGERING: "idle",
+    _CLOSING: "transfer",
 }
 
 
@@ -104,7 +102,8 @@ class ServerProtocol(HttpToolsProtocol):
         self.app = served.app
         self._connections = served.connections
         self._bounds = served.connections.bounds
-        self._state, self.since = _State.HEAD, self.loop.time()
+        self._state: int = _HEAD
+        self.since = self.loop.time()
         self._in_head = False  # the head of a request has begun
         self._fed = self._chunk = self._hosts = 0
         self._later = b""  # what came behind requests that wait for their turn
@@ -131,7 +130,7 @@ class ServerProtocol(HttpToolsProtocol):
         """What of the client is waited for."""
         if self._stalled is not None:
             return "transfer"
-        if self._state is _State.HEAD and self._is_answering():
+        if self._state == _HEAD and self._is_answering():
             return None
         return _WAITS.get(self._state)
 
@@ -144,17 +143,17 @@ class ServerProtocol(HttpToolsProtocol):
         if self._stalled is not None and now - self._stalled[0] > self._bounds.write_seconds:
             self._judge_reader(now)
         state, waited = self._state, now - self.since
-        if state is _State.IDLE:
+        if state == _IDLE:
             if waited > self._bounds.keep_alive_seconds:
                 self.transport.close()
-        elif state is _State.HEAD:
+        elif state == _HEAD:
             self._judge_head(waited)
-        elif state is _State.BODY:
+        elif state == _BODY:
             self._judge_body(waited)
-        elif state is _State.LINGERING:
+        elif state == _LINGERING:
             if waited > _LINGER_SECONDS:
                 self.transport.abort()
-        elif state is _State.CLOSING and waited > self._bounds.write_seconds:
+        elif state == _CLOSING and waited > self._bounds.write_seconds:
             self.transport.abort()
 
     def _judge_head(self, waited: float) -> None:
@@ -186,15 +185,15 @@ class ServerProtocol(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _turn(self, state: _State) -> None:
+    def _turn(self, state: int) -> None:
         self._state, self.since = state, self.loop.time()
 
     # Reading ---------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Read what has come, as far as it is within the bounds."""
-        if self._state is _State.IDLE or self._state is _State.OURS:
-            self._turn(_State.HEAD)
+        if self._state >= _OURS:
+            self._turn(_HEAD)
         if len(data) <= _SLICE and not self._later:
             self._feed(data)
         else:
@@ -208,7 +207,7 @@ class ServerProtocol(HttpToolsProtocol):
             self._feed(piece)
 
     def _feed(self, data: bytes) -> None:
-        if self._refusal is not None or self._state in {_State.LINGERING, _State.CLOSING}:
+        if _LINGERING <= self._state <= _CLOSING or self._refusal is not None:
             self._later = b""
             return
         while data:
@@ -223,8 +222,8 @@ class ServerProtocol(HttpToolsProtocol):
             else:
                 break
         if self._in_head:
-            if self._state is not _State.HEAD:
-                self._turn(_State.HEAD)
+            if self._state != _HEAD:
+                self._turn(_HEAD)
             self._fed += len(data)
             if len(self.url) > MAX_URL_BYTES:
                 self._refuse(UriTooLong())
@@ -261,7 +260,7 @@ class ServerProtocol(HttpToolsProtocol):
         if self._refusal is not None:
             raise self._refusal  # ends what the parser is at
         self._in_head = False
-        self._turn(_State.BODY)
+        self._turn(_BODY)
         scope, address = self.scope, httptools.parse_url(self.url)
         path = address.path.decode("ascii")
         scope["method"] = self.parser.get_method().decode("ascii")
@@ -278,10 +277,10 @@ class ServerProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note that all of a request is there."""
-        self._state = _State.OURS
+        self._state = _OURS
         super().on_message_complete()
         if self.cycle.response_complete:  # it was answered before its end
-            self._turn(_State.IDLE)
+            self._turn(_IDLE)
 
     def _should_upgrade(self) -> bool:
         return False
@@ -317,7 +316,7 @@ class ServerProtocol(HttpToolsProtocol):
     def _refuse(self, error: ApiError) -> None:
         """Answer what was not taken, then close the connection."""
         self._refusal = error
-        if self._state is _State.BODY:
+        if self._state == _BODY:
             # In the middle of a body: whoever reads it gets to know.
             if self.cycle.response_complete:
                 self.transport.close()
@@ -333,7 +332,7 @@ class ServerProtocol(HttpToolsProtocol):
         scope["query_string"] = b""
         scope["headers"] = self.headers = []
         scope[REFUSED] = error  # type: ignore[typeddict-unknown-key]
-        self._turn(_State.OURS)
+        self._turn(_OURS)
         self._begin(keep_alive=False)
         self.cycle.more_body = False
 
@@ -342,14 +341,14 @@ class ServerProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on to the next request, or wait for one."""
         self.server_state.total_requests += 1
-        if self.transport.is_closing() or self._state in {_State.LINGERING, _State.CLOSING}:
+        if _LINGERING <= self._state <= _CLOSING or self.transport.is_closing():
             return
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._state is _State.OURS:
-            self._turn(_State.IDLE)
-        elif self._state is _State.HEAD:
+        elif self._state == _OURS:
+            self._turn(_IDLE)
+        elif self._state == _HEAD:
             self.since = self.loop.time()  # until now the client was waiting
         if self._later and not self.pipeline:
             self.loop.call_soon(self._feed_later)
@@ -370,10 +369,10 @@ class ServerProtocol(HttpToolsProtocol):
         Closing it while the client still sends would take the answer away from it: the system
         then sends a reset.
         """
-        if self._state in {_State.LINGERING, _State.CLOSING}:
-            return self._state is _State.LINGERING
+        if _LINGERING <= self._state <= _CLOSING:
+            return self._state == _LINGERING
         lingers = self._refusal is not None and self._is_open()
-        self._turn(_State.LINGERING if lingers else _State.CLOSING)
+        self._turn(_LINGERING if lingers else _CLOSING)
         return lingers
 
     def _is_open(self) -> bool:
@@ -387,10 +386,11 @@ class _Collecting:
     uvicorn makes two for an answer, one for its head and one for its body.
     """
 
-    __slots__ = ("_protocol", "_transport", "_written")
+    __slots__ = ("_protocol", "_transport", "_written", "is_closing")
 
     def __init__(self, transport: asyncio.Transport, protocol: ServerProtocol) -> None:
         self._transport, self._protocol = transport, protocol
+        self.is_closing = transport.is_closing
         self._written: list[bytes] = []
 
     def write(self, data: bytes) -> None:
