@@ -106,6 +106,8 @@ class ServerProtocol(HttpToolsProtocol):
         self.since = self.loop.time()
         self._in_head = False  # the head of a request has begun
         self._fed = self._chunk = self._hosts = 0
+        self._upgrades = False  # the head that has just come asks for another protocol
+        self._method = b""
         self._later = b""  # what came behind requests that wait for their turn
         self._refusal: ApiError | None = None
         self._stalled: tuple[float, int] | None = None  # since when, with how many bytes unread
@@ -215,7 +217,7 @@ class ServerProtocol(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                data = data[upgrade.args[0] :]  # not offered: what follows is the next request
+                data = self._head_without_upgrade() + data[upgrade.args[0] :]
             except httptools.HttpParserError:
                 self._refuse(self._refusal or BadRequest())
                 return
@@ -232,6 +234,18 @@ class ServerProtocol(HttpToolsProtocol):
                 or len(self.headers) > MAX_HEADER_LINES
             ):
                 self._refuse(HeadersTooLarge())
+
+    def _head_without_upgrade(self) -> bytes:
+        """Return the head that the parser has just read, to be read anew as a plain request's.
+
+        The parser takes what follows an upgrade for another protocol, and not for the body that it
+        may be: what one of us took for a body and the other for a request would be a way in.
+        """
+        self._upgrades = False
+        self.parser = httptools.HttpRequestParser(self)
+        kept = [(name, value) for name, value in self.headers if name != b"upgrade"]
+        head = b"%b %b HTTP/1.1\r\n" % (self._method, self.url)
+        return head + b"".join(b"%b: %b\r\n" % header for header in kept) + b"\r\n"
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -250,7 +264,10 @@ class ServerProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Pass a request on, or refuse it."""
-        version = self.parser.get_http_version()
+        version, method = self.parser.get_http_version(), self.parser.get_method()
+        if self.parser.should_upgrade() and method != b"CONNECT" and version == "1.1":
+            self._upgrades, self._method = True, method
+            return
         if len(self.url) > MAX_URL_BYTES:
             self._refusal = UriTooLong()
         elif len(self.headers) > MAX_HEADER_LINES or self._has_long_headers():
@@ -259,15 +276,15 @@ class ServerProtocol(HttpToolsProtocol):
             self._refusal = BadRequest()
         if self._refusal is not None:
             raise self._refusal  # ends what the parser is at
-        self._in_head = False
-        self._turn(_BODY)
         scope, address = self.scope, httptools.parse_url(self.url)
         path = address.path.decode("ascii")
-        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["method"] = method.decode("ascii")
         scope["http_version"] = version
         scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
         scope["raw_path"] = self.root_path.encode("ascii") + address.path
         scope["query_string"] = address.query or b""
+        self._in_head = False
+        self._turn(_BODY)
         self._begin(keep_alive=version == "1.1" and self.parser.should_keep_alive())
 
     def on_body(self, body: bytes) -> None:
@@ -277,6 +294,8 @@ class ServerProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note that all of a request is there."""
+        if self._upgrades:
+            return
         self._state = _OURS
         super().on_message_complete()
         if self.cycle.response_complete:  # it was answered before its end
@@ -335,6 +354,7 @@ class ServerProtocol(HttpToolsProtocol):
         self._turn(_OURS)
         self._begin(keep_alive=False)
         self.cycle.more_body = False
+        self.cycle.message_event.set()
 
     # Writing ---------------------------------------------------------------------------------
 

@@ -1,16 +1,8 @@
 """The protocol that sends an answer by one system call."""
 
 import asyncio
-import contextlib
-import threading
 
-import uvicorn
-
-from kernel.client_address import ClientAddresses
-from kernel.connections import Bounds, Connections
-from kernel.server import Served, ServerProtocol
-from kernel.serving import UVICORN
-from kit.waiting import until
+from kit.serving import serving
 
 HEAD = {
     "type": "http.response.start",
@@ -37,32 +29,13 @@ async def failing(scope, receive, send):
     raise RuntimeError("after the head")
 
 
-@contextlib.asynccontextmanager
-async def serving(app):
-    """Serve an application as ./app api does; yields a maker of connections."""
-    served = Served(app, Connections(Bounds(), ClientAddresses()))
-    config = uvicorn.Config(served, port=0, lifespan="off", http=ServerProtocol, **UVICORN)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        await until(lambda: server.started)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield lambda: asyncio.open_connection("127.0.0.1", port)
-    finally:
-        server.should_exit = True
-        await asyncio.to_thread(thread.join)
-
-
-async def asked(connect, request=b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
-    reader, writer = await connect()
-    writer.write(request)
-    return reader, writer
+async def asked(server, request=b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
+    return await server.send(request)
 
 
 async def test_head_and_body_come_together():
-    async with serving(plain) as connect:
-        reader, writer = await asked(connect)
+    async with serving(plain) as server:
+        reader, writer = await asked(server)
         first = await reader.read(65536)
         writer.close()
     assert first.startswith(b"HTTP/1.1 200 OK")
@@ -70,38 +43,38 @@ async def test_head_and_body_come_together():
 
 
 async def test_a_connection_that_is_to_be_closed_gets_all_of_the_answer():
-    async with serving(plain) as connect:
+    async with serving(plain) as server:
         request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        reader, writer = await asked(connect, request)
+        reader, writer = await asked(server, request)
         answer = await asyncio.wait_for(reader.read(), 5)
         writer.close()
     assert answer.endswith(b"\r\n\r\nwhole")
 
 
 async def test_several_requests_of_one_write_are_answered_in_their_order():
-    async with serving(plain) as connect:
-        reader, writer = await asked(connect, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+    async with serving(plain) as server:
+        reader, writer = await asked(server, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
         for _ in range(3):
             assert await asyncio.wait_for(reader.readuntil(b"whole"), 5)
         writer.close()
 
 
 async def test_an_answer_in_parts_arrives_in_parts_and_whole():
-    async with serving(in_parts) as connect:
-        reader, writer = await asked(connect)
+    async with serving(in_parts) as server:
+        reader, writer = await asked(server)
         answer = await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 5)
         writer.close()
     assert answer.endswith(b"\r\n5\r\nfirst\r\n6\r\nsecond\r\n0\r\n\r\n")
 
 
 async def test_an_answer_that_breaks_off_ends_the_connection_and_who_goes_away_hurts_nobody():
-    async with serving(failing) as connect:
-        reader, writer = await asked(connect)
+    async with serving(failing) as server:
+        reader, writer = await asked(server)
         await asyncio.wait_for(reader.read(), 5)  # until the server has closed it
         writer.close()
         for _ in range(20):
-            _, gone = await asked(connect)
+            _, gone = await asked(server)
             gone.transport.abort()
-        reader, writer = await asked(connect)
+        reader, writer = await asked(server)
         assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200 OK")
         writer.close()
