@@ -12,4 +12,5 @@ pytest_plugins = [
     "kit.own_database",
     "kit.jobs",
     "kit.summary",
+    "kit.attacked",
 ]

@@ -347,7 +347,7 @@ class ServerProtocol(HttpToolsProtocol):
         self._in_head = False
         scope, shown = self.scope, self.url.partition(b"?")[0][:_SHOWN]
         scope["method"] = self.parser.get_method().decode("ascii") if shown else "-"
-        scope["path"], scope["raw_path"] = shown.decode("latin-1"), shown
+        scope["path"], scope["raw_path"] = unquote(shown.decode("latin-1")), shown
         scope["query_string"] = b""
         scope["headers"] = self.headers = []
         scope[REFUSED] = error  # type: ignore[typeddict-unknown-key]
