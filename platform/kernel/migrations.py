@@ -20,10 +20,12 @@ create table if not exists supabase_migrations.schema_migrations (
   version text primary key, statements text[], name text
 );
 """
-# What a semicolon may stand in without ending a statement, and the semicolon that ends one.
+# What a semicolon may stand in without ending a statement, and the semicolon that ends one. What is
+# never closed goes to the end of the text: looking for its end again and again would take long.
 _TOKEN: Final = re.compile(
-    r"""--[^\n]* | /\*.*?\*/ | [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
-    | (?<![\w$])(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag) | (?P<end>;)""",
+    r"""--[^\n]* | /\*(?:.*?\*/|.*) | [eE]'(?:[^'\\]|\\.|'')*+(?:'|.*)
+    | '(?:[^']|'')*+(?:'|\Z) | "(?:[^"]|"")*+(?:"|\Z)
+    | (?<![\w$])(?P<tag>\$(?:[^\W\d]\w*)?\$)(?:.*?(?P=tag)|.*) | (?P<end>;)""",
     re.VERBOSE | re.DOTALL,
 )
 

@@ -15,7 +15,7 @@ from kernel.call import Caller
 from kernel.feature import Feature
 
 PREFIX: Final = "/api/v1"
-_PARAMETER = re.compile(r"\{[^}]*\}")
+_PARAMETER = re.compile(r"\{[^{}]*\}")
 
 
 @dataclass(frozen=True)
