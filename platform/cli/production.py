@@ -40,7 +40,7 @@ def api(
             host=host or settings.api_host,
             port=port or settings.api_port,
             workers=settings.api_workers,
-            http="kernel.server:ServerProtocol",
+            http="kernel.protocol:ServerProtocol",
             **UVICORN,
         )
 

@@ -15,7 +15,7 @@ FEATURES = sorted(
     if folder.name != "shared" and any(folder.glob("*.py"))
 )
 CALLED = [name for name in FEATURES if (ROOT / "features" / name / "route.py").exists()]
-SLICE_LINES, FILE_LINES = 100, 200
+SLICE_LINES, FILE_LINES = 100, 400
 TOP_LEVEL = {
     "features", "platform", "tests", "supabase", "deploy", "docs", "app", "compose.yaml",
     "Dockerfile", "pyproject.toml", "requirements.lock", ".env.example", "README.md",
@@ -48,7 +48,7 @@ def test_a_slice_stays_under_100_lines_a_file(path):
 
 
 @pytest.mark.parametrize("path", python_files("platform"), ids=lambda path: path.name)
-def test_a_file_of_the_platform_stays_under_200_lines(path):
+def test_a_file_of_the_platform_stays_under_400_lines(path):
     assert len(path.read_text().splitlines()) <= FILE_LINES
 
 

@@ -53,7 +53,8 @@ class Attacked:
             async with asyncio.timeout(seconds):
                 head = await reader.readuntil(b"\r\n\r\n")
                 status, *lines = head.decode("latin-1").strip().split("\r\n")
-                headers = httpx.Headers([tuple(line.split(": ", 1)) for line in lines])  # type: ignore[misc]
+                split = (line.partition(": ") for line in lines)
+                headers = httpx.Headers([(name, value) for name, _, value in split])
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
         finally:
             writer.transport.abort()

@@ -10,8 +10,9 @@ from starlette.types import ASGIApp
 
 from kernel.client_address import ClientAddresses
 from kernel.connections import Bounds, Connections
-from kernel.server import Served, ServerProtocol
+from kernel.protocol import ServerProtocol
 from kernel.serving import UVICORN
+from kernel.timed import Served
 from kit.waiting import until
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -17,9 +17,10 @@ from kernel.client_address import ClientAddresses
 from kernel.connections import Bounds, Connections
 from kernel.edge.head import Head
 from kernel.logs import MAX_ITEMS, MAX_TEXT, LogFormatter, redact
+from kernel.protocol import ServerProtocol
 from kernel.routes import routes_of
-from kernel.server import Served, ServerProtocol
 from kernel.serving import UVICORN
+from kernel.timed import Served
 
 LIMIT = 0.05
 SETTINGS = {"TRUSTED_PROXIES": "127.0.0.0/8", "MAX_BODY_BYTES": str(64 * 1024)}
