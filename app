@@ -1,54 +1,38 @@
 #!/bin/sh
-# Makes .venv from requirements.lock when needed, then runs the command line in it: ./app --help
+# Makes .venv from the locks when needed, then runs the command line in it: ./app --help
 set -eu
 root=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd -P)
 venv="$root/.venv"
 
-fail() { printf '%s\n' "$*" >&2; exit 1; }
-
-# The environment is current when it was made from this lock, in this place.
+# The environment is current when it was made from these locks, in this place.
 current() {
-  [ -x "$venv/bin/python" ] &&
-    cmp -s "$root/requirements.lock" "$venv/.made-from/requirements.lock" &&
-    [ "$(cat "$venv/.made-from/root" 2>/dev/null)" = "$root" ]
+  [ -x "$venv/bin/python" ] || return 1
+  for name in requirements.lock requirements-dev.lock; do
+    cmp -s "$root/$name" "$venv/.made-from/$name" || return 1
+  done
+  [ "$(cat "$venv/.made-from/root" 2>/dev/null)" = "$root" ]
 }
+
+# Whether $1 is a Python of a version that the locks hold for.
+fits() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' >/dev/null 2>&1; }
 
 find_python() {
-  for name in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python}; do
-    if command -v "$name" >/dev/null 2>&1 &&
-      "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
-      printf '%s' "$name"
-      return
-    fi
-  done
-  fail "Python 3.11 or newer is needed and none was found. Install it, or name it: PYTHON=/path/to/python3 ./app …"
-}
-
-install() {
-  python=$(find_python)
-  [ -n "$python" ] || exit 1
-  echo "Installing into .venv (once; again when requirements.lock changes) …" >&2
-  rm -rf "$venv"
-  if command -v uv >/dev/null 2>&1; then
-    uv venv --quiet --python "$python" "$venv" &&
-      uv pip install --quiet --python "$venv/bin/python" --require-hashes -r "$root/requirements.lock" &&
-      uv pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation -e "$root" ||
-      { rm -rf "$venv"; fail "The installation failed: see above. Mend that and run the command again."; }
+  if [ -n "${PYTHON:-}" ]; then
+    fits "$PYTHON" && { printf '%s' "$PYTHON"; return; }
+    problem="PYTHON=$PYTHON is no such Python"
   else
-    "$python" -m venv "$venv" || {
-      rm -rf "$venv"
-      fail "This Python cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv. Then run the command again."
-    }
-    pip() { "$venv/bin/python" -m pip --quiet --disable-pip-version-check "$@"; }
-    pip install --require-hashes -r "$root/requirements.lock" &&
-      pip install --no-deps --no-build-isolation -e "$root" ||
-      { rm -rf "$venv"; fail "The installation failed: see above. Mend that and run the command again."; }
+    for name in python3 python3.14 python3.13 python3.12 python3.11 python; do
+      fits "$name" && { printf '%s' "$name"; return; }
+    done
+    problem="none was found"
   fi
-  mkdir -p "$venv/.made-from"
-  cp "$root/requirements.lock" "$venv/.made-from/"
-  printf '%s' "$root" >"$venv/.made-from/root"
+  printf '%s\n' "Python 3.11 to 3.14 is needed, and $problem. Install one, or name it: PYTHON=/path/to/python3 ./app …" >&2
+  return 1
 }
 
-current || install
+if ! current; then
+  python=$(find_python) || exit 1
+  "$python" -I "$root/platform/cli/install.py" || exit $?
+fi
 cd "$root"
 exec "$venv/bin/python" -m cli "$@"

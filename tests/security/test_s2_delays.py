@@ -12,15 +12,15 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from kernel.boot.connections import Bounds, Connections
+from kernel.boot.protocol import ServerProtocol
+from kernel.boot.serving import UVICORN
+from kernel.boot.timed import Served
 from kernel.cache.canonical import CanonicalRequest
-from kernel.client_address import ClientAddresses
-from kernel.connections import Bounds, Connections
-from kernel.edge.head import Head
-from kernel.logs import MAX_ITEMS, MAX_TEXT, LogFormatter, redact
-from kernel.protocol import ServerProtocol
-from kernel.routes import routes_of
-from kernel.serving import UVICORN
-from kernel.timed import Served
+from kernel.edge.client_address import ClientAddresses
+from kernel.edge.request_head import Head
+from kernel.edge.routes import routes_of
+from kernel.observe.logs import MAX_ITEMS, MAX_TEXT, LogFormatter, redact
 
 LIMIT = 0.05
 SETTINGS = {"TRUSTED_PROXIES": "127.0.0.0/8", "MAX_BODY_BYTES": str(64 * 1024)}
@@ -183,7 +183,7 @@ def hops(number: int):
 
 
 def queries(number: int):
-    from kernel.discovery import discover
+    from kernel.boot.discovery import discover
 
     (route,) = [
         one for one in routes_of(discover()) if one.feature_name == "list_posts" and one.cache

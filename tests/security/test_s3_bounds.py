@@ -6,10 +6,10 @@ from ipaddress import ip_network
 
 import pytest
 
-from kernel.call import REFUSED
-from kernel.client_address import ClientAddresses
-from kernel.connections import Bounds
+from kernel.boot.connections import Bounds
+from kernel.edge.client_address import ClientAddresses
 from kernel.errors import ApiError
+from kernel.web.call import REFUSED
 from kit.serving import serving
 from kit.waiting import until
 
@@ -104,7 +104,7 @@ async def test_s3_a_head_without_an_end_is_not_kept(begin, part):
         sent = 0
         try:
             async with asyncio.timeout(10):
-                while not reader._buffer and sent < 20_000_000:
+                while not reader._buffer and sent < 20_000_000:  # type: ignore[attr-defined]
                     writer.write(part)
                     await writer.drain()
                     sent += len(part)
@@ -132,7 +132,7 @@ async def test_s3_what_comes_behind_a_body_is_bounded_and_no_header(part):
         sent = 0
         try:
             async with asyncio.timeout(10):
-                while not reader._buffer and sent < 20_000_000:
+                while not reader._buffer and sent < 20_000_000:  # type: ignore[attr-defined]
                     writer.write(part)
                     await writer.drain()
                     sent += len(part)
@@ -148,7 +148,7 @@ async def test_s3_what_comes_behind_requests_that_wait_is_not_kept():
     """Each that is answered would let more in: 256 KB a request."""
     async with serving(app) as server:
         _, writer = await server.send(WHOLE * 500)
-        writer.transport.pause_reading()  # so that their answers fill up what there is
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # so that their answers fill up what there is
         sent = 0
         try:
             async with asyncio.timeout(3):
@@ -298,7 +298,7 @@ async def test_s3_who_never_reads_is_dropped_and_who_reads_slowly_is_not():
     async with serving(large, Bounds(write_seconds=2)) as server:
         loop = asyncio.get_running_loop()
         _, never = await server.send(WHOLE)
-        never.transport.pause_reading()
+        never.transport.pause_reading()  # type: ignore[attr-defined]
         reader, slowly = await server.send(WHOLE)
         got, last = 0, loop.time()
         while got < size:
@@ -321,7 +321,7 @@ async def test_s3_a_connection_that_is_to_be_closed_does_not_wait_for_a_reader_f
 
     async with serving(large, SOON) as server:
         _, writer = await server.send(WHOLE)
-        writer.transport.pause_reading()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
         await until(lambda: len(server.connections))
         await until(lambda: not len(server.connections))
         writer.transport.abort()
@@ -377,7 +377,7 @@ async def test_s3_many_requests_of_one_write_keep_nobody_waiting():
 
 async def test_s3_silent_connections_make_room_for_those_who_ask(caplog):
     async with serving(app, Bounds(connections=20)) as server:
-        with caplog.at_level(logging.WARNING, logger="kernel.connections"):
+        with caplog.at_level(logging.WARNING, logger="kernel.boot.connections"):
             silent = [await server.connect() for _ in range(30)]
             half = [await server.send(GET) for _ in range(30)]
             for _ in range(30):

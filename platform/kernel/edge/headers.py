@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Receive, Scope, Send
 
-from kernel.cache.rendered import Rendered
+from kernel.cache.rendered import RenderedResponse
 from kernel.errors import PreflightRefused
 
 Block = tuple[tuple[bytes, bytes], ...]
@@ -70,7 +70,7 @@ class StandingHeaders:
         """Return the block for the answer to a request with this Origin header."""
         return self._plain if origin is None else self._by_origin.get(origin, self._other)
 
-    def preflight(self, scope: Scope, origin: bytes | None) -> Rendered | None:
+    def preflight(self, scope: Scope, origin: bytes | None) -> RenderedResponse | None:
         """Return the answer to a preflight, None for any other request. Raises PreflightRefused."""
         if self._cors is None or origin is None:
             return None
@@ -83,7 +83,7 @@ class StandingHeaders:
         # `of` adds the others.
         own = [one for one in answer.raw_headers if one[0] not in {b"vary", *_OF_PAGES}]
         own = [one for one in own if one[0] != b"access-control-allow-origin"]
-        return Rendered(answer.status_code, own, bytes(answer.body))
+        return RenderedResponse(answer.status_code, own, bytes(answer.body))
 
 
 def added(sent: Sequence[tuple[bytes, bytes]], block: Block) -> Block:

@@ -1,12 +1,35 @@
 """What is cached of a user's posts is stale at once when the user is deleted, without a relay."""
 
-import pytest
+from uuid import UUID
 
-import features
-from kernel.app import create_app
-from kernel.discovery import discover
+import pytest
+from fastapi import APIRouter
+
+from features.shared.posts import PostChanged
+from kernel import Feature
+from kernel.boot.app import create_app
+from kernel.boot.discovery import discover
+from kernel.cache import Cached, everyone, minutes
+from kernel.web import Answer
 from kit.application import running
-from kit.system import FEATURES
+
+# Reads of posts that this test owns: they see the drops, whichever slices there are.
+POST = Cached("kept-post:{post_id}", ttl=minutes(9), audience=everyone, drop_on=(PostChanged,))
+PAGE = Cached("kept-posts:page:{page}", ttl=minutes(9), audience=everyone, drop_on=(PostChanged,))
+
+router = APIRouter()
+
+
+@router.get("/kept-posts/{post_id}")
+@POST.serves
+async def kept_post(post_id: UUID) -> Answer[UUID]:
+    return Answer(post_id)
+
+
+@router.get("/kept-posts")
+@PAGE.serves
+async def kept_posts(page: int = 1) -> Answer[int]:
+    return Answer(page)
 
 
 def stamps(own):
@@ -15,10 +38,10 @@ def stamps(own):
 
 
 @pytest.fixture
-async def client_for(own_stack, monkeypatch):
+async def client_for(own_stack):
     """Makes clients of an application that keeps reads of posts."""
-    monkeypatch.setattr(features, "__path__", [*features.__path__, str(FEATURES)])
-    async with running(create_app(own_stack.settings, discover())) as client_for:
+    features = {**discover(), "keep_reads": Feature(router=router, caller="ignored")}
+    async with running(create_app(own_stack.settings, features)) as client_for:
         yield client_for
 
 

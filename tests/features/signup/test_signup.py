@@ -46,7 +46,7 @@ async def test_a_new_user_gets_a_session_that_works(anonymous, client_for):
     assert session["user"]["display_name"] == "Ada"
     assert session["user"]["email_confirmed_at"] is not None
     async with client_for(session["access_token"]) as client:
-        me = await client.get("/users/me")
+        me = await client.get("/whoami/stored")
     assert me.json()["data"] == session["user"]
 
 
@@ -55,7 +55,7 @@ async def test_a_new_users_first_read_is_answered_from_the_cache(anonymous, clie
         await anonymous.post("/auth/signup", json={"email": new_email(), "password": PASSWORD})
     ).json()["data"]
     async with client_for(session["access_token"]) as client:
-        answer = await client.get("/users/me")
+        answer = await client.get("/whoami/stored")
     assert answer.headers["x-cache"] == "HIT"
     assert answer.json()["data"] == session["user"]
 

@@ -1,9 +1,10 @@
 import pytest
 
-from kernel.app import create_app
+from features import APP_NAME
+from kernel.boot.app import create_app
 from kit.application import running
 
-FIRST = {"site_name": "Slices", "announcement": None, "signups_open": True}
+FIRST = {"site_name": APP_NAME, "announcement": None, "signups_open": True}
 WRONG = [
     {},
     {"site_name": ""},

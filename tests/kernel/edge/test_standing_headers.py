@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from kernel import Feature
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kernel.edge.headers import StandingHeaders, added
 from kernel.edge.hosts import Hosts
 from kit.application import running

@@ -48,6 +48,20 @@ async def test_nobody_waits_for_long(monkeypatch, caplog):
     await asyncio.wait_for(hold(bulkhead, over), 1)
 
 
+async def test_refusals_are_one_line_a_second(monkeypatch, caplog, frozen_time):
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.001)
+    bulkhead, over = Bulkhead("auth", 1), asyncio.Event()
+    held = asyncio.create_task(hold(bulkhead, over))
+    await until(bulkhead._places.locked)
+    for seconds, lines in ((0, 1), (0.9, 1), (0.2, 2), (0, 2)):
+        frozen_time.tick(seconds)
+        with pytest.raises(BulkheadFull):
+            await hold(bulkhead, over)
+        assert len(caplog.records) == lines
+    over.set()
+    await held
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_places_are_neither_lost_nor_won_whoever_goes_away(monkeypatch, seed):
     monkeypatch.setattr(module, "WAIT_SECONDS", 0.01)

@@ -1,0 +1,17 @@
+"""Who the caller is: tokens, sessions, revocation, limits of an account, and the audit log."""
+
+from kernel.identity.account_limit import AccountLimit, Reservation
+from kernel.identity.audit import Audit
+from kernel.identity.revocation import Revocations
+from kernel.identity.sessions import SessionStore
+from kernel.identity.tokens import InvalidToken, TokenVerifier
+
+__all__ = [
+    "AccountLimit",
+    "Audit",
+    "InvalidToken",
+    "Reservation",
+    "Revocations",
+    "SessionStore",
+    "TokenVerifier",
+]
