@@ -18,7 +18,7 @@ from kernel.boot.serving import UVICORN
 from kernel.boot.timed import Served
 from kernel.cache.canonical import CanonicalRequest
 from kernel.edge.client_address import ClientAddresses
-from kernel.edge.request_head import Head
+from kernel.edge.request_head import RequestHead
 from kernel.edge.routes import routes_of
 from kernel.observe.logs import MAX_ITEMS, MAX_TEXT, LogFormatter, redact
 
@@ -173,7 +173,7 @@ def seconds(call) -> float:
 
 def heads(number: int):
     headers = [(b"if-none-match", b'"x"')] * number + [(b"x-request-id", b"?")] * number
-    return lambda: Head(headers).has(b'"y"')
+    return lambda: RequestHead(headers).has(b'"y"')
 
 
 def hops(number: int):
