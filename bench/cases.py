@@ -9,7 +9,9 @@ from bench.messages import POST, message, post_id
 
 BASE: Final = "bare_redis_get"
 """The case that all others are compared with."""
-HOT: Final = f"/api/v1/posts/{post_id(0)}"
+POSTS: Final = "/api/v1/bench/posts"
+"""Where the posts of the benchmark are: see bench/slices."""
+HOT: Final = f"{POSTS}/{post_id(0)}"
 """The path of the post that hits read."""
 
 
@@ -54,7 +56,7 @@ def cases(token: str, etag: str) -> list[Case]:
         Case(name="hit_with_token", server="api", path=HOT, headers=bearer, expected="200 HIT"),
         Case(name="304", server="api", path=HOT, headers=known, expected="304"),
         Case(name="429", server="refusing", path=HOT, expected="429"),
-        Case(name="miss", server="api", path=f"/api/v1/posts/{POST}", expected="200 MISS"),
+        Case(name="miss", server="api", path=f"{POSTS}/{POST}", expected="200 MISS"),
         Case(name="lookup_off", server="without_lookup", path=HOT, expected="200 BYPASS"),
     ]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.cases import HOT, cases
+from bench.cases import HOT, POSTS, cases
 from bench.driver import drive
 from bench.errors import BenchError
 from bench.first import settle
@@ -20,7 +20,7 @@ from bench.system import System, running
 _MIB: Final = 1024 * 1024
 _PARTS: Final = 10
 _EXPECTED: Final = ("200", "201", "304", "404", "429")
-_ABSENT: Final = f"/api/v1/posts/{post_id(0xFFFFFFFFFFFF)}"
+_ABSENT: Final = f"{POSTS}/{post_id(0xFFFFFFFFFFFF)}"
 _GREEDY: Final = "203.0.113.7"  # RFC 5737
 # How many of 200 requests are of each kind.
 _SHARES: Final = {
@@ -110,8 +110,8 @@ def _mix(system: System, etag: str) -> list[str]:
         "304": message(HOT, fresh | {"If-None-Match": etag}),
         "404": message(_ABSENT, fresh),
         "429": message(HOT, greedy),
-        "miss": message(f"/api/v1/posts/{POST}", fresh),
-        "write": message("/api/v1/posts", fresh | bearer, method="POST", body=post),
+        "miss": message(f"{POSTS}/{POST}", fresh),
+        "write": message(POSTS, fresh | bearer, method="POST", body=post),
     }
     mix = [kinds[kind] for kind, share in _SHARES.items() for _ in range(share)]
     random.Random(1).shuffle(mix)  # noqa: S311 - an order, no secret

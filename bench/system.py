@@ -20,11 +20,12 @@ from devstack.testing import GatewayConfig, GatewayThread, Servers, free_port, p
 from migrate import migrate
 
 CONTENT: Final = 1000  # bytes of a post's content
-_READY: Final = "/api/v1/health/readiness"
+_READY: Final = "/metrics"
+_SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _UNMET: Final = "1000000/second"
 _PERSON: Final = {"email": "reader@example.com", "password": "correct horse 9"}
 _POSTS: Final = """
-insert into public.posts (id, title, content, published, author_id)
+insert into public.bench_posts (id, title, content, published, author_id)
 select
   (left($1, 24) || lpad(to_hex(number), 12, '0'))::uuid, 'A post', repeat('x', $2), true, $3
 from generate_series(0, $4::integer) as number
@@ -81,7 +82,7 @@ class System:
             "DOCS_ENABLED": "false",
             **changes,
         }
-        return self._start(name, ("cli", "api"), settings, path=_READY)
+        return self._start(name, ("bench.entry", "api"), settings, path=_READY)
 
     def reference(self, name: str, *, size: int, redis: bool) -> Server:
         """Start a bare application whose bodies have this size. Raises StackError."""
@@ -93,7 +94,7 @@ class System:
         """Return the environment of a program of ours: nothing of the caller's settings."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
-            "PYTHONPATH": str(self._root / "platform"),
+            "PYTHONPATH": os.pathsep.join([str(self._root), str(self._root / "platform")]),
             "ENV_FILE": os.devnull,
         }
 
@@ -140,6 +141,11 @@ async def _migrated(url: str, migrations: Path) -> None:
     finally:
         await connection.close()
     await migrate(url, migrations)
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(_SCHEMA.read_text(encoding="utf-8"))
+    finally:
+        await connection.close()
 
 
 async def _insert(url: str, author: str, posts: int) -> None:
@@ -148,6 +154,6 @@ async def _insert(url: str, author: str, posts: int) -> None:
         # Nobody relays: no triggers, or there would be an event with all of the posts.
         await connection.execute("set session_replication_role = replica")
         await connection.execute(_POSTS, post_id(0), CONTENT, author, posts - 1)
-        await connection.execute("analyze public.posts")
+        await connection.execute("analyze public.bench_posts")
     finally:
         await connection.close()

@@ -21,6 +21,7 @@ pytest_plugins = [
     "kit.own_database",
     "kit.things",
     "kit.posts",
+    "kit.attacks",
     "kit.jobs",
     "kit.attacked",
 ]

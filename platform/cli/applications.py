@@ -34,7 +34,7 @@ def applications(parts: Parts, terminal: Terminal) -> list[Program]:
     api = Program(
         name="api",
         argv=(*PYTHON, "cli", "api", "--port", str(parts.ports.api)),
-        ready=partial(http_answers, f"{parts.api_url}/api/v1/health/readiness"),
+        ready=partial(http_answers, f"{parts.api_url}/metrics"),
         folder=parts.root,
         environment=environment,
         noise=_NOISE,

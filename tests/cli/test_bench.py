@@ -29,12 +29,6 @@ HIT = b"HTTP/1.1 200 OK\r\nX-Cache: HIT\r\nContent-Length: 2\r\n\r\n{}"
 CASE = Case(name="hit", server="api", path="/", expected="200 HIT")
 
 
-READ = [ROOT / "features" / name for name in ("get_post", "create_post")]
-whole_run = pytest.mark.skipif(
-    not all(folder.exists() for folder in READ), reason="a run reads and writes posts"
-)
-
-
 def figure(case, cpu_us):
     return Figure(case=case, requests=10, cpu_us=cpu_us, per_second=1e6 / cpu_us, busy=1.0)
 
@@ -283,7 +277,6 @@ def bench(*options):
 
 
 @pytest.mark.slow
-@whole_run
 def test_a_run_ends_with_a_ratio_for_every_case(command, tmp_path):
     small = bench("--json", "--rounds", "1", "--requests", "200", "--connections", "8")
     done = subprocess.run(small, **command, check=False, timeout=120)
@@ -298,7 +291,6 @@ def test_a_run_ends_with_a_ratio_for_every_case(command, tmp_path):
 
 
 @pytest.mark.slow
-@whole_run
 def test_a_small_run_says_what_a_process_held_before_and_after(command):
     small = bench("--memory", "--requests", "4000", "--connections", "8")
     done = subprocess.run(small, **command, check=False, timeout=120)
@@ -311,13 +303,14 @@ def test_a_small_run_says_what_a_process_held_before_and_after(command):
 
 
 @pytest.mark.slow
-@whole_run
 async def test_ctrl_c_leaves_no_process(command):
     options = command | {"text": False}
     process = await asyncio.create_subprocess_exec(
         *bench("--rounds", "1", "--requests", "20000"), **options
     )
-    await until(lambda: any("cli api" in line for line in descendants(process.pid).values()))
+    await until(
+        lambda: any("bench.entry api" in line for line in descendants(process.pid).values())
+    )
     found = descendants(process.pid)
     assert len(found) > 4  # the database, two Valkeys and a server at the least
     process.send_signal(signal.SIGINT)

@@ -53,8 +53,8 @@ def test_words_before_the_first_option_are_slices(commands, words, command):
 def test_slow_tests_that_compare_times_run_alone_and_the_rest_two_at_a_time(commands):
     assert CliRunner().invoke(app, ["test", "--slow", "-k", "c6"]).exit_code == 0
     assert [command[:4] for command in commands] == [
-        ["-m", "pytest", "-m", "slow and alone"],
-        ["-m", "pytest", "-m", "slow and not alone"],
+        ["-m", "pytest", "-m", "slow and alone and not nightly"],
+        ["-m", "pytest", "-m", "slow and not alone and not nightly"],
     ]
     assert all(command[-2:] == ["-k", "c6"] for command in commands)
 
@@ -70,9 +70,15 @@ def test_a_lane_that_fails_fails_the_command_and_one_without_tests_does_not(
     assert CliRunner().invoke(app, ["test", "--slow"]).exit_code == expected
 
 
+def test_the_nightly_lane_runs_what_is_marked_and_nothing_else(commands):
+    assert CliRunner().invoke(app, ["test", "--nightly", "-k", "one"]).exit_code == 0
+    assert commands == [["-m", "pytest", "-m", "nightly", "-k", "one"]]
+
+
 def test_without_words_everything_runs_with_the_coverage_gate(commands):
     assert CliRunner().invoke(app, ["test", "-k", "draft"]).exit_code == 0
     assert "--cov" in commands[0]
+    assert "not slow and not nightly" in commands[0]
     assert commands[0][-2:] == ["-k", "draft"]
 
 

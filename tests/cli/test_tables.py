@@ -3,7 +3,9 @@ from datetime import timedelta
 
 import pytest
 from fastapi import APIRouter
+from typer.testing import CliRunner
 
+from cli import app, tables
 from cli.tables import BEGIN, END, PAGE, calls, jobs, with_tables
 from kernel.boot.discovery import discover
 from kernel.cache import Cached, everyone
@@ -107,3 +109,24 @@ def test_a_slice_shows_its_own_limits():
     limits = (Limit("10/minute"), Limit("20/15 minutes", per="account"))
     _, call = calls({"shared": Feature(router=router, limits=limits)})
     assert call[3] == "10/minute an address, 20/15 minutes an account"
+
+
+@pytest.fixture
+def page(monkeypatch, tmp_path):
+    """A page of slices of the test's own."""
+    page = tmp_path / "SLICES.md"
+    page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(tables, "PAGE", page)
+    return page
+
+
+def test_a_page_that_is_not_up_to_date_is_one_sentence_with_the_remedy(page):
+    CliRunner().invoke(app, ["features", "--write"])
+    assert CliRunner().invoke(app, ["features", "--check"]).exit_code == 0
+    text = page.read_text()
+    page.write_text(text.replace(f"{END}", f"| gone_slice | GET /gone |\n{END}", 1))
+    found = CliRunner().invoke(app, ["features", "--check"])
+    assert found.exit_code == 1
+    assert found.output == "docs/SLICES.md is not up to date: run ./app features --write\n"
+    CliRunner().invoke(app, ["features", "--write"])
+    assert page.read_text() == text

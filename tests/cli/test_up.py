@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from devstack.testing import free_port, is_free
+from kit.servers import SCHEMA
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("app", "devstack", "features", "platform", "supabase", "pyproject.toml")
@@ -152,6 +153,14 @@ def checkout():
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         copy(ROOT / name, root / name)
+    # In place of the application's slices those of the kit, with the tables that they need.
+    slices = ROOT / "tests" / "kit" / "slices"
+    words = (ROOT / "features" / "__init__.py").read_text()
+    shutil.rmtree(root / "features")
+    left_out = shutil.ignore_patterns("__pycache__", "grants.py")
+    shutil.copytree(slices, root / "features", ignore=left_out)
+    (root / "features" / "__init__.py").write_text(words)
+    shutil.copy2(SCHEMA, root / "supabase" / "migrations" / "20991231000000_things.sql")
     checkout = Checkout(root)
     yield checkout
     if checkout.process.poll() is None:
@@ -176,7 +185,7 @@ def post(url, body, **headers):
 
 def sign_up(checkout, address):
     account = {"email": address, "password": "correct horse 9"}
-    post(f"http://127.0.0.1:{checkout.port}/api/v1/auth/signup", account)
+    post(f"http://127.0.0.1:{checkout.port}/api/v1/join", account)
     return account
 
 
@@ -202,7 +211,7 @@ def test_up_answers_keeps_data_and_fresh_forgets_them(checkout):
     )
     assert "kept in .stack for the next start; ./app up --fresh empties it" in checkout.printed
     api = f"http://127.0.0.1:{checkout.port}/api/v1"
-    assert get(f"{api}/health")["data"]["status"] == "healthy"
+    assert get(f"{api}/alive/ready")["data"] == "ready"
     values = checkout.env()
     assert values["API_URL"] == f"http://127.0.0.1:{checkout.port}"
     assert get(f"{values['INBOX_URL']}/api/v1/messages")["total"] == 0
@@ -214,12 +223,12 @@ def test_up_answers_keeps_data_and_fresh_forgets_them(checkout):
     checkout.up()
     assert "\nThe database is up to date: no migration to apply\n" in checkout.printed
     assert checkout.env() == values
-    assert post(f"{api}/auth/login", account)["success"]
+    assert post(f"{api}/enter", account)["success"]
     checkout.stop()
 
     checkout.up("--fresh")
     with pytest.raises(urllib.error.HTTPError, match="401"):
-        post(f"{api}/auth/login", account)
+        post(f"{api}/enter", account)
 
 
 def test_a_renamed_application_starts_under_its_name(checkout):
@@ -229,7 +238,9 @@ def test_a_renamed_application_starts_under_its_name(checkout):
     base = f"http://127.0.0.1:{checkout.port}"
     assert get(f"{base}/")["data"]["name"] == "Acme API"
     assert get(f"{base}/openapi.json")["info"]["title"] == "Acme API"
-    assert get(f"{base}/api/v1/settings")["data"]["site_name"] == "Acme API"
+    values = checkout.env()
+    rows = get(f"{values['SUPABASE_URL']}/rest/v1/settings", apikey=values["SUPABASE_KEY"])
+    assert rows[0]["site_name"] == "Acme API"
     sign_up(checkout, "ann@example.com")
     sender = message_to(checkout, "ann@example.com")["From"]
     assert (sender["Name"], sender["Address"]) == ("Acme API", "no-reply@localhost")
@@ -291,13 +302,13 @@ def test_an_edited_migration_is_named_and_fresh_is_the_remedy(checkout):
 
 
 def test_a_syntax_error_in_a_slice_is_printed_once_and_ends_everything(checkout):
-    (checkout.root / "features/get_post/route.py").write_text("def broken(:\n")
+    (checkout.root / "features/read_thing/__init__.py").write_text("def broken(:\n")
     checkout.start()
     assert checkout.process.wait(60) == 1
     printed = checkout.printed
     assert f"{ALL_OF_THEM} did not start (exit code 1):" in printed
     assert printed.count("SyntaxError: invalid syntax") == 1
-    assert 'File "features/get_post/route.py", line 1\n' in printed
+    assert 'File "features/read_thing/__init__.py", line 1\n' in printed
     assert len(printed.splitlines()) < 45
     assert checkout.nothing_left()
 
@@ -312,13 +323,13 @@ def test_a_setting_that_is_wrong_for_all_is_printed_once(checkout):
 def test_log_lines_are_for_people_unless_a_setting_says_otherwise(checkout):
     api = f"http://127.0.0.1:{checkout.port}/api/v1"
     checkout.up()
-    get(f"{api}/health")
-    checkout.prints(" INFO     GET /api/v1/health 200 ")
+    get(f"{api}/alive")
+    checkout.prints(" INFO     GET /api/v1/alive 200 ")
     assert "\x1b" not in checkout.printed
     checkout.stop()
     checkout.up(LOG_FORMAT="json", FORCE_COLOR="1")
-    get(f"{api}/health")
-    checkout.prints('"path":"/api/v1/health","status":200')
+    get(f"{api}/alive")
+    checkout.prints('"path":"/api/v1/alive","status":200')
     assert "\x1b[36mapi      │\x1b[0m {" in checkout.printed
 
 
@@ -353,7 +364,7 @@ def test_a_second_stack_in_one_checkout_is_refused(checkout):
 
 def test_a_change_of_the_code_reaches_the_running_api(checkout):
     checkout.up()
-    route = checkout.root / "features/health/route.py"
+    route = checkout.root / "features/alive/__init__.py"
     good = route.read_text()
     route.write_text("raise SystemExit('half written')\n")
     checkout.prints(f"{ALL_OF_THEM} start again when a file changes")
@@ -362,15 +373,15 @@ def test_a_change_of_the_code_reaches_the_running_api(checkout):
     route.write_text(good)
     checkout.prints(f"{ALL_OF_THEM} are ready again")
     api = f"http://127.0.0.1:{checkout.port}/api/v1"
-    assert get(f"{api}/health")["data"]["status"] == "healthy"
+    assert get(f"{api}/alive/ready")["data"] == "ready"
 
 
 def test_a_change_of_a_job_reaches_the_running_worker(checkout):
     checkout.up()
-    tasks = checkout.root / "features/signup/tasks.py"
+    tasks = checkout.root / "features/notify_author/tasks.py"
     tasks.write_text(tasks.read_text().replace("user.display_name", "'the new code'"))
     checkout.prints(f"{ALL_OF_THEM} are ready again")
-    assert f"restarting {ALL_OF_THEM}: features/signup/tasks.py changed" in checkout.printed
+    assert f"restarting {ALL_OF_THEM}: features/notify_author/tasks.py changed" in checkout.printed
     sign_up(checkout, "ann@example.com")
     assert mail_to(checkout, "ann@example.com").startswith("Hello the new code,\n")
 
@@ -383,7 +394,7 @@ def test_a_worker_that_is_killed_is_told_and_what_waits_is_done_after_its_restar
     assert "\nworker ended (SIGKILL)" in checkout.printed
     until(lambda: not checkout.running("worker"))
     sign_up(checkout, "ann@example.com")
-    (checkout.root / "features/signup/tasks.py").touch()
+    (checkout.root / "features/notify_author/tasks.py").touch()
     assert mail_to(checkout, "ann@example.com")
 
 
@@ -392,4 +403,4 @@ def test_foreign_supabase_settings_are_named_and_not_used(checkout):
     checkout.up()
     assert "SUPABASE_URL is set, and not used here" in checkout.printed
     api = f"http://127.0.0.1:{checkout.port}/api/v1"
-    assert get(f"{api}/health")["data"]["supabase"] == "up"
+    assert get(f"{api}/alive/supabase")["data"] == "up"

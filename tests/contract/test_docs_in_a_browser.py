@@ -12,9 +12,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium"),
 ]
-BLOCK = (
-    "document.querySelector('.opblock-get [data-path=\"/api/v1/users/me\"]').closest('.opblock')"
-)
+BLOCK = "document.querySelector('.opblock-get [data-path=\"/api/v1/mine\"]').closest('.opblock')"
 # React sees what a person types, not what a script assigns.
 TYPED = """(value => {
   const input = document.querySelector('.auth-container input');
@@ -30,7 +28,7 @@ async def test_a_pasted_token_authorizes_and_no_other_server_is_asked(
     url = f"http://127.0.0.1:{unused_tcp_port}"
     env = environment(stack, LOG_LEVEL="ERROR")
     async with api(env, unused_tcp_port), httpx.AsyncClient() as client:
-        await until(client, f"{url}/api/v1/health/readiness", 200)
+        await until(client, f"{url}/api/v1/alive", 200)
         async with opened(f"{url}/docs", tmp_path) as page:
             await page.until("document.querySelectorAll('.opblock').length > 10")
             await page.run("document.querySelector('.btn.authorize').click()")

@@ -10,7 +10,7 @@ import pytest
 from kernel.boot.app import create_app
 from kernel.boot.documentation.pages import _FILES
 from kernel.web.fields import Body
-from kit.application import running
+from kit.application import SLICES, running
 
 HOST = "http://api.test"
 # Swagger UI has an example of its own for these.
@@ -20,7 +20,7 @@ WITH_EXAMPLES = {"uuid", "date-time"}
 @pytest.fixture
 async def browser(settings):
     """A client of an application that shows its documentation, always from one address."""
-    app = create_app(settings.model_copy(update={"app_name": "Ada & <Co>"}))
+    app = create_app(settings.model_copy(update={"app_name": "Ada & <Co>"}), SLICES)
     async with running(app) as client_for, client_for(address="203.0.113.9") as client:
         yield client
 
@@ -47,7 +47,7 @@ async def test_the_root_says_where_the_documentation_is(browser):
 
 
 async def test_without_documentation_the_root_names_none_and_the_pages_are_missing(settings):
-    app = create_app(settings.model_copy(update={"app_env": "production"}))
+    app = create_app(settings.model_copy(update={"app_env": "production"}), SLICES)
     async with running(app) as client_for, client_for() as client:
         data = (await client.get(f"{HOST}/")).json()["data"]
         assert data == {"name": settings.app_name, "api": "/api/v1"}
@@ -61,7 +61,7 @@ async def test_what_lies_at_the_root_is_neither_limited_nor_in_the_document(brow
         assert answer.status_code == 200
         assert "ratelimit" not in answer.headers
         assert path not in document["paths"]
-    assert "ratelimit" in (await browser.get("/posts")).headers
+    assert "ratelimit" in (await browser.get("/things")).headers
 
 
 async def test_the_page_has_the_applications_name_and_nothing_inline(browser):

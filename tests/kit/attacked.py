@@ -95,7 +95,7 @@ async def attacked(stack: Stack, **changes: str) -> AsyncIterator[Attacked]:
         reading = asyncio.create_task(read())
         try:
             async with here.client() as client:
-                await until(client, "/api/v1/health/readiness", 200)
+                await until(client, "/api/v1/alive", 200)
             yield here
         finally:
             process.kill()

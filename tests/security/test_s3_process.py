@@ -17,8 +17,8 @@ SETTINGS = {
     "CORS_ORIGINS": "https://app.example.com",
 }
 HOST = b"Host: api.example.com\r\n"
-LIVE = b"GET /api/v1/health/liveness HTTP/1.1\r\n"
-LOGIN = b"POST /api/v1/auth/login HTTP/1.1\r\nContent-Type: application/json\r\n"
+LIVE = b"GET /api/v1/alive HTTP/1.1\r\n"
+LOGIN = b"POST /api/v1/enter HTTP/1.1\r\nContent-Type: application/json\r\n"
 SECRET = "hidden5ecret"
 SECRETS = "".join(
     f"{name}: {prefix}{SECRET}\r\n"
@@ -53,12 +53,12 @@ REFUSED = {
     "HOST_NOT_ALLOWED": (400, LIVE + b"Host: evil.example\r\n\r\n"),
     "CORS_REFUSED": (
         400,
-        b"OPTIONS /api/v1/posts HTTP/1.1\r\n" + HOST + PREFLIGHT % EVIL + b"\r\n",
+        b"OPTIONS /api/v1/things HTTP/1.1\r\n" + HOST + PREFLIGHT % EVIL + b"\r\n",
     ),
     "BODY_TOO_LARGE": (413, LOGIN + HOST + b"Content-Length: 1048577\r\n\r\n"),
     "NOT_FOUND": (404, b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n"),
-    "METHOD_NOT_ALLOWED": (405, b"PUT /api/v1/posts HTTP/1.1\r\n" + HOST + b"\r\n"),
-    "UNAUTHENTICATED": (401, b"GET /api/v1/users/me HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "METHOD_NOT_ALLOWED": (405, b"PUT /api/v1/things HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "UNAUTHENTICATED": (401, b"GET /api/v1/mine HTTP/1.1\r\n" + HOST + b"\r\n"),
     "VALIDATION_ERROR": (422, LOGIN + HOST + b"Content-Length: 2\r\n\r\n{}"),
 }
 
@@ -95,7 +95,7 @@ async def test_s3_a_preflight_is_answered_logged_and_counted(process):
     async with process.client() as client:
         before = await counted(client, "OPTIONS", 200)
         answer = await process.answer(
-            b"OPTIONS /api/v1/posts HTTP/1.1\r\n" + HOST + PREFLIGHT % OURS + b"\r\n"
+            b"OPTIONS /api/v1/things HTTP/1.1\r\n" + HOST + PREFLIGHT % OURS + b"\r\n"
         )
         assert answer.status_code == 200
         assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
@@ -125,22 +125,22 @@ async def test_s3_no_line_of_any_level_holds_a_cookie_a_token_a_key_or_a_query(p
     hostile = [
         b"GET %b HTTP/1.1\r\n" % target + host + SECRETS + more + b"\r\n"
         for target in (
-            b"/api/v1/health" + QUERY,
-            b"/api/v1/posts" + QUERY,
-            b"/api/v1/users/me" + QUERY,
+            b"/api/v1/alive" + QUERY,
+            b"/api/v1/things" + QUERY,
+            b"/api/v1/mine" + QUERY,
             b"/nowhere" + QUERY,
             b"/nowhere%3F" + QUERY[1:],
-            b"http://api.example.com/api/v1/posts" + QUERY,
+            b"http://api.example.com/api/v1/things" + QUERY,
             b"/" + b"a" * 3000 + QUERY,
         )
         for host in (HOST, HOST * 2, b"Host: evil.example\r\n")
         for more in (b"", HANDSHAKE, b"x: y\r\n" * 100, b"Origin: https://evil.example\r\n")
     ]
     hostile += [
-        b"OPTIONS /api/v1/posts" + QUERY + b" HTTP/1.1\r\n" + HOST + SECRETS + PREFLIGHT % EVIL,
-        b"GET /api/v1/posts" + QUERY + b" HTTP/9.9\r\n" + HOST + SECRETS,
-        b"GET /api/v1/posts" + QUERY + b" HTTP/1.1\r\n" + HOST + SECRETS + b"a\x00b: c\r\n",
-        b"GET /api/v1/posts" + QUERY + b" HTTP/1.1\r\n" + HOST + SECRETS[:-2],  # late
+        b"OPTIONS /api/v1/things" + QUERY + b" HTTP/1.1\r\n" + HOST + SECRETS + PREFLIGHT % EVIL,
+        b"GET /api/v1/things" + QUERY + b" HTTP/9.9\r\n" + HOST + SECRETS,
+        b"GET /api/v1/things" + QUERY + b" HTTP/1.1\r\n" + HOST + SECRETS + b"a\x00b: c\r\n",
+        b"GET /api/v1/things" + QUERY + b" HTTP/1.1\r\n" + HOST + SECRETS[:-2],  # late
         LOGIN + HOST + SECRETS + b"Content-Length: 30\r\n\r\n" + SECRET.encode(),  # late
         LOGIN.replace(b" HTTP", QUERY + b" HTTP")
         + HOST
@@ -181,9 +181,9 @@ async def test_s3_headers_without_an_end_take_no_memory(process):
             "/metrics",
             "/docs",
             "/openapi.json",
-            "/api/v1/posts",
-            "/api/v1/settings",
-            "/api/v1/health",
+            "/api/v1/things",
+            "/api/v1/motto",
+            "/api/v1/alive",
         )
     ],
 )

@@ -3,9 +3,12 @@ import asyncio
 import httpx
 import pytest
 
+from features.shared.users import UserChanged
 from kernel.supabase import AuthAdmin
 from kernel.supabase.http import SupabaseUnavailable
+from kit.announced import announced
 from kit.people import PASSWORD, new_email
+from kit.small import changed
 
 NEW = "a better horse 10"
 WRONG = [
@@ -177,6 +180,17 @@ async def test_a_change_of_address_is_confirmed(confirming, moving, author, data
     assert ("email_confirmed", "email_change") in await entries(database, author.id)
     again = await confirm(confirming, token, "email_change")
     assert code(again) == (401, "INVALID_CONFIRMATION_TOKEN")
+
+
+async def test_reads_of_the_user_are_dropped_before_the_answer(
+    settings, valkey, confirming_supabase_url, moving, author
+):
+    token = await moving(new_email())
+    own = changed(settings, supabase_url=confirming_supabase_url)
+    async with announced(own, valkey, UserChanged, "user_id") as (client_for, dropped):
+        async with client_for() as client:
+            assert (await confirm(client, token, "email_change")).status_code == 200
+        assert dropped() == {str(author.id)}
 
 
 async def test_of_two_wanted_addresses_the_second_counts(confirming, moving):

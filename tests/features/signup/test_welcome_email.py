@@ -126,7 +126,10 @@ async def test_a_user_who_changes_or_is_confirmed_again_gets_no_second_mail(
         await supabase.put(
             f"/auth/v1/admin/users/{author.id}", json={"email_confirm": True}, headers=service
         ),
-        await author.post("/auth/login", json={"email": author.email, "password": author.password}),
+        await supabase.post(
+            "/auth/v1/token?grant_type=password",
+            json={"email": author.email, "password": author.password},
+        ),
     ]
     assert all(answer.is_success for answer in answers)
     for moment in ("null", "now()"):  # a support case: unconfirmed and confirmed again

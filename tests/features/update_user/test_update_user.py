@@ -1,6 +1,8 @@
 import pytest
 
+from features.shared.users import UserChanged
 from kernel.boot.app import create_app
+from kit.announced import announced
 from kit.application import running
 from kit.people import new_email
 
@@ -48,13 +50,27 @@ async def test_who_may_call_is_decided_before_the_body_is_looked_at(
         assert answer.status_code == status
 
 
-async def test_a_new_name_shows_everywhere(author, stranger):
+async def test_a_new_name_shows_everywhere(author, stranger, supabase):
     answer = await author.put(f"/users/{author.id}", json={"display_name": " Ada L. "})
     assert answer.json()["data"]["display_name"] == "Ada L."
     assert answer.headers["cache-control"] == "no-store"
     assert (await author.get("/whoami/stored")).json()["data"] == answer.json()["data"]
-    profile = (await stranger.get(f"/users/{author.id}")).json()["data"]
-    assert profile["display_name"] == "Ada L."
+    found = await supabase.get(
+        f"/rest/v1/profiles?id=eq.{author.id}",
+        headers={"Authorization": f"Bearer {stranger.token}"},
+    )
+    assert found.json()[0]["display_name"] == "Ada L."
+
+
+async def test_reads_of_the_user_are_dropped_before_the_answer(settings, valkey, author, stranger):
+    async with announced(settings, valkey, UserChanged, "user_id") as (client_for, dropped):
+        body = {"display_name": "Ada L."}
+        async with client_for(stranger.token) as client:
+            assert (await client.put(f"/users/{author.id}", json=body)).status_code == 403
+        assert dropped() == set()
+        async with client_for(author.token) as client:
+            assert (await client.put(f"/users/{author.id}", json=body)).status_code == 200
+        assert dropped() == {str(author.id)}
 
 
 async def test_null_takes_the_name_away(author):
@@ -191,6 +207,10 @@ async def test_a_deleted_user_is_401(author, database):
     await database.execute("delete from auth.users where id = $1", author.id)
     answer = await author.put(f"/users/{author.id}", json={"display_name": "Ada"})
     assert answer.status_code == 401
+
+
+async def name_of(person):
+    return (await person.get("/whoami/stored")).json()["data"]["display_name"]
 
 
 async def _audited(database, person):

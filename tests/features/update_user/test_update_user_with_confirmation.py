@@ -4,7 +4,7 @@ import pytest
 
 from kernel.boot.app import create_app
 from kernel.config.settings import Settings
-from kit.application import running
+from kit.application import running, whole
 from kit.people import new_email
 
 
@@ -12,7 +12,7 @@ from kit.people import new_email
 async def confirming(settings: Settings, confirming_supabase_url):
     """Makes clients of an application whose Supabase wants addresses confirmed."""
     changed = settings.model_copy(update={"supabase_url": confirming_supabase_url})
-    async with running(create_app(changed)) as client_for:
+    async with running(create_app(changed, whole())) as client_for:
         yield client_for
 
 

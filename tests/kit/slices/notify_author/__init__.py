@@ -1,7 +1,7 @@
-"""Tell its author by e-mail that a thing is published."""
+"""Write mails: to the author of a thing that is published, and to a new user."""
 
 from kernel import Feature
 
 from . import tasks
 
-feature = Feature(jobs=(tasks.notify_author,))
+feature = Feature(jobs=(tasks.notify_author, tasks.welcome))
