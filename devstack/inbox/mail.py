@@ -11,7 +11,8 @@ from html import unescape
 from typing import Any
 
 _SNIPPET = 250
-_UNSEEN = re.compile(r"(?is)<(script|style|head)\b.*?</\1\s*>|<[^>]*>")
+# A part that is never closed goes to the end, as browsers have it.
+_UNSEEN = re.compile(r"(?is)<(script|style|head)\b(?:.*?</\1\s*>|.*)|<[^<>]*>")
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def api(
             host=host or settings.api_host,
             port=port or settings.api_port,
             workers=settings.api_workers,
-            http="kernel.boot.server:ServerProtocol",
+            http="kernel.boot.protocol:ServerProtocol",
             **UVICORN,
         )
 

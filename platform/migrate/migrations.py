@@ -29,10 +29,12 @@ create table if not exists supabase_migrations.file_hashes (
   version text primary key, hash text not null
 );
 """
-# What a semicolon may stand in without ending a statement, and the semicolon that ends one.
+# What a semicolon may stand in without ending a statement, and the semicolon that ends one. What is
+# never closed goes to the end of the text: looking for its end again and again would take long.
 _TOKEN: Final = re.compile(
-    r"""--[^\n]* | /\*.*?\*/ | [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
-    | (?<![\w$])(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag) | (?P<end>;)""",
+    r"""--[^\n]* | /\*(?:.*?\*/|.*) | [eE]'(?:[^'\\]|\\.|'')*+(?:'|.*)
+    | '(?:[^']|'')*+(?:'|\Z) | "(?:[^"]|"")*+(?:"|\Z)
+    | (?<![\w$])(?P<tag>\$(?:[^\W\d]\w*)?\$)(?:.*?(?P=tag)|.*) | (?P<end>;)""",
     re.VERBOSE | re.DOTALL,
 )
 

@@ -116,6 +116,52 @@ async def test_s3_a_head_without_an_end_is_not_kept(begin, part):
         writer.transport.abort()
 
 
+@pytest.mark.parametrize("part", [b"x: y\r\n" * 1000, b"x" * 6000])
+async def test_s3_what_comes_behind_a_body_is_bounded_and_no_header(part):
+    seen = []
+
+    async def keeps(scope, receive, send):
+        seen.append(scope["headers"])
+        await app(scope, receive, send)
+
+    chunk = POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+    async with serving(keeps) as server:
+        reader, writer = await server.send(chunk + b"Authorization: Bearer late\r\n\r\n")
+        assert await asyncio.wait_for(reader.readuntil(b"POST 1"), 5)
+        writer.write(chunk)
+        sent = 0
+        try:
+            async with asyncio.timeout(10):
+                while not reader._buffer and sent < 20_000_000:  # type: ignore[attr-defined]
+                    writer.write(part)
+                    await writer.drain()
+                    sent += len(part)
+                    await asyncio.sleep(0)
+        except ConnectionError:
+            pass
+        assert b" 400 " in await asyncio.wait_for(reader.readline(), 5)
+        assert sent < 5_000_000
+    assert not [name for headers in seen for name, _ in headers if name == b"authorization"]
+
+
+async def test_s3_what_comes_behind_requests_that_wait_is_not_kept():
+    """Each that is answered would let more in: 256 KB a request."""
+    async with serving(app) as server:
+        _, writer = await server.send(WHOLE * 500)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # so that their answers fill up what there is
+        sent = 0
+        try:
+            async with asyncio.timeout(3):
+                while True:
+                    writer.write(WHOLE * 5000)
+                    await writer.drain()
+                    sent += len(WHOLE) * 5000
+        except TimeoutError:
+            pass
+        (connection,) = server.connections._open
+        assert len(connection._later) <= 1_000_000
+
+
 # Preludes ------------------------------------------------------------------------------------
 
 
@@ -160,6 +206,20 @@ async def test_s3_nothing_behind_a_refused_request_is_answered():
     async with serving(app) as server:
         answer = await server.answer(GET + lines(101) + b"\r\n" + WHOLE * 3)
     assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+async def test_s3_an_upgrade_is_answered_as_a_plain_request_and_once(version):
+    seen = []
+
+    async def keeps(scope, receive, send):
+        seen.append(scope["http_version"])
+        await app(scope, receive, send)
+
+    upgrade = b"Connection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n"
+    async with serving(keeps) as server:
+        assert b" 200 " in await server.answer(GET.replace(b"1.1", version) + upgrade)
+    assert seen == [version.decode()]
 
 
 async def test_s3_an_upgrade_is_answered_as_a_plain_request_and_so_is_the_next():

@@ -30,7 +30,7 @@ _MAX_NAME = 255
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 # Go's durations: 1h30m, 10s.
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:h|ms|m|s))+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
+_PART = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _LONGEST = 2**63 / 1e9  # what Go's durations hold: 292 years
 

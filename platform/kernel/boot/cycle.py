@@ -55,13 +55,20 @@ class Cycle(RequestResponseCycle):
 
     async def receive(self) -> Any:
         """Return the next part of the body. Raises ApiError where it does not come."""
-        if self.failed is None:
-            message: Any = await super().receive()
-            if self.failed is None or self.disconnected:
-                return message
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        if self.failed is None and not (self.disconnected or self.response_complete):
+            if self.more_body:  # what comes behind the body is for later
+                self.flow.resume_reading()
+            await self.message_event.wait()
+            self.message_event.clear()
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
-        raise self.failed
+        if self.failed is not None:
+            raise self.failed
+        body, self.body = bytes(self.body), bytearray()
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     async def send(self, message: Any) -> None:
         """Write a part of the answer."""

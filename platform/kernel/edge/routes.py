@@ -14,7 +14,7 @@ from kernel.core.caller import Caller
 from kernel.feature import Feature
 from kernel.web.routing import PREFIX
 
-_PARAMETER = re.compile(r"\{[^}]*\}")
+_PARAMETER = re.compile(r"\{[^{}]*\}")
 
 
 @dataclass(frozen=True)
