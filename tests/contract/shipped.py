@@ -10,8 +10,9 @@ from kit.grants import EVERYONE, NOBODY, SERVICE, Function, Grants
 SLICES = frozenset({
     "change_password", "clean_up_daily", "confirm_email", "create_post", "delete_post",
     "delete_user", "get_me", "get_post", "get_settings", "get_user", "health", "list_posts",
-    "login", "logout", "notify_account_changes", "notify_post_published", "refresh", "request_password_reset",
-    "reset_password", "signup", "undo_email_change", "update_post", "update_settings", "update_user",
+    "login", "logout", "notify_account_changes", "notify_post_published", "refresh",
+    "request_password_reset", "reset_password", "signup", "undo_email_change", "update_post",
+    "update_settings", "update_user",
 })  # fmt: skip
 GRANTS = Grants(
     tables={
@@ -58,6 +59,12 @@ TOPICS = {
     "passwords": {"password_reset_requested"},
     "posts": {"post_changed", "post_published"},
     "settings": {"settings_changed"},
-    "users": {"user_changed", "user_confirmed"},
+    "users": {
+        "account_changed",
+        "confirmation_requested",
+        "email_change_requested",
+        "user_changed",
+        "user_confirmed",
+    },
 }
 """Topics by the module of features/shared that has their classes: they stay when it is removed."""
