@@ -42,7 +42,8 @@ STACK = """
                         ready=lambda: True, environment=lambda: environment)
                 for path in sorted(pathlib.Path(sys.argv[1]).glob("*.py"))
             ]
-            await supervisor.start_applications(programs, Changes(pathlib.Path(sys.argv[1])))
+            folder = pathlib.Path(sys.argv[1])
+            await supervisor.start_applications(programs, Changes(folder, [folder]))
 
         await supervisor.run(bring_up)
         reaper.finish()
@@ -86,6 +87,7 @@ class Scene:
             try:
                 self.shown += os.read(self.master, 65536).decode().replace("\r\n", "\n")
             except BlockingIOError:
+                assert self.process.poll() is None, f"the stack has ended: {self.shown}"
                 return False
             return words in self.shown
 

@@ -89,6 +89,11 @@ def changes_to(root: Path, name: str, package: str | None = None) -> Iterator[Ch
             re.compile(r'^(project_id = "[^"]*")', re.MULTILINE),
             f'project_id = "{package}"',
         ),
+        (
+            ".devcontainer/devcontainer.json",
+            re.compile(r'^  ("name": "[^"]*")', re.MULTILINE),
+            f'"name": {json.dumps(name, ensure_ascii=False)}',
+        ),
         (".env.example", re.compile(r"^(# APP_NAME=.*)", re.MULTILINE), f"# APP_NAME={name}"),
         (
             ".env.example",

@@ -44,17 +44,17 @@ async def test_a_limit_of_no_slice_is_one_message_and_exit_code_1(stack, unused_
 async def test_its_lines_are_json_in_a_pipe_unless_a_setting_says_otherwise(
     stack, unused_tcp_port, changes, first
 ):
-    base = f"http://127.0.0.1:{unused_tcp_port}/api/v1/health"
+    base = f"http://127.0.0.1:{unused_tcp_port}/api/v1/alive"
     async with (
         api(environment(stack, LOG_LEVEL="INFO", **changes), unused_tcp_port) as process,
         httpx.AsyncClient() as client,
     ):
-        await until(client, f"{base}/liveness", 200)
+        await until(client, base, 200)
         process.send_signal(signal.SIGTERM)
         output, _ = await asyncio.wait_for(process.communicate(), 20)
     lines = output.decode().splitlines()
     assert re.match(first, lines[0])
-    assert [line for line in lines if "/api/v1/health/liveness" in line]
+    assert [line for line in lines if "/api/v1/alive" in line]
 
 
 @pytest.mark.parametrize("form", ["json", "console"])

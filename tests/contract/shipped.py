@@ -43,9 +43,7 @@ GRANTS = Grants(
         "session_started": Function(SERVICE, {"session_id": NOBODY}),
         "request_password_reset": Function(SERVICE, {"email": "nobody@example.com"}),
         "address_confirmed": Function(SERVICE, {"email": "nobody@example.com"}),
-        "request_confirmation": Function(
-            SERVICE, {"email": "nobody@example.com", "created": True}
-        ),
+        "request_confirmation": Function(SERVICE, {"email": "nobody@example.com", "created": True}),
         "request_email_change": Function(
             SERVICE, {"user_id": NOBODY, "email": "nobody@example.com"}
         ),

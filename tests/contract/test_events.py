@@ -13,7 +13,7 @@ from kit.slices.shared.things import ThingChanged, ThingPublished
 
 ROOT = Path(__file__).parents[2]
 OF_THE_KIT = {ThingChanged.topic: ThingChanged, ThingPublished.topic: ThingPublished}
-EVENTS = known_events() | OF_THE_KIT
+EVENTS: Mapping[str, type[Event]] = {**known_events(), **OF_THE_KIT}
 # The topics of words that were removed, whose tables may still be there: nothing writes to them.
 LEFT = set().union(
     *(

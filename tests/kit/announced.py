@@ -1,7 +1,9 @@
 """What a slice announces: seen by the tags of cached reads that are dropped before it answers."""
 
 import contextlib
+import inspect
 from collections.abc import AsyncIterator, Callable
+from uuid import UUID
 
 import httpx
 from fastapi import APIRouter
@@ -22,11 +24,15 @@ Dropped = Callable[[], set[str]]
 def keeping(kind: type[Event], field: str) -> Feature:
     """Return a slice that keeps reads of what an event is about, by its id and in pages."""
     router = APIRouter()
+    # Of whatever type the event has it: nobody asks for these, so no value is read.
+    by_id = inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, annotation=UUID)
 
-    @router.get(f"/kept/{{{field}}}")
-    @Cached(f"kept:{{{field}}}", ttl=minutes(9), audience=everyone, drop_on=(kind,)).serves
-    async def one() -> Answer[bool]:
+    async def one(**_: object) -> Answer[bool]:
         return Answer(data=True)
+
+    vars(one)["__signature__"] = inspect.signature(one).replace(parameters=[by_id])
+    cached = Cached(f"kept:{{{field}}}", ttl=minutes(9), audience=everyone, drop_on=(kind,))
+    router.get(f"/kept/{{{field}}}")(cached.serves(one))
 
     @router.get("/kept")
     @Cached("kept:pages:{page}", ttl=minutes(9), audience=everyone, drop_on=(kind,)).serves

@@ -1,4 +1,4 @@
-"""A process of `./app api`, as an attacker meets it."""
+"""A process of `./app api` with the kit's slices, as an attacker meets it."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ import pytest
 
 from bench.processors import cpu_seconds
 from devstack.testing import free_port
-from kit.process import APPLICATION, api, environment, until
+from kit.process import api, environment, until
 from kit.servers import Stack
 
 
@@ -84,7 +84,7 @@ class Raw:
 async def attacked(stack: Stack, **changes: str) -> AsyncIterator[Attacked]:
     """Run a process with these settings."""
     port = free_port()
-    async with api(environment(stack, APPLICATION, **changes), port, APPLICATION) as process:
+    async with api(environment(stack, **changes), port) as process:
         here = Attacked(process, port)
 
         async def read() -> None:

@@ -75,7 +75,8 @@ async def api(
         yield process
     finally:
         if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)  # its workers, too: they hold the output open
+            with contextlib.suppress(ProcessLookupError):  # it was killed before, and was alone
+                os.killpg(process.pid, signal.SIGKILL)  # its workers hold the output open, too
         await process.communicate()
 
 

@@ -188,6 +188,7 @@ def queries(number: int):
     (route,) = [
         one for one in routes_of(discover()) if one.feature_name == "list_posts" and one.cache
     ]
+    assert route.cache is not None
     request: CanonicalRequest = route.cache._request
     query = b"&".join([b"page=1"] + [b"page_size=%d" % one for one in range(number)])
     return lambda: request.values(route.path, query)
@@ -240,17 +241,19 @@ def test_s2_of_a_long_traceback_the_end_stays():
         raise ValueError("what failed")
 
     formatter = LogFormatter("%(message)s")
-    try:
+
+    def fail() -> None:
         try:
-            deep(400)
-        except ValueError as error:
-            raise RuntimeError("because " + "of that " * 1000) from error
-    except RuntimeError as error:
-        raised = error
-    try:
-        raise KeyError("in the end") from raised
-    except KeyError as error:
-        text = formatter.formatException((KeyError, error, error.__traceback__))
+            try:
+                deep(400)
+            except ValueError as error:
+                raise RuntimeError("because " + "of that " * 1000) from error
+        except RuntimeError as error:
+            raise KeyError("in the end") from error
+
+    with pytest.raises(KeyError) as caught:
+        fail()
+    text = formatter.formatException((KeyError, caught.value, caught.value.__traceback__))
     assert len(text) <= MAX_TEXT
     assert text.endswith("KeyError: 'in the end'")
 

@@ -114,7 +114,8 @@ def expressions_of(path: Path) -> Iterator[Expression]:
     if any(isinstance(one, ast.ImportFrom) and one.module == "re" for one in ast.walk(tree)):
         raise LookupError(f"{place}: write `import re`, so that this test sees what is compiled")
     assigned, within = names_in(tree)
-    for call in filter(is_of_re, ast.walk(tree)):  # type: Any
+    call: Any
+    for call in filter(is_of_re, ast.walk(tree)):
         name, function = assigned.get(call, ""), call.func.attr
         where, methods = f"{place}:{call.lineno}", methods_of(name, place) if name else METHODS
         if isinstance(call.args[0], ast.Constant):

@@ -7,6 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 from kernel.boot.connections import Bounds
+from kernel.boot.protocol import ServerProtocol
 from kernel.edge.client_address import ClientAddresses
 from kernel.errors import ApiError
 from kernel.web.call import REFUSED
@@ -159,6 +160,7 @@ async def test_s3_what_comes_behind_requests_that_wait_is_not_kept():
         except TimeoutError:
             pass
         (connection,) = server.connections._open
+        assert isinstance(connection, ServerProtocol)
         assert len(connection._later) <= 1_000_000
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from devstack.testing import GatewayThread
 from kernel.boot.app import create_app
-from kit.application import running
+from kit.application import running, whole
 from kit.people import PASSWORD
 
 NEW = "another horse 10"
@@ -146,8 +146,8 @@ async def test_a_change_that_fails_leaves_no_session(author, sessions, database)
 async def careful(stack, settings):
     """Makes clients of an application with secure_password_change: Auth asks for a new login."""
     with GatewayThread(replace(stack.gateway, secure_password_change=True)) as gateway:
-        app = create_app(settings.model_copy(update={"supabase_url": gateway.url}))
-        async with running(app) as client_for:
+        own = settings.model_copy(update={"supabase_url": gateway.url})
+        async with running(create_app(own, whole())) as client_for:
             yield client_for
 
 
@@ -160,7 +160,7 @@ async def test_s4_the_password_can_be_changed_in_a_session_of_three_days(
             assert (await change(client, "wrong horse 9")).status_code == 403
             assert (await change(client)).status_code == 204
             # Auth lets only a recent session change it, and ends all others.
-            assert (await client.get("/users/me")).json()["error"]["code"] == "SESSION_ENDED"
+            assert (await client.get("/whoami/stored")).json()["error"]["code"] == "SESSION_ENDED"
     assert await sessions() == set()
     assert (await sign_in(author, PASSWORD)).status_code == 400
     assert (await sign_in(author, NEW)).status_code == 200
@@ -169,7 +169,7 @@ async def test_s4_the_password_can_be_changed_in_a_session_of_three_days(
 async def test_s4_a_session_of_three_days_stays_where_auth_does_not_mind(author, long_ago):
     async with long_ago(author, minutes=3 * 24 * 60) as old:
         assert (await change(old)).status_code == 204
-        assert (await old.get("/users/me")).status_code == 200
+        assert (await old.get("/whoami/stored")).status_code == 200
 
 
 @pytest.mark.parametrize("body", WRONG)

@@ -217,7 +217,7 @@ async def test_a_claim_that_nobody_proved_makes_way_for_who_reads_the_mail(
     token = await moving(email)
     await claim(email, "a squatter's own 1")
     assert (await confirm(confirming, token, "email_change")).status_code == 200
-    assert (await author.get("/users/me")).json()["data"]["email"] == email
+    assert (await author.get("/whoami/stored")).json()["data"]["email"] == email
     assert not await logs_in(email, "a squatter's own 1")
 
 

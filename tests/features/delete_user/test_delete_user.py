@@ -80,7 +80,7 @@ async def test_s4_an_old_login_needs_the_password(author, long_ago, database):
             error = answer.json()["error"]
             assert error["code"] == "REAUTHENTICATION_REQUIRED"
             assert error["details"]["ways"] == ["current_password", "login"]
-        assert (await old.get("/users/me")).status_code == 200
+        assert (await old.get("/whoami/stored")).status_code == 200
         assert (await delete(old, author, current_password=PASSWORD)).status_code == 204
     query = "select action from audit.entries where user_id = $1 order by id"
     found = [row["action"] for row in await database.fetch(query, author.id)]
@@ -100,4 +100,4 @@ async def test_wrong_input_is_422_without_echo(author, body):
     answer = await author.client.request("DELETE", f"/users/{author.id}", json=body)
     assert answer.status_code == 422
     assert PASSWORD not in answer.text
-    assert (await author.get("/users/me")).status_code == 200
+    assert (await author.get("/whoami/stored")).status_code == 200

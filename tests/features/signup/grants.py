@@ -4,8 +4,6 @@ GRANTS = Grants(
     tables={("settings", "anon"): {"SELECT"}},
     functions={
         "address_confirmed": Function(SERVICE, {"email": "nobody@example.com"}),
-        "request_confirmation": Function(
-            SERVICE, {"email": "nobody@example.com", "created": True}
-        ),
+        "request_confirmation": Function(SERVICE, {"email": "nobody@example.com", "created": True}),
     },
 )

@@ -69,7 +69,7 @@ async def test_the_owner_gets_the_account_back_and_the_attacker_is_out(
     assert answer.status_code == 200
 
     async with client_for(session["access_token"]) as attacker:
-        assert code(await attacker.get("/users/me")) == (401, "SESSION_ENDED")
+        assert code(await attacker.get("/whoami/stored")) == (401, "SESSION_ENDED")
     for email in (attackers, author.email):
         for password in (ATTACKERS, PASSWORD):
             assert not await logs_in(email, password)

@@ -98,7 +98,7 @@ async def test_s4_an_old_login_needs_the_password_for_an_address(author, long_ag
             answer = await old.put(url, json={"email": email, **fields})
             assert answer.status_code == 403
             assert answer.json()["error"]["code"] == "REAUTHENTICATION_REQUIRED"
-        me = (await old.get("/users/me")).json()["data"]
+        me = (await old.get("/whoami/stored")).json()["data"]
         assert me["display_name"] == author.display_name
         assert await database.fetchval(PENDING, author.id) is None
         body = {"email": email, "current_password": author.password}
@@ -119,9 +119,11 @@ async def test_a_wrong_password_is_refused_also_after_a_fresh_login(author, data
 
 
 async def test_the_sixth_address_within_an_hour_is_429(author):
-    for status in [200] * 5 + [429]:
+    for _ in range(5):
         answer = await author.put(f"/users/{author.id}", json={"email": new_email()})
-        assert answer.status_code == status
+        assert answer.status_code == 200
+    answer = await author.put(f"/users/{author.id}", json={"email": new_email()})
+    assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
 
 

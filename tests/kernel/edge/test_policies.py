@@ -54,7 +54,9 @@ def test_s1_a_slices_own_limit_is_ten_times_as_wide_for_a_network_of_ipv6(enviro
     table = PolicyTable(features, load_settings(NO_FILE))
 
     def names(feature, subject):
-        return {one.name: str(one.rate) for one in table.of(feature, subject).policies}
+        found = table.of(feature, subject)
+        assert found is not None
+        return {one.name: str(one.rate) for one in found.policies}
 
     assert "login_network" not in names("login", "203.0.113.7")
     assert names("login", "2001:db8:0:1::/64")["login_network"] == "100/minute"

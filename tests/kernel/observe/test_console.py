@@ -55,7 +55,7 @@ def test_a_line_has_time_level_message_fields_and_logger():
         request_id.reset(token)
     assert re.fullmatch(
         r"\d\d:\d\d:\d\d\.\d{3} WARNING  Events wait  number=3 "
-        r'why="Redis is away" request_id=0123456789abcdef \(kernel\.relay\)',
+        r'why="Redis is away" request_id=0123456789abcdef \(kernel\.outbox\.relay\)',
         found,
     )
 
@@ -136,7 +136,9 @@ def test_h9_a_token_in_a_path_is_redacted():
 def test_a_traceback_has_our_frames_and_one_line_for_the_libraries():
     found = failed(lambda: logging.getLogger("x").setLevel(1j))  # type: ignore[arg-type]
     assert found.splitlines()[1] == "    Traceback (most recent call last):"
-    assert re.search(r'\n {6}File "tests/kernel/test_console\.py", line \d+, in failed\n', found)
+    assert re.search(
+        r'\n {6}File "tests/kernel/observe/test_console\.py", line \d+, in failed\n', found
+    )
     assert "\n      … 1 frame of logging\n" in found
     assert "TypeError: Level not an integer or a valid string: 1j" in found
     assert "logging/__init__.py" in found  # the frame that raised

@@ -442,7 +442,7 @@ async def test_c11_a_relay_that_dies_before_it_settles_leaves_the_event_to_anoth
     await a_relay.turn()
     assert await pending(own_stack) == []
     assert published(own_stack, run_of(thing)) == 2
-    rows = await own_stack.sql.fetch("select id from jobs.runs where job = 'kernel.tell'")
+    rows = await own_stack.sql.fetch("select id from jobs.runs where job = 'outbox.tell'")
     assert [UUID(str(row["id"])) for row in rows] == [run_of(thing)]
 
 
@@ -507,7 +507,7 @@ async def test_runs_that_have_ended_are_not_lost(own_stack, author):
 async def test_many_lost_jobs_are_published_as_fast_as_they_are_taken(own_stack):
     await own_stack.sql.execute(
         "insert into jobs.runs (id, job, event_id, item) "
-        "select gen_random_uuid(), 'kernel.tell', 1, n from generate_series(1, 250) n"
+        "select gen_random_uuid(), 'outbox.tell', 1, n from generate_series(1, 250) n"
     )
     taken: set[UUID] = set()
 
