@@ -12,7 +12,10 @@ from kernel.events import Event, JobDue, known_events
 from kit.slices.shared.things import ThingChanged, ThingPublished
 
 ROOT = Path(__file__).parents[2]
-OF_THE_KIT = {ThingChanged.topic: ThingChanged, ThingPublished.topic: ThingPublished}
+OF_THE_KIT: dict[str, type[Event]] = {
+    ThingChanged.topic: ThingChanged,
+    ThingPublished.topic: ThingPublished,
+}
 EVENTS: Mapping[str, type[Event]] = {**known_events(), **OF_THE_KIT}
 # The topics of words that were removed, whose tables may still be there: nothing writes to them.
 LEFT = set().union(

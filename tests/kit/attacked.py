@@ -12,7 +12,7 @@ import pytest
 
 from bench.processors import cpu_seconds
 from devstack.testing import free_port
-from kit.process import api, environment, until
+from kit.process import KIT, api, environment, until
 from kit.servers import Stack
 
 
@@ -84,7 +84,7 @@ class Raw:
 async def attacked(stack: Stack, **changes: str) -> AsyncIterator[Attacked]:
     """Run a process with these settings."""
     port = free_port()
-    async with api(environment(stack, **changes), port) as process:
+    async with api(environment(stack, KIT, **changes), port) as process:
         here = Attacked(process, port)
 
         async def read() -> None:
