@@ -1,15 +1,28 @@
 """The fixtures of all tests; what they are made of is in tests/kit."""
 
+import pytest
+
+# Modules of the kit that assert, and are no plugins.
+pytest.register_assert_rewrite(
+    *(f"kit.{name}" for name in ("away", "cached_reads", "mails", "outside_edits", "secrets"))
+)
+
 pytest_plugins = [
+    "kit.clock",
+    "kit.summary",
     "kit.servers",
     "kit.application",
     "kit.front",
     "kit.people",
-    "kit.posts",
     "kit.mail",
+    "kit.proofs",
     "kit.valkeys",
     "kit.system",
+    "kit.replicas",
     "kit.own_database",
+    "kit.things",
+    "kit.posts",
+    "kit.attacks",
     "kit.jobs",
-    "kit.summary",
+    "kit.attacked",
 ]

@@ -1,7 +1,7 @@
 """Choose a new password; the user's other sessions end."""
 
-from kernel import Feature, Limit
+from kernel import Feature
 
 from . import route
 
-feature = Feature(router=route.router, limits=(Limit("20/15 minutes", per="account"),))
+feature = Feature(router=route.router)

@@ -1,79 +1,58 @@
-import contextlib
-import logging
-from collections.abc import AsyncIterator
-
-from supabase_auth.errors import AuthApiError, AuthError, AuthWeakPasswordError
+from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 
 from features.shared.passwords import PasswordRefused
 from features.shared.users import UserGone
-from kernel.audit import Audit
-from kernel.call import Caller
-from kernel.errors import ApiError
-from kernel.limits import AccountLimit
-from kernel.revocation import Revocations
-from kernel.supabase import AsCaller, AuthApi
+from kernel.identity import Audit, FreshLogin, Revocations
+from kernel.identity import WrongPassword as WrongProof
+from kernel.supabase import AuthApi
+from kernel.web import Caller
 
-from .schema import LoginTooOld, PasswordChange, SamePassword, WrongPassword
+from .schema import PasswordChange, SamePassword, WrongPassword
 
-log = logging.getLogger(__name__)
-
-_REFUSALS = {"same_password": SamePassword, "reauthentication_needed": LoginTooOld}
+_TOO_OLD = "reauthentication_needed"
 
 
 async def change_password(
     auth: AuthApi,
-    db: AsCaller,
     caller: Caller,
+    fresh: FreshLogin,
     revocations: Revocations,
     audit: Audit,
     *,
-    attempts: AccountLimit,
     wanted: PasswordChange,
 ) -> None:
     """Change the password and end the user's other sessions; wrong guesses are limited.
 
-    Raises WrongPassword, SamePassword, PasswordRefused, LoginTooOld, TooManyRequests or UserGone.
+    Raises WrongPassword, SamePassword, PasswordRefused, TooManyRequests or UserGone.
     """
-    found = await db.rpc("me")
-    if not found or caller.token is None or caller.user_id is None:
+    if caller.token is None or caller.user_id is None:
         raise UserGone
-    email, current = found[0]["email"], wanted.current_password.get_secret_value()
-    attempt = await attempts.reserve(email)
     try:
-        async with _signed_in(auth, email, current):
-            await attempts.refund(attempt)
-            await auth.change(caller.token, password=wanted.password.get_secret_value())
-    except WrongPassword:
-        await audit("login_failed", user_id=caller.user_id, reason="wrong current password")
-        raise
+        async with fresh.session(wanted.current_password) as proven:
+            await _change(auth, wanted, own=caller.token, proven=proven)
+    except WrongProof:
+        raise WrongPassword from None
     except AuthWeakPasswordError:
         raise PasswordRefused from None
     except AuthApiError as error:
-        if refusal := _REFUSALS.get(error.code or ""):
-            raise refusal from None
+        if error.code == "same_password":
+            raise SamePassword from None
         raise
     await revocations.publish(caller.user_id)
     await audit("password_changed", user_id=caller.user_id)
 
 
-@contextlib.asynccontextmanager
-async def _signed_in(auth: AuthApi, email: str, password: str) -> AsyncIterator[None]:
-    """Check a password the only way that Auth has: by a session, which ends again in any case.
+async def _change(auth: AuthApi, wanted: PasswordChange, *, own: str, proven: str) -> None:
+    """Change it in the caller's session, which then stays.
 
-    Raises WrongPassword.
+    Where the project asks for a login of the last day (`secure_password_change`) and the caller's
+    is older, the session that has just proved the password does it, and the caller's ends too.
     """
+    password = wanted.password.get_secret_value()
+    current = wanted.current_password.get_secret_value()
     try:
-        begun = (await auth.sign_in(email, password)).session
+        await auth.set_password(own, password, current=current)
     except AuthApiError as error:
-        if error.code == "invalid_credentials":
-            raise WrongPassword from None
-        raise
-    try:
-        yield
-    finally:
-        if begun is not None:
-            try:
-                await auth.sign_out(begun.access_token, "local")
-            except (ApiError, AuthError):
-                # Nobody has its tokens, and it ends with its age at the latest.
-                log.exception("The session that proved a password was not ended")
+        if error.code != _TOO_OLD:
+            raise
+        await auth.set_password(proven, password, current=current)

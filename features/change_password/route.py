@@ -2,15 +2,12 @@ from fastapi import APIRouter, status
 
 from features.shared.passwords import PasswordRefused
 from features.shared.users import UserGone
-from kernel.audit import Audit
-from kernel.call import Caller
-from kernel.http import Services, raises
-from kernel.limits import AccountLimit
-from kernel.revocation import Revocations
-from kernel.supabase import AsCaller, AuthApi
+from kernel.identity import Audit, FreshLogin, Revocations
+from kernel.supabase import AuthApi
+from kernel.web import Caller, Services, raises
 
 from . import handler
-from .schema import LoginTooOld, PasswordChange, SamePassword, WrongPassword
+from .schema import PasswordChange, SamePassword, WrongPassword
 
 router = APIRouter(tags=["users"])
 
@@ -18,13 +15,13 @@ router = APIRouter(tags=["users"])
 @router.post(
     "/users/me/password",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=raises(WrongPassword, LoginTooOld, PasswordRefused, SamePassword, UserGone),
+    responses=raises(WrongPassword, PasswordRefused, SamePassword, UserGone),
 )
 async def change_password(wanted: PasswordChange, services: Services) -> None:
     """Change the own password.
 
-    All other sessions of the user end at once; this one stays.
+    All other sessions of the user end at once. This one stays, unless it is older than a day and
+    the project asks for a recent login: then it ends too, and you log in with the new password.
     """
-    parts = await services.aget(AuthApi, AsCaller, Caller, Revocations, Audit)
-    attempts = await services.aget(AccountLimit)
-    await handler.change_password(*parts, attempts=attempts, wanted=wanted)
+    parts = await services.aget(AuthApi, Caller, FreshLogin, Revocations, Audit)
+    await handler.change_password(*parts, wanted=wanted)

@@ -1,5 +1,5 @@
 from kernel.errors import ApiError, Forbidden
-from kernel.fields import Body, NewPassword, Password
+from kernel.web import Body, NewPassword, Password
 
 
 class PasswordChange(Body):
@@ -22,10 +22,3 @@ class SamePassword(ApiError):
     status = 422
     code = "SAME_PASSWORD"
     message = "This is your password already: choose another."
-
-
-class LoginTooOld(Forbidden):
-    """Supabase Auth wants a recent login for this (a setting of the project)."""
-
-    code = "LOGIN_TOO_OLD"
-    message = "Your login is too old for this: log in again, then change the password."

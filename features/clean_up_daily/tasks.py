@@ -1,7 +1,7 @@
 import logging
 
+from kernel.config import Settings
 from kernel.jobs import daily, job, minutes
-from kernel.settings import Settings
 from kernel.supabase import AsService
 
 log = logging.getLogger(__name__)

@@ -1,40 +1,81 @@
-from uuid import UUID
+from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
+from supabase_auth.types import Session as AuthSession
 
-from supabase_auth.errors import AuthApiError
-
+from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from features.shared.users import UserChanged
-from kernel.audit import Audit
-from kernel.events import Announce
-from kernel.supabase import AuthApi
+from kernel.cache import Announce
+from kernel.identity import Audit, MailedTokens, Proof
+from kernel.supabase import AuthAdmin, AuthApi
 
-from .schema import AddressTaken, InvalidConfirmationToken, Proof
+from .schema import AddressTaken, Confirmation, InvalidConfirmationToken, PasswordRequired
 
 _REFUSALS = {
-    "otp_expired": InvalidConfirmationToken,
-    "user_banned": InvalidConfirmationToken,
     "user_not_found": InvalidConfirmationToken,
-    "validation_failed": InvalidConfirmationToken,
+    "user_banned": InvalidConfirmationToken,
+    "otp_expired": InvalidConfirmationToken,
+    "validation_failed": InvalidConfirmationToken,  # the account was deleted at this moment
     "email_exists": AddressTaken,
 }
 
 
 async def confirm_email(
-    auth: AuthApi, announce: Announce, audit: Audit, proof: Proof
-) -> Session | None:
-    """Return a new session, or None where the user's other address is to be confirmed too.
+    tokens: MailedTokens,
+    auth: AuthApi,
+    admin: AuthAdmin,
+    announce: Announce,
+    audit: Audit,
+    *,
+    wanted: Confirmation,
+) -> Session:
+    """Confirm the address that the link went to and return a new session.
 
-    Raises InvalidConfirmationToken or AddressTaken.
+    Raises InvalidConfirmationToken, PasswordRequired, PasswordRefused or AddressTaken; after the
+    middle two the token counts as before.
     """
-    try:
-        begun = (await auth.redeem(proof.token.get_secret_value(), proof.type)).session
-    except AuthApiError as error:
-        if refusal := _REFUSALS.get(error.code or ""):
-            raise refusal from None
-        raise
-    if begun is None:
-        return None
-    user_id = UUID(begun.user.id)
-    await audit("email_confirmed", user_id=user_id, type=proof.type)
-    await announce(UserChanged(user_id=user_id))
+    token = wanted.token.get_secret_value()
+    async with tokens.redeem(token, wanted.type, refused=InvalidConfirmationToken) as proof:
+        try:
+            if wanted.type == "signup":
+                begun = await _open_account(auth, admin, proof, wanted)
+            else:
+                begun = await _move(auth, admin, proof)
+        except AuthWeakPasswordError:
+            raise PasswordRefused from None
+        except AuthApiError as error:
+            if refusal := _REFUSALS.get(error.code or ""):
+                raise refusal from None
+            raise
+    await audit("email_confirmed", user_id=proof.user_id, type=wanted.type)
+    await announce(UserChanged(user_id=proof.user_id))
     return Session.model_validate(await auth.session(begun))
+
+
+async def _open_account(
+    auth: AuthApi, admin: AuthAdmin, proof: Proof, wanted: Confirmation
+) -> AuthSession:
+    """Confirm a new account; where several people claimed it, none of their passwords counts."""
+    if wanted.password is not None:
+        # Before the address is confirmed: until then nobody can log in with another password.
+        await admin.change(proof.user_id, password=wanted.password.get_secret_value())
+    elif proof.claims > 1:
+        raise PasswordRequired
+    hashed = await admin.one_time_token(proof.email, "signup")
+    return _begun((await auth.redeem(hashed, "signup")).session)
+
+
+async def _move(auth: AuthApi, admin: AuthAdmin, proof: Proof) -> AuthSession:
+    """Give the account its new address; an account that nobody ever used makes way."""
+    if proof.rival_in_use:
+        raise AddressTaken
+    if proof.rival is not None:
+        await admin.delete_user(proof.rival)
+    await admin.change(proof.user_id, email=proof.email, email_confirm=True)
+    hashed = await admin.one_time_token(proof.email, "recovery")
+    return _begun((await auth.redeem(hashed, "recovery")).session)
+
+
+def _begun(session: AuthSession | None) -> AuthSession:
+    if session is None:
+        raise InvalidConfirmationToken
+    return session

@@ -1,34 +1,26 @@
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter
 
+from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
-from kernel.audit import Audit
-from kernel.events import Announce
-from kernel.http import Answer, Services, raises
-from kernel.supabase import AuthApi
+from kernel.cache import Announce
+from kernel.identity import Audit, MailedTokens
+from kernel.supabase import AuthAdmin, AuthApi
+from kernel.web import Answer, Services, raises
 
 from . import handler
-from .schema import AddressTaken, InvalidConfirmationToken, OneOfTwo, Proof
+from .schema import AddressTaken, Confirmation, InvalidConfirmationToken, PasswordRequired
 
 router = APIRouter(tags=["auth"])
 
 
 @router.post(
     "/auth/confirm",
-    responses={
-        status.HTTP_202_ACCEPTED: {
-            "model": Answer[OneOfTwo],
-            "description": "The other address of a change has to be confirmed too.",
-        },
-        **raises(InvalidConfirmationToken, AddressTaken),
-    },
+    responses=raises(InvalidConfirmationToken, PasswordRequired, PasswordRefused, AddressTaken),
 )
-async def confirm_email(
-    proof: Proof, response: Response, services: Services
-) -> Answer[Session | OneOfTwo]:
-    """Confirm the address of a new account, or a change of address; `token` works once."""
-    auth, announce, audit = await services.aget(AuthApi, Announce, Audit)
-    session = await handler.confirm_email(auth, announce, audit, proof)
-    if session is None:
-        response.status_code = status.HTTP_202_ACCEPTED
-        return Answer(OneOfTwo())
-    return Answer(session)
+async def confirm_email(confirmation: Confirmation, services: Services) -> Answer[Session]:
+    """Confirm the address of a new account, or a change of address; `token` works once.
+
+    Where several people signed up with the address, `password` says which one counts.
+    """
+    parts = await services.aget(MailedTokens, AuthApi, AuthAdmin, Announce, Audit)
+    return Answer(await handler.confirm_email(*parts, wanted=confirmation))

@@ -1,22 +1,21 @@
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import Field
 
-from kernel.errors import Conflict, Unauthenticated
-from kernel.fields import Body, MailedToken
+from kernel.errors import ApiError, Conflict, Unauthenticated
+from kernel.web import Body, MailedToken, NewPassword
 
 
-class Proof(Body):
-    """The token from the mail, and what the mail was about."""
+class Confirmation(Body):
+    """The token from the mail, what the mail was about, and a password where one is asked for."""
 
     token: MailedToken
     type: Literal["signup", "email_change"] = "signup"
-
-
-class OneOfTwo(BaseModel):
-    """Where Supabase Auth wants a change confirmed at both addresses: the other one is missing."""
-
-    message: str = "Confirmed. Now open the link that was sent to your other address."
+    password: NewPassword | None = Field(
+        default=None,
+        description="for a new account: the password that counts from now on; needed where several "
+        "people signed up with the address (PASSWORD_REQUIRED)",
+    )
 
 
 class InvalidConfirmationToken(Unauthenticated):
@@ -24,6 +23,14 @@ class InvalidConfirmationToken(Unauthenticated):
 
     code = "INVALID_CONFIRMATION_TOKEN"
     message = "This link does not count (any more): ask for a new one."
+
+
+class PasswordRequired(ApiError):
+    """Several people signed up with the address: who opens the link chooses the password."""
+
+    status = 422
+    code = "PASSWORD_REQUIRED"
+    message = "More than one sign-up named this address: send the password that is to count."
 
 
 class AddressTaken(Conflict):

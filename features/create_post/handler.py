@@ -1,5 +1,5 @@
 from features.shared.posts import Post, PostChanged
-from kernel.events import Announce
+from kernel.cache import Announce
 from kernel.supabase import AsCaller
 
 from .schema import NewPost

@@ -1,10 +1,9 @@
 from fastapi import APIRouter, Response, status
 
 from features.shared.posts import Post
-from kernel.events import Announce
-from kernel.http import Answer, Services
-from kernel.routes import PREFIX
+from kernel.cache import Announce
 from kernel.supabase import AsCaller
+from kernel.web import PREFIX, Answer, Services
 
 from . import handler
 from .schema import NewPost

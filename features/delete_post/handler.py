@@ -1,8 +1,8 @@
 from uuid import UUID
 
 from features.shared.posts import PostChanged, PostNotFound
+from kernel.cache import Announce
 from kernel.errors import Forbidden
-from kernel.events import Announce
 from kernel.supabase import AsCaller
 
 

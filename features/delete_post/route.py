@@ -3,10 +3,10 @@ from uuid import UUID
 from fastapi import APIRouter, status
 
 from features.shared.posts import PostNotFound
+from kernel.cache import Announce
 from kernel.errors import Forbidden
-from kernel.events import Announce
-from kernel.http import Services, raises
 from kernel.supabase import AsCaller
+from kernel.web import Services, raises
 
 from . import handler
 

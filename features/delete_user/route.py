@@ -3,27 +3,38 @@ from uuid import UUID
 from fastapi import APIRouter, status
 
 from features.shared.users import UserNotFound
-from kernel.audit import Audit
-from kernel.events import Announce
-from kernel.http import Services, raises
-from kernel.revocation import Revocations
+from kernel.cache import Announce
+from kernel.identity import Audit, FreshLogin, ReauthenticationRequired, Revocations
 from kernel.supabase import AsService, AuthAdmin
+from kernel.web import Caller, Services, raises
 
 from . import handler
+from .schema import Deletion
 
 router = APIRouter(tags=["users"])
 
 
 @router.delete(
-    "/users/{user_id}", status_code=status.HTTP_204_NO_CONTENT, responses=raises(UserNotFound)
+    "/users/{user_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=raises(ReauthenticationRequired, UserNotFound),
 )
-async def delete_user(user_id: UUID, services: Services) -> None:
+async def delete_user(user_id: UUID, services: Services, deletion: Deletion | None = None) -> None:
     """Delete a user and their posts, for good.
 
-    Every session of theirs ends at once.
+    Every session of theirs ends at once. The owner sends `current_password`, unless the login is
+    younger than ten minutes.
     """
     auth, db, revocations = await services.aget(AuthAdmin, AsService, Revocations)
-    announce, audit = await services.aget(Announce, Audit)
+    caller, fresh, announce, audit = await services.aget(Caller, FreshLogin, Announce, Audit)
     await handler.delete_user(
-        auth, db, revocations, user_id=user_id, announce=announce, audit=audit
+        auth,
+        db,
+        revocations,
+        user_id=user_id,
+        caller=caller,
+        fresh=fresh,
+        current_password=deletion.current_password if deletion else None,
+        announce=announce,
+        audit=audit,
     )

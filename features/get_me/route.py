@@ -1,8 +1,8 @@
 from fastapi import APIRouter
 
 from features.shared.users import User, UserGone
-from kernel.http import Answer, Services, raises
 from kernel.supabase import AsCaller
+from kernel.web import Answer, Services, raises
 
 from . import handler
 from .cache import ME

@@ -3,8 +3,8 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from features.shared.posts import Post, PostNotFound
-from kernel.http import Answer, Services, raises
 from kernel.supabase import AsCaller
+from kernel.web import Answer, Services, raises
 
 from . import handler
 from .cache import POST

@@ -1,8 +1,8 @@
 from fastapi import APIRouter
 
 from features.shared.settings import SiteSettings
-from kernel.http import Answer, Services
 from kernel.supabase import AsCaller
+from kernel.web import Answer, Services
 
 from . import handler
 from .cache import SETTINGS

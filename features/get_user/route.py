@@ -3,9 +3,8 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from features.shared.users import User, UserGone, UserNotFound
-from kernel.call import Caller
-from kernel.http import Answer, Services, raises
 from kernel.supabase import AsCaller, AsService
+from kernel.web import Answer, Caller, Services, raises
 
 from . import handler
 from .cache import OWN, PROFILE

@@ -3,7 +3,7 @@ import asyncio
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from kernel.readiness import Readiness
+from kernel.observe import Readiness
 from kernel.supabase import Probe
 
 from .schema import Health, NotReady

@@ -1,9 +1,9 @@
 from fastapi import APIRouter, Response
 from redis.asyncio import Redis
 
-from kernel.http import Answer, Services, raises
-from kernel.readiness import Readiness
+from kernel.observe import Readiness
 from kernel.supabase import Probe
+from kernel.web import Answer, Services, raises
 
 from . import handler
 from .schema import Alive, Health, NotReady, Ready

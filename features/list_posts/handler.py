@@ -1,8 +1,7 @@
 from features.shared.posts import Post
-from kernel.call import ANONYMOUS, Caller
 from kernel.errors import Unauthenticated
-from kernel.http import Page
 from kernel.supabase import AsCaller
+from kernel.web import ANONYMOUS, Caller, Page
 
 from .schema import Paging
 

@@ -3,9 +3,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from features.shared.posts import Post
-from kernel.call import Caller
-from kernel.http import Page, Services
 from kernel.supabase import AsCaller
+from kernel.web import Caller, Page, Services
 
 from . import handler
 from .cache import PAGE

@@ -3,13 +3,10 @@ from datetime import UTC, datetime
 from supabase_auth.errors import AuthApiError
 
 from features.shared.sessions import Session
-from kernel.audit import Audit
 from kernel.errors import Unavailable
-from kernel.limits import AccountLimit
-from kernel.pace import Pace
-from kernel.sessions import SessionStore
+from kernel.identity import AccountLimit, Audit, SessionStore, TokenVerifier
 from kernel.supabase import AuthApi
-from kernel.tokens import TokenVerifier
+from kernel.web import ConstantTimeDelay
 
 from .schema import Credentials, EmailNotConfirmed, InvalidCredentials
 
@@ -36,14 +33,14 @@ async def login(
 
     Raises InvalidCredentials, EmailNotConfirmed or TooManyRequests.
     """
-    pace = Pace(_STEP_SECONDS)
+    delay = ConstantTimeDelay(_STEP_SECONDS)
     attempt = await attempts.reserve(credentials.email)
     try:
         begun = await auth.sign_in(credentials.email, credentials.password.get_secret_value())
     except AuthApiError as error:
         if refusal := _REFUSALS.get(error.code or ""):
             await audit("login_failed", email=credentials.email, reason=str(error.code))
-            await pace.wait()
+            await delay.wait()
             raise refusal from None
         raise
     except Unavailable:

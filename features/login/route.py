@@ -1,12 +1,9 @@
 from fastapi import APIRouter
 
 from features.shared.sessions import Session
-from kernel.audit import Audit
-from kernel.http import Answer, Services, raises
-from kernel.limits import AccountLimit
-from kernel.sessions import SessionStore
+from kernel.identity import AccountLimit, Audit, SessionStore, TokenVerifier
 from kernel.supabase import AuthApi
-from kernel.tokens import TokenVerifier
+from kernel.web import Answer, Services, raises
 
 from . import handler
 from .schema import Credentials, EmailNotConfirmed, InvalidCredentials

@@ -1,5 +1,5 @@
 from kernel.errors import Forbidden, Unauthenticated
-from kernel.fields import Body, Email, Password
+from kernel.web import Body, Email, Password
 
 
 class Credentials(Body):

@@ -1,10 +1,9 @@
 from typing import Literal
 
-from kernel.audit import Audit
-from kernel.call import Caller
 from kernel.errors import Unauthenticated
-from kernel.revocation import Revocations
+from kernel.identity import Audit, Revocations
 from kernel.supabase import AuthApi
+from kernel.web import Caller
 
 
 async def logout(

@@ -1,10 +1,8 @@
 from fastapi import APIRouter, status
 
-from kernel.audit import Audit
-from kernel.call import Caller
-from kernel.http import Services
-from kernel.revocation import Revocations
+from kernel.identity import Audit, Revocations
 from kernel.supabase import AuthApi
+from kernel.web import Caller, Services
 
 from . import handler
 from .schema import Ending

@@ -2,7 +2,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kernel.fields import Body
+from kernel.web import Body
 
 
 class Ending(Body):

@@ -4,10 +4,8 @@ from typing import Final
 from supabase_auth.errors import AuthApiError, AuthSessionMissingError
 
 from features.shared.sessions import Session
-from kernel.revocation import Revocations
-from kernel.sessions import SessionStore
+from kernel.identity import Revocations, SessionStore, TokenVerifier
 from kernel.supabase import AsService, AuthApi
-from kernel.tokens import TokenVerifier
 
 from .schema import InvalidRefreshToken
 

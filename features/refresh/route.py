@@ -1,11 +1,9 @@
 from fastapi import APIRouter
 
 from features.shared.sessions import Session
-from kernel.http import Answer, Services, raises
-from kernel.revocation import Revocations
-from kernel.sessions import SessionStore
+from kernel.identity import Revocations, SessionStore, TokenVerifier
 from kernel.supabase import AsService, AuthApi
-from kernel.tokens import TokenVerifier
+from kernel.web import Answer, Services, raises
 
 from . import handler
 from .schema import InvalidRefreshToken, Renewal

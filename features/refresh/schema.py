@@ -3,13 +3,13 @@ from typing import Annotated
 from pydantic import Field
 
 from kernel.errors import Unauthenticated
-from kernel.fields import Body, Text
+from kernel.web import Body, Text
 
 
 class Renewal(Body):
     """Which session goes on."""
 
-    refresh_token: Annotated[Text, Field(repr=False)]
+    refresh_token: Annotated[Text, Field(repr=False, examples=["the-refresh-token-of-the-session"])]
 
 
 class InvalidRefreshToken(Unauthenticated):

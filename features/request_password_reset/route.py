@@ -1,8 +1,7 @@
 from fastapi import APIRouter, status
 
-from kernel.call import Call
-from kernel.http import Answer, Services
 from kernel.supabase import AsService
+from kernel.web import Answer, Call, Services
 
 from . import handler
 from .schema import Forgotten, ResetRequested

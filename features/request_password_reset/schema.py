@@ -1,6 +1,6 @@
 from pydantic import BaseModel
 
-from kernel.fields import Body, Email
+from kernel.web import Body, Email
 
 
 class Forgotten(Body):

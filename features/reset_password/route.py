@@ -1,12 +1,12 @@
 from fastapi import APIRouter, status
 
-from kernel.audit import Audit
-from kernel.http import Services, raises
-from kernel.revocation import Revocations
-from kernel.supabase import AuthApi
+from features.shared.passwords import PasswordRefused
+from kernel.identity import Audit, MailedTokens, Revocations
+from kernel.supabase import AuthAdmin
+from kernel.web import Services, raises
 
 from . import handler
-from .schema import InvalidResetToken, NewChoice, SamePassword, WeakChoice
+from .schema import InvalidResetToken, NewChoice
 
 router = APIRouter(tags=["auth"])
 
@@ -14,16 +14,16 @@ router = APIRouter(tags=["auth"])
 @router.post(
     "/auth/password-reset/confirm",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=raises(InvalidResetToken, WeakChoice, SamePassword),
+    responses=raises(InvalidResetToken, PasswordRefused),
 )
 async def reset_password(choice: NewChoice, services: Services) -> None:
     """Replace a forgotten password; `token` is the one in the mail's link, and works once.
 
-    All sessions of the user end: log in with the new password. A password that our own rules
-    refuse (VALIDATION_ERROR) leaves the token as it was.
+    All sessions of the user end: log in with the new password. A password that is refused leaves
+    the token as it was.
     """
     await handler.reset_password(
-        *await services.aget(AuthApi, Revocations, Audit),
+        *await services.aget(MailedTokens, AuthAdmin, Revocations, Audit),
         token=choice.token.get_secret_value(),
         password=choice.password.get_secret_value(),
     )

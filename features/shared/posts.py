@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from kernel.errors import NotFound
 from kernel.events import Event
@@ -13,8 +13,8 @@ class Post(BaseModel):
     """A post; one that is not published is a draft, which exists for its author alone."""
 
     id: UUID
-    title: str
-    content: str
+    title: str = Field(examples=["Notes on the Analytical Engine"])
+    content: str = Field(examples=["It weaves algebraic patterns."])
     published: bool
     author_id: UUID
     created_at: datetime

@@ -11,8 +11,16 @@ class Session(BaseModel):
     """An access token for requests and a refresh token for the next session."""
 
     user: User
-    access_token: str = Field(description="send it as 'Authorization: Bearer …'")
-    refresh_token: str = Field(description="works once")
+    access_token: str = Field(
+        description="send it as 'Authorization: Bearer …'", examples=["eyJhbGciOi…"]
+    )
+    refresh_token: str = Field(
+        description="works once", examples=["the-refresh-token-of-the-session"]
+    )
     token_type: Literal["bearer"] = "bearer"  # noqa: S105  # a scheme, not a secret
-    expires_in: int = Field(description="seconds for which the access token is valid")
-    expires_at: int = Field(description="the same as a time: seconds since 1970 in UTC")
+    expires_in: int = Field(
+        description="seconds for which the access token is valid", examples=[1800]
+    )
+    expires_at: int = Field(
+        description="the same as a time: seconds since 1970 in UTC", examples=[1795766400]
+    )

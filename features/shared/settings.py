@@ -13,8 +13,10 @@ SETTINGS_ID: Final = "global"
 class SiteSettings(BaseModel):
     """What clients show of the site, and whether it takes new users."""
 
-    site_name: str
-    announcement: str | None = Field(description="null while there is nothing to announce")
+    site_name: str = Field(examples=["Ada's Notebook"])
+    announcement: str | None = Field(
+        description="null while there is nothing to announce", examples=["Closed on Sunday."]
+    )
     signups_open: bool
 
 

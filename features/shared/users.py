@@ -13,8 +13,8 @@ class User(BaseModel):
     """A user, whole: shown to that user alone (and to admins)."""
 
     id: UUID
-    email: str
-    display_name: str | None
+    email: str = Field(examples=["ada@example.com"])
+    display_name: str | None = Field(examples=["Ada Lovelace"])
     created_at: datetime
     email_confirmed_at: datetime | None = Field(
         description="null while the address waits for its confirmation"
@@ -45,3 +45,21 @@ class UserConfirmed(Event):
     """A user's address counts as confirmed, for the first time."""
 
     user_id: UUID
+
+
+class ConfirmationRequested(Event):
+    """Somebody signed up with an address, which may have an account; it waits for confirmation."""
+
+    confirmation_id: UUID
+
+
+class EmailChangeRequested(Event):
+    """A user asks for another address, which is to be confirmed."""
+
+    change_id: UUID
+
+
+class AccountChanged(Event):
+    """Password, address or existence of an account changed, and its owner is to hear of it."""
+
+    notice_id: UUID

@@ -8,5 +8,5 @@ feature = Feature(
     router=route.router,
     caller="ignored",
     limits=(Limit("5/minute"),),
-    jobs=(tasks.send_welcome_email,),
+    jobs=(tasks.send_confirmation_email, tasks.send_welcome_email),
 )

@@ -3,9 +3,9 @@ from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from features.shared.settings import SETTINGS_ID, SiteSettings
-from kernel.edge.warm import Warm
-from kernel.pace import Pace
-from kernel.supabase import AsCaller, AuthApi
+from kernel.cache import CacheWarmer
+from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi
+from kernel.web import Call, ConstantTimeDelay
 
 from .schema import EmailTaken, NewUser, SignupsClosed
 
@@ -15,38 +15,81 @@ _REFUSALS = {
     "signup_disabled": SignupsClosed,
 }
 
-# Auth hashes a password and sends a mail for a new address, and does neither for a taken one.
+# Auth hashes a password for a new address, and not for a taken one.
 _STEP_SECONDS = 1.0
 
 
-async def signup(auth: AuthApi, db: AsCaller, warm: Warm, new: NewUser) -> Session | None:
+async def signup(
+    auth: AuthApi,
+    admin: AuthAdmin,
+    db: AsCaller,
+    service: AsService,
+    warmer: CacheWarmer,
+    *,
+    call: Call,
+    new: NewUser,
+) -> Session | None:
     """Create the user and return the first session, or None while the address is unconfirmed.
 
     Raises EmailTaken, SignupsClosed or PasswordRefused.
     """
-    await _refuse_while_closed(db)  # before anything that depends on the address
-    pace = Pace(_STEP_SECONDS)
-    data = {"display_name": new.display_name} if new.display_name else {}
+    settings = await auth.settings()
+    if not settings.takes_signups or not await _open(db):  # before the address is looked at
+        raise SignupsClosed
     try:
-        created = await auth.sign_up(new.email, new.password.get_secret_value(), data)
+        if settings.confirms_addresses:
+            await _claim(auth, admin, service, call, new)
+            return None
+        begun = (await auth.sign_up(new.email, _password(new), _data(new))).session
     except AuthWeakPasswordError:
         raise PasswordRefused from None
     except AuthApiError as error:
-        if error.code == "over_email_send_rate_limit":
-            await pace.wait()
-            return None  # a mail is on its way already; the answer must not tell
         if refusal := _REFUSALS.get(error.code or ""):
             raise refusal from None
         raise
-    if created.session is None:
-        await pace.wait()
+    if begun is None:  # confirmation was switched on at this moment
         return None
-    session = Session.model_validate(await auth.session(created.session))
-    await warm(session.access_token)
+    session = Session.model_validate(await auth.session(begun))
+    await warmer.warm(session.access_token)
     return session
 
 
-async def _refuse_while_closed(db: AsCaller) -> None:
+async def _claim(
+    auth: AuthApi, admin: AuthAdmin, service: AsService, call: Call, new: NewUser
+) -> None:
+    """Create the user unless the address has one, and ask for a mail: in the same time for all."""
+    delay = ConstantTimeDelay(_STEP_SECONDS)
+    confirmed: bool | None = await service.rpc("address_confirmed", email=new.email)
+    created = confirmed is None
+    try:
+        if created:
+            await admin.sign_up(new.email, _password(new), _data(new))
+        elif confirmed:  # Auth looks at the password as for a new address, and does nothing
+            await auth.sign_up(new.email, _password(new), {})
+    except AuthWeakPasswordError:
+        raise
+    except AuthApiError as error:
+        if created and error.code != "email_exists":
+            raise
+        created = False  # somebody was quicker, or: the address has an account, and nobody is told
+    await service.rpc(
+        "request_confirmation",
+        email=new.email,
+        created=created,
+        address=call.client_address,
+        request_id=call.request_id,
+    )
+    await delay.wait()
+
+
+def _password(new: NewUser) -> str:
+    return new.password.get_secret_value()
+
+
+def _data(new: NewUser) -> dict[str, str]:
+    return {"display_name": new.display_name} if new.display_name else {}
+
+
+async def _open(db: AsCaller) -> bool:
     found = await db.table("settings").select("*").eq("id", SETTINGS_ID).limit(1).execute()
-    if not SiteSettings.model_validate(found.data[0]).signups_open:
-        raise SignupsClosed
+    return SiteSettings.model_validate(found.data[0]).signups_open

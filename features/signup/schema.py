@@ -3,7 +3,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from kernel.errors import Conflict, Forbidden
-from kernel.fields import Body, Email, Line, NewPassword
+from kernel.web import Body, Email, Line, NewPassword
 
 
 class NewUser(Body):
@@ -11,7 +11,9 @@ class NewUser(Body):
 
     email: Email
     password: NewPassword
-    display_name: Annotated[Line, Field(min_length=1, max_length=80)] | None = None
+    display_name: (
+        Annotated[Line, Field(min_length=1, max_length=80, examples=["Ada Lovelace"])] | None
+    ) = None
 
 
 class ConfirmationSent(BaseModel):

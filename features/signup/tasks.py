@@ -1,9 +1,19 @@
 from uuid import UUID
 
-from features.shared.users import UserConfirmed
+from features.shared.users import ConfirmationRequested, UserConfirmed
+from kernel.identity import mailed_tokens
 from kernel.jobs import job, minutes, seconds
 from kernel.mail import Mailer
 from kernel.supabase import AsService
+
+
+@job(on=ConfirmationRequested, once_per="confirmation_id", retries=3, retry_every=seconds(60))
+async def send_confirmation_email(confirmation_id: UUID, db: AsService, mailer: Mailer) -> None:
+    """Send the link that confirms a new address; one with an account, or five mails, gets none."""
+    issued = await mailed_tokens.issue(db, confirmation_id)
+    if issued is not None:
+        to, token = issued
+        await mailer.send("confirm", to=to, token=token)
 
 
 @job(

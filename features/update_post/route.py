@@ -3,11 +3,10 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 
 from features.shared.posts import Post, PostNotFound
-from kernel.call import Caller
+from kernel.cache import Announce
 from kernel.errors import Forbidden
-from kernel.events import Announce
-from kernel.http import Answer, Services, raises
 from kernel.supabase import AsCaller
+from kernel.web import Answer, Caller, Services, raises
 
 from . import handler
 from .schema import Revision

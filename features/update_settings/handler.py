@@ -1,5 +1,5 @@
 from features.shared.settings import SETTINGS_ID, SettingsChanged, SiteSettings
-from kernel.events import Announce
+from kernel.cache import Announce
 from kernel.supabase import AsCaller
 
 from .schema import SettingsChanges

@@ -1,9 +1,9 @@
 from fastapi import APIRouter
 
 from features.shared.settings import SiteSettings
-from kernel.events import Announce
-from kernel.http import Answer, Services
+from kernel.cache import Announce
 from kernel.supabase import AsCaller
+from kernel.web import Answer, Services
 
 from . import handler
 from .schema import SettingsChanges

@@ -3,7 +3,7 @@ from typing import Annotated, Any, Self
 from pydantic import ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
-from kernel.fields import Body, Line, Text
+from kernel.web import Body, Line, Text
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
@@ -21,10 +21,10 @@ class SettingsChanges(Body):
 
     model_config = ConfigDict(json_schema_extra=_without_defaults)
 
-    site_name: Annotated[Line, Field(min_length=1, max_length=80)] = ""
-    announcement: Annotated[Text, Field(min_length=1, max_length=500)] | None = Field(
-        default=None, description="null takes the announcement away"
-    )
+    site_name: Annotated[Line, Field(min_length=1, max_length=80, examples=["Ada's Notebook"])] = ""
+    announcement: (
+        Annotated[Text, Field(min_length=1, max_length=500, examples=["Closed on Sunday."])] | None
+    ) = Field(default=None, description="null takes the announcement away")
     signups_open: StrictBool = Field(default=True, description="false lets nobody sign up")
 
     @property

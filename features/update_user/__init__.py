@@ -2,6 +2,10 @@
 
 from kernel import Feature
 
-from . import route
+from . import route, tasks
 
-feature = Feature(router=route.router, owner="user_id")
+feature = Feature(
+    router=route.router,
+    owner="user_id",
+    jobs=(tasks.send_link_to_new_address, tasks.warn_old_address),
+)

@@ -2,35 +2,37 @@ import logging
 from uuid import UUID
 
 from postgrest import APIError
-from supabase_auth.errors import AuthApiError
 
 from features.shared.users import User, UserChanged, UserGone
-from kernel.audit import Audit
-from kernel.errors import ApiError
-from kernel.events import Announce
-from kernel.supabase import AsCaller, AuthApi
+from kernel.cache import Announce
+from kernel.errors import ApiError, TooManyRequests
+from kernel.identity import Audit, FreshLogin
+from kernel.supabase import AsCaller, AsService, AuthApi
+from kernel.web import Call
 
 from .schema import EmailTaken, PartialUpdate, UserChanges
 
 log = logging.getLogger(__name__)
 
-_TELLING = {"email_exists", "over_email_send_rate_limit"}
+_HOUR = 3600
 
 
 async def update_user(
     auth: AuthApi,
     db: AsCaller,
-    changes: UserChanges,
+    service: AsService,
+    fresh: FreshLogin,
+    call: Call,
     *,
+    changes: UserChanges,
     user_id: UUID,
-    token: str,
     announce: Announce,
     audit: Audit,
 ) -> User:
     """Change the caller's user and return it; a new address is not in it before it is confirmed.
 
-    `token` is the user's access token. Raises UserGone, EmailTaken, or PartialUpdate where the
-    address was changed and the name was not.
+    Raises UserGone, ReauthenticationRequired, EmailTaken, TooManyRequests, or PartialUpdate where
+    the address was asked for and the name was not changed.
     """
     found = await db.rpc("me")
     if not found:
@@ -38,7 +40,8 @@ async def update_user(
     user = User.model_validate(found[0])
     changed = []
     if changes.email is not None and changes.email != user.email:
-        await _change_email(auth, token, changes.email)
+        await fresh.require(changes.current_password)
+        await _ask_for_email(auth, service, call, user_id, changes.email)
         await audit("email_change_requested", user_id=user_id)
         changed.append("email")
     if changes.renames:
@@ -54,21 +57,24 @@ async def update_user(
     return user
 
 
-async def _change_email(auth: AuthApi, token: str, email: str) -> None:
-    """Ask for the address.
+async def _ask_for_email(
+    auth: AuthApi, service: AsService, call: Call, user_id: UUID, email: str
+) -> None:
+    """Write the request down; a job sends the link.
 
-    Where addresses are confirmed the answer tells nobody who has an account: Auth refuses a taken
-    address before it counts mails, so its silence about a free one would tell, too.
+    Where addresses are confirmed the answer tells nobody who has an account.
     """
-    try:
-        await auth.change(token, email=email)
-    except AuthApiError as error:
-        if error.code not in _TELLING:
-            raise
-        if not await auth.confirms_addresses():
-            if error.code == "email_exists":
-                raise EmailTaken from None
-            raise
+    outcome = await service.rpc(
+        "request_email_change",
+        user_id=str(user_id),
+        email=email,
+        address=call.client_address,
+        request_id=call.request_id,
+    )
+    if outcome == "limited":
+        raise TooManyRequests(retry_after=_HOUR)
+    if outcome == "taken" and not (await auth.settings()).confirms_addresses:
+        raise EmailTaken
 
 
 async def _rename(db: AsCaller, user_id: UUID, name: str | None) -> None:

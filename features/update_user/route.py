@@ -3,11 +3,10 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from features.shared.users import User, UserGone
-from kernel.audit import Audit
-from kernel.call import Caller
-from kernel.events import Announce
-from kernel.http import Answer, Services, raises
-from kernel.supabase import AsCaller, AuthApi
+from kernel.cache import Announce
+from kernel.identity import Audit, FreshLogin, ReauthenticationRequired
+from kernel.supabase import AsCaller, AsService, AuthApi
+from kernel.web import Answer, Call, Services, raises
 
 from . import handler
 from .schema import EmailTaken, PartialUpdate, UserChanges
@@ -15,18 +14,29 @@ from .schema import EmailTaken, PartialUpdate, UserChanges
 router = APIRouter(tags=["users"])
 
 
-@router.put("/users/{user_id}", responses=raises(UserGone, EmailTaken, PartialUpdate))
+@router.put(
+    "/users/{user_id}",
+    responses=raises(UserGone, ReauthenticationRequired, EmailTaken, PartialUpdate),
+)
 async def update_user(user_id: UUID, changes: UserChanges, services: Services) -> Answer[User]:
     """Change the own e-mail address, the display name, or both.
 
-    A new address counts once it is confirmed: until then the answer, and every later one, has the
-    old address. Where addresses of new accounts are confirmed, too, a taken address is answered
+    A new address counts once the link that goes there is opened: until then the answer, and every
+    later one, has the old address. It needs `current_password`, unless the login is younger than
+    ten minutes. Where addresses of new accounts are confirmed, too, a taken address is answered
     like any other.
     """
-    auth, db = await services.aget(AuthApi, AsCaller)
-    announce, audit, caller = await services.aget(Announce, Audit, Caller)
-    assert caller.token is not None  # the owner
+    auth, db, service = await services.aget(AuthApi, AsCaller, AsService)
+    fresh, call, announce, audit = await services.aget(FreshLogin, Call, Announce, Audit)
     user = await handler.update_user(
-        auth, db, changes, user_id=user_id, token=caller.token, announce=announce, audit=audit
+        auth,
+        db,
+        service,
+        fresh,
+        call,
+        changes=changes,
+        user_id=user_id,
+        announce=announce,
+        audit=audit,
     )
     return Answer(user)

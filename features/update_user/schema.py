@@ -4,7 +4,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from kernel.errors import Conflict, Unavailable
-from kernel.fields import Body, Email, Line
+from kernel.web import Body, Email, Line, Password
 
 
 class UserChanges(Body):
@@ -15,8 +15,13 @@ class UserChanges(Body):
     email: Email | None = Field(
         default=None, description="counts once it is confirmed, by a link that is sent there"
     )
-    display_name: Annotated[Line, Field(min_length=1, max_length=80)] | None = Field(
-        default=None, description="null takes the name away"
+    display_name: (
+        Annotated[Line, Field(min_length=1, max_length=80, examples=["Ada Lovelace"])] | None
+    ) = Field(default=None, description="null takes the name away")
+
+    current_password: Password | None = Field(
+        default=None,
+        description="for a new address, unless the login is younger than ten minutes",
     )
 
     @property

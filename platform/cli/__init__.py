@@ -4,7 +4,17 @@ import sys
 
 import typer
 
-from cli import bench, checks, configuration, development, lock, operators, production, tables
+from cli import (
+    bench,
+    checks,
+    configuration,
+    development,
+    lock,
+    operators,
+    production,
+    rename,
+    tables,
+)
 
 app = typer.Typer(
     name="./app",
@@ -14,7 +24,17 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Runs, tests and inspects this application. New here? Begin with: ./app up",
 )
-for part in (development, checks, lock, tables, production, operators, configuration, bench):
+for part in (
+    development,
+    checks,
+    lock,
+    tables,
+    production,
+    operators,
+    configuration,
+    bench,
+    rename,
+):
     part.register(app)
 
 
@@ -22,9 +42,18 @@ def main() -> None:
     """Run the command line; faults that a person can mend are one message and exit code 1."""
     try:
         app(prog_name="./app")
+    except KeyboardInterrupt:
+        sys.exit(130)  # as shells have it: 128 and the number of SIGINT
+    except ModuleNotFoundError as error:
+        if error.name not in {"devstack", "bench"}:
+            raise
+        sys.exit(
+            "The local stack is not installed here, and this command needs it: "
+            "run it in a checkout of the project."
+        )
     except Exception as error:
-        from kernel.discovery import BootError
-        from kernel.settings import SettingsError
+        from kernel.boot.discovery import BootError
+        from kernel.config.settings import SettingsError
 
         if isinstance(error, BootError | SettingsError):
             sys.exit(str(error))

@@ -43,9 +43,9 @@ def bench(
     if sys.platform == "win32":
         typer.echo("The local stack needs Linux or macOS: on Windows use WSL 2.", err=True)
         raise typer.Exit(1)
-    from devstack.bench.cases import NAMES
-    from devstack.bench.errors import BenchError
-    from devstack.errors import StackError
+    from bench.cases import NAMES
+    from bench.errors import BenchError
+    from devstack import StackError
 
     if unknown := set(case or ()).difference(NAMES):
         wrong, right = ", ".join(sorted(unknown)), ", ".join(NAMES)
@@ -74,8 +74,8 @@ def _figures(
     *,
     as_json: bool,
 ) -> list[str]:
-    from devstack.bench import report
-    from devstack.bench.run import Options, measure
+    from bench import report
+    from bench.run import Options, measure
 
     options = Options(
         root=ROOT,
@@ -90,7 +90,7 @@ def _figures(
 
 
 def _memory(requests: int, connections: int) -> list[str]:
-    from devstack.bench.memory import measure_memory
+    from bench.memory import measure_memory
 
     growth = measure_memory(ROOT, requests=requests, connections=connections, say=_say)
     return [growth.line()]

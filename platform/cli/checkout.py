@@ -1,4 +1,4 @@
-"""Where this checkout lies; kernel.settings knows too, but is slow to import."""
+"""Where this checkout lies; kernel.config.settings knows too, but is slow to import."""
 
 from pathlib import Path
 

@@ -23,18 +23,19 @@ _UNTYPED = (
 _NO_TESTS = 5  # pytest's exit code where options leave none
 # Most of them wait for something; those that compare times want the machine for themselves.
 _SLOW_LANES = (
-    ["-m", "slow and alone"],
-    ["-m", "slow and not alone", "-n", "2", "--dist", "loadfile"],
+    ["-m", "slow and alone and not nightly"],
+    ["-m", "slow and not alone and not nightly", "-n", "2", "--dist", "loadfile"],
 )
 CHECKS = (
     ("ruff check", ["ruff", "check", "."]),
     ("ruff format", ["ruff", "format", "--check", "."]),
     ("mypy", ["mypy"]),
     # pytest's fixtures have no types; what the tests do with ours is checked all the same.
-    ("mypy, tests", ["mypy", *_UNTYPED, "tests"]),
+    ("mypy, tests", ["mypy", *_UNTYPED, "tests", "devstack/tests"]),
     ("pyright", ["pyright"]),
     ("import-linter", ["lint-imports"]),
     ("locks", ["python", "-m", "cli.lock_check"]),
+    ("docs/SLICES.md", ["python", "-m", "cli", "features", "--check"]),
 )
 _OLDEST_NODE = 14  # pyright's own requirement
 
@@ -49,10 +50,16 @@ def register(app: typer.Typer) -> None:
 def test(
     context: typer.Context,
     slices: Annotated[
-        list[str] | None, typer.Argument(help="Slices to test, e.g. get_post; none: everything.")
+        list[str] | None,
+        typer.Argument(help="The slices to test, e.g. get_post; none: everything."),
     ] = None,
+    *,
     slow: Annotated[
         bool, typer.Option("--slow", help="The slow lane instead: whole processes, fuzzing.")
+    ] = False,
+    nightly: Annotated[
+        bool,
+        typer.Option("--nightly", help="The nightly lane instead: what takes an hour or more."),
     ] = False,
 ) -> None:
     """Run the tests on a real local stack: all of them, or those of the slices you name.
@@ -65,15 +72,24 @@ def test(
     command = [sys.executable, "-m", "pytest"]
     if named:
         command += [str(folder.relative_to(ROOT)) for folder in map(_tests_of, named)]
+    elif nightly:
+        command += ["-m", "nightly"]
     elif slow:
         raise typer.Exit(_first_failure([*command, *lane, *options] for lane in _SLOW_LANES))
     else:
-        command += ["-m", "not slow", "-n", "auto", "--cov", "--cov-report=term-missing"]
+        command += [
+            "-m",
+            "not slow and not nightly",
+            "-n",
+            "auto",
+            "--cov",
+            "--cov-report=term-missing",
+        ]
     raise typer.Exit(_run([*command, *options]))
 
 
 def check() -> None:
-    """Run all static checks: style, types (mypy and pyright), imports, and the locks."""
+    """Run all static checks: style, types (mypy and pyright), imports, locks, tables."""
     _ensure_node()
     failed = [name for name, command in CHECKS if not _passes(name, command)]
     if failed:

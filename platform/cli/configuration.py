@@ -1,5 +1,8 @@
 """`./app config check`: whether the settings are fit for production."""
 
+import asyncio
+from typing import Annotated
+
 import typer
 
 
@@ -15,16 +18,24 @@ def _group() -> None:
     pass
 
 
-def check() -> None:
+def check(
+    *,
+    project: Annotated[
+        bool, typer.Option("--project", help="Ask the Supabase project for its own settings, too.")
+    ] = False,
+) -> None:
     """Show all that is unsafe in the settings; exit code 1 where production refuses to start.
 
-    No value is shown. Before a deployment: APP_ENV=production ./app config check
+    No value is shown. Before a deployment: APP_ENV=production ./app config check --project
     """
-    from kernel.config_check import findings, refusal
-    from kernel.settings import load_settings
+    from kernel.boot.project_check import BY_HAND, project_findings
+    from kernel.config.production import findings, refusal
+    from kernel.config.settings import load_settings
 
     settings = load_settings()
     found = findings(settings)
+    if project:
+        found += asyncio.run(project_findings(settings))
     errors = [finding for finding in found if finding.level == "error"]
     warnings = [finding for finding in found if finding.level == "warning"]
     if errors:
@@ -32,6 +43,9 @@ def check() -> None:
     if warnings:
         lines = "\n".join(map(str, warnings))
         typer.echo(f"Look at these, too; they do not stop the start:\n{lines}", err=bool(errors))
+    if project:
+        lines = "\n".join(f"  {setting}" for setting in BY_HAND)
+        typer.echo(f"Supabase Auth tells nobody these of its settings; look yourself:\n{lines}")
     if settings.app_env != "production":
         typer.echo(
             f"APP_ENV is {settings.app_env}: what production needs was not checked. "

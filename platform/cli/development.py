@@ -1,11 +1,14 @@
 """The commands of development: the local stack and what it is."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.checkout import ROOT
+
+if TYPE_CHECKING:
+    from devstack import Parts
 
 
 def register(app: typer.Typer) -> None:
@@ -44,11 +47,18 @@ def up(
         raise typer.Exit(1)
     import asyncio
 
-    from devstack.errors import StackError
-    from devstack.stack import StackOptions
-    from devstack.stack import up as run
+    from cli.applications import applications
+    from devstack import StackError, StackOptions
+    from devstack import up as run
 
-    options = StackOptions(root=ROOT, port=port, fresh=fresh, stack_only=stack_only)
+    options = StackOptions(
+        root=ROOT,
+        migrate=_migrate,
+        applications=None if stack_only else applications,
+        watched=(ROOT / "features", ROOT / "platform"),
+        port=port,
+        fresh=fresh,
+    )
     try:
         code = asyncio.run(run(options))
     except StackError as error:
@@ -62,8 +72,7 @@ def env() -> None:
 
     For other programs and shells: `set -a; eval "$(./app env)"; set +a`.
     """
-    from devstack.errors import StackError
-    from devstack.folder import StackFolder
+    from devstack import StackError, StackFolder
 
     try:
         values = StackFolder(ROOT).read_values()
@@ -72,3 +81,16 @@ def env() -> None:
         raise typer.Exit(1) from None
     for name, value in values.items():
         typer.echo(f"{name}={value}")
+
+
+async def _migrate(parts: "Parts") -> list[str]:
+    from devstack import StackError
+    from migrate import HistoryError, MigrationError, migrate
+
+    try:
+        return await migrate(parts.database_url, ROOT / "supabase" / "migrations")
+    except HistoryError as error:
+        remedy = "Or begin with an empty database: ./app up --fresh" if parts.own_database else ""
+        raise StackError(f"{error} {remedy}".rstrip()) from None
+    except MigrationError as error:
+        raise StackError(str(error)) from None

@@ -9,7 +9,7 @@ import typer
 from cli.checkout import ROOT
 
 if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
-    from kernel.settings import Settings
+    from kernel.config.settings import Settings
 
 Email = Annotated[str, typer.Argument(help="The e-mail address of the account.")]
 
@@ -57,9 +57,9 @@ def _change(email: str, role: str | None) -> None:
 
 
 async def _set_role(settings: "Settings", email: str, role: str | None) -> bool:
-    from kernel.audit import Audit
-    from kernel.call import Call
+    from kernel.identity.audit import Audit
     from kernel.supabase import AsService, AuthAdmin, SupabaseHttp
+    from kernel.web.call import Call
 
     async with SupabaseHttp(settings) as http:
         db = AsService(http)
@@ -74,7 +74,7 @@ async def _set_role(settings: "Settings", email: str, role: str | None) -> bool:
 
 def _settings() -> "Settings":
     """Return the settings or, where none are given, those of the stack that runs here."""
-    from kernel.settings import Settings, SettingsError, load_settings
+    from kernel.config.settings import Settings, SettingsError, load_settings
 
     try:
         return load_settings()
@@ -87,10 +87,10 @@ def _settings() -> "Settings":
 
 def _values_of_stack() -> dict[str, str] | None:
     """Return what the running stack is, unless the settings name a Supabase or nothing runs."""
-    from devstack.errors import StackError
-    from devstack.folder import StackFolder
-    from devstack.settings import read_settings
-
+    try:
+        from devstack import StackError, StackFolder, read_settings
+    except ModuleNotFoundError:  # as in production
+        return None
     if any(name.startswith("SUPABASE_") and value for name, value in read_settings(ROOT).items()):
         return None
     try:

@@ -1,6 +1,7 @@
 """The processes of production: configured by the environment alone."""
 
 import contextlib
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,8 +10,8 @@ import typer
 from cli.checkout import ROOT
 
 if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
+    from kernel.config.settings import Settings
     from kernel.feature import Feature
-    from kernel.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -29,18 +30,18 @@ def api(
     """
     import uvicorn
 
-    from kernel.serving import UVICORN
+    from kernel.boot.serving import UVICORN
 
     # Features here first, so that a fault of theirs is one message, not one a worker.
     settings, _ = _prepared()
     with _counting_together(settings.api_workers):
         uvicorn.run(
-            "kernel.server:application",
+            "kernel.boot.server:application",
             factory=True,
             host=host or settings.api_host,
             port=port or settings.api_port,
             workers=settings.api_workers,
-            http="kernel.server:OneWriteProtocol",
+            http="kernel.boot.protocol:ServerProtocol",
             **UVICORN,
         )
 
@@ -54,8 +55,8 @@ def worker(
 
     At SIGTERM it finishes what it runs, for WORKER_GRACE_SECONDS; the rest goes back to the queue.
     """
+    from kernel.boot.processes import run_worker
     from kernel.jobs.job import QUEUES
-    from kernel.jobs.worker import run_worker
 
     settings, features = _prepared()
     if unknown := set(queue or ()).difference(QUEUES):
@@ -68,14 +69,14 @@ def worker(
 
 def relay() -> None:
     """Carry events from the outbox to the cache and the broker; more than one may run."""
-    from kernel.background import run_relay
+    from kernel.boot.processes import run_relay
 
     run_relay(*_prepared())
 
 
 def beat() -> None:
     """Start scheduled jobs when their time comes; more than one may run."""
-    from kernel.background import run_beat
+    from kernel.boot.processes import run_beat
 
     run_beat(*_prepared())
 
@@ -93,20 +94,21 @@ def _counting_together(workers: int) -> Iterator[None]:
         yield
         return
     # uvicorn spawns its workers: they find the variable before they import anything.
-    with TemporaryDirectory(prefix="slices-metrics-") as folder:
+    with TemporaryDirectory(prefix="api-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         yield
 
 
 def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
-    from kernel.config_check import log_warnings, refuse_unsafe
-    from kernel.discovery import discover
-    from kernel.limits.table import PolicyTable
-    from kernel.logs import configure_logging
-    from kernel.settings import load_settings
+    from kernel.boot.discovery import discover
+    from kernel.config.production import log_warnings, refuse_unsafe
+    from kernel.config.settings import load_settings
+    from kernel.edge.policies import PolicyTable
+    from kernel.observe.logs import configure_logging, log_uncaught
 
     settings = load_settings()
-    configure_logging(settings.level)
+    configure_logging(settings.level, for_people=settings.console_logs)
+    sys.excepthook = log_uncaught
     refuse_unsafe(settings)
     log_warnings(settings)
     features = discover()
@@ -119,8 +121,8 @@ def migrate() -> None:
     import asyncio
     import os
 
-    from kernel.migrations import MigrationError
-    from kernel.migrations import migrate as apply
+    from migrate import MigrationError
+    from migrate import migrate as apply
 
     url = os.environ.get("DATABASE_URL")
     if not url:

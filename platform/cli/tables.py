@@ -9,9 +9,9 @@ import typer
 from cli.checkout import ROOT
 
 if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
+    from kernel.edge.routes import Route
     from kernel.feature import Feature
     from kernel.jobs import Job
-    from kernel.routes import Route
 
 PAGE = ROOT / "docs" / "SLICES.md"
 BEGIN, END = "<!-- ./app features --write -->", "<!-- end -->"
@@ -28,28 +28,37 @@ def register(app: typer.Typer) -> None:
 
 
 def features(
+    *,
     write: Annotated[
         bool, typer.Option("--write", help="Update the tables in docs/SLICES.md.")
     ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Fail where docs/SLICES.md is not up to date.")
+    ] = False,
 ) -> None:
     """Show the slices: their calls and who may make them, their jobs and what these follow."""
-    from kernel.discovery import discover
+    from kernel.boot.discovery import discover
 
     tables = (calls(found := discover()), jobs(found))
-    if not write:
+    if not (write or check):
         typer.echo("\n\n".join(map(_columns, tables)))
         return
+    before = PAGE.read_text(encoding="utf-8")
     try:
-        text = with_tables(PAGE.read_text(encoding="utf-8"), *tables)
+        text = with_tables(before, *tables)
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    PAGE.write_text(text, encoding="utf-8")
+    if write:
+        PAGE.write_text(text, encoding="utf-8")
+    elif text != before:
+        typer.echo("docs/SLICES.md is not up to date: run ./app features --write", err=True)
+        raise typer.Exit(1)
 
 
 def calls(features: "Mapping[str, Feature]") -> Table:
     """Return one row for each call."""
-    from kernel.routes import routes_of
+    from kernel.edge.routes import routes_of
 
     rows = [
         (

@@ -31,6 +31,54 @@ class ApiError(Exception):
             self.retry_after = retry_after
 
 
+class BadRequest(ApiError):
+    """What arrived is not HTTP as the server reads it."""
+
+    status = 400
+    code = "BAD_REQUEST"
+    message = "This is not a valid HTTP/1.1 request with exactly one Host header."
+
+
+class HostNotAllowed(ApiError):
+    """The Host header names none of ALLOWED_HOSTS."""
+
+    status = 400
+    code = "HOST_NOT_ALLOWED"
+    message = "The API does not answer under this host name."
+
+
+class PreflightRefused(ApiError):
+    """A page of another origin asks for what CORS_ORIGINS does not allow it."""
+
+    status = 400
+    code = "CORS_REFUSED"
+    message = "Pages of this origin may not send this request."
+
+
+class RequestTimeout(ApiError):
+    """The request did not arrive in time."""
+
+    status = 408
+    code = "REQUEST_TIMEOUT"
+    message = "The request took too long to arrive. Please send it again."
+
+
+class UriTooLong(ApiError):
+    """The path or the whole address is longer than the limit."""
+
+    status = 414
+    code = "URI_TOO_LONG"
+    message = "The address is too long: a path may have 2 KB, path and query together 8 KB."
+
+
+class HeadersTooLarge(ApiError):
+    """There are more header lines, or bytes of them, than the limit."""
+
+    status = 431
+    code = "HEADERS_TOO_LARGE"
+    message = "The headers of this request are too large: 100 lines and 32 KB are accepted."
+
+
 class ValidationFailed(ApiError):
     """The request does not fit the contract; `details.fields` says where, never what was sent."""
 
@@ -44,7 +92,7 @@ class Unauthenticated(ApiError):
 
     status = 401
     code = "UNAUTHENTICATED"
-    message = "A valid access token is needed: send it as 'Authorization: Bearer <token>'."
+    message = "A valid access token is needed: send it in the header 'Authorization: Bearer …'."
 
 
 class Forbidden(ApiError):
@@ -103,3 +151,7 @@ class Unavailable(ApiError):
     code = "UNAVAILABLE"
     message = "This is not available at the moment. Please try again shortly."
     retry_after = 5
+
+
+class Permanent(Exception):
+    """Another try would fail the same way: the run fails at once, without retries."""

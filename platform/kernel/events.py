@@ -12,8 +12,6 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from kernel.cache import Drops
-
 _WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -61,19 +59,3 @@ def known_events(package: str = "features.shared") -> dict[str, type[Event]]:
             if found.setdefault(item.topic, item) is not item:
                 raise ValueError(f"{found[item.topic]} and {item} have the same topic: rename one.")
     return found
-
-
-class Announce:
-    """Tells the cache at once what the caller has just written: `await announce(PostChanged(…))`.
-
-    The cached reads that the event makes stale are dropped before the answer goes out, so that a
-    writer reads the own write. That is all: jobs come from the outbox alone, and where the cache
-    does not answer the relay drops later.
-    """
-
-    def __init__(self, drops: Drops) -> None:
-        self._drops = drops
-
-    async def __call__(self, *events: Event) -> None:
-        """Drop what the events make stale; never raises for a cache that is away."""
-        await self._drops.try_drop(events)

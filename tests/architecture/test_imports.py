@@ -12,27 +12,38 @@ ROOT = Path(__file__).parents[2]
 LINTER = Path(sys.executable).parent / "lint-imports"
 BROKEN = {
     "kernel imports a feature": (
-        "platform/kernel/readiness.py",
-        "import features.get_post.handler",
+        "platform/kernel/observe/readiness.py",
+        "import features.one.handler",
     ),
-    "kernel imports devstack": ("platform/kernel/readiness.py", "import devstack.gateway.config"),
-    "a feature imports another": ("features/get_me/handler.py", "import features.get_post.handler"),
-    "a feature imports devstack": ("features/get_me/handler.py", "import devstack"),
-    "shared imports a feature": ("features/shared/users.py", "import features.get_me.handler"),
-    "devstack imports a feature": (
-        "platform/devstack/__init__.py",
-        "import features.get_me.handler",
+    "kernel imports devstack": (
+        "platform/kernel/observe/readiness.py",
+        "import devstack.gateway.config",
     ),
-    "devstack imports the command line": ("platform/devstack/__init__.py", "import cli.checks"),
+    "a feature imports another": ("features/two/handler.py", "import features.one.handler"),
+    "a feature imports devstack": ("features/two/handler.py", "import devstack"),
+    "shared imports a feature": ("features/shared/words.py", "import features.one.handler"),
+    "a feature imports the benchmark": ("features/two/handler.py", "import bench"),
+    "devstack imports a feature": ("devstack/ports.py", "import features.one.handler"),
+    "devstack imports the kernel": ("devstack/ports.py", "import kernel.errors"),
+    "devstack imports the migrations": ("devstack/ports.py", "import migrate"),
+    "devstack imports the command line": ("devstack/ports.py", "import cli.checks"),
+    "migrations import the kernel": ("platform/migrate/migrations.py", "import kernel.errors"),
+    "the command line looks into devstack": ("platform/cli/checks.py", "import devstack.parts"),
+    "the benchmark looks into devstack": ("bench/run.py", "from devstack.gateway import config"),
 }
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the code and the rules."""
-    for name in ("features", "platform"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    """A copy of the code and the rules, with two more slices and a shared word."""
+    left_out = shutil.ignore_patterns("__pycache__", "tests")
+    for name in ("features", "platform", "devstack", "bench"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=left_out)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("one/__init__", "one/handler", "two/__init__", "two/handler", "shared/words"):
+        file = tmp_path / "features" / f"{name}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
     return tmp_path
 
 

@@ -1,11 +1,14 @@
 """The rules of the repository that no linter knows."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from kernel.boot.discovery import discover
 
 ROOT = Path(__file__).parents[2]
 FEATURES = sorted(
@@ -14,6 +17,7 @@ FEATURES = sorted(
     if folder.name != "shared" and any(folder.glob("*.py"))
 )
 CALLED = [name for name in FEATURES if (ROOT / "features" / name / "route.py").exists()]
+PARTS, TESTS = ("platform", "devstack", "bench"), ROOT / "devstack" / "tests"
 SLICE_LINES, FILE_LINES = 100, 400
 PACKAGES = {"features", "devstack", "bench"}  # platform/ and tests/ hold packages and are none
 
@@ -74,7 +78,11 @@ def test_a_slice_stays_under_100_lines_a_file(path):
     assert len(path.read_text().splitlines()) <= SLICE_LINES
 
 
-@pytest.mark.parametrize("path", python_files("platform"), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [path for name in PARTS for path in python_files(name) if TESTS not in path.parents],
+    ids=lambda path: path.name,
+)
 def test_a_file_of_the_platform_stays_under_400_lines(path):
     assert len(path.read_text().splitlines()) <= FILE_LINES
 
@@ -96,13 +104,43 @@ def test_every_slice_has_tests(name):
 
 @pytest.mark.parametrize("name", CALLED)
 def test_every_slice_that_is_called_states_in_a_test_who_may_call(name):
-    assert names_of_tests(name) & {
-        "test_anyone_may_call",
-        "test_only_a_user_may_call",
-        "test_only_an_admin_may_call",
-        "test_only_the_owner_may_call",
-        "test_only_the_author_may_call",
+    anyone = discover()[name].caller != "required"
+    stated = re.compile("test_anyone_may_call" if anyone else r"test_only_(an?|the)_\w+_may_call")
+    assert any(stated.fullmatch(test) for test in names_of_tests(name)), (
+        f"features/{name} says who may call, and no test shows it: add {stated.pattern} to "
+        f"tests/features/{name}."
+    )
+
+
+def classes_of_tests(name: str) -> dict[str, ast.ClassDef]:
+    """Return the classes of a slice's tests by the name of what they subclass."""
+    return {
+        base.id: node
+        for file in (ROOT / "tests" / "features" / name).glob("test_*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+        if isinstance(base, ast.Name)
     }
+
+
+def slice_of(tests: ast.ClassDef) -> str | None:
+    """Return what a class of tests says is its `slice`."""
+    for node in tests.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "slice":
+            return str(ast.literal_eval(node.value))
+    return None
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_every_slice_with_cached_reads_is_compared_with_the_lookup_off(name):
+    if discover()[name].cached:
+        tests = classes_of_tests(name).get("CachedReads")
+        assert tests is not None, (
+            f"features/{name} has a cached read: add a test class that subclasses CachedReads to "
+            f"tests/features/{name}, as tests/kit/cached_reads.py shows."
+        )
+        assert slice_of(tests) == name, f'say slice = "{name}" in {tests.name}'
 
 
 @pytest.mark.parametrize("name", FEATURES)

@@ -37,7 +37,7 @@ async def test_k6_hits_resume_when_redis_is_back_and_each_key_is_loaded_once(
     system, fault, most, summary
 ):
     author, _ = await system.author()
-    paths = [f"/long-posts/{await system.publish(author)}" for _ in range(KEYS)]
+    paths = [f"/long-things/{await system.publish(author)}" for _ in range(KEYS)]
     async with (
         system.api() as (_, one),
         system.api() as (_, other),
@@ -58,7 +58,7 @@ async def test_k6_hits_resume_when_redis_is_back_and_each_key_is_loaded_once(
 
         # A process that has not seen yet that it is back does not even ask.
         async def is_seen():
-            probes = [await reader.get("/settings") for reader in both]
+            probes = [await reader.get("/motto") for reader in both]
             return all(probe.cache != "BYPASS" for probe in probes)
 
         await until(is_seen, seconds=BACK_SECONDS)

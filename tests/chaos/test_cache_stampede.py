@@ -17,8 +17,8 @@ WAIT_SECONDS = 0.5  # K3: what somebody else's load may cost
 ROUNDS = 3
 
 
-async def loads(system, post):
-    return (await system.effects(post))["load"]
+async def loads(system, thing):
+    return (await system.effects(thing))["load"]
 
 
 async def while_it_is(reader: Reader, path: str, wanted: str):
@@ -55,19 +55,19 @@ async def test_k1_two_hundred_readers_of_a_cold_key_lead_to_one_load(
     system, unused_tcp_port, redis, most, summary
 ):
     author, _ = await system.author()
-    post = await system.publish(author, load=0.3)
+    thing = await system.publish(author, load=0.3)
     changes = {} if redis == "up" else {"REDIS_PORT": str(unused_tcp_port)}
     async with (
         system.api(**changes) as (_, one),
         system.api(**changes) as (_, other),
         readers(READERS, [one.base_url.port, other.base_url.port]) as all_readers,
     ):
-        await at_once(all_readers, "/health/liveness")
-        answers = await at_once(all_readers, f"/long-posts/{post}")
+        await at_once(all_readers, "/alive")
+        answers = await at_once(all_readers, f"/long-things/{thing}")
         assert {answer.status for answer in answers} == {200}
         assert len({answer.body for answer in answers}) == 1
-        assert await loads(system, post) <= most
-        again = await all_readers[0].get(f"/long-posts/{post}")
+        assert await loads(system, thing) <= most
+        again = await all_readers[0].get(f"/long-things/{thing}")
         assert again.cache == ("HIT" if redis == "up" else "BYPASS")
     slowest = max(answer.seconds for answer in answers)
     summary(f"K1, Redis {redis}: {READERS} readers, the slowest waited {slowest * 1000:.0f} ms")
@@ -76,7 +76,7 @@ async def test_k1_two_hundred_readers_of_a_cold_key_lead_to_one_load(
 async def test_k2_nobody_waits_for_a_key_that_is_old_and_it_is_loaded_once(system, summary):
     author, _ = await system.author()
     fresh, hot = [await system.publish(author, load=1) for _ in range(2)]
-    fresh_path, hot_path = f"/long-posts/{fresh}", f"/short-posts/{hot}"
+    fresh_path, hot_path = f"/long-things/{fresh}", f"/short-things/{hot}"
     async with (
         system.api() as (_, one),
         system.api() as (_, other),
@@ -104,17 +104,17 @@ async def test_k2_nobody_waits_for_a_key_that_is_old_and_it_is_loaded_once(syste
 
 async def test_k3_a_load_whose_process_is_killed_is_done_by_another(system, summary):
     author, _ = await system.author()
-    post = await system.publish(author, load=0.3)
-    path = f"/long-posts/{post}"
+    thing = await system.publish(author, load=0.3)
+    path = f"/long-things/{thing}"
     async with (
         system.api(LOAD_SECONDS="60") as (holder, dying),
         system.api() as (_, living),
         readers(1, [dying.base_url.port]) as (victim,),
         readers(20, [living.base_url.port]) as others,
     ):
-        await at_once(others, "/health/liveness")
+        await at_once(others, "/alive")
         lost = asyncio.create_task(victim.get(path))
-        await until(lambda: loads(system, post))
+        await until(lambda: loads(system, thing))
         waiting = asyncio.create_task(at_once(others[:10], path))
         holder.kill()
         killed = time.monotonic()
@@ -124,7 +124,7 @@ async def test_k3_a_load_whose_process_is_killed_is_done_by_another(system, summ
         answers = [*await waiting, *later]
         assert time.monotonic() - killed <= 3
         assert {answer.status for answer in answers} == {200}
-        assert await loads(system, post) == 2
+        assert await loads(system, thing) == 2
         slowest = max(answer.seconds for answer in answers)
         assert slowest <= WAIT_SECONDS + 0.3
         assert (await others[0].get(path)).cache == "HIT"
@@ -133,8 +133,8 @@ async def test_k3_a_load_whose_process_is_killed_is_done_by_another(system, summ
 
 async def test_k3_what_was_to_be_renewed_by_a_killed_process_is_renewed_by_another(system, summary):
     author, _ = await system.author()
-    post = await system.publish(author, load=0)
-    path = f"/short-posts/{post}"
+    thing = await system.publish(author, load=0)
+    path = f"/short-things/{thing}"
     async with (
         system.api(LOAD_SECONDS="60") as (holder, dying),
         system.api() as (_, living),
@@ -143,7 +143,7 @@ async def test_k3_what_was_to_be_renewed_by_a_killed_process_is_renewed_by_anoth
     ):
         await reader.get(path)
         await while_it_is(victim, path, "HIT")  # the first that is STALE makes it load
-        await until(lambda: more_than_one(system, post))
+        await until(lambda: more_than_one(system, thing))
         holder.kill()
         killed = time.monotonic()
         answers = await while_it_is(reader, path, "STALE")
@@ -152,9 +152,9 @@ async def test_k3_what_was_to_be_renewed_by_a_killed_process_is_renewed_by_anoth
         assert answers
         assert max(answer.seconds for answer in answers) <= WAIT_SECONDS
         assert (await reader.get(path)).cache == "HIT"
-        assert await loads(system, post) == 3
+        assert await loads(system, thing) == 3
     summary(f"K3: what a killed process was to renew was new {took:.1f} s later")
 
 
-async def more_than_one(system, post):
-    return await loads(system, post) > 1
+async def more_than_one(system, thing):
+    return await loads(system, thing) > 1

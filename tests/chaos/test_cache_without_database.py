@@ -8,19 +8,19 @@ from kit.readers import readers
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
-TTL, STALE = 2, 4  # of short posts, spread by a tenth
+TTL, STALE = 2, 4  # of short things, spread by a tenth
 AT_ONCE = 0.3  # seconds: nobody waits for those who have not been able to renew a value
 EDITED = {"title": "A new title", "content": "{}", "published": True}
 
 
 async def test_k10_an_old_value_is_given_in_its_window_and_503_after_it(system, summary):
     author, _ = await system.author()
-    post = await system.publish(author)
+    thing = await system.publish(author)
     async with (
         system.api() as (_, client),
         readers(1, [client.base_url.port]) as (reader,),
     ):
-        first = await reader.get(f"/short-posts/{post}")
+        first = await reader.get(f"/short-things/{thing}")
         loaded = time.monotonic()
         assert (first.status, first.cache) == (200, "MISS")
         async with system.away():
@@ -28,7 +28,7 @@ async def test_k10_an_old_value_is_given_in_its_window_and_503_after_it(system, 
             ends = {}
             answer = first
             while answer.status == 200:
-                answer = await reader.get(f"/short-posts/{post}")
+                answer = await reader.get(f"/short-things/{thing}")
                 state = (answer.status, answer.cache)
                 assert answer.status == 503 or answer.body == first.body
                 if seen[-1:] != [state]:
@@ -44,8 +44,8 @@ async def test_k10_an_old_value_is_given_in_its_window_and_503_after_it(system, 
 
 async def test_k10_a_dropped_value_is_never_given_again(system):
     author, token = await system.author()
-    posts = [await system.publish(author) for _ in range(2)]
-    paths = [f"/short-posts/{post}" for post in posts]
+    things = [await system.publish(author) for _ in range(2)]
+    paths = [f"/short-things/{thing}" for thing in things]
     async with (
         system.api() as (_, client),
         readers(1, [client.base_url.port]) as (reader,),
@@ -54,7 +54,7 @@ async def test_k10_a_dropped_value_is_never_given_again(system):
             await reader.get(path)
             assert (await reader.get(path)).cache == "HIT"
         headers = {"Authorization": f"Bearer {token}"}
-        answer = await client.put(f"/posts/{posts[0]}", json=EDITED, headers=headers)
+        answer = await client.put(f"/things/{things[0]}", json=EDITED, headers=headers)
         assert answer.status_code == 200, answer.text
         async with system.away():
             while True:

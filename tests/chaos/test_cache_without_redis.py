@@ -8,9 +8,9 @@ from functools import partial
 import httpx
 import pytest
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kernel.supabase import bulkhead
-from kit.application import running
+from kit.application import SLICES, running
 from kit.front import works
 from kit.redis_faults import AWAY, UNWILLING
 from kit.timing import interleaved
@@ -49,7 +49,7 @@ def app_of(settings, front):
     @contextlib.asynccontextmanager
     async def run(token, **changes):
         changes = {"supabase_concurrency": PLACES, **UNLIMITED, **changes}
-        app = create_app(front.settings(settings, **changes))
+        app = create_app(front.settings(settings, **changes), SLICES)
         async with (
             running(app) as client_for,
             client_for(address=ADDRESS) as anyone,
@@ -61,18 +61,18 @@ def app_of(settings, front):
 
 
 @pytest.fixture
-def calls_of(author, post):
+def calls_of(author, thing):
     """All kinds of reads, by anyone and by a caller."""
 
     def calls(clients: tuple[httpx.AsyncClient, httpx.AsyncClient]) -> Calls:
         anyone, caller = clients
         return {
-            "post": partial(anyone.get, f"/posts/{post.id}"),
-            "posts": partial(anyone.get, "/posts"),
-            "settings": partial(anyone.get, "/settings"),
-            "post, with a token": partial(caller.get, f"/posts/{post.id}"),
-            "me": partial(caller.get, "/users/me"),
-            "user": partial(caller.get, f"/users/{author.id}"),
+            "thing": partial(anyone.get, f"/things/{thing.id}"),
+            "things": partial(anyone.get, "/things"),
+            "motto": partial(anyone.get, "/motto"),
+            "thing, with a token": partial(caller.get, f"/things/{thing.id}"),
+            "mine": partial(caller.get, "/mine"),
+            "person": partial(caller.get, f"/people/{author.id}"),
         }
 
     return calls
@@ -90,7 +90,7 @@ async def slowest_ms(calls):
 
 
 async def burst(clients):
-    pages = (clients[0].get("/posts", params={"page": page}) for page in range(1, PAGES + 1))
+    pages = (clients[0].get("/things", params={"page": page}) for page in range(1, PAGES + 1))
     return {answer.status_code for answer in await asyncio.gather(*pages)}
 
 
@@ -140,7 +140,7 @@ async def test_k5_without_redis_every_read_is_answered_by_the_database(
                 yield took - (cold_ms if new else warm_ms)
 
         async def later():
-            calls = {"usual": usual["post"], "without": calls_of(apps[0])["post"]}
+            calls = {"usual": usual["thing"], "without": calls_of(apps[0])["thing"]}
             for _ in range(ROUNDS):
                 timings = await interleaved(calls, rounds=50)
                 assert {answer.status_code for answer in timings.answers} == {200}

@@ -7,26 +7,27 @@ from functools import partial
 
 import pytest
 
+from kit.process import APPLICATION
 from kit.waiting import until
 
 pytestmark = pytest.mark.slow
 
 
-async def one_effect(system, post_id, seconds=20.0):
-    await until(lambda: effect(system, post_id), seconds=seconds)
+async def one_effect(system, thing_id, seconds=20.0):
+    await until(lambda: effect(system, thing_id), seconds=seconds)
 
 
-async def effect(system, post_id):
-    return (await system.effects(post_id))["effect"]
+async def effect(system, thing_id):
+    return (await system.effects(thing_id))["effect"]
 
 
-async def started(system, post_id):
-    return (await system.effects(post_id))["start"]
+async def started(system, thing_id):
+    return (await system.effects(thing_id))["start"]
 
 
-async def alone(system, post_id):
-    """Wait until the job of the post runs and no other waits: a post leads to several."""
-    await until(lambda: started(system, post_id))
+async def alone(system, thing_id):
+    """Wait until the job of the thing runs and no other waits: a thing leads to several."""
+    await until(lambda: started(system, thing_id))
     await until(lambda: system.queued() == 1)
 
 
@@ -39,9 +40,9 @@ async def test_c1_jobs_survive_a_broker_that_is_killed_and_comes_back(system):
     author, _ = await system.author()
     await system.start("relay")
     worker = await system.start("worker")
-    posts = [await system.publish(author, sleep=6) for _ in range(2)]
-    for post in posts:
-        await until(partial(started, system, post))
+    things = [await system.publish(author, sleep=6) for _ in range(2)]
+    for thing in things:
+        await until(partial(started, system, thing))
     system.broker.kill()
     away = time.monotonic()
     await until(lambda: time.monotonic() - away >= 8)  # the fault itself
@@ -52,31 +53,31 @@ async def test_c1_jobs_survive_a_broker_that_is_killed_and_comes_back(system):
     assert time.monotonic() - back <= 20
     assert worker.running
     await settled(system)
-    for post in posts:
-        assert (await system.effects(post))["effect"] == 1
+    for thing in things:
+        assert (await system.effects(thing))["effect"] == 1
 
 
 async def test_c2_a_connection_that_is_cut_leaves_one_effect(system):
     author, _ = await system.author()
     await system.start("relay")
     await system.start("worker")
-    post = await system.publish(author, sleep=6)
-    await until(lambda: started(system, post))
+    thing = await system.publish(author, sleep=6)
+    await until(lambda: started(system, thing))
     system.broker.client.client_kill_filter(_type="normal", skipme=True)
-    await one_effect(system, post)
+    await one_effect(system, thing)
     await settled(system)
-    assert (await system.effects(post))["effect"] == 1
+    assert (await system.effects(thing))["effect"] == 1
 
 
 async def test_c3_a_job_that_kills_its_process_runs_four_times_and_is_kept_as_failed(system):
     author, _ = await system.author()
     await system.start("relay")
     worker = await system.start("worker")
-    post = await system.publish(author, kill=99)
-    failed = await until(lambda: system.runs("act_on_post.act", "failed"), seconds=30)
+    thing = await system.publish(author, kill=99)
+    failed = await until(lambda: system.runs("act_on_thing.act", "failed"), seconds=30)
     assert [row["attempts"] for row in failed] == [4]
     await settled(system)
-    assert await system.effects(post) == {"start": 4}
+    assert await system.effects(thing) == {"start": 4}
     assert worker.running
 
 
@@ -84,14 +85,14 @@ async def test_c6_sigterm_gives_a_long_job_back_at_once(system):
     author, _ = await system.author()
     await system.start("relay")
     worker = await system.start("worker", WORKER_GRACE_SECONDS="5")
-    post = await system.publish(author, sleep=30)
-    await alone(system, post)
+    thing = await system.publish(author, sleep=30)
+    await alone(system, thing)
     asked = time.monotonic()
     worker.signal(signal.SIGTERM)
     assert await worker.ended(12) == 0, worker.printed
     assert time.monotonic() - asked <= 12
     assert system.broker.client.llen("default") == 1
-    rows = await system.runs("act_on_post.act", "queued")
+    rows = await system.runs("act_on_thing.act", "queued")
     assert [row["attempts"] for row in rows] == [0]
 
 
@@ -99,11 +100,11 @@ async def test_c6_a_job_that_ends_within_the_grace_is_acknowledged(system):
     author, _ = await system.author()
     await system.start("relay")
     worker = await system.start("worker", WORKER_GRACE_SECONDS="10")
-    post = await system.publish(author, sleep=4)
-    await alone(system, post)
+    thing = await system.publish(author, sleep=4)
+    await alone(system, thing)
     os.killpg(worker.pid, signal.SIGTERM)  # as a terminal or a supervisor does
     assert await worker.ended(9) == 0
-    assert await system.effects(post) == {"start": 1, "effect": 1}
+    assert await system.effects(thing) == {"start": 1, "effect": 1}
     assert system.queued() == 0
 
 
@@ -131,9 +132,9 @@ async def more_than(count, number):
 async def test_c13_a_job_that_this_worker_does_not_know_is_kept(system):
     author, _ = await system.author()
     await system.start("relay")
-    await system.start("worker", EXTRA_FEATURES="")  # an old worker: the relay is newer
+    await system.start("worker", program=APPLICATION)  # an old worker: the relay is newer
     await system.publish(author)
-    failed = await until(lambda: system.runs("act_on_post.act", "failed"))
+    failed = await until(lambda: system.runs("act_on_thing.act", "failed"))
     assert failed[0]["error"] == "this worker knows no such job"
     await settled(system)
 
@@ -142,11 +143,11 @@ async def test_a_job_that_is_not_async_is_cut_off_at_its_limit_and_tried_again(s
     author, _ = await system.author()
     await system.start("relay")
     await system.start("worker")
-    post = await system.publish(author, blocking=True, sleep=30)
-    failed = await until(partial(system.runs, "act_on_post.act_blocking", "failed"))
+    thing = await system.publish(author, blocking=True, sleep=30)
+    failed = await until(partial(system.runs, "act_on_thing.act_blocking", "failed"))
     assert failed[0]["attempts"] == 2
     assert failed[0]["error"].startswith("TimeoutError")
-    assert await system.effects(post) == {"start": 2}
+    assert await system.effects(thing) == {"start": 2}
     await settled(system)
 
 
@@ -154,21 +155,21 @@ async def test_a_worker_that_is_killed_whole_loses_nothing(system):
     author, _ = await system.author()
     await system.start("relay")
     worker = await system.start("worker")
-    post = await system.publish(author, sleep=3)
-    await until(partial(started, system, post))
+    thing = await system.publish(author, sleep=3)
+    await until(partial(started, system, thing))
     worker.kill()
     await worker.ended()
     assert system.redeliver()
     await system.start("worker")
-    await one_effect(system, post, 30)  # once the lease of the dead has run out
+    await one_effect(system, thing, 30)  # once the lease of the dead has run out
     await settled(system)
-    assert await system.effects(post) == {"start": 2, "effect": 1}
+    assert await system.effects(thing) == {"start": 2, "effect": 1}
 
 
 async def test_jobs_survive_the_loss_of_all_that_the_broker_had(system):
     author, _ = await system.author()
     relay = await system.start("relay")
-    post = await system.publish(author)
+    thing = await system.publish(author)
     await until(lambda: system.broker.client.llen("default"))
     relay.signal(signal.SIGTERM)
     assert await relay.ended() == 0
@@ -176,4 +177,4 @@ async def test_jobs_survive_the_loss_of_all_that_the_broker_had(system):
     await system.fetch("update jobs.runs set touched_at = now() - interval '1 hour'")
     await system.start("relay")
     await system.start("worker")
-    await one_effect(system, post)
+    await one_effect(system, thing)

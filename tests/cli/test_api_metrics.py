@@ -13,7 +13,7 @@ from kit.metrics import Scrape
 from kit.process import api, environment, until
 from kit.waiting import until as condition
 
-COUNTED = {"slice": "health", "method": "GET", "status": 200}
+COUNTED = {"slice": "alive", "method": "GET", "status": 200}
 
 
 class Workers:
@@ -28,12 +28,12 @@ class Workers:
         return {int(path.stem.removeprefix("counter_")) for path in self._files()}
 
     def _files(self):
-        return self._folder.glob("slices-metrics-*/counter_*.db")
+        return self._folder.glob("api-metrics-*/counter_*.db")
 
     async def call(self, times: int) -> None:
         async def one() -> None:
             async with httpx.AsyncClient(base_url=self._base) as client:
-                (await client.get("/api/v1/health/liveness")).raise_for_status()
+                (await client.get("/api/v1/alive")).raise_for_status()
 
         await asyncio.gather(*(one() for _ in range(times)))
 

@@ -12,27 +12,21 @@ from itertools import islice
 import pytest
 from typer.testing import CliRunner
 
+from bench import report
+from bench.cases import BASE, NAMES, Case, cases
+from bench.errors import BenchError
+from bench.first import settle
+from bench.load import Load, Plan
+from bench.messages import ADDRESS, POST, Messages, message, post_id
+from bench.processors import Processors, cpu_seconds, on, resident_bytes
+from bench.run import Figure
+from bench.system import Server
 from cli import app
-from devstack.bench import report
-from devstack.bench.cases import BASE, NAMES, Case, cases
-from devstack.bench.errors import BenchError
-from devstack.bench.first import settle
-from devstack.bench.load import Load, Plan
-from devstack.bench.messages import ADDRESS, POST, Messages, message, post_id
-from devstack.bench.processors import Processors, cpu_seconds, on, resident_bytes
-from devstack.bench.run import Figure
-from devstack.bench.system import Server
 from kit.process import ROOT
 from kit.waiting import until
 
 HIT = b"HTTP/1.1 200 OK\r\nX-Cache: HIT\r\nContent-Length: 2\r\n\r\n{}"
 CASE = Case(name="hit", server="api", path="/", expected="200 HIT")
-
-
-READ = [ROOT / "features" / name for name in ("get_post", "create_post")]
-whole_run = pytest.mark.skipif(
-    not all(folder.exists() for folder in READ), reason="a run reads and writes posts"
-)
 
 
 def figure(case, cpu_us):
@@ -283,7 +277,6 @@ def bench(*options):
 
 
 @pytest.mark.slow
-@whole_run
 def test_a_run_ends_with_a_ratio_for_every_case(command, tmp_path):
     small = bench("--json", "--rounds", "1", "--requests", "200", "--connections", "8")
     done = subprocess.run(small, **command, check=False, timeout=120)
@@ -298,7 +291,6 @@ def test_a_run_ends_with_a_ratio_for_every_case(command, tmp_path):
 
 
 @pytest.mark.slow
-@whole_run
 def test_a_small_run_says_what_a_process_held_before_and_after(command):
     small = bench("--memory", "--requests", "4000", "--connections", "8")
     done = subprocess.run(small, **command, check=False, timeout=120)
@@ -311,11 +303,14 @@ def test_a_small_run_says_what_a_process_held_before_and_after(command):
 
 
 @pytest.mark.slow
-@whole_run
 async def test_ctrl_c_leaves_no_process(command):
     options = command | {"text": False}
-    process = await asyncio.create_subprocess_exec(*bench("--seconds", "60"), **options)
-    await until(lambda: any("cli api" in line for line in descendants(process.pid).values()))
+    process = await asyncio.create_subprocess_exec(
+        *bench("--rounds", "1", "--requests", "20000"), **options
+    )
+    await until(
+        lambda: any("bench.entry api" in line for line in descendants(process.pid).values())
+    )
     found = descendants(process.pid)
     assert len(found) > 4  # the database, two Valkeys and a server at the least
     process.send_signal(signal.SIGINT)

@@ -6,6 +6,14 @@ from typer.testing import CliRunner
 from cli import app, checks, install
 
 
+@pytest.fixture(autouse=True)
+def slices(monkeypatch, tmp_path):
+    """A checkout with the tests of three slices."""
+    for name in ("one", "two", "three"):
+        (tmp_path / "tests" / "features" / name).mkdir(parents=True)
+    monkeypatch.setattr(checks, "ROOT", tmp_path)
+
+
 @pytest.fixture
 def commands(monkeypatch):
     """The commands that would have been run."""
@@ -22,14 +30,14 @@ def commands(monkeypatch):
 @pytest.mark.parametrize(
     ("words", "command"),
     [
-        (["get_post"], ["-m", "pytest", "tests/features/get_post"]),
+        (["one"], ["-m", "pytest", "tests/features/one"]),
         (
-            ["get_post", "login", "-k", "draft", "-x"],
+            ["one", "two", "-k", "draft", "-x"],
             [
                 "-m",
                 "pytest",
-                "tests/features/get_post",
-                "tests/features/login",
+                "tests/features/one",
+                "tests/features/two",
                 "-k",
                 "draft",
                 "-x",
@@ -45,8 +53,8 @@ def test_words_before_the_first_option_are_slices(commands, words, command):
 def test_slow_tests_that_compare_times_run_alone_and_the_rest_two_at_a_time(commands):
     assert CliRunner().invoke(app, ["test", "--slow", "-k", "c6"]).exit_code == 0
     assert [command[:4] for command in commands] == [
-        ["-m", "pytest", "-m", "slow and alone"],
-        ["-m", "pytest", "-m", "slow and not alone"],
+        ["-m", "pytest", "-m", "slow and alone and not nightly"],
+        ["-m", "pytest", "-m", "slow and not alone and not nightly"],
     ]
     assert all(command[-2:] == ["-k", "c6"] for command in commands)
 
@@ -62,17 +70,23 @@ def test_a_lane_that_fails_fails_the_command_and_one_without_tests_does_not(
     assert CliRunner().invoke(app, ["test", "--slow"]).exit_code == expected
 
 
+def test_the_nightly_lane_runs_what_is_marked_and_nothing_else(commands):
+    assert CliRunner().invoke(app, ["test", "--nightly", "-k", "one"]).exit_code == 0
+    assert commands == [["-m", "pytest", "-m", "nightly", "-k", "one"]]
+
+
 def test_without_words_everything_runs_with_the_coverage_gate(commands):
     assert CliRunner().invoke(app, ["test", "-k", "draft"]).exit_code == 0
     assert "--cov" in commands[0]
+    assert "not slow and not nightly" in commands[0]
     assert commands[0][-2:] == ["-k", "draft"]
 
 
-@pytest.mark.parametrize("name", ["get_pots", "../kernel", "get_post/../../kernel"])
+@pytest.mark.parametrize("name", ["noe", "../kernel", "one/../../kernel"])
 def test_an_unknown_slice_is_one_sentence_that_lists_the_known(commands, name):
     found = CliRunner().invoke(app, ["test", name])
     assert found.exit_code == 1
-    assert "get_post" in found.output
+    assert "There are: one, three, two." in found.output
     assert commands == []
 
 

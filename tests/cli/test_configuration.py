@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app
-from kernel.settings import Settings
+from kernel.config.settings import Settings
 from kit.process import ROOT, environment
 
 GOOD = {
@@ -31,10 +31,10 @@ def check(monkeypatch, tmp_path):
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("ENV_FILE", str(tmp_path / "none"))
 
-    def run(**changes: str):
+    def run(*options: str, **changes: str):
         for name, value in (GOOD | changes).items():
             monkeypatch.setenv(name, value)
-        return CliRunner().invoke(app, ["config", "check"])
+        return CliRunner().invoke(app, ["config", "check", *options])
 
     return run
 
@@ -64,6 +64,25 @@ def test_outside_production_it_says_what_it_did_not_check(check):
     found = check(APP_ENV="development", BROKER_HOST="", SUPABASE_URL="http://127.0.0.1:54321")
     assert found.exit_code == 0
     assert "APP_ENV=production ./app config check" in found.output
+
+
+def test_s1_s4_a_project_is_asked_and_what_it_does_not_tell_is_named(
+    check, stack, confirming_supabase_url
+):
+    own = {"APP_ENV": "development", "SUPABASE_KEY": stack.gateway.anon_key}
+    lax = check("--project", SUPABASE_URL=stack.supabase_url, **own)
+    assert "enable_confirmations is off" in lax.output
+    careful = check("--project", SUPABASE_URL=confirming_supabase_url, **own)
+    assert "enable_confirmations" not in careful.output
+    for setting in ("double_confirm_changes", "secure_password_change", "otp_length", "otp_expiry"):
+        assert f"{setting} = " in careful.output
+
+
+def test_a_project_that_does_not_answer_is_exit_code_1(check, unused_tcp_port):
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    found = check("--project", APP_ENV="development", SUPABASE_URL=url)
+    assert found.exit_code == 1
+    assert "SUPABASE_URL does not lead" in found.output
 
 
 async def test_production_processes_refuse_them_in_the_words_of_the_check(stack):

@@ -1,95 +1,31 @@
 """What is allowed, written down; whatever else is allowed in the database was forgotten.
 
+Each slice writes down its own in tests/features/<slice>/grants.py, the platform in
+tests/kernel/grants.py.
+
 The local stack has Supabase's permissive default grants, so an object whose migration forgets a
 REVOKE shows here.
 """
 
+from pathlib import Path
+
 import asyncpg
-import httpx
 import pytest
 
+from contract import shipped
+from kernel.boot.discovery import discover
 from kernel.supabase.http import bearer
+from kit import slices
+from kit.grants import NOBODY, ROOT, Grants, missing, of_slices, stated_in, union
 
 PEOPLE = ("anon", "authenticated")
-TABLES = {
-    ("profiles", "authenticated"): {"SELECT", "UPDATE(display_name)"},
-    ("posts", "anon"): {"SELECT"},
-    ("posts", "authenticated"): {
-        "SELECT",
-        "INSERT(content)",
-        "INSERT(published)",
-        "INSERT(title)",
-        "UPDATE(content)",
-        "UPDATE(published)",
-        "UPDATE(title)",
-        "DELETE",
-    },
-    ("settings", "anon"): {"SELECT"},
-    ("settings", "authenticated"): {
-        "SELECT",
-        "UPDATE(announcement)",
-        "UPDATE(signups_open)",
-        "UPDATE(site_name)",
-    },
-}
-NOBODY = "00000000-0000-4000-8000-000000000000"
-SERVICE = {"service_role"}
-FUNCTIONS = {
-    "alive": {"anon", "authenticated", "service_role"},
-    "list_posts": {"anon", "authenticated", "service_role"},
-    "me": {"authenticated"},
-    "account": SERVICE,
-    # The relay's.
-    "claim_events": SERVICE,
-    "settle_events": SERVICE,
-    "lost_runs": SERVICE,
-    # Beat's.
-    "put_slot": SERVICE,
-    # The worker's.
-    "begin_run": SERVICE,
-    "extend_run": SERVICE,
-    "finish_run": SERVICE,
-    "release_runs": SERVICE,
-    "close_run": SERVICE,
-    # Sessions and the audit log.
-    "revoked_sessions": SERVICE,
-    "session_started": SERVICE,
-    "user_id_of": SERVICE,
-    "request_password_reset": SERVICE,
-    "open_password_reset": SERVICE,
-    "record_audit": SERVICE,
-    # The metrics'.
-    "operations": SERVICE,
-    # The daily cleanup's.
-    "retention_rules": SERVICE,
-    "apply_retention": SERVICE,
-}
-RUN = {"run_id": NOBODY, "job": "a.job", "event_id": 0, "item": 0}
-ARGUMENTS = {
-    "list_posts": {"page": 1, "page_size": 1, "published_only": True},
-    "account": {"user_id": NOBODY},
-    "claim_events": {"batch": 0, "lease_seconds": 0, "with_drops": True, "with_jobs": True},
-    "settle_events": {"claim": NOBODY, "results": [], "runs": []},
-    "lost_runs": {"untouched_seconds": 1, "batch": 0},
-    "put_slot": {"job": "a.job", "slot": "2000-01-01T00:00:00Z"},
-    "begin_run": RUN | {"holder": "me", "lease_seconds": 0, "max_attempts": 0},
-    "extend_run": {"run_id": NOBODY, "holder": "me", "lease_seconds": 0},
-    "finish_run": {
-        "run_id": NOBODY,
-        "holder": "me",
-        "state": "failed",
-        "error": None,
-        "duration_ms": 0,
-    },
-    "release_runs": {"holder_prefix": "me", "counts": False},
-    "close_run": RUN | {"state": "failed", "error": None},
-    "session_started": {"session_id": NOBODY},
-    "user_id_of": {"email": "nobody@example.com"},
-    "record_audit": {"action": "login"},
-    "request_password_reset": {"email": "nobody@example.com"},
-    "open_password_reset": {"reset_id": NOBODY},
-    "apply_retention": {"rule": "events", "batch": 0, "dry_run": True},
-}
+BY_SLICE = of_slices()
+PLATFORM = stated_in(ROOT / "tests" / "kernel" / "grants.py")
+KIT = stated_in(Path(slices.__file__).with_name("grants.py"))
+STATED = union([*BY_SLICE.values(), PLATFORM, KIT])
+REMOVED = shipped.SLICES - discover().keys()
+# What is left of slices that are gone may still be there.
+ALLOWED = union([STATED, shipped.GRANTS]) if REMOVED else STATED
 # Nobody's but the functions': not even the service reads or writes there directly.
 CLOSED = ("outbox", "jobs", "archive", "retention", "identity", "audit")
 
@@ -121,7 +57,49 @@ async def test_tables_and_views_are_granted_as_written(database):
     for row in columns:
         privilege = f"{row['privilege']}({row['column']})"
         found.setdefault((row["name"], row["role"]), set()).add(privilege)
-    assert found == TABLES
+    stated = {
+        place: privileges for place, privileges in STATED.tables.items() if place[1] in PEOPLE
+    }
+    for (table, role), privileges in found.items():
+        more = privileges - ALLOWED.tables.get((table, role), set())
+        assert not more, (
+            f"{role} may {', '.join(sorted(more))} on public.{table}, and no slice states it: "
+            "revoke it in a migration, or state it in the grants.py of the slice that needs it."
+        )
+    for place, privileges in stated.items():
+        assert privileges <= found.get(place, set()), f"{place} is stated and not granted"
+
+
+async def test_the_service_has_what_slices_state_that_it_needs(database):
+    for (table, role), privileges in STATED.tables.items():
+        if role not in PEOPLE:
+            for privilege in privileges:
+                query = "select has_table_privilege($1, $2::text::regclass, $3)"
+                assert await database.fetchval(query, role, f"public.{table}", privilege)
+
+
+@pytest.mark.parametrize("name", discover())
+def test_a_slice_states_the_grants_of_what_it_asks_for(name):
+    assert missing(name, BY_SLICE.get(name, Grants()), ROOT / "features" / name) == []
+
+
+def test_a_slice_that_states_nothing_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "handler.py").write_text('await db.table("notes").select("*")\ndb.rpc("count")')
+    found = missing("read_notes", Grants(), tmp_path)
+    assert {sentence.partition(":")[0] for sentence in found} == {
+        "features/read_notes asks for the table notes",
+        "features/read_notes asks for the rpc count",
+    }
+    assert "tests/features/read_notes/grants.py" in found[0]
+
+
+def test_what_came_with_the_template_is_what_its_slices_state():
+    if REMOVED:
+        pytest.skip(f"removed: {', '.join(sorted(REMOVED))}")
+    own = union(grants for name, grants in BY_SLICE.items() if name in shipped.SLICES)
+    for place, privileges in shipped.GRANTS.tables.items():
+        assert privileges <= own.tables[place]
+    assert shipped.GRANTS.functions.keys() <= own.functions.keys()
 
 
 async def test_functions_and_sequences_are_granted_as_written(database):
@@ -134,7 +112,15 @@ async def test_functions_and_sequences_are_granted_as_written(database):
     found: dict[str, set[str]] = {}
     for row in rows:
         found.setdefault(row["name"], set()).add(row["role"])
-    assert found == FUNCTIONS
+    stated = {name: set(function.roles) for name, function in STATED.functions.items()}
+    allowed = {name: set(function.roles) for name, function in ALLOWED.functions.items()}
+    for name, roles in found.items():
+        more = roles - allowed.get(name, set())
+        assert not more, (
+            f"{', '.join(sorted(more))} may call public.{name}, and no slice states it: revoke it "
+            "in a migration, or state it in the grants.py of the slice that needs it."
+        )
+    assert {name: found.get(name) for name in stated} == stated
     assert not await database.fetch(
         """select c.relname from pg_class c, unnest($1::text[]) as r(role)
            where c.relnamespace = 'public'::regnamespace and c.relkind = 'S'
@@ -155,7 +141,7 @@ async def test_each_call_is_answered_as_written(database, supabase, stranger):
     tokens = {"anon": {}, "authenticated": {"Authorization": f"Bearer {stranger.token}"}}
     for role, headers in tokens.items():
         for (name,) in tables:
-            granted = TABLES.get((name, role), set())
+            granted = ALLOWED.tables.get((name, role), set())
             url = f"/rest/v1/{name}?id=eq.{NOBODY}"
             read = await supabase.get(url, headers=headers)
             removed = await supabase.delete(url, headers=headers)
@@ -164,9 +150,10 @@ async def test_each_call_is_answered_as_written(database, supabase, stranger):
             assert removed.is_success == ("DELETE" in granted), (name, role)
             assert written.json()["code"] == "42501", (name, role)
         for (name,) in functions:
-            body = ARGUMENTS.get(name, {})
+            stated = ALLOWED.functions[name]
+            body = dict(stated.arguments)
             called = await supabase.post(f"/rest/v1/rpc/{name}", headers=headers, json=body)
-            if role in FUNCTIONS[name]:
+            if role in stated.roles:
                 assert called.is_success, (name, role)
             else:
                 assert called.json()["code"] == "42501", (name, role)
@@ -250,36 +237,27 @@ async def test_a_closed_schema_is_closed_to_sql(database, role):
             await transaction.rollback()
 
 
-@pytest.fixture
-async def attacker(supabase, stranger):
-    """A plain user who talks to PostgREST directly, past the API."""
-    headers = dict(supabase.headers) | {
-        "Authorization": f"Bearer {stranger.token}",
-        "Prefer": "return=representation",
-    }
-    async with httpx.AsyncClient(base_url=f"{supabase.base_url}", headers=headers) as client:
-        yield client
-
-
 async def test_a12_a_user_cannot_write_what_is_not_the_own_past_the_api(
-    attacker, author, stranger, post, draft, database
+    attacker, author, stranger, thing, hidden_thing
 ):
-    other = f"/rest/v1/posts?id=eq.{post.id}"
-    hidden = f"/rest/v1/posts?id=eq.{draft.id}"
+    other = f"/rest/v1/things?id=eq.{thing.id}"
+    hidden = f"/rest/v1/things?id=eq.{hidden_thing.id}"
     assert (await attacker.patch(other, json={"title": "Mine now"})).json() == []
-    assert (await attacker.delete(other)).json() == []
     assert (await attacker.get(hidden)).json() == []
     body = {"title": "Forged", "content": "", "author_id": str(author.id)}
-    assert (await attacker.post("/rest/v1/posts", json=body)).status_code == 403
-    own = (await attacker.post("/rest/v1/posts", json={"title": "Own", "content": ""})).json()[0]
+    assert (await attacker.post("/rest/v1/things", json=body)).status_code == 403
+    own = (await attacker.post("/rest/v1/things", json={"title": "Own", "content": ""})).json()[0]
     assert own["author_id"] == str(stranger.id)
-    mine = f"/rest/v1/posts?id=eq.{own['id']}"
+    mine = f"/rest/v1/things?id=eq.{own['id']}"
     for change in (
         {"author_id": str(author.id)},
-        {"id": str(post.id)},
+        {"id": str(thing.id)},
         {"created_at": "2000-01-01T00:00:00Z"},
     ):
         assert (await attacker.patch(mine, json=change)).status_code == 403
+
+
+async def test_a12_a_user_cannot_write_anothers_profile_past_the_api(attacker, author, database):
     profile = f"/rest/v1/profiles?id=eq.{author.id}"
     assert (await attacker.patch(profile, json={"display_name": "Mallory"})).json() == []
     names = await database.fetch(

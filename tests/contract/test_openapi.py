@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kit.process import api, environment, until
+from kit.process import APPLICATION, api, environment, until
 
 pytestmark = pytest.mark.slow
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
@@ -24,9 +24,9 @@ async def test_h8_nothing_that_is_sent_breaks_the_contract(
     command += ["--seed", "1", "--no-color", "--suppress-health-check", "all"]
     if signed_in:
         command += ["-H", f"Authorization: Bearer {author.token}"]
-    env = environment(stack, LOG_LEVEL="ERROR")
-    async with api(env, unused_tcp_port) as process, httpx.AsyncClient() as client:
-        await until(client, f"{url}/api/v1/health/readiness", 200)
+    env = environment(stack, APPLICATION, LOG_LEVEL="ERROR")
+    async with api(env, unused_tcp_port, APPLICATION) as process, httpx.AsyncClient() as client:
+        await until(client, f"{url}/metrics", 200)
         assert process.stdout is not None
         reading = asyncio.create_task(process.stdout.read())  # or its pipe fills up
         run = await asyncio.create_subprocess_exec(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
-import yaml  # type: ignore[import-untyped]  # uvicorn brings it; its stubs would be one more package
+import yaml
 
 import cli
 

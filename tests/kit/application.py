@@ -1,6 +1,10 @@
-"""The application under test, whole, and how to call it."""
+"""Applications under test, and how to call them.
 
-from collections.abc import AsyncIterator, Callable, Iterator
+Tests of the platform call one that is made of the kit's own slices (kit/slices). Tests of slices
+call the whole application (tests/features/conftest.py).
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from ipaddress import ip_address, ip_network
@@ -12,14 +16,18 @@ import pytest
 from fastapi import FastAPI
 from redis import Redis
 
-from kernel.app import create_app
+from kernel import Feature
+from kernel.boot.app import create_app
+from kernel.boot.discovery import discover
+from kernel.config.settings import Settings
 from kernel.redis import clients
 from kernel.redis.multiplexed import Multiplexed
-from kernel.settings import Settings
 from kit.servers import Stack
 
 API = "http://api.test/api/v1"
 CLIENTS = ip_network("198.18.0.0/15")  # RFC 2544: for tests, and nobody's
+SLICES: Mapping[str, Feature] = discover("kit.slices")
+"""The kit's own slices by their names."""
 _ADDRESSES = count(int(CLIENTS[1]))
 
 
@@ -89,9 +97,20 @@ async def running(app: FastAPI) -> AsyncIterator[Callable[..., httpx.AsyncClient
 
 @pytest.fixture(scope="session")
 async def client_for(settings: Settings) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
-    """Makes clients of the running application: `client_for(token)`, `client_for()`."""
-    async with running(create_app(settings)) as client:
+    """Makes clients of the kit's application: `client_for(token)`, `client_for()`.
+
+    In tests/features it is the application itself.
+    """
+    async with running(create_app(settings, SLICES)) as client:
         yield client
+
+
+def whole() -> dict[str, Feature]:
+    """Return all slices of the application and, beside them, what tests of slices observe by.
+
+    GET /whoami answers whether a session counts, GET /whoami/stored what is stored of its user.
+    """
+    return {**discover(), "whoami": SLICES["whoami"]}
 
 
 @pytest.fixture

@@ -1,13 +1,15 @@
-"""The command line with further features: those of the folder that EXTRA_FEATURES names.
+"""The command line with the kit's slices in place of the application's.
 
-Run by tests as a program, so that real processes have jobs and cached reads that only tests want.
+Tests run it as a program, so that real processes have jobs and cached reads that only tests want.
 """
 
-import os
+from pathlib import Path
 
 import features
 from cli import main
 
-if extra := os.environ.get("EXTRA_FEATURES"):
-    features.__path__.append(extra)
-main()
+# Before anything is discovered; uvicorn's workers read this module anew.
+features.__path__ = [str(Path(__file__).with_name("slices"))]
+
+if __name__ == "__main__":
+    main()

@@ -7,13 +7,14 @@ from uuid import UUID, uuid4
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from freezegun.api import TickingDateTimeFactory
 
 from kernel.cache import Cached, CacheUnavailable, Drops, everyone, seconds
 from kernel.cache.lookup import Lookup, RouteCache
 from kernel.cache.reads import Reads
-from kernel.cache.rendered import Rendered
+from kernel.cache.rendered import RenderedResponse
 from kernel.cache.stored import Kind
-from kernel.call import ANONYMOUS
+from kernel.core.caller import ANONYMOUS
 from kernel.events import Event
 from kernel.redis import Pipeline
 from kit.schedule import Schedule, Scheduled
@@ -59,20 +60,19 @@ class World:
     `dropped` is the newest number whose drop is over: no read that begins now may show an older.
     """
 
-    def __init__(self, schedule: Schedule) -> None:
-        self.schedule = schedule
+    def __init__(self, schedule: Schedule, clock: TickingDateTimeFactory) -> None:
+        self.schedule, self.clock = schedule, clock
         self.thing_id = uuid4()
         self.lookup = place(self.thing_id)
         self.number = self.dropped = self.loads = 0
-        self.now = 1_000_000.0
 
-    async def load(self) -> Rendered:
+    async def load(self) -> RenderedResponse:
         """Read the number from the database; the answer is a step later."""
         await self.schedule.pause()
         self.loads += 1
         body = str(self.number).encode()
         await self.schedule.pause()
-        return Rendered(200, [(b"content-type", b"application/json")], body)
+        return RenderedResponse(200, [(b"content-type", b"application/json")], body)
 
 
 @dataclass
@@ -90,7 +90,7 @@ class Process:
         self.world = world
         self._redis = Scheduled(pipeline, world.schedule)
         self._drops = Drops(self._redis, [THING])
-        self.reads = Reads(self._redis, self._drops, clock=lambda: world.now)
+        self.reads = Reads(self._redis, self._drops)
 
     async def read(self) -> Seen:
         """Read as the Edge does."""
@@ -123,4 +123,4 @@ class Process:
     async def grow_old(self) -> None:
         """Let what is cached grow older than it should be."""
         await self.world.schedule.pause()
-        self.world.now += 2 * AGE
+        self.world.clock.tick(2 * AGE)

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import httpx
 import pytest
 
-from kernel.settings import Settings
+from kernel.config.settings import Settings
 from kit.servers import Stack
 
 Part = Literal["auth", "rest"]
@@ -165,3 +165,15 @@ async def front(stack: Stack) -> AsyncIterator[Front]:
         await front.listen()
         yield front
         await front.close()
+
+
+INVENTED_ADDRESS: Final = "198.51.100.66"
+FORWARDING_HEADERS: Final = (
+    "X-Forwarded-For",
+    "Forwarded",
+    "X-Real-IP",
+    "CF-Connecting-IP",
+    "True-Client-IP",
+    "Sb-Forwarded-For",
+)
+"""Headers in which a client may invent an address (A9)."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kernel.settings import Settings
+from kernel.config.settings import Settings
 from kit.holding import Origin
 from kit.own_database import OwnDatabase
 from kit.small import changed

@@ -11,13 +11,14 @@ import svcs
 from fastapi import APIRouter, FastAPI
 
 from kernel import Feature
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kernel.cache import Cached, everyone, minutes
-from kernel.call import Caller
+from kernel.cache.announce import Announce
+from kernel.config.settings import Settings
+from kernel.core.caller import Caller
 from kernel.errors import NotFound
-from kernel.events import Announce, Event
-from kernel.http import Answer, Services
-from kernel.settings import Settings
+from kernel.events import Event
+from kernel.web.routing import Answer, Services
 from kit.application import running
 
 THING: Final = UUID("3820052a-bbd0-4a50-bce5-53a231166443")

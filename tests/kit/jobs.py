@@ -1,10 +1,12 @@
-"""A worker and a relay, as processes of their own, in front of this xdist worker's stack."""
+"""A worker and a relay of the application, as processes of their own.
+
+They are in front of this xdist worker's stack; tests of slices ask for them.
+"""
 
 import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,10 +15,8 @@ import asyncpg
 import pytest
 from redis import Redis
 
-from devstack.inbox.mail import Mail
-from devstack.inbox.mailbox import Mailbox
-from devstack.reaper import Reaper
-from kit.process import ROOT, environment
+from devstack.testing import Mail, Mailbox, Reaper
+from kit.process import APPLICATION, ROOT, environment
 from kit.servers import Stack, refuse_remote
 from kit.system import Process
 from kit.waiting import until
@@ -125,7 +125,7 @@ async def jobs(
     reaper = Reaper()
     try:
         for name in ("worker", "relay"):
-            processes.append(await _start(name, environment(stack, **changes), folder))
+            processes.append(await _start(name, environment(stack, APPLICATION, **changes), folder))
             reaper.watch(processes[-1].pid, signal.SIGKILL)
         await until(lambda: all(_works(one, folder) for one in processes), seconds=60)
         yield Jobs(mailbox, database, client, worker=processes[0], relay=processes[1])
@@ -147,7 +147,7 @@ async def _start(name: str, env: dict[str, str], folder: Path) -> Process:
     log = folder / f"{name}.log"
     with log.open("wb") as output:
         started = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cli", name),
+            *(*APPLICATION.argv, name),
             cwd=ROOT,
             env={**env, **_coverage(), "HEARTBEAT_FILE": str(folder / name)},
             stdin=asyncio.subprocess.DEVNULL,

@@ -8,13 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from devstack.inbox.mail import Mail
-from devstack.inbox.mailbox import Mailbox
-from devstack.inbox.smtp import start_smtp
-from devstack.testing import GatewayThread
-from kernel.app import create_app
-from kernel.settings import Settings
-from kit.application import running
+from devstack.testing import GatewayThread, Mail, Mailbox, start_smtp
+from kernel.boot.app import create_app
+from kernel.config.settings import Settings
+from kit.application import running, whole
 from kit.servers import Stack
 
 
@@ -47,7 +44,7 @@ async def confirming_client_for(
 ) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
     """Makes clients of an application whose Supabase wants addresses confirmed."""
     changed = settings.model_copy(update={"supabase_url": confirming_supabase_url})
-    async with running(create_app(changed)) as client:
+    async with running(create_app(changed, whole())) as client:
         yield client
 
 
@@ -66,5 +63,5 @@ def links(mail: Mail) -> tuple[list[str], list[str]]:
 
 
 def token_in(link: str) -> str:
-    """Return the token that a mailed link carries."""
-    return parse_qs(urlsplit(link).query)["token"][0]
+    """Return the token that a mailed link carries, in its fragment."""
+    return parse_qs(urlsplit(link).fragment)["token"][0]

@@ -115,3 +115,16 @@ async def admin(
     person.token = session.raise_for_status().json()["access_token"]
     async with client_for(person.token) as person.client:
         yield person
+
+
+@pytest.fixture
+async def attacker(
+    supabase: httpx.AsyncClient, stranger: Person
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A plain user who talks to Supabase directly, past the API."""
+    headers = dict(supabase.headers) | {
+        "Authorization": f"Bearer {stranger.token}",
+        "Prefer": "return=representation",
+    }
+    async with httpx.AsyncClient(base_url=f"{supabase.base_url}", headers=headers) as client:
+        yield client

@@ -8,7 +8,9 @@ from uuid import UUID
 import httpx
 import pytest
 
+from kit.own_database import OwnDatabase
 from kit.people import Person
+from kit.system import System
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,32 @@ def new_post(supabase: httpx.AsyncClient, drop_reads: Callable[[], None]) -> New
 
 
 @pytest.fixture
+def read_post(supabase: httpx.AsyncClient) -> Callable[..., Awaitable[dict[str, Any] | None]]:
+    """Reads a post past the API, as far as somebody sees it: `await read_post(id, stranger)`."""
+
+    async def read(post_id: object, by: Person | None = None) -> dict[str, Any] | None:
+        headers = {"Authorization": f"Bearer {by.token}"} if by else {}
+        found = await supabase.get(f"/rest/v1/posts?id=eq.{post_id}", headers=headers)
+        rows: list[dict[str, Any]] = found.raise_for_status().json()
+        return rows[0] if rows else None
+
+    return read
+
+
+@pytest.fixture
+def list_posts(supabase: httpx.AsyncClient) -> Callable[..., Awaitable[set[str]]]:
+    """Returns the ids on the first page of what everyone reads: `await list_posts(stranger)`."""
+
+    async def read(by: Person | None = None) -> set[str]:
+        headers = {"Authorization": f"Bearer {by.token}"} if by else {}
+        body = {"page": 1, "page_size": 100, "published_only": True}
+        found = await supabase.post("/rest/v1/rpc/list_posts", json=body, headers=headers)
+        return {post["id"] for post in found.raise_for_status().json()["posts"]}
+
+    return read
+
+
+@pytest.fixture
 async def post(author: Person, new_post: NewPost) -> StoredPost:
     """A published post of the author."""
     return await new_post(author)
@@ -56,3 +84,24 @@ async def post(author: Person, new_post: NewPost) -> StoredPost:
 async def draft(author: Person, new_post: NewPost) -> StoredPost:
     """A draft of the author."""
     return await new_post(author, published=False)
+
+
+async def store_post(own: OwnDatabase, author: UUID, *, published: bool = True) -> UUID:
+    """Store a post, past every API."""
+    found = await own.sql.fetchval(
+        "insert into public.posts (title, content, published, author_id) "
+        "values ('A post', '', $1, $2) returning id",
+        published,
+        author,
+    )
+    return UUID(str(found))
+
+
+async def store_published(system: System, author: UUID) -> UUID:
+    """Store a published post of a system, past every API."""
+    rows = await system.fetch(
+        "insert into public.posts (title, content, published, author_id) "
+        "values ('A post', '', true, $1) returning id",
+        author,
+    )
+    return UUID(str(rows[0]["id"]))

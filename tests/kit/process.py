@@ -1,27 +1,43 @@
-"""`./app api` as a process of its own, in front of this worker's stack."""
+"""Processes of the command line, in front of this worker's stack."""
 
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
 
-from kernel.discovery import discover
+from kernel.boot.discovery import discover
 from kit.servers import Stack
 
 ROOT = Path(__file__).parents[2]
+PYTHONPATH = os.pathsep.join(str(ROOT / name) for name in ("", "platform", "tests"))
 
 
-def environment(stack: Stack, **changes: str) -> dict[str, str]:
+@dataclass(frozen=True)
+class Program:
+    """A command line; `slices` is the package that its processes find their slices in."""
+
+    argv: tuple[str, ...]
+    slices: str
+
+
+APPLICATION: Final = Program((sys.executable, "-m", "cli"), "features")
+KIT: Final = Program((sys.executable, "-m", "kit.entry"), "kit.slices")
+
+
+def environment(stack: Stack, program: Program = KIT, **changes: str) -> dict[str, str]:
     """Return the settings of a process in front of the stack, with limits that nobody meets."""
     cache = urlsplit(stack.cache_url)
     return {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT / "platform"),
+        "PYTHONPATH": PYTHONPATH,
         "ENV_FILE": os.devnull,
         "SUPABASE_URL": stack.supabase_url,
         "SUPABASE_KEY": stack.gateway.anon_key,
@@ -29,34 +45,38 @@ def environment(stack: Stack, **changes: str) -> dict[str, str]:
         "JWT_SECRET": stack.gateway.jwt_secret,
         "REDIS_HOST": str(cache.hostname),
         "REDIS_PORT": str(cache.port),
-        **raised_limits(),
+        **raised_limits(program),
         **changes,
     }
 
 
-def raised_limits() -> dict[str, str]:
+def raised_limits(program: Program) -> dict[str, str]:
     """Return the settings of limits that nobody meets: whole processes see one client address."""
-    declared = [limit.name(name) for name, one in discover().items() for limit in one.limits]
+    slices = discover(program.slices)
+    declared = [limit.name(name) for name, one in slices.items() for limit in one.limits]
     names = ("default", "fallback", *declared)
     return {f"RATE_LIMIT_{name.upper()}": "1000000/minute" for name in names}
 
 
 @contextlib.asynccontextmanager
-async def api(env: dict[str, str], port: int) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the process; it is ended if it has not ended by itself."""
-    command = [sys.executable, "-m", "cli", "api", "--port", str(port)]
+async def api(
+    env: dict[str, str], port: int, program: Program = KIT
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run `api`; it is ended if it has not ended by itself."""
     process = await asyncio.create_subprocess_exec(
-        *command,
+        *(*program.argv, "api", "--port", str(port)),
         cwd=ROOT,
         env=env,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
     )
     try:
         yield process
     finally:
         if process.returncode is None:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):  # it was killed before, and was alone
+                os.killpg(process.pid, signal.SIGKILL)  # its workers hold the output open, too
         await process.communicate()
 
 

@@ -16,15 +16,16 @@ import asyncpg
 import pytest
 from redis import Redis
 
-from devstack.gateway.bootstrap import prepare
-from devstack.gateway.config import GatewayConfig
-from devstack.testing import GatewayThread, Servers
-from kernel.migrations import migrate
+from devstack.testing import GatewayConfig, GatewayThread, Servers, prepare
+from migrate import migrate
 
 REDIS_SERVER = os.environ.get("TEST_REDIS_SERVER")
 """The program of all caches and brokers of the tests: redis-server, for instance."""
 
 MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
+SCHEMA = Path(__file__).with_name("schema.sql")
+"""The tables of the kit's slices; every database of the tests has them, too."""
+
 _SERVERS = pytest.StashKey[Servers]()
 _TEMPLATE = "template_app"
 _CUT_OFF = """
@@ -143,6 +144,11 @@ async def _make_template(postgres: str) -> None:
     finally:
         await connection.close()
     await migrate(url, MIGRATIONS)
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(SCHEMA.read_text(encoding="utf-8"))
+    finally:
+        await connection.close()
 
 
 async def make_database(postgres: str, name: str, template: str = _TEMPLATE) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from kernel import Feature
-from kernel.http import Answer
-from kernel.settings import Settings
+from kernel.config.settings import Settings
+from kernel.web.routing import Answer
 
 
 def feature(name: str = "call", **options: Any) -> Feature:

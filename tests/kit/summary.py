@@ -15,7 +15,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def summary(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Adds a line: `summary("140 of 140 replayed")`."""
+    """Adds a line: `summary("K1: one load for 200 readers")`."""
     return request.config.stash[_LINES].append
 
 
@@ -35,6 +35,6 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show the lines."""
     if lines := terminalreporter.config.stash[_LINES]:
-        terminalreporter.section("summary of the contracts")
+        terminalreporter.section("what tests measured")
         for line in sorted(lines):
             terminalreporter.write_line(line)

@@ -17,24 +17,12 @@ import httpx
 import pytest
 
 import kit.process
-from devstack.gateway.config import GatewayConfig
-from devstack.inbox.mailbox import Mailbox
-from devstack.ports import free_port
-from devstack.testing import GatewayThread
+from devstack.testing import GatewayConfig, GatewayThread, Mailbox, free_port
 from kit.people import PASSWORD, new_email
-from kit.process import ROOT
+from kit.process import APPLICATION, KIT, PYTHONPATH, ROOT, Program
 from kit.servers import make_database, shut
 from kit.valkeys import Valkey
 from kit.waiting import until
-
-ENTRY = ROOT / "tests" / "kit" / "entry.py"
-FEATURES = ROOT / "tests" / "chaos" / "features"
-_EFFECTS = """
-create table public.effects (
-  id bigint generated always as identity, kind text, subject text, attempt integer, pid integer
-);
-revoke all on public.effects from public, anon, authenticated;
-"""
 
 
 class Process:
@@ -71,20 +59,22 @@ class Process:
 class System:
     """The parts, and what tests do with them."""
 
-    def __init__(self, folder: Path, database_url: str, gateway: GatewayThread) -> None:
+    def __init__(
+        self, folder: Path, database_url: str, gateway: GatewayThread, program: Program
+    ) -> None:
         self.folder, self.database_url, self.gateway = folder, database_url, gateway
+        self.program = program
         self.broker = Valkey(folder / "broker", keeps=True)
         self.cache = Valkey(folder / "cache", keeps=False)
         self.smtp_port = 1
         self._processes: list[Process] = []
 
-    def environment(self, **changes: str) -> dict[str, str]:
+    def environment(self, program: Program | None = None, **changes: str) -> dict[str, str]:
         """Return the settings of a process of this system."""
         return {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")]),
+            "PYTHONPATH": PYTHONPATH,
             "ENV_FILE": os.devnull,
-            "EXTRA_FEATURES": str(FEATURES),
             "SUPABASE_URL": self.gateway.url,
             "SUPABASE_KEY": self.gateway.config.anon_key,
             "SUPABASE_SERVICE_KEY": self.gateway.config.service_key,
@@ -97,21 +87,27 @@ class System:
             "SMTP_PORT": str(self.smtp_port),
             "SMTP_SECURITY": "none",
             "LOG_LEVEL": "INFO",
-            **kit.process.raised_limits(),
+            **kit.process.raised_limits(program or self.program),
             **changes,
         }
 
-    async def start(self, *command: str, ready: bool = True, **changes: str) -> Process:
-        """Start `./app COMMAND` with these changes of the environment; wait until it works."""
+    async def start(
+        self, *command: str, ready: bool = True, program: Program | None = None, **changes: str
+    ) -> Process:
+        """Start a command with these changes of the environment; wait until it works.
+
+        It is of this system's program, unless another is named.
+        """
+        program = program or self.program
         alive = self.folder / f"{uuid4().hex}.alive"
         log = alive.with_suffix(".log")
         with log.open("wb") as output:
             process = Process(
                 command[0],
                 await asyncio.create_subprocess_exec(
-                    *(sys.executable, str(ENTRY), *command),
+                    *(*program.argv, *command),
                     cwd=ROOT,
-                    env=self.environment(HEARTBEAT_FILE=str(alive), **changes),
+                    env=self.environment(program, HEARTBEAT_FILE=str(alive), **changes),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=asyncio.subprocess.STDOUT,
@@ -164,9 +160,9 @@ class System:
         return UUID(session["user"]["id"]), session["access_token"]
 
     async def publish(self, author_id: UUID, **wish: Any) -> UUID:
-        """Store a published post, past every API, whose content is a wish to the jobs of tests."""
+        """Store a published thing, past every API, whose content is a wish to the kit's slices."""
         rows = await self.fetch(
-            "insert into public.posts (title, content, published, author_id) "
+            "insert into public.things (title, content, published, author_id) "
             "values ('A wish', $1, true, $2) returning id",
             json.dumps(wish),
             author_id,
@@ -174,7 +170,7 @@ class System:
         return UUID(str(rows[0]["id"]))
 
     async def effects(self, subject: UUID) -> Counter[str]:
-        """Count what the jobs of tests have done to a post: `start`, `effect`."""
+        """Count what the jobs of tests have done to a thing: `start`, `effect`."""
         rows = await self.fetch("select kind from public.effects where subject = $1", str(subject))
         return Counter(row["kind"] for row in rows)
 
@@ -182,20 +178,13 @@ class System:
         """Return the records of a job in this state."""
         return await self.fetch("select * from jobs.runs where job = $1 and state = $2", job, state)
 
-    async def signup(self, client: httpx.AsyncClient) -> str:
-        """Sign somebody up through this client of the API; return the address."""
-        email = new_email()
-        answer = await client.post("/auth/signup", json={"email": email, "password": PASSWORD})
-        answer.raise_for_status()
-        return email
-
     @contextlib.asynccontextmanager
     async def api(self, **changes: str) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
         """Run `./app api`; yields the process and a client of it."""
         port = free_port()
-        process = await self.start("api", "--port", str(port), ready=False, **changes)
+        process = await self.start("api", "--port", str(port), ready=False, program=None, **changes)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1") as client:
-            await kit.process.until(client, "/health/readiness", 200)
+            await kit.process.until(client, f"http://127.0.0.1:{port}/metrics", 200)
             yield process, client
 
     def redeliver(self) -> int:
@@ -225,16 +214,33 @@ class System:
 async def system(
     tmp_path: Path, postgres_url: str, smtp_port: int, mailbox: Mailbox
 ) -> AsyncIterator[System]:
-    """A system of this test's own, without processes of ours: `await system.start("relay")`."""
+    """A system of this test's own, of the kit's slices: `await system.start("relay")`.
+
+    No process of ours runs when the test begins.
+    """
+    async with _running(tmp_path, postgres_url, smtp_port, KIT) as system:
+        yield system
+
+
+@pytest.fixture
+async def whole_system(
+    tmp_path: Path, postgres_url: str, smtp_port: int, mailbox: Mailbox
+) -> AsyncIterator[System]:
+    """The same, of the application's slices."""
+    async with _running(tmp_path, postgres_url, smtp_port, APPLICATION) as system:
+        yield system
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    folder: Path, postgres_url: str, smtp_port: int, program: Program
+) -> AsyncIterator[System]:
     url = await make_database(postgres_url, f"own_{uuid4().hex}")
-    connection = await asyncpg.connect(url)
-    await connection.execute(_EFFECTS)
-    await connection.close()
     config = GatewayConfig(
         database_url=url, public_url="http://127.0.0.1", mail_interval=0, bcrypt_rounds=4
     )
     with GatewayThread(config) as gateway:
-        system = System(tmp_path, url, gateway)
+        system = System(folder, url, gateway, program)
         system.smtp_port = smtp_port
         try:
             await system.broker.start()

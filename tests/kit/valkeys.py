@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from devstack import valkey
-from devstack.ports import free_port
-from devstack.programs import Program
+from devstack import Program
+from devstack.testing import free_port, valkey_broker, valkey_cache
 from kit.servers import REDIS_SERVER
 from kit.waiting import until
 
@@ -24,7 +23,7 @@ class Valkey:
 
     def __init__(self, folder: Path, *, keeps: bool) -> None:
         self.port = free_port()
-        make = valkey.broker if keeps else valkey.cache
+        make = valkey_broker if keeps else valkey_cache
         self._program = make(self.port, folder, REDIS_SERVER)
         self._process: subprocess.Popen[Any] | None = None
         self.client = Redis(port=self.port, decode_responses=True, socket_timeout=5)

@@ -1,11 +1,15 @@
-"""Cached reads: what slices declare, and what drops it. See docs/CACHING.md."""
+"""Cached reads: what slices declare, and which events drop it. See docs/CACHING.md."""
 
+from kernel.cache.announce import Announce
 from kernel.cache.cached import Cached, every_caller, everyone, one_caller
 from kernel.cache.drops import CacheUnavailable, Drops
-from kernel.durations import hours, minutes, seconds
+from kernel.cache.warmer import CacheWarmer
+from kernel.core.durations import hours, minutes, seconds
 
 __all__ = [
+    "Announce",
     "CacheUnavailable",
+    "CacheWarmer",
     "Cached",
     "Drops",
     "every_caller",

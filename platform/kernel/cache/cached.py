@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from kernel.durations import hours, minutes, seconds
+from kernel.core.durations import hours, minutes, seconds
 
 if TYPE_CHECKING:
     from kernel.events import Event

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from kernel.cache.cached import OWN_ID, Audience, Cached, reads_of, written
 from kernel.cache.canonical import CanonicalRequest
 from kernel.cache.drops import stamp_key
-from kernel.call import Caller
+from kernel.core.caller import Caller
 from kernel.redis import Command
 
 _FORMAT: Final = "1"

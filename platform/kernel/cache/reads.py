@@ -17,7 +17,7 @@ from kernel.cache.cached import SPREAD
 from kernel.cache.drops import Drops, new_stamp, stamp_seconds
 from kernel.cache.flights import Flights
 from kernel.cache.lookup import Lookup
-from kernel.cache.rendered import Rendered
+from kernel.cache.rendered import RenderedResponse
 from kernel.cache.stored import STAMP_BYTES, Kind, Stored, etag_of, pack, unpack
 from kernel.redis import Command, Pipeline, RedisAway
 
@@ -32,7 +32,7 @@ _GIVE_BACK: Final = (
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
 )
 
-Load = Callable[[], Awaitable[Rendered]]
+Load = Callable[[], Awaitable[RenderedResponse]]
 Stamps = tuple[bytes, ...]
 
 
@@ -46,11 +46,9 @@ class Found(NamedTuple):
 class Reads:
     """The cached reads of this process."""
 
-    def __init__(
-        self, redis: Pipeline, drops: Drops, *, clock: Callable[[], float] = time.time
-    ) -> None:
-        self._redis, self._drops, self._clock = redis, drops, clock
-        self._flights: Flights[Rendered | None] = Flights()
+    def __init__(self, redis: Pipeline, drops: Drops) -> None:
+        self._redis, self._drops = redis, drops
+        self._flights: Flights[RenderedResponse | None] = Flights()
 
     def judge(self, reply: object) -> Found:
         """Return what the reply to a lookup's command is worth.
@@ -66,9 +64,9 @@ class Reads:
 
     def is_old(self, value: Stored) -> bool:
         """Whether the value is older than it should be."""
-        return self._clock() >= value.old_at
+        return time.time() >= value.old_at
 
-    async def load(self, lookup: Lookup, found: Found, load: Load) -> Rendered:
+    async def load(self, lookup: Lookup, found: Found, load: Load) -> RenderedResponse:
         """Return the answer of one load for all who ask now, and store it.
 
         Where Redis is away or takes nothing, one load in this process.
@@ -120,7 +118,7 @@ class Reads:
 
     async def _lead(
         self, lookup: Lookup, stamps: Stamps, load: Load, seconds: float
-    ) -> Rendered | None:
+    ) -> RenderedResponse | None:
         """Load where nobody else does; else wait for the value, and at the end load all the same.
 
         Without any seconds to wait, to renew a value: None where somebody else does, or has failed
@@ -135,7 +133,7 @@ class Reads:
             if value is not None and value.kind is not Kind.TOO_LARGE and not self.is_old(value):
                 if leads:
                     await self._ask(give_back)
-                return Rendered(_STATUS[value.kind], _JSON, value.body)
+                return RenderedResponse(_STATUS[value.kind], _JSON, value.body)
             if leads is not False or (value is not None and value.kind is Kind.TOO_LARGE):
                 break
             if not seconds:
@@ -165,8 +163,10 @@ class Reads:
             return None, None
         return replies[0] == b"OK", self.judge(replies[1]).value
 
-    def _to_store(self, lookup: Lookup, stamps: Stamps, rendered: Rendered) -> Command | None:
-        cached, now = lookup.cached, self._clock()
+    def _to_store(
+        self, lookup: Lookup, stamps: Stamps, rendered: RenderedResponse
+    ) -> Command | None:
+        cached, now = lookup.cached, time.time()
         age, keep = cached.ttl, cached.ttl + cached.stale
         body, kind = rendered.body, Kind.BODY
         if rendered.plain and rendered.status == _STATUS[Kind.MISSING]:
@@ -193,5 +193,5 @@ def _is_stamp(found: object) -> TypeGuard[bytes]:
     return isinstance(found, bytes) and len(found) == STAMP_BYTES
 
 
-async def _only(load: Load) -> Rendered:
+async def _only(load: Load) -> RenderedResponse:
     return await load()

@@ -16,7 +16,7 @@ _OF_CALLER: Final = frozenset({401, 403})
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class RenderedResponse:
     """Status, headers (raw, lower-case names) and body."""
 
     status: int
@@ -42,7 +42,7 @@ class Rendered:
         return all(name in names for name, _ in self.headers)
 
 
-async def render(app: ASGIApp, scope: Scope) -> Rendered:
+async def render(app: ASGIApp, scope: Scope) -> RenderedResponse:
     """Return what the application answers to a request without a body.
 
     It waits for no client: nobody's going away ends it. Raises what the application raises.
@@ -65,4 +65,4 @@ async def render(app: ASGIApp, scope: Scope) -> Rendered:
             parts.append(message.get("body", b""))
 
     await app(scope, receive, send)
-    return Rendered(status, headers, b"".join(parts))
+    return RenderedResponse(status, headers, b"".join(parts))

@@ -10,7 +10,7 @@ import zlib
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-_MARK: Final = b"slices:1"
+_MARK: Final = b"cached:1"
 _HEADER: Final = struct.Struct("<8sIBdB34s")
 _UNCHECKED: Final = 12  # the mark, and the check sum itself
 STAMP_BYTES: Final = 16

@@ -3,26 +3,33 @@
 import logging
 import time
 from dataclasses import replace
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kernel.cache.cached import Audience
 from kernel.cache.reads import Load
-from kernel.cache.rendered import Rendered, render
+from kernel.cache.rendered import RenderedResponse, render
 from kernel.cache.stored import Kind, etag_of
-from kernel.call import ANONYMOUS, SCOPE_KEY, Call, Caller, request_id
-from kernel.client_address import ClientAddresses
-from kernel.edge.gate import Gate, Place
-from kernel.edge.head import Head
-from kernel.edge.outgoing import PRIVATE, SHARED, Outgoing
-from kernel.edge.parts import Parts
-from kernel.edge.record import Record
-from kernel.errors import ApiError, BodyTooLarge
-from kernel.failures import failure
-from kernel.limits.table import PolicyTable
-from kernel.routes import RouteTable
+from kernel.core.caller import ANONYMOUS, Caller
+from kernel.core.request_id import request_id
+from kernel.edge.admission import Admission, CacheLookup
+from kernel.edge.client_address import ClientAddresses
+from kernel.edge.headers import StandingHeaders
+from kernel.edge.hosts import Hosts
+from kernel.edge.policies import PolicyTable
+from kernel.edge.recorder import RequestRecorder
+from kernel.edge.request_head import RequestHead
+from kernel.edge.response_writer import PRIVATE, SHARED, ResponseWriter
+from kernel.edge.routes import RouteTable
+from kernel.edge.services import EdgeServices
+from kernel.errors import ApiError, BodyTooLarge, HostNotAllowed, UriTooLong
+from kernel.web.call import REFUSED, SCOPE_KEY, Call
+from kernel.web.failures import failure
 
 log = logging.getLogger(__name__)
+
+MAX_PATH_BYTES: Final = 2048
 
 _NOT_FOUND = 404
 # What is not shown to everyone may be shown to a caller.
@@ -37,7 +44,7 @@ class Edge:
     no feature's. The services are there while the application runs.
     """
 
-    parts: Parts
+    parts: EdgeServices
 
     def __init__(
         self,
@@ -49,23 +56,30 @@ class Edge:
         unlimited: frozenset[str],
         max_body_bytes: int,
         cache_enabled: bool,
-        record: Record,
+        record: RequestRecorder,
+        hosts: Hosts,
+        headers: StandingHeaders,
     ) -> None:
         self._app, self._routes, self._policies = app, routes, policies
         self._clients, self._unlimited = clients, unlimited
         self._max_body_bytes, self._cache_enabled = max_body_bytes, cache_enabled
-        self._record = record
-        self._gate = Gate(routes, cache_enabled=cache_enabled)
+        self._record, self._hosts, self._headers = record, hosts, headers
+        self._gate = Admission(routes, cache_enabled=cache_enabled)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(  # noqa: C901 - step by step, and each call would cost
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Answer one request; anything but HTTP passes untouched."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
         method, path = scope["method"], scope["path"]
-        route = self._routes.find(method, path)
-        head = Head(scope["headers"])
+        head = RequestHead(scope["headers"])
+        refusal = scope.get(REFUSED)
+        if len(scope.get("raw_path") or path) > MAX_PATH_BYTES:
+            refusal = UriTooLong()
+        route = self._routes.find(method, path) if refusal is None else None
         client = self._clients.of(scope)
         call = Call(
             request_id=head.request_id,
@@ -73,9 +87,22 @@ class Edge:
             feature=route.feature_name if route else None,
         )
         scope[SCOPE_KEY] = call
-        out = Outgoing(send, head, call, method=method, path=path, route=route, routes=self._routes)
+        out = ResponseWriter(
+            send,
+            head,
+            call,
+            method=method,
+            path=path,
+            route=route,
+            routes=self._routes,
+            standing=self._headers.of(head.origin),
+        )
         current = request_id.set(call.request_id)
         try:
+            self._refuse_unread(refusal, head)
+            if method == "OPTIONS" and (answer := self._headers.preflight(scope, head.origin)):
+                await out.unchanged(answer)
+                return
             place = None
             if path not in self._unlimited:
                 place = await self._gate.admit(
@@ -84,7 +111,7 @@ class Edge:
                     call,
                     route=route,
                     subject=client.subject,
-                    policies=self._policies.of(call.feature),
+                    policies=self._policies.of(call.feature, client.subject),
                     parts=self.parts,
                 )
             self._refuse_long_body(head)
@@ -106,7 +133,9 @@ class Edge:
             self._record.write(call, method, path, out.status, time.perf_counter() - started)
             request_id.reset(current)
 
-    async def _read(self, scope: Scope, call: Call, place: Place, out: Outgoing) -> None:
+    async def _read(
+        self, scope: Scope, call: Call, place: CacheLookup, out: ResponseWriter
+    ) -> None:
         """Answer a cached read: from Redis, or from one load for all who wait for it."""
         lookup, found = place
         reads, value = self.parts.reads, found.value
@@ -125,7 +154,9 @@ class Edge:
             return
         if value is not None and value.kind is Kind.MISSING and not reads.is_old(value):
             call.cache = "bypass" if apart else "hit"
-            rendered = Rendered(_NOT_FOUND, [(b"content-type", b"application/json")], value.body)
+            rendered = RenderedResponse(
+                _NOT_FOUND, [(b"content-type", b"application/json")], value.body
+            )
         else:
             call.cache = "miss" if found.stamps is not None else "bypass"
             if self._cache_enabled:
@@ -142,7 +173,14 @@ class Edge:
         else:
             await out.rendered(rendered)
 
-    def _refuse_long_body(self, head: Head) -> None:
+    def _refuse_unread(self, refusal: ApiError | None, head: RequestHead) -> None:
+        """Refuse what needs no look at limits or caller."""
+        if refusal is not None:
+            raise refusal
+        if not self._hosts.any and not self._hosts.admits(head.host):
+            raise HostNotAllowed
+
+    def _refuse_long_body(self, head: RequestHead) -> None:
         # FastAPI counts what arrives; a length that is declared is refused without reading.
         if head.length > self._max_body_bytes:
             raise BodyTooLarge
@@ -150,7 +188,7 @@ class Edge:
     def _loading(self, scope: Scope, call: Call, caller: Caller) -> Load:
         """Return what asks the application the same as this caller, whoever waits for it."""
 
-        async def load() -> Rendered:
+        async def load() -> RenderedResponse:
             own = {**scope, SCOPE_KEY: replace(call, caller=caller)}
             try:
                 return await render(self._app, own)

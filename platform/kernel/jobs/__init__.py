@@ -4,8 +4,8 @@ Events come from the outbox; the relay publishes a run of each job that listens,
 it under a lease. docs/TASKS.md says how to add one.
 """
 
-from kernel.durations import minutes, seconds
-from kernel.jobs.errors import Permanent
+from kernel.core.durations import minutes, seconds
+from kernel.errors import Permanent
 from kernel.jobs.job import Job, job
 from kernel.jobs.schedule import daily, every
 

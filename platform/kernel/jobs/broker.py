@@ -9,9 +9,9 @@ from urllib.parse import quote
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
+from kernel.config.settings import Settings, SettingsError
 from kernel.jobs.job import QUEUES, Job
 from kernel.jobs.table import JobTable
-from kernel.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def celery_app(settings: Settings) -> Celery:
 
     Raises nothing where the broker is away: it connects when it is used.
     """
-    app = Celery("slices", broker=broker_url(settings), set_as_current=False)
+    app = Celery(settings.app_name, broker=broker_url(settings), set_as_current=False)
     app.conf.update(
         # A job is acknowledged when it has ended, and given to another worker when its process
         # was lost or did not stop in time: the record in the database keeps that from repeating.

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Final, Literal, get_type_hints
 from uuid import UUID, uuid5
 
-from kernel.durations import minutes, seconds
+from kernel.core.durations import minutes, seconds
 from kernel.events import Event, JobDue
 from kernel.jobs.schedule import Schedule
 

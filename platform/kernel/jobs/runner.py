@@ -12,14 +12,15 @@ from uuid import uuid4
 import svcs
 from pydantic import ValidationError
 
-from kernel.call import request_id
+from kernel.core.request_id import request_id
+from kernel.errors import Permanent
 from kernel.events import Event
 from kernel.jobs.done import DoneMarkers
-from kernel.jobs.errors import Permanent
 from kernel.jobs.job import Job
-from kernel.jobs.runs import HEARTBEAT, RECORDS_AWAY, Begun, Run, Runs
+from kernel.jobs.runs import HEARTBEAT, Begun, Run, Runs
 from kernel.jobs.table import Message
-from kernel.logs import redact
+from kernel.observe.logs import redact
+from kernel.supabase.errors import RECORDS_UNAVAILABLE
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Runner:
                 await self._runs.close(message, "succeeded")
                 return None
             begun = await self._runs.begin(message, holder=holder, max_attempts=1 + job.retries)
-        except RECORDS_AWAY as error:
+        except RECORDS_UNAVAILABLE as error:
             log.warning("A job waits for the database", extra={"reason": repr(error)})
             return _NOT_NOW
         request_id.set(begun.request_id)
@@ -72,7 +73,7 @@ class Runner:
         log.error("A job that is not known here", extra={"job": message.job})
         try:
             await self._runs.close(message, "failed", error="this worker knows no such job")
-        except RECORDS_AWAY:
+        except RECORDS_UNAVAILABLE:
             return _NOT_NOW
         return None
 
@@ -131,7 +132,7 @@ class Runner:
     async def _heartbeat(self, message: Message, holder: str) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT.total_seconds())
-            with contextlib.suppress(*RECORDS_AWAY):
+            with contextlib.suppress(*RECORDS_UNAVAILABLE):
                 if not await self._runs.extend(message.run_id, holder):
                     log.warning("A lease was lost", extra={"run_id": str(message.run_id)})
 
@@ -139,7 +140,7 @@ class Runner:
         """Record the end of an attempt; return False where the database stays away."""
         for pause in _WRITE_DOWN_AFTER:
             await asyncio.sleep(pause)
-            with contextlib.suppress(*RECORDS_AWAY):
+            with contextlib.suppress(*RECORDS_UNAVAILABLE):
                 await self._runs.finish(message.run_id, holder, state, **how)
                 return True
         return False

@@ -5,14 +5,9 @@ from datetime import timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from postgrest import APIError
-
 from kernel.jobs.table import Message
 from kernel.supabase import AsService
-from kernel.supabase.http import SupabaseUnavailable
 
-# The records cannot be had: nothing answers or, while a deploy goes on, the function is not there.
-RECORDS_AWAY: Final = (SupabaseUnavailable, APIError)
 LEASE: Final = timedelta(seconds=15)
 HEARTBEAT: Final = timedelta(seconds=4)
 
@@ -49,7 +44,7 @@ class Begun:
 
 
 class Runs:
-    """The records' functions in the database; errors are RECORDS_AWAY."""
+    """The records' functions in the database; errors are RECORDS_UNAVAILABLE."""
 
     def __init__(self, db: AsService) -> None:
         self._db = db

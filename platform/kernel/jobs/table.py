@@ -2,14 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 from uuid import UUID
 
 from kernel.events import Event, JobDue
 from kernel.jobs.job import Job
 
-if TYPE_CHECKING:
-    from kernel.feature import Feature
+
+class WithJobs(Protocol):
+    """What has jobs: a feature."""
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Its jobs."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class JobTable:
             self._listeners.setdefault(one.on, []).append(one)
 
     @classmethod
-    def of(cls, features: "Mapping[str, Feature]") -> "JobTable":
+    def of(cls, features: Mapping[str, WithJobs]) -> "JobTable":
         """Return the jobs of these features."""
         return cls(one for feature in features.values() for one in feature.jobs)
 

@@ -1,7 +1,5 @@
-"""How often who may call: limits of client addresses and of accounts."""
+"""Limits: how many requests one client may make, as an exact sliding-window log in Redis."""
 
-from kernel.limits.account import AccountLimit, Reservation
 from kernel.limits.limit import Limit
-from kernel.limits.rate import Rate
 
-__all__ = ["AccountLimit", "Limit", "Rate", "Reservation"]
+__all__ = ["Limit"]

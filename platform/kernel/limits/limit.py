@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from kernel.limits.rate import Rate
+from kernel.config.rates import Rate
 
 Subject = Literal["address", "account"]
 

@@ -67,7 +67,7 @@ class Limiter:
             self._local.give_back(decision)
             return
         uncounted: list[Command] = [
-            ("LREM", script.key(decision.subject, policy.name), 1, decision.at)
+            ("LREM", script.key(decision.subject, policy), 1, decision.at)
             for policy in decision.policies.policies
         ]
         try:

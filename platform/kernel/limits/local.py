@@ -2,7 +2,6 @@
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
 from typing import Final
 
 from kernel.limits.policy import Decision, Policy, PolicySet, Standing
@@ -17,10 +16,8 @@ class LocalLogs:
     longer than its quota.
     """
 
-    def __init__(
-        self, *, logs: int = LOGS, clock: Callable[[], int] = lambda: time.monotonic_ns() // 1000
-    ) -> None:
-        self._most, self._clock = logs, clock
+    def __init__(self, *, logs: int = LOGS) -> None:
+        self._most = logs
         self._logs: OrderedDict[tuple[str, str], deque[int]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -28,15 +25,16 @@ class LocalLogs:
 
     def take(self, subject: str, policies: PolicySet) -> Decision:
         """Count a request of the subject to all of the policies, or to none where one refuses."""
-        now = self._clock()
+        now = time.monotonic_ns() // 1000
         logs = [self._log(subject, policy, now) for policy in policies.policies]
         pairs = list(zip(policies.policies, logs, strict=True))
         admitted = all(len(log) < policy.rate.quota for policy, log in pairs)
         if admitted:
             for policy, log in pairs:
                 log.append(now)
-                self._logs[subject, policy.name] = log
-                self._logs.move_to_end((subject, policy.name))
+                counted = (policy.counted(subject), policy.name)
+                self._logs[counted] = log
+                self._logs.move_to_end(counted)
             while len(self._logs) > self._most:
                 self._logs.popitem(last=False)
         return Decision(
@@ -51,12 +49,12 @@ class LocalLogs:
     def give_back(self, decision: Decision) -> None:
         """Forget the request of a decision, as if it had never come."""
         for policy in decision.policies.policies:
-            log = self._logs.get((decision.subject, policy.name))
+            log = self._logs.get((policy.counted(decision.subject), policy.name))
             if log is not None and decision.at in log:
                 log.remove(decision.at)
 
     def _log(self, subject: str, policy: Policy, now: int) -> deque[int]:
-        log = self._logs.get((subject, policy.name))
+        log = self._logs.get((policy.counted(subject), policy.name))
         if log is None:
             return deque()
         while log and log[0] <= now - policy.rate.microseconds:

@@ -2,19 +2,38 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from ipaddress import ip_network
 from math import ceil
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from kernel.limits.rate import Rate
+from kernel.config.rates import Rate
+
+_NETWORK_BITS: Final = 48  # what a site has of IPv6 (RFC 6177): 65,536 networks of subscribers
+
+
+@lru_cache(10_000)
+def network_of(subject: str) -> str:
+    """Return the /48 of an IPv6 subject (a /64); any other subject is its own network."""
+    if not subject.endswith("/64"):
+        return subject
+    return str(ip_network(subject).supernet(new_prefix=_NETWORK_BITS))
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A rate with the name by which clients, settings and keys know it."""
+    """A rate with the name by which clients, settings and keys know it.
+
+    A *wide* one counts all subjects of an IPv6 network together.
+    """
 
     name: str
     rate: Rate
+    wide: bool = False
+
+    def counted(self, subject: str) -> str:
+        """Return what a request of this subject counts to."""
+        return network_of(subject) if self.wide else subject
 
 
 class PolicySet:

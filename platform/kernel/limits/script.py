@@ -11,15 +11,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from kernel.limits.policy import Decision, PolicySet, Standing
+from kernel.limits.policy import Decision, Policy, PolicySet, Standing, network_of
 
 _SOURCE: Final = Path(__file__).with_suffix(".lua").read_text(encoding="utf-8")
 _SHA: Final = hashlib.sha1(_SOURCE.encode(), usedforsecurity=False).hexdigest()
 
 
-def key(subject: str, policy: str) -> str:
+def key(subject: str, policy: Policy) -> str:
     """Return where a policy's log is; all of one subject lie in one slot of a Redis Cluster."""
-    return f"limit:{{{subject}}}:{policy}"
+    network, counted = network_of(subject), policy.counted(subject)
+    within = "" if counted == network else f"{counted}:"
+    return f"limit:{{{network}}}:{within}{policy.name}"
 
 
 @lru_cache(4096)
@@ -33,7 +35,7 @@ def command(
     """
     found = policies.policies
     head = ("EVAL", _SOURCE) if with_source else ("EVALSHA", _SHA)
-    keys = (key(subject, policy.name) for policy in found)
+    keys = (key(subject, policy) for policy in found)
     rates = (number for one in found for number in (one.rate.quota, one.rate.microseconds))
     return (*head, len(found), *keys, *rates)
 

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from aiosmtplib import SMTPConnectError
 
-from kernel.jobs.errors import Permanent
+from kernel.errors import Permanent
 
 Phase = Literal["connect", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA"]
 

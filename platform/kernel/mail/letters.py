@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 from email_validator import EmailNotValidError, validate_email
 
 from kernel.mail.errors import MailRefused, MailUnavailable
-from kernel.mail.templates import Rendered
+from kernel.mail.templates import RenderedMail
 
 # Seven bits pass through every server, whatever it offers.
 _ASCII: Final = policy.SMTP.clone(cte_type="7bit")
@@ -39,7 +39,9 @@ class Letter:
     utf8: bool
 
 
-def write(rendered: Rendered, *, mail_from: str, to: str, run_id: UUID, template: str) -> Letter:
+def write(
+    rendered: RenderedMail, *, mail_from: str, to: str, run_id: UUID, template: str
+) -> Letter:
     """Write the letter of one run of a job.
 
     Its Message-ID is made of run, template and recipient: when a run is repeated, the letter has

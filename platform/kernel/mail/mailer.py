@@ -3,9 +3,9 @@
 from pathlib import Path
 from uuid import UUID
 
+from kernel.config.settings import Settings
 from kernel.mail import letters, templates
 from kernel.mail.smtp import deliver
-from kernel.settings import Settings
 
 
 class Mailer:

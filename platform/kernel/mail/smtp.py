@@ -9,9 +9,9 @@ from typing import Final, cast
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
+from kernel.config.settings import Settings
 from kernel.mail.errors import MailRefused, MailUnavailable, Phase, answered, unanswered
 from kernel.mail.letters import Letter
-from kernel.settings import Settings
 
 COMMAND_SECONDS: Final = 10.0
 TOTAL_SECONDS: Final = 30.0

@@ -27,7 +27,7 @@ _UNSENDABLE = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rendered:
+class RenderedMail:
     """What a mail says; `subject` is one line, `html` None where there is only text."""
 
     subject: str
@@ -42,7 +42,7 @@ def folder_of(feature: str) -> Path:
     return next((folder for folder in folders if folder.is_dir()), folders[0])
 
 
-def render(folder: Path, template: str, values: Mapping[str, object]) -> Rendered:
+def render(folder: Path, template: str, values: Mapping[str, object]) -> RenderedMail:
     """Render `<template>.txt` and, where it exists, `<template>.html`.
 
     The first line of the text is `Subject: …`, the second is empty. The HTML sees the finished
@@ -56,7 +56,7 @@ def render(folder: Path, template: str, values: Mapping[str, object]) -> Rendere
     html = None
     if html_file.is_file():
         html = _render(environment, html_file, None, {**values, "subject": subject})
-    return Rendered(subject=subject, text=text, html=html)
+    return RenderedMail(subject=subject, text=text, html=html)
 
 
 @cache

@@ -18,7 +18,7 @@ _STEADY_SECONDS: Final = 5.0
 _CLOSED: Final = "closed"
 
 
-class Breaker:
+class ConnectionBreaker:
     """Closed while Redis answers; open, it refuses all at once, and one task tries to get back.
 
     `probe` tries once, and raises RedisAway. Before each try lies a pause of up to 0.1 s, doubling
@@ -29,13 +29,8 @@ class Breaker:
     One failure opens it: a request that waits for the next is one that waited in vain.
     """
 
-    def __init__(
-        self,
-        probe: Callable[[], Awaitable[None]],
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._probe, self._clock = probe, clock
+    def __init__(self, probe: Callable[[], Awaitable[None]]) -> None:
+        self._probe = probe
         self._reason: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._tries, self._back_at = 0, float("-inf")
@@ -52,7 +47,7 @@ class Breaker:
             return
         self._reason = reason
         log.warning("Redis is away", extra={"reason": reason})
-        if self._clock() - self._back_at > _STEADY_SECONDS:
+        if time.monotonic() - self._back_at > _STEADY_SECONDS:
             self._tries = 0
         self._task = asyncio.create_task(self._come_back())
 
@@ -78,5 +73,5 @@ class Breaker:
         self._task = None
         if not self._closed:
             self._reason = None
-            self._back_at = self._clock()
+            self._back_at = time.monotonic()
             log.warning("Redis is back")

@@ -11,12 +11,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from kernel.lists import host_and_port
+from kernel.config.settings import Settings
+from kernel.config.types import host_and_port
 from kernel.redis.connecting import Endpoint
 from kernel.redis.multiplexed import Multiplexed
 from kernel.redis.over_redis_py import OverRedisPy
 from kernel.redis.pipeline import Pipeline
-from kernel.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from typing import Final
 from pydantic import SecretStr
 from redis.exceptions import ResponseError
 
-from kernel.redis.connection import Connection
+from kernel.config.settings import Settings
+from kernel.redis.connection import RedisConnection
 from kernel.redis.deadline import in_time
 from kernel.redis.pipeline import RedisAway, Word
-from kernel.settings import Settings
 
 _ANSWERS: Final = {"AUTH": b"OK", "SELECT": b"OK", "PING": b"PONG"}
 
@@ -51,9 +51,9 @@ class Endpoint:
         return {**commands, "PING": ()}
 
 
-async def connect(endpoint: Endpoint, *, seconds: float, connect_seconds: float) -> Connection:
+async def connect(endpoint: Endpoint, *, seconds: float, connect_seconds: float) -> RedisConnection:
     """Return a connection with that deadline; raises RedisAway, after `connect_seconds` at most."""
-    connection = Connection(seconds)
+    connection = RedisConnection(seconds)
     try:
         await in_time(_open(connection, endpoint), connect_seconds)
     except BaseException as error:
@@ -64,7 +64,7 @@ async def connect(endpoint: Endpoint, *, seconds: float, connect_seconds: float)
     return connection
 
 
-async def _open(connection: Connection, endpoint: Endpoint) -> None:
+async def _open(connection: RedisConnection, endpoint: Endpoint) -> None:
     await asyncio.get_running_loop().create_connection(
         lambda: connection, endpoint.host, endpoint.port, ssl=endpoint.tls
     )

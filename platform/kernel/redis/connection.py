@@ -16,7 +16,7 @@ _MOST_BYTES: Final = 8 * 1024 * 1024  # unsent, and as much again of one turn of
 _Asked = tuple[asyncio.Future[list[Any]], int, int]  # whose, how many replies, since which tick
 
 
-class Connection(asyncio.Protocol):
+class RedisConnection(asyncio.Protocol):
     """Commands go out in the order in which they are asked, and so come their replies (RESP 2).
 
     It has one deadline for each turn's commands, in `seconds`, and ends when that has passed, when

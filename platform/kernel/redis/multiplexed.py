@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-from kernel.redis.breaker import Breaker
+from kernel.redis.breaker import ConnectionBreaker
 from kernel.redis.connecting import Endpoint, connect
-from kernel.redis.connection import Connection
+from kernel.redis.connection import RedisConnection
 from kernel.redis.deadline import SECONDS, UNHURRIED_SECONDS
 from kernel.redis.pipeline import MOST_ASKS, Command, RedisAway
 
@@ -20,10 +20,10 @@ class Multiplexed:
 
     def __init__(self, endpoint: Endpoint, *, seconds: float = SECONDS) -> None:
         self._endpoint, self._seconds = endpoint, seconds
-        self._connection: Connection | None = None
+        self._connection: RedisConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._in_line = 0  # for a connection
-        self._breaker = Breaker(lambda: self._connect(UNHURRIED_SECONDS))
+        self._breaker = ConnectionBreaker(lambda: self._connect(UNHURRIED_SECONDS))
 
     async def ask(self, *commands: Command) -> list[Any]:
         """Return the reply to each command: see Pipeline."""
@@ -42,7 +42,7 @@ class Multiplexed:
             await self._connection.aclose()
             self._connection = None
 
-    async def _connected(self) -> Connection:
+    async def _connected(self) -> RedisConnection:
         self._breaker.check()
         if self._in_line >= MOST_ASKS:
             raise RedisAway("too much is waiting for it")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from kernel.redis.breaker import Breaker
+from kernel.redis.breaker import ConnectionBreaker
 from kernel.redis.deadline import SECONDS, UNHURRIED_SECONDS, in_time
 from kernel.redis.pipeline import MOST_ASKS, Command, RedisAway
 
@@ -27,7 +27,7 @@ class OverRedisPy:
         self._redis, self._seconds = redis, seconds
         self._waiting: list[_Asked] = []
         self._sender: asyncio.Task[None] | None = None
-        self._breaker = Breaker(self._probe)
+        self._breaker = ConnectionBreaker(self._probe)
 
     async def ask(self, *commands: Command) -> list[Any]:
         """Return the reply to each command: see Pipeline."""

@@ -6,9 +6,18 @@
 - `AsService`: tables and functions with the secret key; row security does not apply.
 """
 
-from kernel.supabase.auth import AuthAdmin, AuthApi
+from kernel.supabase.auth import AuthAdmin, AuthApi, SignOutScope
 from kernel.supabase.http import SupabaseHttp
 from kernel.supabase.probe import Probe
 from kernel.supabase.rest import Account, AsCaller, AsService
 
-__all__ = ["Account", "AsCaller", "AsService", "AuthAdmin", "AuthApi", "Probe", "SupabaseHttp"]
+__all__ = [
+    "Account",
+    "AsCaller",
+    "AsService",
+    "AuthAdmin",
+    "AuthApi",
+    "Probe",
+    "SignOutScope",
+    "SupabaseHttp",
+]

@@ -1,5 +1,6 @@
 """Supabase Auth, without a session of its own."""
 
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 from uuid import UUID
 
@@ -14,7 +15,15 @@ from kernel.supabase.http import SupabaseHttp, bearer
 from kernel.supabase.rest import AsCaller
 
 SignOutScope = Literal["local", "others", "global"]
-TokenKind = Literal["signup", "recovery", "email_change"]
+TokenKind = Literal["signup", "recovery"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuthSettings:
+    """What a project's Auth says of itself: new addresses wait for a mail; it takes new users."""
+
+    confirms_addresses: bool
+    takes_signups: bool
 
 
 class _Client(AsyncGoTrueClient):
@@ -38,10 +47,7 @@ class _Client(AsyncGoTrueClient):
 
     async def redeem(self, token_hash: str, kind: TokenKind) -> AuthResponse:
         body = {"type": kind, "token_hash": token_hash}
-        answer = await self._request("POST", "verify", body=body)
-        if "access_token" not in answer.json():
-            return AuthResponse(user=None, session=None)
-        return parse_auth_response(answer)
+        return parse_auth_response(await self._request("POST", "verify", body=body))
 
 
 class AuthApi:
@@ -79,24 +85,32 @@ class AuthApi:
         return await self._client().refresh_session(refresh_token)
 
     async def redeem(self, token_hash: str, kind: TokenKind) -> AuthResponse:
-        """Redeem a token from a mail, once; begins a session for whom it was sent to.
+        """Redeem a one-time token of `AuthAdmin.one_time_token`; begins a session.
 
-        The session is None after the first of two confirmations, where Auth asks for both the old
-        and the new address before it changes one.
+        It confirms the address of a user who waits for that. Do it in the call that made the token.
         """
         return await self._client().redeem(token_hash, kind)
 
-    async def change(self, token: str, **attributes: str) -> None:
-        """Change `password` or `email` of the user of this access token.
+    async def set_password(self, token: str, password: str, *, current: str) -> None:
+        """Change the password of the user of this access token; the user's other sessions end.
 
-        A new password ends the user's other sessions; a new address may wait for confirmation.
+        `current` is for projects that ask for it. Where a project asks for a recent login, a
+        session of more than a day is refused: `reauthentication_needed`.
         """
+        attributes = {"password": password, "current_password": current}
         await self._client().as_user(token, attributes)
 
-    async def confirms_addresses(self) -> bool:
-        """Whether new addresses wait for confirmation; what Auth does not say counts as yes."""
-        settings = (await self._client().settings()).json()
-        return settings.get("mailer_autoconfirm") is not True
+    async def settings(self) -> AuthSettings:
+        """Return the settings that Auth tells everyone.
+
+        What it does not say counts as the careful answer: addresses are confirmed.
+        """
+        said = (await self._client().settings()).json()
+        by_email = said.get("external", {}).get("email", True) is not False
+        return AuthSettings(
+            confirms_addresses=said.get("mailer_autoconfirm") is not True,
+            takes_signups=by_email and said.get("disable_signup") is not True,
+        )
 
     async def sign_out(self, token: str, scope: SignOutScope) -> None:
         """End this session, the user's others, or all.
@@ -131,18 +145,33 @@ class AuthAdmin:
     def __init__(self, http: SupabaseHttp) -> None:
         self._http = http
 
-    async def recovery_token(self, email: str) -> str | None:
-        """Return a new token to reset a password with, or None where nobody has this address.
+    async def sign_up(self, email: str, password: str, data: dict[str, Any]) -> None:
+        """Create a user whose address waits for its confirmation; Auth sends no mail.
 
-        Tokens that were made earlier for the same user do not count any more. Sends no mail.
+        Auth's rules for passwords hold, and its hooks run. It makes a one-time token, which the
+        SQL function `request_confirmation` removes. Raises AuthApiError `email_exists` for an
+        address that is confirmed; of one that waits nothing changes that is shown.
         """
-        try:
-            link = await self._client().admin.generate_link({"type": "recovery", "email": email})
-        except AuthApiError as error:
-            if error.code == "user_not_found":
-                return None
-            raise
+        await self._client().admin.generate_link(
+            {"type": "signup", "email": email, "password": password, "options": {"data": data}}
+        )
+
+    async def one_time_token(self, email: str, kind: TokenKind) -> str:
+        """Return a token of Auth for `AuthApi.redeem`, of a user who exists; no mail is sent.
+
+        It can be guessed by whoever asks Auth directly: redeem it at once, and show it to nobody.
+        """
+        link = await self._client().admin.generate_link(
+            cast("Any", {"type": kind, "email": email, "password": ""})
+        )
         return link.properties.hashed_token
+
+    async def change(self, user_id: UUID, **attributes: str | bool) -> None:
+        """Change `email` or `password` of a user, at once; `email_confirm` says that it is proven.
+
+        A new password ends all sessions of the user, and ends Auth's own one-time tokens.
+        """
+        await self._client().admin.update_user_by_id(str(user_id), cast("Any", attributes))
 
     async def set_role(self, user_id: UUID, role: str | None) -> None:
         """Set `app_metadata.role`; it counts from the user's next login or refresh on."""

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Callable
 from typing import Final, Literal
 
 log = logging.getLogger(__name__)
@@ -19,7 +18,7 @@ class CircuitOpen(Exception):
         self.seconds = seconds
 
 
-class Breaker:
+class CircuitBreaker:
     """Lets all calls through while it is closed, none while open, one while half-open: the probe.
 
     FAILURES failures in a row open it; OPEN_SECONDS later the next call is the probe, which closes
@@ -33,8 +32,8 @@ class Breaker:
     For one event loop. After M. Nygard, "Release It!"; https://martinfowler.com/bliki/CircuitBreaker.html
     """
 
-    def __init__(self, name: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._name, self._clock = name, clock
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._failures = 0
         self._changes = 0
         self._until: float | None = None  # None: closed
@@ -46,13 +45,13 @@ class Breaker:
         """What it does with calls."""
         if self._until is None:
             return "closed"
-        return "half-open" if self._probing or self._clock() >= self._until else "open"
+        return "half-open" if self._probing or time.monotonic() >= self._until else "open"
 
     def check(self) -> None:
         """Raise CircuitOpen where a call would not be let through now."""
         if self._until is None:
             return
-        wait = self._until - self._clock()
+        wait = self._until - time.monotonic()
         if wait > 0 or self._probing:
             raise CircuitOpen(max(wait, 0.0))
 
@@ -86,7 +85,7 @@ class Breaker:
                 self._open()
 
     def _open(self) -> None:
-        now = self._clock()
+        now = time.monotonic()
         if self._until is None:
             self._opened = now
             log.error("A breaker opened: calls are refused", extra={"breaker": self._name})
@@ -96,7 +95,10 @@ class Breaker:
     def _close(self) -> None:
         log.warning(
             "A breaker closed: calls go through again",
-            extra={"breaker": self._name, "open_seconds": round(self._clock() - self._opened, 1)},
+            extra={
+                "breaker": self._name,
+                "open_seconds": round(time.monotonic() - self._opened, 1),
+            },
         )
         self._until, self._probing = None, False
         self._changes += 1

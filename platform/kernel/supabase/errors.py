@@ -1,5 +1,7 @@
 """What Supabase's refusals mean to our caller, where no slice says it better."""
 
+from typing import Final
+
 from postgrest import APIError
 from supabase_auth.errors import AuthError
 
@@ -13,6 +15,10 @@ from kernel.errors import (
     ValidationFailed,
 )
 from kernel.supabase.http import SupabaseUnavailable
+
+# The records cannot be had: nothing answers or, while a deploy goes on, the function is not there.
+RECORDS_UNAVAILABLE: Final = (SupabaseUnavailable, APIError)
+
 
 # PostgREST's codes: https://docs.postgrest.org/en/stable/references/errors.html;
 # PostgreSQL's: https://www.postgresql.org/docs/current/errcodes-appendix.html

@@ -7,14 +7,16 @@ from typing import Any, Final
 import aiohttp
 import httpx
 
-from kernel.supabase.breaker import Breaker
+from kernel.supabase.breaker import CircuitBreaker
 from kernel.supabase.bulkhead import Bulkhead
 
 NO_ANSWER: Final = (httpx.RequestError, aiohttp.ClientError, OSError)
 """Errors of a call that got no answer: refused, silent, broken off, unreadable."""
 
 Send = Callable[[], Awaitable[httpx.Response]]
-_Verdict = tuple[bool | None, bool | None]  # of the part and of the endpoint, as Breaker.settle
+_Verdict = tuple[
+    bool | None, bool | None
+]  # of the part and of the endpoint, as CircuitBreaker.settle
 
 _NOBODY_KNOWS: Final[_Verdict] = (None, None)
 _WORKS: Final[_Verdict] = (True, True)
@@ -42,8 +44,8 @@ class Guard:
     def __init__(self, part: str, *, places: int) -> None:
         self._part = part
         self._bulkhead = Bulkhead(part, places)
-        self._whole = Breaker(part)
-        self._endpoints: dict[str, Breaker] = {}
+        self._whole = CircuitBreaker(part)
+        self._endpoints: dict[str, CircuitBreaker] = {}
 
     async def call(self, path: str, send: Send) -> httpx.Response:
         """Return what `send` returns; `path` is the one below the part's address.
@@ -70,12 +72,12 @@ class Guard:
                 endpoint.settle(tickets[1], answered=verdict[1])
         return response
 
-    def _endpoint(self, path: str) -> Breaker:
+    def _endpoint(self, path: str) -> CircuitBreaker:
         """Return the breaker of a table, a function or an action: there are as many as in code."""
         first, _, rest = path.partition("/")
         name = path if first == "rpc" and "/" not in rest else first
         if name not in self._endpoints:
-            self._endpoints[name] = Breaker(f"{self._part}/{name}")
+            self._endpoints[name] = CircuitBreaker(f"{self._part}/{name}")
         return self._endpoints[name]
 
 

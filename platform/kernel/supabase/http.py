@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import httpx
 
+from kernel.config.settings import Settings
 from kernel.errors import Unavailable
-from kernel.settings import Settings
 from kernel.supabase.breaker import CircuitOpen
 from kernel.supabase.bulkhead import BulkheadFull
 from kernel.supabase.connections import connections

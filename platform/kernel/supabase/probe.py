@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from typing import Final
 
 from kernel.supabase.http import AROUND, SupabaseHttp, SupabaseUnavailable, bearer
@@ -22,16 +21,16 @@ class Probe:
     says nothing of what Auth itself stands on.
     """
 
-    def __init__(self, http: SupabaseHttp, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._http, self._clock = http, clock
+    def __init__(self, http: SupabaseHttp) -> None:
+        self._http = http
         self._answer: asyncio.Future[bool] | None = None
         self._asked = 0.0
 
     async def up(self) -> bool:
         """Return whether both answer."""
         answer = self._answer
-        if answer is None or (answer.done() and self._clock() - self._asked >= FRESH_SECONDS):
-            self._asked = self._clock()
+        if answer is None or (answer.done() and time.monotonic() - self._asked >= FRESH_SECONDS):
+            self._asked = time.monotonic()
             self._answer = answer = asyncio.ensure_future(self._ask())
         return await asyncio.shield(answer)
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from postgrest import AsyncPostgrestClient
 from postgrest._async.request_builder import AsyncRequestBuilder
 
-from kernel.call import request_id
+from kernel.core.request_id import request_id
 from kernel.supabase.http import SupabaseHttp, bearer
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from devstack.testing import GatewayThread
-from kernel.app import create_app
-from kit.application import running
+from kernel.boot.app import create_app
+from kit.application import running, whole
 from kit.people import PASSWORD
 
 NEW = "another horse 10"
@@ -76,12 +76,12 @@ async def test_the_new_password_counts_and_the_old_one_does_not(author, sign_in)
 
 async def test_a2_other_sessions_end_at_once_and_the_own_one_stays(author, elsewhere, sessions):
     before = await sessions()
-    assert (await elsewhere.get("/users/me")).status_code == 200
+    assert (await elsewhere.get("/whoami/stored")).status_code == 200
     assert (await change(author)).status_code == 204
-    answer = await elsewhere.get("/users/me")
+    answer = await elsewhere.get("/whoami/stored")
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "SESSION_ENDED"
-    assert (await author.get("/users/me")).status_code == 200
+    assert (await author.get("/whoami/stored")).status_code == 200
     after = await sessions()
     assert len(after) == 1
     assert after < before  # the own one, and none that proved the password
@@ -95,7 +95,7 @@ async def test_a_wrong_current_password_is_403_and_changes_nothing(
     assert answer.status_code == 403
     assert answer.json()["error"]["code"] == "WRONG_PASSWORD"
     assert await sessions() == before
-    assert (await elsewhere.get("/users/me")).status_code == 200
+    assert (await elsewhere.get("/whoami/stored")).status_code == 200
     assert (await sign_in(author, PASSWORD)).status_code == 200
 
 
@@ -105,7 +105,7 @@ async def test_the_same_password_again_is_422_and_leaves_no_session(author, else
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "SAME_PASSWORD"
     assert await sessions() == before
-    assert (await elsewhere.get("/users/me")).status_code == 200
+    assert (await elsewhere.get("/whoami/stored")).status_code == 200
 
 
 @pytest.fixture
@@ -140,6 +140,36 @@ async def test_a_change_that_fails_leaves_no_session(author, sessions, database)
         await database.execute("drop trigger refuse on auth.users; drop function public.refuse()")
     assert answer.status_code == 503
     assert await sessions() == before
+
+
+@pytest.fixture
+async def careful(stack, settings):
+    """Makes clients of an application with secure_password_change: Auth asks for a new login."""
+    with GatewayThread(replace(stack.gateway, secure_password_change=True)) as gateway:
+        own = settings.model_copy(update={"supabase_url": gateway.url})
+        async with running(create_app(own, whole())) as client_for:
+            yield client_for
+
+
+async def test_s4_the_password_can_be_changed_in_a_session_of_three_days(
+    careful, author, long_ago, sign_in, sessions
+):
+    async with long_ago(author, minutes=3 * 24 * 60) as old:
+        token = old.headers["authorization"].removeprefix("Bearer ")
+        async with careful(token) as client:
+            assert (await change(client, "wrong horse 9")).status_code == 403
+            assert (await change(client)).status_code == 204
+            # Auth lets only a recent session change it, and ends all others.
+            assert (await client.get("/whoami/stored")).json()["error"]["code"] == "SESSION_ENDED"
+    assert await sessions() == set()
+    assert (await sign_in(author, PASSWORD)).status_code == 400
+    assert (await sign_in(author, NEW)).status_code == 200
+
+
+async def test_s4_a_session_of_three_days_stays_where_auth_does_not_mind(author, long_ago):
+    async with long_ago(author, minutes=3 * 24 * 60) as old:
+        assert (await change(old)).status_code == 204
+        assert (await old.get("/whoami/stored")).status_code == 200
 
 
 @pytest.mark.parametrize("body", WRONG)
@@ -196,4 +226,4 @@ async def test_a13_guesses_at_the_current_password_are_limited_and_right_ones_ar
     answer = await author.post("/users/me/password", json=wrong)
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
-    assert (await author.get("/users/me")).status_code == 200
+    assert (await author.get("/whoami/stored")).status_code == 200

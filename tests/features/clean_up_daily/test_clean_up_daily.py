@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from features.clean_up_daily import tasks
-from kernel.outbox import Outbox
+from kernel.outbox.outbox import Outbox
 from kernel.supabase import AsService, SupabaseHttp
 
 OLD, YOUNG = timedelta(days=91), timedelta(days=89)

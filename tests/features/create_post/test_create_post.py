@@ -1,5 +1,8 @@
 import pytest
 
+from features.shared.posts import Post, PostChanged
+from kit.announced import announced
+
 POST = {"title": "A title", "content": "Some content.", "published": True}
 WRONG = [
     {},
@@ -33,22 +36,32 @@ async def test_who_may_call_is_decided_before_the_body_is_looked_at(anonymous):
     assert answer.status_code == 401
 
 
-async def test_the_caller_becomes_the_author(author):
+async def test_the_caller_becomes_the_author(author, read_post):
     answer = await author.post("/posts", json=POST)
     post = answer.json()["data"]
     assert post["author_id"] == str(author.id)
     assert {key: post[key] for key in POST} == POST
     assert answer.headers["location"] == f"/api/v1/posts/{post['id']}"
     assert answer.headers["cache-control"] == "no-store"
-    read = await author.get(answer.headers["location"].removeprefix("/api/v1"))
-    assert read.json()["data"] == post
+    read = Post.model_validate(await read_post(post["id"], author))
+    assert read.model_dump(mode="json") == post
 
 
-async def test_a_post_is_a_draft_unless_it_is_published(author, stranger):
+async def test_a_post_is_a_draft_unless_it_is_published(author, stranger, read_post):
     answer = await author.post("/posts", json={"title": "A title", "content": ""})
     post = answer.json()["data"]
     assert post["published"] is False
-    assert (await stranger.get(f"/posts/{post['id']}")).status_code == 404
+    assert await read_post(post["id"], stranger) is None
+
+
+async def test_reads_of_it_are_dropped_before_the_answer(settings, valkey, author):
+    async with announced(settings, valkey, PostChanged, "post_id") as (client_for, dropped):
+        async with client_for(author.token) as client:
+            post = (await client.post("/posts", json=POST)).json()["data"]
+            assert dropped() == {post["id"]}
+            refused = await client.post("/posts", json=POST | {"title": "No"})
+        assert refused.status_code == 422
+        assert dropped() == set()
 
 
 @pytest.mark.parametrize("body", WRONG)

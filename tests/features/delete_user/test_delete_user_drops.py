@@ -1,59 +1,69 @@
-"""What is cached of a user's posts is stale at once when the user is deleted, without a relay."""
+"""What is cached of what a user leaves is stale as soon as the user is deleted, without a relay."""
 
 import pytest
 
-import features
-from kernel.app import create_app
-from kernel.discovery import discover
-from kit.application import running
-from kit.system import FEATURES
-
-
-def stamps(own):
-    client = own.cache.client
-    return {name.removeprefix("stamp:"): client.get(name) for name in client.scan_iter("stamp:*")}
+from features.shared.users import UserChanged
+from kit.announced import announced
+from kit.slices.shared.things import ThingChanged
 
 
 @pytest.fixture
-async def client_for(own_stack, monkeypatch):
-    """Makes clients of an application that keeps reads of posts."""
-    monkeypatch.setattr(features, "__path__", [*features.__path__, str(FEATURES)])
-    async with running(create_app(own_stack.settings, discover())) as client_for:
-        yield client_for
+def told(monkeypatch):
+    """The kit's events belong to the application: they are in its tables, and in its words."""
+    from features.delete_user import handler
+    from kernel.events import known_events
+
+    kinds = known_events() | {ThingChanged.topic: ThingChanged}
+    monkeypatch.setattr(handler, "known_events", lambda: kinds)
 
 
+@pytest.mark.usefixtures("told")
 @pytest.mark.parametrize("role", ["owner", "admin"])
-async def test_the_posts_and_the_lists_are_dropped_whoever_deletes(own_stack, client_for, role):
+async def test_what_is_theirs_and_the_lists_are_dropped_whoever_deletes(own_stack, valkey, role):
     user, token = await own_stack.sign_up()
-    posts = [await own_stack.post(user, published=published) for published in (True, False)]
-    await own_stack.post(await own_stack.user())
+    things = [await own_stack.thing(user, published=published) for published in (True, False)]
+    await own_stack.thing(await own_stack.user())
     if role == "admin":
         _, token = await own_stack.sign_up("admin")
-    async with client_for(token) as client:
-        assert (await client.delete(f"/users/{user}")).status_code == 204
-    kept = {name for name in stamps(own_stack) if name.startswith("kept-")}
-    assert kept == {"kept-posts:page:*", *(f"kept-post:{post}" for post in posts)}
+    settings = own_stack.settings
+    async with announced(settings, valkey, ThingChanged, "thing_id") as (client_for, dropped):
+        async with client_for(token) as client:
+            assert (await client.delete(f"/users/{user}")).status_code == 204
+        assert dropped() == {str(thing) for thing in things}
 
 
+async def test_reads_of_the_user_are_dropped(own_stack, valkey):
+    user, token = await own_stack.sign_up()
+    settings = own_stack.settings
+    async with announced(settings, valkey, UserChanged, "user_id") as (client_for, dropped):
+        async with client_for(token) as client:
+            assert (await client.delete(f"/users/{user}")).status_code == 204
+        assert dropped() == {str(user)}
+
+
+@pytest.mark.usefixtures("told")
 @pytest.mark.parametrize(("written", "dropped"), [(2_001, 2_001), (2_000, 2_000), (10_500, 10_000)])
-async def test_many_posts_are_dropped_page_by_page(own_stack, client_for, written, dropped):
+async def test_what_is_much_is_dropped_up_to_10000(own_stack, valkey, written, dropped):
     user, token = await own_stack.sign_up()
     await own_stack.sql.execute(
-        "insert into public.posts (title, content, author_id) "
-        "select 'A post', '', $1 from generate_series(1, $2::int)",
+        "insert into public.things (title, content, author_id) "
+        "select 'A thing', '', $1 from generate_series(1, $2::int)",
         user,
         written,
     )
-    async with client_for(token) as client:
-        assert (await client.delete(f"/users/{user}")).status_code == 204
-    assert sum(name.startswith("kept-post:") for name in stamps(own_stack)) == dropped
-    assert await own_stack.sql.fetchval("select count(*) from public.posts") == 0
+    settings = own_stack.settings
+    async with announced(settings, valkey, ThingChanged, "thing_id") as (client_for, found):
+        async with client_for(token) as client:
+            assert (await client.delete(f"/users/{user}")).status_code == 204
+        assert len(found()) == dropped
+    assert await own_stack.sql.fetchval("select count(*) from public.things") == 0
 
 
-async def test_a_deletion_that_is_refused_drops_nothing(own_stack, client_for):
+async def test_a_deletion_that_is_refused_drops_nothing(own_stack, valkey):
     user, _ = await own_stack.sign_up()
-    await own_stack.post(user)
     _, token = await own_stack.sign_up()
-    async with client_for(token) as client:
-        assert (await client.delete(f"/users/{user}")).status_code == 403
-    assert stamps(own_stack) == {}
+    settings = own_stack.settings
+    async with announced(settings, valkey, UserChanged, "user_id") as (client_for, dropped):
+        async with client_for(token) as client:
+            assert (await client.delete(f"/users/{user}")).status_code == 403
+        assert dropped() == set()

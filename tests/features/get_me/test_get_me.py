@@ -41,3 +41,10 @@ async def test_a1_interleaved_callers_each_read_the_own_user(new_person):
 
     calls = [read(person) for _ in range(30) for person in people]
     assert all(await asyncio.gather(*calls))
+
+
+async def test_me_is_never_taken_for_an_id(author):
+    assert (await author.get("/users/me")).json()["data"]["id"] == str(author.id)
+    for answer in (await author.put("/users/me", json={}), await author.delete("/users/me")):
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == "GET"

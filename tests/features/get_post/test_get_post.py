@@ -2,6 +2,8 @@ from uuid import uuid4
 
 import pytest
 
+from kernel.boot.app import create_app
+
 
 async def test_anyone_may_call(anonymous, author, stranger, post):
     for reader in (anonymous, author, stranger):
@@ -28,6 +30,12 @@ async def test_a_draft_exists_for_its_author_alone(anonymous, author, stranger, 
     assert (await stranger.get(f"/posts/{draft.id}")).status_code == 404
     assert (await anonymous.get(f"/posts/{draft.id}")).status_code == 404
     assert (await author.get(f"/posts/{draft.id}")).status_code == 200
+
+
+async def test_the_document_shows_the_error(settings):
+    paths = create_app(settings).openapi()["paths"]
+    answers = paths["/api/v1/posts/{post_id}"]["get"]["responses"]
+    assert "POST_NOT_FOUND" in answers["404"]["content"]["application/json"]["examples"]
 
 
 async def test_a_missing_post_is_404(anonymous):

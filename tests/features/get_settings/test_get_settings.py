@@ -1,4 +1,5 @@
-from kernel.app import create_app
+from features import APP_NAME
+from kernel.boot.app import create_app
 from kit.application import running
 
 
@@ -16,7 +17,7 @@ async def test_a_new_site_has_a_name_and_is_open(anonymous):
     answer = await anonymous.get("/settings")
     assert answer.json() == {
         "success": True,
-        "data": {"site_name": "Slices", "announcement": None, "signups_open": True},
+        "data": {"site_name": APP_NAME, "announcement": None, "signups_open": True},
     }
 
 

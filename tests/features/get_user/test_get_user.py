@@ -22,12 +22,12 @@ async def test_others_get_the_public_profile_and_no_address(author, stranger):
 async def test_the_owner_gets_the_whole_user_as_at_me(author):
     whole = (await author.get(f"/users/{author.id}")).json()["data"]
     assert whole["email"] == author.email
-    assert whole == (await author.get("/users/me")).json()["data"]
+    assert whole == (await author.get("/whoami/stored")).json()["data"]
 
 
 async def test_an_admin_gets_the_whole_user(admin, author):
     whole = (await admin.get(f"/users/{author.id}")).json()["data"]
-    assert whole == (await author.get("/users/me")).json()["data"]
+    assert whole == (await author.get("/whoami/stored")).json()["data"]
 
 
 async def test_the_id_may_be_written_in_capitals(author):
@@ -40,13 +40,6 @@ async def test_an_unknown_user_is_404_for_everyone(stranger, admin):
         answer = await person.get(f"/users/{uuid4()}")
         assert answer.status_code == 404
         assert answer.json()["error"]["code"] == "USER_NOT_FOUND"
-
-
-async def test_me_is_never_taken_for_an_id(author):
-    assert (await author.get("/users/me")).json()["data"]["id"] == str(author.id)
-    for answer in (await author.put("/users/me", json={}), await author.delete("/users/me")):
-        assert answer.status_code == 405
-        assert answer.headers["allow"] == "GET"
 
 
 @pytest.mark.parametrize("user_id", ["nobody", "1", "%00", "ME"])

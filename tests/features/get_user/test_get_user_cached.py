@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kit.application import running
 from kit.small import changed
 

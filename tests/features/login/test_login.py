@@ -7,7 +7,7 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kit.application import running
 from kit.people import PASSWORD, new_email
 
@@ -45,7 +45,7 @@ async def test_a_login_begins_a_session_of_that_user(anonymous, author, client_f
     assert session["refresh_token"] != author.refresh_token
     assert answer.headers["cache-control"] == "no-store"
     async with client_for(session["access_token"]) as client:
-        assert (await client.get("/users/me")).json()["data"]["id"] == str(author.id)
+        assert (await client.get("/whoami/stored")).json()["data"]["id"] == str(author.id)
 
 
 async def test_wrong_password_and_unknown_address_have_the_same_answer(anonymous, author):

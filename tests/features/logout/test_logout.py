@@ -1,11 +1,15 @@
+from datetime import UTC, datetime
 from ipaddress import ip_address
+from uuid import UUID
 
 import jwt
 import pytest
 from redis.asyncio import Redis
 
-from kernel.app import create_app
-from kit.application import CLIENTS, running
+from kernel.boot.app import create_app
+from kernel.core.caller import Caller
+from kernel.identity.sessions import SessionStore
+from kit.application import CLIENTS, running, whole
 
 WRONG = [{"scope": "everything"}, {"scope": None}, {"scope": ["local"]}, {"all": True}, [], "local"]
 
@@ -24,7 +28,7 @@ async def sessions(author, supabase, client_for):
 
 
 async def alive(clients):
-    answers = [await client.get("/users/me") for client in clients]
+    answers = [await client.get("/whoami/stored") for client in clients]
     for answer in answers:
         assert answer.is_success or answer.json()["error"]["code"] == "SESSION_ENDED"
     return [answer.is_success for answer in answers]
@@ -101,12 +105,13 @@ async def test_an_ended_session_ends_no_other_and_does_not_say_so(
     assert await alive(sessions[1:]) == [True, True]
 
 
-async def test_what_redis_knows_of_the_session_is_dropped(author, anonymous, stack):
-    body = {"email": author.email, "password": author.password}
-    session = (await anonymous.post("/auth/login", json=body)).json()["data"]
-    claims = jwt.decode(session["access_token"], options={"verify_signature": False})
+async def test_what_redis_knows_of_the_session_is_dropped(sessions, author, stack):
+    authorization = sessions[1].headers["authorization"]
+    claims = jwt.decode(authorization.split()[1], options={"verify_signature": False})
     key = f"session:{claims['session_id']}"
+    holder = Caller(user_id=author.id, session_id=UUID(claims["session_id"]))
     async with Redis.from_url(stack.cache_url) as redis:
+        await SessionStore(redis).keep(holder, datetime.now(UTC))  # as a login does
         assert await redis.exists(key)
         assert (await author.post("/auth/logout", json={"scope": "others"})).status_code == 204
         assert not await redis.exists(key)
@@ -123,7 +128,7 @@ async def test_a_logout_is_written_to_the_audit_log(author, database):
 
 
 async def test_a2_without_redis_the_own_replica_refuses_at_once(settings, author, unused_tcp_port):
-    app = create_app(settings.model_copy(update={"redis_port": unused_tcp_port}))
+    app = create_app(settings.model_copy(update={"redis_port": unused_tcp_port}), whole())
     async with running(app) as client_for, client_for(author.token) as client:
         assert await alive([client]) == [True]
         assert (await client.post("/auth/logout")).status_code == 204

@@ -23,12 +23,11 @@ def notices(jobs):
 
 
 @pytest.fixture
-def write(author):
-    """Writes a post through the API and returns its id: `await write(published=True)`."""
+def write(author, new_post):
+    """Writes a post as its author and returns its id: `await write(published=True)`."""
 
     async def write(**fields):
-        answer = await author.post("/posts", json=POST | fields)
-        return answer.raise_for_status().json()["data"]["id"]
+        return str((await new_post(author, **POST | fields)).id)
 
     return write
 

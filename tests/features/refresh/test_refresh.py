@@ -7,8 +7,8 @@ import pytest
 from redis.asyncio import Redis
 
 from devstack.testing import GatewayThread
-from kernel.app import create_app
-from kit.application import running
+from kernel.boot.app import create_app
+from kit.application import running, whole
 
 # The answer to each is the same: unknown, malformed, empty.
 UNKNOWN = ["aaaaaaaaaaaa", "no token", "", "a.b.c", "ü" * 12, "x" * 10_000]
@@ -61,7 +61,7 @@ async def test_the_session_goes_on_with_new_tokens(refresh, author, client_for):
     before = jwt.decode(author.token, options={"verify_signature": False})
     assert claims(session)["session_id"] == before["session_id"]
     async with client_for(session["access_token"]) as client:
-        assert (await client.get("/users/me")).json()["data"]["email"] == author.email
+        assert (await client.get("/whoami/stored")).json()["data"]["email"] == author.email
     assert session_of(await refresh(session["refresh_token"]))
 
 
@@ -132,14 +132,14 @@ async def test_a11_nor_where_the_project_has_no_time_box(
     stack, settings, author, database, age, status
 ):
     with GatewayThread(replace(stack.gateway, session_timebox=0)) as gateway:
-        app = create_app(settings.model_copy(update={"supabase_url": gateway.url}))
+        app = create_app(settings.model_copy(update={"supabase_url": gateway.url}), whole())
         async with running(app) as client_for, client_for(author.token) as client:
             await grow_old(database, author, age)
             body = {"refresh_token": author.refresh_token}
             answer = await client.post("/auth/refresh", json=body)
             assert answer.status_code == status, answer.text
             # Too old, it has ended: its access token is refused, too.
-            assert (await client.get("/users/me")).status_code == status
+            assert (await client.get("/whoami/stored")).status_code == status
     if status == 401:
         refused(answer)
         query = "select count(*) from auth.sessions where user_id = $1"

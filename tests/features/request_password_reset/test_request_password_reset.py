@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from features.request_password_reset.tasks import send_reset_email
+from kernel.identity.mailed_tokens import NewToken
 from kit.application import CLIENTS
 from kit.people import new_email
 
@@ -38,12 +39,13 @@ async def latest_event(database):
 
 
 async def asked_for(database, email):
-    query = "select id from identity.password_resets where email = $1 order by requested_at"
+    query = "select id from identity.mail_requests where email = $1 order by requested_at"
     return [str(row["id"]) for row in await database.fetch(query, email)]
 
 
 async def open_(service, reset_id):
-    answer = await service.post("/open_password_reset", json={"reset_id": reset_id})
+    body = {"request": reset_id, **NewToken().arguments}
+    answer = await service.post("/issue_mailed_token", json=body)
     return answer.raise_for_status().json()
 
 
@@ -93,7 +95,7 @@ async def test_the_address_is_forgotten_once_the_request_is_opened(
     [reset_id] = await asked_for(database, author.email)
     assert await open_(service, reset_id) == author.email
     row = await database.fetchrow(
-        "select email, address, user_id from identity.password_resets where id = $1", reset_id
+        "select email, address, user_id from identity.mail_requests where id = $1", reset_id
     )
     assert tuple(row) == (None, None, author.id)
     assert await open_(service, reset_id) == author.email  # a job that is repeated
@@ -111,7 +113,7 @@ async def test_a_request_for_an_unknown_address_leaves_nothing(anonymous, databa
     assert await open_(service, reset_id) is None
     assert (
         await database.fetchval(
-            "select count(*) from identity.password_resets where id = $1", reset_id
+            "select count(*) from identity.mail_requests where id = $1", reset_id
         )
         == 0
     )
@@ -135,7 +137,7 @@ async def test_after_an_hour_there_are_five_more(anonymous, author, database, se
 
     assert await five_and_one() == [author.email] * 5 + [None]
     await database.execute(
-        "update identity.password_resets set opened_at = opened_at - interval '61 minutes' "
+        "update identity.mail_requests set opened_at = opened_at - interval '61 minutes' "
         "where user_id = $1",
         author.id,
     )
@@ -146,11 +148,11 @@ async def test_requests_that_no_job_opened_are_deleted_after_a_day(anonymous, da
     email = new_email()
     await ask(anonymous, email)
     await database.execute(
-        "update identity.password_resets set requested_at = now() - interval '25 hours' "
+        "update identity.mail_requests set requested_at = now() - interval '25 hours' "
         "where email = $1",
         email,
     )
-    body = {"rule": "password_resets", "batch": 1000, "dry_run": False}
+    body = {"rule": "mail_requests", "batch": 1000, "dry_run": False}
     (await service.post("/apply_retention", json=body)).raise_for_status()
     assert await asked_for(database, email) == []
 

@@ -1,6 +1,9 @@
 import jwt
 import pytest
 
+from kernel.boot.app import create_app
+from kernel.boot.discovery import discover
+from kit.application import SLICES, running
 from kit.people import PASSWORD, new_email
 
 WRONG = [
@@ -46,16 +49,18 @@ async def test_a_new_user_gets_a_session_that_works(anonymous, client_for):
     assert session["user"]["display_name"] == "Ada"
     assert session["user"]["email_confirmed_at"] is not None
     async with client_for(session["access_token"]) as client:
-        me = await client.get("/users/me")
+        me = await client.get("/whoami/stored")
     assert me.json()["data"] == session["user"]
 
 
-async def test_a_new_users_first_read_is_answered_from_the_cache(anonymous, client_for):
-    session = (
-        await anonymous.post("/auth/signup", json={"email": new_email(), "password": PASSWORD})
-    ).json()["data"]
-    async with client_for(session["access_token"]) as client:
-        answer = await client.get("/users/me")
+async def test_a_new_users_first_read_is_answered_from_the_cache(settings):
+    app = create_app(settings, {**discover(), "read_mine": SLICES["read_mine"]})
+    async with running(app) as client_for:
+        async with client_for() as client:
+            body = {"email": new_email(), "password": PASSWORD}
+            session = (await client.post("/auth/signup", json=body)).json()["data"]
+        async with client_for(session["access_token"]) as client:
+            answer = await client.get("/mine")
     assert answer.headers["x-cache"] == "HIT"
     assert answer.json()["data"] == session["user"]
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from devstack.testing import GatewayThread
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kit.application import running
 from kit.people import PASSWORD, new_email
 from kit.timing import interleaved

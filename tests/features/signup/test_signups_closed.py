@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from devstack.testing import GatewayThread
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kit.application import running
 from kit.people import PASSWORD, new_email
 

@@ -4,16 +4,22 @@ import email
 import re
 from email import policy
 
-import httpx
 import pytest
 
-from kernel.app import create_app
+from features.signup.tasks import send_welcome_email
+from kernel.boot.app import create_app
+from kernel.jobs import minutes, seconds
 from kernel.supabase.http import bearer
 from kit.application import running
+from kit.mail import links, token_in
 from kit.people import PASSWORD, new_email
 
 JOB = "signup.send_welcome_email"
 SUBJECT = "Your account is ready"
+REQUESTED = """
+select items -> 0 ->> 'confirmation_id' from outbox.events
+where topic = 'confirmation_requested' order by id desc limit 1
+"""
 
 
 @pytest.fixture
@@ -67,14 +73,40 @@ async def test_with_confirmation_the_welcome_follows_the_confirmation(jobs, conf
     body = {"email": address, "password": PASSWORD, "display_name": "Ada"}
     assert (await confirming.post("/auth/signup", json=body)).status_code == 202
     user_id = await database.fetchval("select id from auth.users where email = $1", address)
-    (asking,) = await jobs.all_mail_to(address, user_id)
-    assert asking.subject != SUBJECT
-    link = re.search(r"http://\S+", asking.text)
-    async with httpx.AsyncClient() as browser:
-        assert link is not None
-        assert (await browser.get(link[0])).status_code == 303
+    (asking,) = await jobs.mail_to(address)
+    assert asking.subject == "Confirm your e-mail address"
+    in_text, in_html = links(asking)
+    assert in_text == in_html
+    assert "/confirm-email#token=" in in_text[0]
+    assert "Ada" not in asking.text  # no words of somebody who has not proven the address
+    assert len(token_in(in_text[0])) == 64
+    await database.execute(
+        "update auth.users set email_confirmed_at = now() where email = $1", address
+    )
     both = await jobs.all_mail_to(address, user_id)
     assert [mail.subject for mail in both] == [asking.subject, SUBJECT]
+    events = "select items::text from outbox.events where topic = 'confirmation_requested'"
+    assert address not in str(await database.fetch(events))
+
+
+async def test_an_address_with_an_account_gets_no_mail_for_another_sign_up(
+    jobs, confirming, author, database
+):
+    await jobs.mail_to(author.email)
+    body = {"email": author.email, "password": PASSWORD}
+    assert (await confirming.post("/auth/signup", json=body)).status_code == 202
+    request = await database.fetchval(REQUESTED)
+    assert len(await jobs.all_mail_to(author.email, request)) == 1
+
+
+async def test_an_address_gets_five_links_an_hour(jobs, confirming, database):
+    address = new_email()
+    body = {"email": address, "password": PASSWORD}
+    for number in range(1, 7):
+        assert (await confirming.post("/auth/signup", json=body)).status_code == 202
+        request = await database.fetchval(REQUESTED)
+        mails = await jobs.all_mail_to(address, request)
+        assert len(mails) == min(number, 5)
 
 
 async def test_a_user_who_changes_or_is_confirmed_again_gets_no_second_mail(
@@ -94,7 +126,10 @@ async def test_a_user_who_changes_or_is_confirmed_again_gets_no_second_mail(
         await supabase.put(
             f"/auth/v1/admin/users/{author.id}", json={"email_confirm": True}, headers=service
         ),
-        await author.post("/auth/login", json={"email": author.email, "password": author.password}),
+        await supabase.post(
+            "/auth/v1/token?grant_type=password",
+            json={"email": author.email, "password": author.password},
+        ),
     ]
     assert all(answer.is_success for answer in answers)
     for moment in ("null", "now()"):  # a support case: unconfirmed and confirmed again
@@ -145,3 +180,9 @@ async def test_a_line_break_in_a_name_begins_no_header_and_no_line(jobs, supabas
 
 async def test_a_separator_of_unicode_in_a_name_begins_no_line(jobs, supabase):
     await no_header_and_no_line(jobs, supabase, ["\u2028", "\u2029"])
+
+
+def test_the_retries_are_a_minute_apart():
+    assert send_welcome_email.retries == 3
+    assert {send_welcome_email.delay(attempt) for attempt in (1, 2, 3)} == {seconds(60)}
+    assert send_welcome_email.timeout == minutes(5)

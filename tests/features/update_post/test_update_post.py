@@ -2,6 +2,9 @@ from uuid import uuid4
 
 import pytest
 
+from features.shared.posts import Post, PostChanged
+from kit.announced import announced
+
 REVISION = {"title": "Another title", "content": "Other content.", "published": True}
 WRONG = [
     {},
@@ -32,14 +35,14 @@ select request_id from outbox.events where topic = $1 and items @> $2::jsonb ord
 """
 
 
-async def test_only_the_author_may_call(anonymous, author, stranger, admin, post):
+async def test_only_the_author_may_call(anonymous, author, stranger, admin, post, read_post):
     url = f"/posts/{post.id}"
     assert (await anonymous.put(url, json=REVISION)).status_code == 401
     for other in (stranger, admin):
         answer = await other.put(url, json=REVISION)
         assert answer.status_code == 403
         assert answer.json()["error"]["code"] == "FORBIDDEN"
-    assert (await author.get(url)).json()["data"]["title"] == post.title
+    assert (await read_post(post.id, author))["title"] == post.title
     assert (await author.put(url, json=REVISION)).status_code == 200
 
 
@@ -53,48 +56,60 @@ async def test_who_may_call_is_decided_before_the_body_is_looked_at(
     assert (await author.put(f"/posts/{post.id}", json=body)).status_code == 422
 
 
-async def test_anothers_draft_and_a_missing_post_are_404(stranger, author, draft):
+async def test_anothers_draft_and_a_missing_post_are_404(stranger, author, draft, read_post):
     for post_id in (draft.id, uuid4()):
         answer = await stranger.put(f"/posts/{post_id}", json=REVISION)
         assert answer.status_code == 404
         assert answer.json()["error"]["code"] == "POST_NOT_FOUND"
         assert answer.headers["cache-control"] == "no-store"
-    assert (await author.get(f"/posts/{draft.id}")).json()["data"]["title"] == draft.title
+    assert (await read_post(draft.id, author))["title"] == draft.title
 
 
-async def test_the_answer_is_the_post_as_everyone_reads_it(author, anonymous, post):
-    before = (await anonymous.get(f"/posts/{post.id}")).json()["data"]
+async def test_the_answer_is_the_post_as_everyone_reads_it(author, post, read_post):
+    async def read():
+        return Post.model_validate(await read_post(post.id)).model_dump(mode="json")
+
+    before = await read()
     answer = await author.put(f"/posts/{post.id}", json=REVISION | {"title": " Another title "})
     changed = answer.json()["data"]
     assert answer.headers["cache-control"] == "no-store"
     assert changed == before | REVISION | {"updated_at": changed["updated_at"]}
     assert changed["updated_at"] > before["updated_at"]
-    assert (await anonymous.get(f"/posts/{post.id}")).json()["data"] == changed
+    assert await read() == changed
 
 
-async def test_other_posts_stay_as_they_are(author, post, new_post):
+async def test_other_posts_stay_as_they_are(author, post, new_post, read_post):
     other = await new_post(author)
     await author.put(f"/posts/{post.id}", json=REVISION)
-    assert (await author.get(f"/posts/{other.id}")).json()["data"]["title"] == other.title
+    assert (await read_post(other.id, author))["title"] == other.title
 
 
-async def test_a_draft_that_is_published_is_everyones_to_read(author, anonymous, draft):
+async def test_a_draft_that_is_published_is_everyones_to_read(author, draft, read_post):
     await author.put(f"/posts/{draft.id}", json=REVISION)
-    assert (await anonymous.get(f"/posts/{draft.id}")).json()["data"]["published"] is True
+    assert (await read_post(draft.id))["published"] is True
 
 
-async def test_a_post_that_is_a_draft_again_is_its_authors_alone(author, stranger, post):
+async def test_a_post_that_is_a_draft_again_is_its_authors_alone(author, stranger, post, read_post):
     answer = await author.put(f"/posts/{post.id}", json=REVISION | {"published": False})
     assert answer.json()["data"]["published"] is False
-    assert (await stranger.get(f"/posts/{post.id}")).status_code == 404
-    assert (await author.get(f"/posts/{post.id}")).status_code == 200
+    assert await read_post(post.id, stranger) is None
+    assert await read_post(post.id, author) is not None
 
 
-async def test_the_lists_have_it_while_it_is_published(author, draft):
+async def test_the_lists_have_it_while_it_is_published(author, draft, list_posts):
     for published in (True, False):
         await author.put(f"/posts/{draft.id}", json=REVISION | {"published": published})
-        listed = (await author.get("/posts?page_size=100")).json()["data"]
-        assert (str(draft.id) in {one["id"] for one in listed}) is published
+        assert (str(draft.id) in await list_posts(author)) is published
+
+
+async def test_reads_of_it_are_dropped_before_the_answer(settings, valkey, author, stranger, post):
+    async with announced(settings, valkey, PostChanged, "post_id") as (client_for, dropped):
+        async with client_for(stranger.token) as client:
+            assert (await client.put(f"/posts/{post.id}", json=REVISION)).status_code == 403
+        assert dropped() == set()
+        async with client_for(author.token) as client:
+            await client.put(f"/posts/{post.id}", json=REVISION)
+        assert dropped() == {str(post.id)}
 
 
 async def test_each_change_is_an_event_and_the_first_publication_one_more(author, draft, database):
@@ -114,13 +129,13 @@ async def test_each_change_is_an_event_and_the_first_publication_one_more(author
 
 
 @pytest.mark.parametrize("body", WRONG)
-async def test_wrong_input_is_422_without_echo_and_changes_nothing(author, post, body):
+async def test_wrong_input_is_422_without_echo_and_changes_nothing(author, post, read_post, body):
     answer = await author.put(f"/posts/{post.id}", json=body)
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "VALIDATION_ERROR"
     assert "perhaps" not in answer.text
     assert "11111111" not in answer.text
-    assert (await author.get(f"/posts/{post.id}")).json()["data"]["title"] == post.title
+    assert (await read_post(post.id, author))["title"] == post.title
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[" * 100_000, b""])

@@ -1,9 +1,12 @@
 import pytest
 
-from kernel.app import create_app
+from features import APP_NAME
+from features.shared.settings import SettingsChanged
+from kernel.boot.app import create_app
+from kit.announced import announced
 from kit.application import running
 
-FIRST = {"site_name": "Slices", "announcement": None, "signups_open": True}
+FIRST = {"site_name": APP_NAME, "announcement": None, "signups_open": True}
 WRONG = [
     {},
     {"site_name": ""},
@@ -40,6 +43,17 @@ async def anyone(client_for):
 
 
 @pytest.fixture
+def stored(own_stack):
+    """Reads the settings as they are stored."""
+
+    async def read():
+        columns = ", ".join(FIRST)
+        return dict(await own_stack.sql.fetchrow(f"select {columns} from public.settings"))
+
+    return read
+
+
+@pytest.fixture
 async def user(own_stack, client_for):
     _, token = await own_stack.sign_up()
     async with client_for(token) as client:
@@ -47,19 +61,24 @@ async def user(own_stack, client_for):
 
 
 @pytest.fixture
-async def admin(own_stack, client_for):
+async def admin_token(own_stack):
     _, token = await own_stack.sign_up("admin")
-    async with client_for(token) as client:
+    return token
+
+
+@pytest.fixture
+async def admin(admin_token, client_for):
+    async with client_for(admin_token) as client:
         yield client
 
 
-async def test_only_an_admin_may_call(anyone, user, admin):
+async def test_only_an_admin_may_call(anyone, user, admin, stored):
     body = {"site_name": "Salon"}
     assert (await anyone.put("/settings", json=body)).status_code == 401
     answer = await user.put("/settings", json=body)
     assert answer.status_code == 403
     assert answer.json()["error"]["code"] == "FORBIDDEN"
-    assert (await anyone.get("/settings")).json()["data"] == FIRST
+    assert await stored() == FIRST
     assert (await admin.put("/settings", json=body)).status_code == 200
 
 
@@ -81,11 +100,11 @@ async def test_who_may_call_is_decided_before_the_body_is_looked_at(anyone, user
     ],
     ids=", ".join,
 )
-async def test_what_is_sent_changes_and_the_rest_stays(anyone, admin, change):
+async def test_what_is_sent_changes_and_the_rest_stays(admin, stored, change):
     answer = await admin.put("/settings", json=change)
     assert answer.json()["data"] == FIRST | change
     assert answer.headers["cache-control"] == "no-store"
-    assert (await anyone.get("/settings")).json()["data"] == FIRST | change
+    assert await stored() == FIRST | change
 
 
 async def test_a_name_has_no_blanks_around_it(admin):
@@ -93,21 +112,35 @@ async def test_a_name_has_no_blanks_around_it(admin):
     assert answer.json()["data"]["site_name"] == "Salon"
 
 
-async def test_null_takes_the_announcement_away(anyone, admin):
+async def test_null_takes_the_announcement_away(admin, stored):
     await admin.put("/settings", json={"announcement": "Closed today"})
     answer = await admin.put("/settings", json={"announcement": None})
     assert answer.json()["data"] == FIRST
-    assert (await anyone.get("/settings")).json()["data"] == FIRST
+    assert await stored() == FIRST
 
 
 @pytest.mark.parametrize("body", WRONG)
-async def test_wrong_input_is_422_without_echo_and_changes_nothing(anyone, admin, body):
+async def test_wrong_input_is_422_without_echo_and_changes_nothing(admin, stored, body):
     answer = await admin.put("/settings", json=body)
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "VALIDATION_ERROR"
     assert "perhaps" not in answer.text
     assert "other" not in answer.text
-    assert (await anyone.get("/settings")).json()["data"] == FIRST
+    assert await stored() == FIRST
+
+
+async def test_reads_of_them_are_dropped_before_the_answer(own_stack, valkey, admin_token):
+    body = {"site_name": "Salon"}
+    async with announced(own_stack.settings, valkey, SettingsChanged, "settings_id") as (
+        client_for,
+        dropped,
+    ):
+        async with client_for() as client:
+            assert (await client.put("/settings", json=body)).status_code == 401
+        assert dropped() == set()
+        async with client_for(admin_token) as client:
+            assert (await client.put("/settings", json=body)).status_code == 200
+        assert dropped() == {"global"}
 
 
 async def test_each_change_is_an_event_that_names_the_row(own_stack, admin):

@@ -9,11 +9,11 @@ from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kernel.cache import Cached, everyone, minutes
 from kernel.cache.lookup import RouteCache
-from kernel.call import ANONYMOUS
-from kit.application import running
+from kernel.core.caller import ANONYMOUS
+from kit.application import SLICES, running
 from kit.small import changed
 
 ID = "3820052a-bbd0-4a50-bce5-53a231166443"
@@ -130,8 +130,8 @@ def test_whatever_is_sent_raises_nothing(path, query):
 async def on_and_off(own_settings):
     off = changed(own_settings, cache_enabled=False)
     async with (
-        running(create_app(own_settings)) as on,
-        running(create_app(off)) as without,
+        running(create_app(own_settings, SLICES)) as on,
+        running(create_app(off, SLICES)) as without,
         on() as client,
         without() as plain,
     ):
@@ -155,8 +155,8 @@ async def answers(on_and_off, url, canonical, expected):
     ("spelled", "expected"),
     [(str.upper, 200), (lambda text: f"{{{text}}}", 200), (lambda text: text + "%00", 422)],
 )
-async def test_a_post_by_another_spelling_of_its_id(on_and_off, post, spelled, expected):
-    await answers(on_and_off, f"/posts/{spelled(str(post.id))}", f"/posts/{post.id}", expected)
+async def test_a_thing_by_another_spelling_of_its_id(on_and_off, thing, spelled, expected):
+    await answers(on_and_off, f"/things/{spelled(str(thing.id))}", f"/things/{thing.id}", expected)
 
 
 @pytest.mark.parametrize(
@@ -168,12 +168,12 @@ async def test_a_post_by_another_spelling_of_its_id(on_and_off, post, spelled, e
         ("page=%00", 422), ("page=1000000000000000000", 422), ("page=" + "9" * 400, 422),
     ],
 )  # fmt: skip
-@pytest.mark.usefixtures("post")
+@pytest.mark.usefixtures("thing")
 async def test_a_page_by_another_spelling_of_its_query(on_and_off, query, expected):
-    await answers(on_and_off, f"/posts?{query}", "/posts", expected)
+    await answers(on_and_off, f"/things?{query}", "/things", expected)
 
 
 async def test_a_page_that_is_not_kept_takes_the_full_path(on_and_off):
     client, _ = on_and_off
     for query in ("page=101", "page=0", "published_only=false"):
-        assert (await client.get(f"/posts?{query}")).headers["x-cache"] == "BYPASS"
+        assert (await client.get(f"/things?{query}")).headers["x-cache"] == "BYPASS"

@@ -13,9 +13,9 @@ from pydantic import BaseModel
 from kernel import Feature
 from kernel.cache import Cached, every_caller, everyone, hours, minutes, one_caller
 from kernel.cache.lookup import RouteCache
-from kernel.call import ANONYMOUS, Caller
+from kernel.core.caller import ANONYMOUS, Caller
+from kernel.edge.routes import routes_of
 from kernel.feature import CallerRule
-from kernel.routes import routes_of
 
 ID = UUID("3820052a-bbd0-4a50-bce5-53a231166443")
 OTHER = UUID("00000000-0000-4000-8000-000000000001")

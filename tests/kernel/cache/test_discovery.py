@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernel.discovery import BootError, discover
+from kernel.boot.discovery import BootError, discover
 
 INIT = """
 from kernel import Feature

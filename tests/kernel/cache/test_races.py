@@ -53,9 +53,9 @@ async def connections(settings, valkey, monkeypatch):
         yield found
 
 
-async def play(connections, valkey, order, actors, harmful=()):
+async def play(connections, valkey, clock, order, actors, harmful=()):
     """Let all of it happen in this order, then read once more; return what the readers saw."""
-    world = World(Schedule(order))
+    world = World(Schedule(order), clock)
     fleet = [Process(world, connection) for connection in connections]
     seen = []
 
@@ -112,26 +112,30 @@ def damage(server, lookup, what, stored):
 
 @MODERATE
 @given(orders, calls)
-async def test_k4_no_order_of_steps_shows_what_a_drop_took_away(connections, valkey, order, actors):
-    await play(connections, valkey, order, actors)
+async def test_k4_no_order_of_steps_shows_what_a_drop_took_away(
+    connections, valkey, movable_time, order, actors
+):
+    await play(connections, valkey, movable_time, order, actors)
 
 
 @MODERATE
 @given(orders, calls_and_age)
-async def test_k4_nor_does_what_grows_old_meanwhile(connections, valkey, order, actors):
-    await play(connections, valkey, order, actors)
+async def test_k4_nor_does_what_grows_old_meanwhile(
+    connections, valkey, movable_time, order, actors
+):
+    await play(connections, valkey, movable_time, order, actors)
 
 
 @MODERATE
 @given(orders, calls_and_age, harms)
 async def test_k12_nor_does_what_is_lost_or_overwritten_at_any_point(
-    connections, valkey, order, actors, harmful
+    connections, valkey, movable_time, order, actors, harmful
 ):
-    await play(connections, valkey, order, actors, harmful)
+    await play(connections, valkey, movable_time, order, actors, harmful)
 
 
 @pytest.mark.slow
 @THOROUGH
 @given(orders, calls_and_age, harms)
-async def test_k12_k4_at_length(connections, valkey, order, actors, harmful):
-    await play(connections, valkey, order, actors, harmful)
+async def test_k12_k4_at_length(connections, valkey, movable_time, order, actors, harmful):
+    await play(connections, valkey, movable_time, order, actors, harmful)

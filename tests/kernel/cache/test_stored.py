@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kernel.cache.stored import STAMP_BYTES, Kind, Stored, etag_of, pack, unpack
 from kit.holding import THING, holding_feature, replicas
 
-MARK = b"slices:1"
+MARK = b"cached:1"
 stamps = st.lists(st.binary(min_size=STAMP_BYTES, max_size=STAMP_BYTES), max_size=3).map(tuple)
 bodies = st.binary(max_size=200)
 values = st.builds(
@@ -90,7 +90,7 @@ def cut_off(server, key, value):
 
 
 def older_format(server, key, value):
-    server.set(key, value.replace(MARK, b"slices:0", 1), keepttl=True)
+    server.set(key, value.replace(MARK, b"cached:0", 1), keepttl=True)
 
 
 def flipped(server, key, value):

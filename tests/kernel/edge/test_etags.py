@@ -4,9 +4,9 @@ import pytest
 from fastapi import APIRouter, Response
 
 from kernel import Feature
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kernel.cache.stored import etag_of
-from kernel.http import Answer
+from kernel.web.routing import Answer
 from kit.application import running
 from kit.holding import THING, holding_feature, replicas
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 
 from kernel import Feature
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kernel.cache import Cached, every_caller, everyone, minutes
 from kernel.errors import Forbidden, Unauthenticated, Unavailable
 from kit.application import running

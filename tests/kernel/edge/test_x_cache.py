@@ -6,7 +6,7 @@ import pytest
 from fastapi import APIRouter, Response
 
 from kernel import Feature
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kernel.cache import Cached, every_caller, everyone, minutes, one_caller, seconds
 from kernel.cache.reads import LARGEST_BYTES
 from kernel.errors import Forbidden, Unauthenticated

@@ -5,8 +5,8 @@ import pytest
 from redis import Redis
 
 from kernel import Feature
-from kernel.app import create_app
-from kernel.settings import Settings
+from kernel.boot.app import create_app
+from kernel.config.settings import Settings
 from kit.application import running
 from kit.small import changed
 

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from kernel.app import create_app
-from kit.application import running
+from kernel.boot.app import create_app
+from kit.application import SLICES, running
 from kit.people import new_email
 from kit.small import changed
 from kit.waiting import many
@@ -44,10 +44,10 @@ async def redis_port(request, unused_tcp_port):
 
 
 async def test_r5_a_thousand_logins_from_one_address_are_few_and_the_rest_works(
-    settings, redis_port, author, post
+    settings, redis_port, author, thing
 ):
     app = create_app(
-        changed(settings, redis_port=redis_port, rate_limit_fallback=f"{FALLBACK}/minute")
+        changed(settings, redis_port=redis_port, rate_limit_fallback=f"{FALLBACK}/minute"), SLICES
     )
     async with (
         running(app) as client_for,
@@ -57,20 +57,22 @@ async def test_r5_a_thousand_logins_from_one_address_are_few_and_the_rest_works(
 
         async def guess() -> int:
             body = {"email": new_email(), "password": "wrong horse 9"}
-            return (await client.post("/auth/login", json=body)).status_code
+            return (await client.post("/enter", json=body)).status_code
 
         statuses = Counter(await many(1000, guess))
-        assert set(statuses) == {401, 429}
-        assert statuses[401] <= 10 <= 2 * FALLBACK  # login keeps its own number
-        for path in ("/posts", f"/posts/{post.id}", "/users/me", "/health/readiness"):
+        # 503: a login that was let through, and that a busy machine did not do in time.
+        assert {429} < set(statuses) <= {401, 429, 503}
+        assert statuses[401] + statuses[503] <= 10 <= 2 * FALLBACK  # its limit keeps its own number
+        for path in ("/things", f"/things/{thing.id}", "/mine", "/alive/ready"):
             answer = await signed_in.get(path)
             assert answer.status_code == 200
-        assert '"default";q=30;w=60' in (await client.get("/posts")).headers["ratelimit-policy"]
+        assert '"default";q=30;w=60' in (await client.get("/things")).headers["ratelimit-policy"]
 
 
 async def test_r5_the_default_falls_back_to_its_own_number(settings, unused_tcp_port):
     app = create_app(
-        changed(settings, redis_port=unused_tcp_port, rate_limit_fallback=f"{FALLBACK}/minute")
+        changed(settings, redis_port=unused_tcp_port, rate_limit_fallback=f"{FALLBACK}/minute"),
+        SLICES,
     )
     async with running(app) as client_for, client_for(address=ADDRESS) as client:
         statuses = Counter([(await client.get("/nowhere")).status_code for _ in range(100)])

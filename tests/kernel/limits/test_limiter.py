@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from kernel.limits import Rate
+from kernel.config.rates import Rate
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.limits.script import command, read

@@ -1,9 +1,12 @@
 """The log of one process follows the same rules, with a memory that is bounded."""
 
-from hypothesis import given
+import time
+from datetime import timedelta
+
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kernel.limits import Rate
+from kernel.config.rates import Rate
 from kernel.limits.local import LocalLogs
 from kernel.limits.policy import Policy, PolicySet
 
@@ -11,49 +14,47 @@ MILLISECOND = 1000
 steps = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 40), st.booleans()), max_size=60)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000
-
-    def __call__(self) -> int:
-        return self.now
+def now():
+    """Return the time of the log: in microseconds."""
+    return time.monotonic_ns() // 1000
 
 
+# One clock for all examples: it only goes forward, and its ticks are no time of the test's.
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps, st.integers(1, 5), st.integers(1, 4), st.integers(10, 60))
-def test_r1_no_window_holds_more_than_the_quota(steps, shared, own, milliseconds):
+def test_r1_no_window_holds_more_than_the_quota(frozen_time, steps, shared, own, milliseconds):
     window = milliseconds * MILLISECOND
     policies = [
         Policy("shared", Rate(shared, window / 1e6)),
         Policy("own", Rate(own, window / 1e6)),
     ]
     both = PolicySet(policies[:1]), PolicySet(policies)
-    clock, logs = Clock(), None
-    logs = LocalLogs(clock=clock)
+    logs = LocalLogs()
     reference: dict[str, list[int]] = {"shared": [], "own": []}
     for which, pause, given_back in steps:
-        clock.now += pause * MILLISECOND
+        frozen_time.tick(timedelta(milliseconds=pause))
         decision = logs.take("subject", both[which])
         assert decision.alone
         recent = {
-            name: [at for at in log if clock.now - window < at] for name, log in reference.items()
+            name: [at for at in log if now() - window < at] for name, log in reference.items()
         }
         counted = both[which].policies
         room = all(len(recent[one.name]) < one.rate.quota for one in counted)
         assert decision.admitted is room
         for standing in decision.standings:
-            log = recent[standing.policy.name] + [clock.now] * room
+            log = recent[standing.policy.name] + [now()] * room
             assert standing.remaining == standing.policy.rate.quota - len(log)
-            assert standing.microseconds == (log[0] + window - clock.now if log else 0)
+            assert standing.microseconds == (log[0] + window - now() if log else 0)
         if room and given_back:
             logs.give_back(decision)
         elif room:
             for one in counted:
-                reference[one.name].append(clock.now)
+                reference[one.name].append(now())
 
 
 def test_the_log_that_was_longest_unused_is_forgotten_first():
     policies = PolicySet([Policy("shared", Rate(1, 60))])
-    logs = LocalLogs(logs=3, clock=Clock())
+    logs = LocalLogs(logs=3)
     for subject in ("a", "b", "c"):
         assert logs.take(subject, policies).admitted
     assert not logs.take("a", policies).admitted
@@ -65,20 +66,19 @@ def test_the_log_that_was_longest_unused_is_forgotten_first():
 
 def test_what_is_refused_takes_no_memory():
     policies = PolicySet([Policy("a", Rate(1, 60)), Policy("b", Rate(1, 60))])
-    logs = LocalLogs(clock=Clock())
+    logs = LocalLogs()
     logs.take("x", PolicySet(policies.policies[:1]))
     assert not logs.take("x", policies).admitted
     assert len(logs) == 1
 
 
-def test_giving_back_what_has_been_forgotten_does_nothing():
+def test_giving_back_what_has_been_forgotten_does_nothing(frozen_time):
     policies = PolicySet([Policy("shared", Rate(1, 60))])
-    clock = Clock()
-    logs = LocalLogs(logs=1, clock=clock)
+    logs = LocalLogs(logs=1)
     decision = logs.take("a", policies)
     logs.take("b", policies)
     logs.give_back(decision)
-    clock.now += 61_000_000
+    frozen_time.tick(61)
     logs.take("b", policies)
     logs.give_back(decision._replace(subject="b"))
     assert not logs.take("b", policies).admitted

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from redis import Redis
 from redis.exceptions import NoScriptError
 
-from kernel.limits import Rate
+from kernel.config.rates import Rate
 from kernel.limits.policy import Decision, Policy, PolicySet
 from kernel.limits.script import command, key, read
 
@@ -103,7 +103,7 @@ def test_r1_whatever_comes_over_four_connections_no_window_holds_more_than_the_q
     assert len(decisions) == sum(map(len, timetables))
     check_exactness(decisions)
     for policy in both[1].policies:  # R7, and no more entries than the quota
-        where = key(subject, policy.name)
+        where = key(subject, policy)
         assert clients[0].llen(where) <= policy.rate.quota
         assert clients[0].pttl(where) != -1  # -1: it would stay for ever
 
@@ -155,16 +155,16 @@ def test_r7_a_log_outlives_its_newest_entry_and_no_longer_than_a_second(redis):
     alone, _ = sets(5, 1, 30)
     subject = next(_SUBJECTS)
     take(redis, subject, alone)
-    assert 30_000 < redis.pttl(key(subject, "shared")) <= 31_000
+    assert 30_000 < redis.pttl(key(subject, alone.policies[0])) <= 31_000
 
 
 def test_a_clock_that_was_set_back_locks_nobody_out(redis):
     alone, _ = sets(1, 1, 30)
     subject = next(_SUBJECTS)
     now = take(redis, subject, alone).at
-    redis.lset(key(subject, "shared"), 0, now + 3_600_000_000)
+    redis.lset(key(subject, alone.policies[0]), 0, now + 3_600_000_000)
     assert take(redis, subject, alone).admitted
-    assert redis.llen(key(subject, "shared")) == 1
+    assert redis.llen(key(subject, alone.policies[0])) == 1
 
 
 def test_all_logs_of_a_subject_lie_in_one_slot_of_a_cluster():
@@ -188,3 +188,14 @@ def test_the_command_rides_in_a_pipeline_with_others(redis):
 def test_a_reply_that_is_no_decision_is_refused(reply):
     with pytest.raises((ValueError, TypeError)):
         read(reply, "203.0.113.7", sets(1, 1, 1)[0])
+
+
+def test_s1_all_subjects_of_a_network_of_ipv6_count_together_to_a_wide_policy(redis):
+    own, wide = Policy("own", Rate(2, 30)), Policy("own_network", Rate(5, 30), wide=True)
+    policies, number = PolicySet([own, wide]), next(_SUBJECTS).removeprefix("test-")
+    subjects = [f"2001:db8:{number}:{subscriber}::/64" for subscriber in range(1, 5)]
+    admitted = [take(redis, subject, policies).admitted for subject in subjects for _ in range(2)]
+    assert admitted == [True] * 5 + [False] * 3
+    assert take(redis, f"2001:db9:{number}:1::/64", policies).admitted
+    keys = [str(word) for word in command(subjects[0], policies)[3:5]]
+    assert len({word.partition("}")[0] for word in keys}) == 1  # one slot of a cluster

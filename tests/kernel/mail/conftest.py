@@ -17,10 +17,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from kernel.config.settings import Settings
 from kernel.mail import Mailer
-from kernel.settings import Settings
+from kit.slices.notify_author import tasks
 
 USER, PASSWORD = "ada", "correct horse 9"
+MAILS = Path(tasks.__file__).with_name("mail")
 SILENT, DROPS = "silent", "drops"
 _GOOD = {
     "greeting": "220 scripted",
@@ -161,8 +163,8 @@ def mailer_for() -> Callable[..., Mailer]:
         port: int | None,
         *,
         run_id: UUID | None = None,
-        feature: str = "signup",
-        folder: Path | None = None,
+        feature: str = "notify_author",
+        folder: Path | None = MAILS,
         **values: object,
     ) -> Mailer:
         settings = {

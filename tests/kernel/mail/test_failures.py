@@ -7,7 +7,7 @@ import traceback
 
 import pytest
 
-from kernel.jobs.errors import Permanent
+from kernel.errors import Permanent
 from kernel.mail import MailRefused, MailUnavailable
 from kernel.mail import smtp as conversation
 

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from devstack.inbox.mailbox import Mailbox
-from devstack.inbox.smtp import start_smtp
+from devstack.testing import Mailbox, start_smtp
 from kernel.mail import MailRefused, MailUnavailable
 from kernel.mail.letters import write
-from kernel.mail.templates import Rendered, render
+from kernel.mail.templates import RenderedMail, render
 
 TO = "ada@example.com"
 HEADERS = [
@@ -189,7 +188,7 @@ async def test_a_sender_that_no_server_takes_is_for_operators_to_mend(mailer_for
 )
 def test_the_senders_name_is_kept(written, name):
     letter = write(
-        Rendered(subject="x", text="x", html=None),
+        RenderedMail(subject="x", text="x", html=None),
         mail_from=f"{written} <no-reply@example.com>",
         to=TO,
         run_id=uuid4(),

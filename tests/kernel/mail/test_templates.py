@@ -1,16 +1,17 @@
-"""The templates of the slices, and what is wrong with one that is refused."""
-
-import re
+"""Templates of a slice, and what is wrong with one that is refused."""
 
 import pytest
 
 import features
+import kit.slices
 from kernel.mail import TemplateFault
 from kernel.mail.templates import folder_of, render
+from kit.mails import GreetingMail
 
-SCRIPT = "<script>alert('x')</script>"
-COMMON = {"app_url": "https://app.example"}
-PUBLISHED = COMMON | {"title": "A & B", "post_id": "5f0c"}
+
+@pytest.fixture(autouse=True)
+def _of_the_kit(monkeypatch):
+    monkeypatch.setattr(features, "__path__", list(kit.slices.__path__))
 
 
 @pytest.fixture
@@ -25,55 +26,15 @@ def folder(tmp_path):
     return write
 
 
-@pytest.mark.parametrize(
-    ("feature", "template", "values"),
-    [("signup", "welcome", COMMON), ("notify_post_published", "published", PUBLISHED)],
-)
-class TestOfTheSlices:
-    def test_it_greets_with_or_without_a_name(self, feature, template, values):
-        for name, greeting in [("Ada", "Hello Ada,"), (None, "Hello,"), ("", "Hello,")]:
-            mail = render(folder_of(feature), template, values | {"display_name": name})
-            assert mail.text.startswith(f"{greeting}\n")
-            assert mail.html is not None
-            assert f"<p>{greeting}</p>" in mail.html
-
-    def test_html_escapes_what_users_wrote_and_text_does_not(self, feature, template, values):
-        mail = render(folder_of(feature), template, values | {"display_name": SCRIPT})
-        assert f"Hello {SCRIPT}," in mail.text
-        assert mail.html is not None
-        assert "<script" not in mail.html
-        assert "Hello &lt;script&gt;" in mail.html
-
-    def test_the_page_has_a_language_a_title_and_nothing_to_load(self, feature, template, values):
-        mail = render(folder_of(feature), template, values | {"display_name": None})
-        assert mail.html is not None
-        assert '<html lang="en">' in mail.html
-        assert f"<title>{mail.subject.replace('&', '&amp;')}</title>" in mail.html
-        assert not re.search(r"<(img|link|script|style)|url\(", mail.html)
-        assert "You get this mail because" in mail.html
-        assert "You get this mail because" in mail.text
-
-    def test_a_missing_value_is_an_error(self, feature, template, values):
-        with pytest.raises(TemplateFault, match=r"'display_name' is undefined"):
-            render(folder_of(feature), template, values)
-
-
-def test_a_published_post_is_named_and_linked():
-    mail = render(
-        folder_of("notify_post_published"), "published", PUBLISHED | {"display_name": None}
-    )
-    assert mail.subject == "Your post is published: A & B"
-    assert "\nhttps://app.example/posts/5f0c\n" in mail.text
-    assert mail.html is not None
-    assert '<a href="https://app.example/posts/5f0c">' in mail.html
-    assert "“A &amp; B”" in mail.html
+class TestOfASlice(GreetingMail):
+    slice, template = "notify_author", "welcome"
 
 
 def test_a_slice_is_found_in_every_place_of_features(tmp_path, monkeypatch):
-    (tmp_path / "copy_of_signup" / "mail").mkdir(parents=True)
+    (tmp_path / "a_copy" / "mail").mkdir(parents=True)
     monkeypatch.setattr(features, "__path__", [*features.__path__, str(tmp_path)])
-    assert folder_of("copy_of_signup") == tmp_path / "copy_of_signup" / "mail"
-    assert folder_of("signup").parts[-3:] == ("features", "signup", "mail")
+    assert folder_of("a_copy") == tmp_path / "a_copy" / "mail"
+    assert folder_of("notify_author").parts[-3:] == ("slices", "notify_author", "mail")
 
 
 def test_a_missing_text_is_named(folder):
@@ -82,8 +43,8 @@ def test_a_missing_text_is_named(folder):
 
 
 def test_a_slice_without_mails_is_named():
-    with pytest.raises(TemplateFault, match=r"features/get_me/mail/note\.txt is missing: add it"):
-        render(folder_of("get_me"), "note", {})
+    with pytest.raises(TemplateFault, match=r"slices/read_thing/mail/note\.txt is missing: add it"):
+        render(folder_of("read_thing"), "note", {})
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
+from kernel.config.settings import Settings
 from kernel.redis import Pipeline, connect_redis
 from kernel.redis.connecting import Endpoint
 from kernel.redis.deadline import SECONDS
 from kernel.redis.multiplexed import Multiplexed
 from kernel.redis.over_redis_py import OverRedisPy
-from kernel.settings import Settings
 from kit.small import changed
 
 KINDS: dict[str, Callable[[Settings, float], Pipeline]] = {

@@ -4,7 +4,7 @@ import random
 import pytest
 
 from kernel.redis import RedisAway
-from kernel.redis.breaker import Breaker
+from kernel.redis.breaker import ConnectionBreaker
 from kit.waiting import until
 
 
@@ -35,7 +35,7 @@ def is_closed(breaker):
 
 
 async def test_it_refuses_until_a_probe_succeeds_and_says_so_once(monkeypatch, logged):
-    breaker = Breaker(Probes(monkeypatch, failures=3))
+    breaker = ConnectionBreaker(Probes(monkeypatch, failures=3))
     assert is_closed(breaker)
     breaker.trip("why")
     breaker.trip("why else")
@@ -48,7 +48,7 @@ async def test_it_refuses_until_a_probe_succeeds_and_says_so_once(monkeypatch, l
 
 
 async def test_pauses_double_up_to_a_second(monkeypatch):
-    breaker = Breaker(probes := Probes(monkeypatch, failures=7))
+    breaker = ConnectionBreaker(probes := Probes(monkeypatch, failures=7))
     breaker.trip("why")
     await until(lambda: is_closed(breaker))
     assert probes.pauses == [0.1, 0.2, 0.4, 0.8, 1, 1, 1, 1]
@@ -56,12 +56,11 @@ async def test_pauses_double_up_to_a_second(monkeypatch):
 
 
 async def test_what_goes_again_soon_is_met_with_longer_pauses_and_later_with_short_ones(
-    monkeypatch,
+    monkeypatch, frozen_time
 ):
-    now = 100.0
-    breaker = Breaker(probes := Probes(monkeypatch), clock=lambda: now)
+    breaker = ConnectionBreaker(probes := Probes(monkeypatch))
     for seconds in (0, 0, 4.9, 5.1, 0):
-        now += seconds
+        frozen_time.tick(seconds)
         breaker.trip("why")
         await until(lambda: is_closed(breaker))
     assert probes.pauses == [0.1, 0.2, 0.4, 0.1, 0.2]
@@ -69,7 +68,7 @@ async def test_what_goes_again_soon_is_met_with_longer_pauses_and_later_with_sho
 
 
 async def test_any_number_of_failures_is_bearable(monkeypatch):
-    breaker = Breaker(probes := Probes(monkeypatch, failures=5000))
+    breaker = ConnectionBreaker(probes := Probes(monkeypatch, failures=5000))
     breaker.trip("why")
     await until(lambda: is_closed(breaker))
     assert probes.pauses[-1] == 1
@@ -84,7 +83,7 @@ async def test_closed_it_stays_away_and_leaves_no_task(logged):
         tried.set()
         await asyncio.Event().wait()
 
-    breaker = Breaker(probe)
+    breaker = ConnectionBreaker(probe)
     breaker.trip("why")
     await tried.wait()
     await breaker.aclose()

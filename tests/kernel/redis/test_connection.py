@@ -18,7 +18,7 @@ from redis.exceptions import (
 )
 
 from kernel.redis import RedisAway
-from kernel.redis.connection import Connection
+from kernel.redis.connection import RedisConnection
 
 MEBIBYTE = 1024 * 1024
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
@@ -95,7 +95,7 @@ async def connected(seconds: float = 10):
     other.setblocking(False)  # noqa: FBT003 - its only parameter
     loop = asyncio.get_running_loop()
     ends: list[tuple[str, bool]] = []
-    _, connection = await loop.create_connection(lambda: Connection(seconds), sock=own)
+    _, connection = await loop.create_connection(lambda: RedisConnection(seconds), sock=own)
     connection.serve(lambda *end: ends.append(end))
     try:
         yield connection, other, ends

@@ -8,8 +8,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from devstack import valkey as program
-from devstack.ports import free_port
+from devstack.testing import free_port, valkey_cache
 from kernel.redis import RedisAway, connect_pipeline, connect_redis
 from kit.resp import listening, silent
 from kit.small import changed
@@ -48,7 +47,7 @@ async def sentinel(tmp_path, primary, replica):
         f"sentinel monitor main 127.0.0.1 {primary.port} 1\n"
         "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n"
     )
-    (binary, *_) = program.cache(port, tmp_path / "unused").argv
+    (binary, *_) = valkey_cache(port, tmp_path / "unused").argv
     process = await asyncio.create_subprocess_exec(
         *(binary, str(config), "--sentinel"), stdout=asyncio.subprocess.DEVNULL
     )

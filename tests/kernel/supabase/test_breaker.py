@@ -1,37 +1,25 @@
-"""The breaker by itself, on a clock that the tests turn."""
+"""The breaker by itself, on clocks that stand still until a test moves them."""
 
 import logging
 
 import pytest
+from freezegun import freeze_time
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from kernel.supabase.breaker import FAILURES, OPEN_SECONDS, Breaker, CircuitOpen
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from kernel.supabase.breaker import FAILURES, OPEN_SECONDS, CircuitBreaker, CircuitOpen
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def breaker(frozen_time) -> CircuitBreaker:
+    return CircuitBreaker("auth")
 
 
-@pytest.fixture
-def breaker(clock: Clock) -> Breaker:
-    return Breaker("auth", clock=clock)
-
-
-def call(breaker: Breaker, *, answered: bool | None) -> None:
+def call(breaker: CircuitBreaker, *, answered: bool | None) -> None:
     breaker.settle(breaker.admit(), answered=answered)
 
 
-def opened(breaker: Breaker) -> Breaker:
+def opened(breaker: CircuitBreaker) -> CircuitBreaker:
     for _ in range(FAILURES):
         call(breaker, answered=False)
     assert breaker.state == "open"
@@ -54,17 +42,17 @@ def test_an_answer_ends_the_row(breaker):
     assert breaker.state == "closed"
 
 
-def test_open_it_says_when_it_may_work_again(breaker, clock):
+def test_open_it_says_when_it_may_work_again(breaker, frozen_time):
     opened(breaker)
-    clock.now += OPEN_SECONDS / 4
+    frozen_time.tick(OPEN_SECONDS / 4)
     with pytest.raises(CircuitOpen) as refused:
         breaker.admit()
     assert refused.value.seconds == pytest.approx(OPEN_SECONDS * 3 / 4)
 
 
-def test_half_open_it_lets_one_call_through(breaker, clock):
+def test_half_open_it_lets_one_call_through(breaker, frozen_time):
     opened(breaker)
-    clock.now += OPEN_SECONDS
+    frozen_time.tick(OPEN_SECONDS)
     probe = breaker.admit()
     assert breaker.state == "half-open"
     for _ in range(3):
@@ -75,19 +63,19 @@ def test_half_open_it_lets_one_call_through(breaker, clock):
     assert breaker.admit() == breaker.admit()
 
 
-def test_a_probe_that_fails_opens_it_again(breaker, clock):
+def test_a_probe_that_fails_opens_it_again(breaker, frozen_time):
     opened(breaker)
-    clock.now += OPEN_SECONDS
+    frozen_time.tick(OPEN_SECONDS)
     call(breaker, answered=False)
     assert breaker.state == "open"
-    clock.now += OPEN_SECONDS
+    frozen_time.tick(OPEN_SECONDS)
     call(breaker, answered=True)
     assert breaker.state == "closed"
 
 
-def test_a_probe_whose_caller_went_away_frees_its_place(breaker, clock):
+def test_a_probe_whose_caller_went_away_frees_its_place(breaker, frozen_time):
     opened(breaker)
-    clock.now += OPEN_SECONDS
+    frozen_time.tick(OPEN_SECONDS)
     call(breaker, answered=None)
     call(breaker, answered=True)
     assert breaker.state == "closed"
@@ -99,32 +87,32 @@ def test_calls_whose_caller_went_away_are_no_failures(breaker):
     assert breaker.state == "closed"
 
 
-def test_calls_from_before_the_fault_do_not_open_it_after(breaker, clock):
+def test_calls_from_before_the_fault_do_not_open_it_after(breaker, frozen_time):
     late = [breaker.admit() for _ in range(FAILURES * 10)]
     opened(breaker)
-    clock.now += OPEN_SECONDS
+    frozen_time.tick(OPEN_SECONDS)
     call(breaker, answered=True)
     for ticket in late:
         breaker.settle(ticket, answered=False)
     assert breaker.state == "closed"
 
 
-def test_calls_from_before_the_fault_do_not_close_it(breaker, clock):
+def test_calls_from_before_the_fault_do_not_close_it(breaker, frozen_time):
     late = breaker.admit()
     opened(breaker)
     breaker.settle(late, answered=True)
     assert breaker.state == "open"
 
 
-def test_one_line_when_it_opens_and_one_when_it_closes(breaker, clock, caplog):
+def test_one_line_when_it_opens_and_one_when_it_closes(breaker, frozen_time, caplog):
     with caplog.at_level(logging.INFO, logger="kernel.supabase.breaker"):
         opened(breaker)
         for _ in range(10):
             with pytest.raises(CircuitOpen):
                 breaker.admit()
-        clock.now += OPEN_SECONDS
+        frozen_time.tick(OPEN_SECONDS)
         call(breaker, answered=False)
-        clock.now += OPEN_SECONDS
+        frozen_time.tick(OPEN_SECONDS)
         call(breaker, answered=True)
     opening, closing = (vars(record) for record in caplog.records)
     assert (opening["levelname"], opening["breaker"]) == ("ERROR", "auth")
@@ -137,14 +125,15 @@ class AnyCalls(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = Clock()
-        self.breaker = Breaker("any", clock=self.clock)
+        self._freezing = freeze_time(real_asyncio=True)
+        self.frozen_time = self._freezing.start()
+        self.breaker = CircuitBreaker("any")
         self.under_way: list[int] = []
         self.probes: set[int] = set()
 
     @rule(seconds=st.sampled_from([0.0, OPEN_SECONDS / 2, OPEN_SECONDS, 10 * OPEN_SECONDS]))
     def time_passes(self, seconds: float) -> None:
-        self.clock.now += seconds
+        self.frozen_time.tick(seconds)
 
     @rule()
     def a_call_begins(self) -> None:
@@ -174,9 +163,10 @@ class AnyCalls(RuleBasedStateMachine):
     def teardown(self) -> None:
         for ticket in self.under_way:
             self.breaker.settle(ticket, answered=None)
-        self.clock.now += OPEN_SECONDS
+        self.frozen_time.tick(OPEN_SECONDS)
         self.breaker.settle(self.breaker.admit(), answered=True)
         assert self.breaker.state == "closed"
+        self._freezing.stop()
 
 
 TestAnyCalls = AnyCalls.TestCase

@@ -44,8 +44,24 @@ async def test_nobody_waits_for_long(monkeypatch, caplog):
             )
         over.set()
     assert [type(error) for error in refused] == [BulkheadFull] * 20
-    assert len(caplog.records) == 1  # not one for each
+    own = [record for record in caplog.records if record.name == module.__name__]
+    assert len(own) == 1  # not one for each
     await asyncio.wait_for(hold(bulkhead, over), 1)
+
+
+async def test_refusals_are_one_line_a_second(monkeypatch, caplog, frozen_time):
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.001)
+    bulkhead, over = Bulkhead("auth", 1), asyncio.Event()
+    held = asyncio.create_task(hold(bulkhead, over))
+    await until(bulkhead._places.locked)
+    for seconds, lines in ((0, 1), (0.9, 1), (0.2, 2), (0, 2)):
+        frozen_time.tick(seconds)
+        with pytest.raises(BulkheadFull):
+            await hold(bulkhead, over)
+        own = [record for record in caplog.records if record.name == module.__name__]
+        assert len(own) == lines
+    over.set()
+    await held
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -2,7 +2,6 @@
 
 import pytest
 
-from kernel.supabase import breaker
 from kernel.supabase.breaker import FAILURES
 from kernel.supabase.http import SupabaseHttp, SupabaseUnavailable
 from kit.front import Front, Seen, refuses, reply
@@ -46,9 +45,8 @@ async def test_what_may_have_been_done_is_never_sent_again(settings, front: Fron
 
 
 async def test_a_server_that_breaks_every_connection_off_is_not_asked_without_end(
-    settings, front: Front, monkeypatch
+    settings, front: Front, frozen_time
 ):
-    monkeypatch.setattr(breaker, "OPEN_SECONDS", 60.0)
     front.rest = refuses
     async with SupabaseHttp(front.settings(settings)) as http:
         for _ in range(FAILURES * 4):

@@ -7,8 +7,8 @@ import aiohttp
 import httpx
 import pytest
 
-from kernel.supabase import breaker, bulkhead
-from kernel.supabase.breaker import FAILURES, CircuitOpen
+from kernel.supabase import bulkhead
+from kernel.supabase.breaker import FAILURES, OPEN_SECONDS, CircuitOpen
 from kernel.supabase.bulkhead import BulkheadFull
 from kernel.supabase.guard import Guard
 from kit.waiting import until
@@ -116,10 +116,10 @@ async def test_an_error_of_our_own_is_nobodys_failure(guard):
     assert not await refused(guard, "posts")
 
 
-async def test_a_client_that_leaves_is_no_failure_and_frees_the_probe(guard, monkeypatch):
+async def test_a_client_that_leaves_is_no_failure_and_frees_the_probe(guard, frozen_time):
     await fail(guard, "posts", AWAY["silent"])
-    monkeypatch.setattr(breaker, "OPEN_SECONDS", 0.0)
-    await until(lambda: guard._whole.state == "half-open")
+    frozen_time.tick(OPEN_SECONDS)
+    assert guard._whole.state == "half-open"
     begun = asyncio.Event()
 
     async def hang() -> httpx.Response:
@@ -154,7 +154,9 @@ async def test_who_waits_for_a_place_is_not_sent_to_a_server_that_is_away_by_the
     assert sum(isinstance(outcome, CircuitOpen) for outcome in outcomes) == FAILURES * 9
 
 
-async def test_an_endpoint_that_is_refused_does_not_use_up_the_probe_of_its_part(monkeypatch):
+async def test_an_endpoint_that_is_refused_does_not_use_up_the_probe_of_its_part(
+    monkeypatch, frozen_time
+):
     monkeypatch.setattr(bulkhead, "WAIT_SECONDS", 20.0)
     guard, over = Guard("rest", places=1), asyncio.Event()
 
@@ -166,10 +168,10 @@ async def test_an_endpoint_that_is_refused_does_not_use_up_the_probe_of_its_part
     await until(guard._bulkhead._places.locked)
     waiting = asyncio.create_task(guard.call("rpc/me", WORKS))
     await until(lambda: guard._bulkhead._places._waiters)
-    for opened, seconds in ((guard._endpoint("rpc/me"), 60.0), (guard._whole, 0.0)):
-        monkeypatch.setattr(breaker, "OPEN_SECONDS", seconds)
+    for opened, seconds in ((guard._whole, OPEN_SECONDS), (guard._endpoint("rpc/me"), 0)):
         for ticket in [opened.admit() for _ in range(FAILURES)]:
             opened.settle(ticket, answered=False)
+        frozen_time.tick(seconds)
     over.set()
     await first
     with pytest.raises(CircuitOpen):

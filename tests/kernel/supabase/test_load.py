@@ -9,11 +9,11 @@ import httpx
 import pytest
 import svcs
 
-from kernel.app import create_app
+from kernel.boot.app import create_app
 from kernel.supabase import bulkhead, http
 from kernel.supabase.breaker import FAILURES, OPEN_SECONDS
 from kernel.supabase.http import SupabaseHttp, SupabaseUnavailable
-from kit.application import running
+from kit.application import SLICES, running
 from kit.front import Front, Seen, reply, silent, works
 from kit.waiting import until
 
@@ -23,20 +23,20 @@ PLACES = 10
 
 async def test_h7_silent_under_load(settings, front: Front, monkeypatch):
     monkeypatch.setattr(http, "READ_SECONDS", 1.0)
-    app = create_app(front.settings(settings, supabase_concurrency=PLACES))
+    app = create_app(front.settings(settings, supabase_concurrency=PLACES), SLICES)
     asked, answers, alive, over = 0, Counter[int](), list[float](), False
 
     async def read(client: httpx.AsyncClient) -> None:
         nonlocal asked
         while not over:
             asked += 1
-            answers[(await client.get("/posts")).status_code] += 1
+            answers[(await client.get("/things")).status_code] += 1
             await asyncio.sleep(0.02)  # a steady load
 
     async def live(client: httpx.AsyncClient) -> None:
         while not over:
             started = time.perf_counter()
-            assert (await client.get("/health/liveness")).status_code == 200
+            assert (await client.get("/alive")).status_code == 200
             alive.append(time.perf_counter() - started)
             await asyncio.sleep(0.02)
 

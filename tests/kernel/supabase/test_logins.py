@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kernel.app import create_app
-from kit.application import running
-from kit.front import Front
+from kernel.boot.app import create_app
+from kit.application import SLICES, running
+from kit.front import FORWARDING_HEADERS, INVENTED_ADDRESS, Front
 from kit.people import PASSWORD, Person, new_email
-
-INVENTED = "198.51.100.66"
 
 
 def counts() -> tuple[int, int, int]:
@@ -22,12 +20,12 @@ def counts() -> tuple[int, int, int]:
 
 
 async def test_a10_thirty_logins_leave_nothing_behind(settings, author: Person):
-    async with running(create_app(settings)) as client_for, client_for() as client:
+    async with running(create_app(settings, SLICES)) as client_for, client_for() as client:
 
         async def log_in(times: int) -> None:
             body = {"email": author.email, "password": author.password}
             for _ in range(times):
-                assert (await client.post("/auth/login", json=body)).status_code == 200
+                assert (await client.post("/enter", json=body)).status_code == 200
 
         await log_in(10)  # pools fill; the gateway of the tests lives in this process, too
         before = counts()
@@ -37,28 +35,18 @@ async def test_a10_thirty_logins_leave_nothing_behind(settings, author: Person):
         assert abs(now - then) <= 2
 
 
-@pytest.mark.parametrize(
-    "invented",
-    [
-        "X-Forwarded-For",
-        "Forwarded",
-        "X-Real-IP",
-        "CF-Connecting-IP",
-        "True-Client-IP",
-        "Sb-Forwarded-For",
-    ],
-)
+@pytest.mark.parametrize("invented", FORWARDING_HEADERS)
 async def test_a9_auth_sees_the_clients_own_address(settings, front: Front, author, invented):
-    headers, own = {invented: INVENTED}, f"203.0.113.{len(invented)}"
-    app = create_app(front.settings(settings))
+    headers, own = {invented: INVENTED_ADDRESS}, f"203.0.113.{len(invented)}"
+    app = create_app(front.settings(settings), SLICES)
     async with running(app) as client_for, client_for(address=own) as client:
         known = {"email": author.email, "password": author.password}
         new = {"email": new_email(), "password": PASSWORD}
-        for path, body, status in (("login", known, 200), ("signup", new, 201)):
-            answer = await client.post(f"/auth/{path}", json=body, headers=headers)
+        for path, body, status in (("enter", known, 200), ("join", new, 201)):
+            answer = await client.post(f"/{path}", json=body, headers=headers)
             assert answer.status_code == status
     assert front.count("auth") == 2
     for seen in front.seen:
-        assert INVENTED not in str(seen.headers)
+        assert INVENTED_ADDRESS not in str(seen.headers)
         if seen.part == "auth":
             assert seen.headers["sb-forwarded-for"] == own

@@ -1,0 +1,64 @@
+"""The cases: what is asked of which server, and what it has to answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from bench.errors import BenchError
+from bench.messages import POST, message, post_id
+
+BASE: Final = "bare_redis_get"
+"""The case that all others are compared with."""
+POSTS: Final = "/api/v1/bench/posts"
+"""Where the posts of the benchmark are: see bench/slices."""
+HOT: Final = f"{POSTS}/{post_id(0)}"
+"""The path of the post that hits read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One case: a GET of `path` at the server of this name."""
+
+    name: str
+    server: str
+    path: str
+    expected: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def message(self) -> str:
+        """What the load sends."""
+        return message(self.path, self.headers)
+
+    def admits(self, answer: str) -> bool:
+        """Tell whether an answer (`200 HIT`) is as expected, as far as that says."""
+        return answer == self.expected or answer.startswith(f"{self.expected} ")
+
+    def refuse_wrong(self, answers: Mapping[str, int]) -> None:
+        """Raise BenchError where not all of these answers are as expected, or there are none."""
+        wrong = {answer: times for answer, times in answers.items() if not self.admits(answer)}
+        if wrong or not answers:
+            found = ", ".join(f"{times} of {answer}" for answer, times in wrong.items())
+            raise BenchError(
+                f"{self.name}: every answer should be {self.expected}, and there are "
+                f"{found or 'none'}, of {sum(answers.values())} together: no figures."
+            )
+
+
+def cases(token: str, etag: str) -> list[Case]:
+    """Return all cases, in the order in which they run and are shown."""
+    bearer = {"Authorization": f"Bearer {token}"}
+    known = {"If-None-Match": etag}
+    return [
+        Case(name="bare", server="bare", path="/", expected="200"),
+        Case(name=BASE, server=BASE, path="/", expected="200"),
+        Case(name="hit", server="api", path=HOT, expected="200 HIT"),
+        Case(name="hit_with_token", server="api", path=HOT, headers=bearer, expected="200 HIT"),
+        Case(name="304", server="api", path=HOT, headers=known, expected="304"),
+        Case(name="429", server="refusing", path=HOT, expected="429"),
+        Case(name="miss", server="api", path=f"{POSTS}/{POST}", expected="200 MISS"),
+        Case(name="lookup_off", server="without_lookup", path=HOT, expected="200 BYPASS"),
+    ]
+
+
+NAMES: Final = tuple(case.name for case in cases("", ""))

@@ -1,0 +1,43 @@
+"""The first answers of a server: asked for until they are as a case expects them."""
+
+import http.client
+import time
+from typing import Final, NamedTuple
+
+from bench.cases import Case
+from bench.errors import BenchError
+from bench.system import Server
+
+_SECONDS: Final = 5.0
+
+
+class First(NamedTuple):
+    """An answer that is as expected."""
+
+    etag: str
+    size: int
+
+
+def settle(case: Case, server: Server, *, seconds: float = _SECONDS) -> First:
+    """Ask until the answer is as expected: the first hit is the second read.
+
+    Raises BenchError where it is not after this time.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=_SECONDS)
+        try:
+            connection.request("GET", case.path, headers=dict(case.headers))
+            answer = connection.getresponse()
+            body = answer.read()
+        finally:
+            connection.close()
+        found = f"{answer.status} {answer.headers.get('X-Cache', '')}".strip()
+        if case.admits(found):
+            return First(etag=answer.headers.get("ETag", ""), size=len(body))
+        if time.monotonic() > deadline:
+            raise BenchError(
+                f"{case.name}: GET {case.path} is answered by {found}, and should be by "
+                f"{case.expected}: there is nothing to measure."
+            )
+        time.sleep(0.1)

@@ -1,0 +1,159 @@
+"""What is measured, and what it needs: a stack of its own, its data, and the servers."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import asyncpg
+import httpx
+
+from bench.messages import post_id
+from bench.processors import Processors, on
+from devstack import PYTHON, Program, http_answers
+from devstack.testing import GatewayConfig, GatewayThread, Servers, free_port, prepare
+from migrate import migrate
+
+CONTENT: Final = 1000  # bytes of a post's content
+_READY: Final = "/metrics"
+_SCHEMA: Final = Path(__file__).with_name("schema.sql")
+_UNMET: Final = "1000000/second"
+_PERSON: Final = {"email": "reader@example.com", "password": "correct horse 9"}
+_POSTS: Final = """
+insert into public.bench_posts (id, title, content, published, author_id)
+select
+  (left($1, 24) || lpad(to_hex(number), 12, '0'))::uuid, 'A post', repeat('x', $2), true, $3
+from generate_series(0, $4::integer) as number
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A server under test."""
+
+    name: str
+    port: int
+    pid: int
+
+
+class System:
+    """The stack; `token` is a user's, `posts` says how many posts there are.
+
+    Servers under test run on one processor, everything else on the others.
+    """
+
+    def __init__(
+        self, root: Path, servers: Servers, gateway: GatewayThread, processors: Processors
+    ) -> None:
+        self.posts = 0
+        self.token = ""
+        self._root, self._servers, self._gateway = root, servers, gateway
+        self._processors = processors
+        self._cache = urlsplit(servers.cache_url)
+
+    def fill(self, posts: int) -> None:
+        """Sign a user up, who has written that many posts, all published."""
+        answer = httpx.post(
+            f"{self._gateway.url}/auth/v1/signup",
+            json=_PERSON,
+            headers={"apikey": self._gateway.config.anon_key},
+        )
+        session = answer.raise_for_status().json()
+        self.token, self.posts = session["access_token"], posts
+        asyncio.run(_insert(self._servers.postgres_url, session["user"]["id"], posts))
+
+    def api(self, name: str, **changes: str) -> Server:
+        """Start `./app api`, with these changes of its settings. Raises StackError."""
+        settings = {
+            "SUPABASE_URL": self._gateway.url,
+            "SUPABASE_KEY": self._gateway.config.anon_key,
+            "SUPABASE_SERVICE_KEY": self._gateway.config.service_key,
+            "JWT_SECRET": self._gateway.config.jwt_secret,
+            "REDIS_HOST": str(self._cache.hostname),
+            "REDIS_PORT": str(self._cache.port),
+            "RATE_LIMIT_DEFAULT": _UNMET,
+            "RATE_LIMIT_FALLBACK": _UNMET,
+            "LOG_LEVEL": "INFO",  # as in production
+            "DOCS_ENABLED": "false",
+            **changes,
+        }
+        return self._start(name, ("bench.entry", "api"), settings, path=_READY)
+
+    def reference(self, name: str, *, size: int, redis: bool) -> Server:
+        """Start a bare application whose bodies have this size. Raises StackError."""
+        options = ("--redis-port", str(self._cache.port)) if redis else ()
+        command = ("bench.reference", "--size", str(size), *options)
+        return self._start(name, command, {}, path="/")
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a program of ours: nothing of the caller's settings."""
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "PYTHONPATH": os.pathsep.join([str(self._root), str(self._root / "platform")]),
+            "ENV_FILE": os.devnull,
+        }
+
+    def _start(
+        self, name: str, command: tuple[str, ...], settings: dict[str, str], *, path: str
+    ) -> Server:
+        port = free_port()
+        program = Program(
+            name=name,
+            argv=(*PYTHON, *command, "--port", str(port)),
+            ready=partial(http_answers, f"http://127.0.0.1:{port}{path}"),
+            folder=self._root,
+            environment=lambda: {**self.environment(), **settings},
+        )
+        with on(self._processors.server):
+            pid = self._servers.run(program)
+        return Server(name=name, port=port, pid=pid)
+
+
+@contextlib.contextmanager
+def running(root: Path, processors: Processors, *, posts: int) -> Iterator[System]:
+    """Run a stack of a checkout's code, filled; nothing of it is left in the end.
+
+    Raises StackError where a part does not start.
+    """
+    with on(processors.others), Servers() as servers:
+        asyncio.run(_migrated(servers.postgres_url, root / "supabase" / "migrations"))
+        config = GatewayConfig(
+            database_url=servers.postgres_url,
+            public_url="http://127.0.0.1",
+            jwt_expiry=24 * 3600,
+            bcrypt_rounds=4,
+        )
+        with GatewayThread(config) as gateway:
+            system = System(root, servers, gateway, processors)
+            system.fill(posts)
+            yield system
+
+
+async def _migrated(url: str, migrations: Path) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await prepare(connection)
+    finally:
+        await connection.close()
+    await migrate(url, migrations)
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(_SCHEMA.read_text(encoding="utf-8"))
+    finally:
+        await connection.close()
+
+
+async def _insert(url: str, author: str, posts: int) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        # Nobody relays: no triggers, or there would be an event with all of the posts.
+        await connection.execute("set session_replication_role = replica")
+        await connection.execute(_POSTS, post_id(0), CONTENT, author, posts - 1)
+        await connection.execute("analyze public.bench_posts")
+    finally:
+        await connection.close()

@@ -1,0 +1,63 @@
+"""Both halves of the gateway behind one address, as Supabase's own API gateway has them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+
+from devstack.gateway.auth import AuthApi
+from devstack.gateway.config import GatewayConfig
+from devstack.gateway.rest import RestApi
+
+# The keys are known to everyone, so they protect nothing: a web page from elsewhere must not reach
+# the gateway through the browser of whoever runs it. CORS keeps it from reading answers, and the
+# host names from calling it by a name of its own that it lets point here (DNS rebinding).
+_LOCAL_ORIGINS = r"https?://(127\.0\.0\.1|\[::1\]|([a-z0-9-]+\.)*localhost)(:[0-9]+)?"
+_HOSTS = [
+    "127.0.0.1",
+    "localhost",
+    "*.localhost",
+    "host.docker.internal",  # this machine, for programs in Docker Desktop
+    "10.0.2.2",  # this machine, for programs in Android's emulator
+]
+
+
+def create_app(config: GatewayConfig) -> Starlette:
+    """Return the gateway: /auth/v1 and /rest/v1, and a line at / that says what this is."""
+    auth, rest = AuthApi(config), RestApi(config)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with auth, rest:
+            yield
+
+    return Starlette(
+        routes=[
+            Route("/", _about),
+            Mount("/auth/v1", app=auth),
+            Mount("/rest/v1", app=rest),
+        ],
+        lifespan=lifespan,
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS),
+            Middleware(
+                CORSMiddleware,
+                allow_origin_regex=_LOCAL_ORIGINS,
+                allow_methods=["*"],
+                allow_headers=["*"],
+                expose_headers=["Content-Range", "X-Supabase-Api-Version", "X-Sb-Error-Code"],
+            ),
+        ],
+    )
+
+
+async def _about(_: Request) -> PlainTextResponse:
+    return PlainTextResponse(
+        "A local, Supabase-compatible gateway for development: /auth/v1 and /rest/v1.\n"
+    )

@@ -1,0 +1,52 @@
+"""What the gateway is told at start."""
+
+from dataclasses import dataclass, field
+
+import jwt
+
+# The Supabase CLI's public defaults: known to everyone, so they are for this machine only.
+CLI_JWT_SECRET = "super-secret-jwt-token-with-at-least-32-characters-long"  # noqa: S105  # no secret
+_CLI_KEY_EXPIRY = 1983812996
+
+
+def api_key(role: str, secret: str = CLI_JWT_SECRET) -> str:
+    """Return the JWT that `supabase start` prints as the key of a role (anon, service_role)."""
+    claims = {"iss": "supabase-demo", "role": role, "exp": _CLI_KEY_EXPIRY}
+    return jwt.encode(claims, secret, algorithm="HS256")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayConfig:
+    """Settings of one gateway; times in seconds.
+
+    `database_url` names host, port and database; the gateway signs in as `supabase_auth_admin`
+    for Auth and as `authenticator` for PostgREST's part, as the real servers do.
+    `signing_key` is an ES256 private key in PEM form: with it tokens are ES256 and published as
+    JWKS, without it they are HS256 with `jwt_secret`.
+    `double_confirm_changes`: a change of address is confirmed at both addresses.
+    `secure_password_change`: a session of more than a day cannot change the password by itself.
+    """
+
+    database_url: str
+    public_url: str
+    site_url: str = "http://127.0.0.1:3000"
+    jwt_secret: str = CLI_JWT_SECRET
+    anon_key: str = field(default_factory=lambda: api_key("anon"))
+    service_key: str = field(default_factory=lambda: api_key("service_role"))
+    signing_key: str | None = None
+    jwt_expiry: int = 1800
+    session_timebox: int = 7 * 24 * 3600
+    refresh_reuse_interval: int = 10
+    password_min_length: int = 8
+    autoconfirm: bool = True
+    mail_interval: int = 60
+    otp_length: int = 6
+    otp_expiry: int = 3600
+    double_confirm_changes: bool = True
+    secure_password_change: bool = False
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int | None = None
+    mail_from: str = "auth@example.com"
+    max_rows: int = 1000
+    db_pool_size: int = 10
+    bcrypt_rounds: int = 10

@@ -1,0 +1,160 @@
+"""`./app up`: the local stack and the application on top of it, by one command."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import asyncpg
+
+from devstack import postgres
+from devstack.debugger import Terminal
+from devstack.folder import StackFolder
+from devstack.output import Output
+from devstack.parts import Parts
+from devstack.ports import DEFAULT_API_PORT, Ports
+from devstack.programs import Program
+from devstack.reaper import Reaper
+from devstack.reload import Changes
+from devstack.settings import read_settings, refuse_production
+from devstack.supervisor import Supervisor
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackOptions:
+    """What to run; `root` is the checkout, and its folder `.stack` holds the data.
+
+    `migrate` brings the schema up to date, once the database's roles and default grants are there,
+    and returns the names of the migrations that it applied; it raises StackError where it cannot.
+    `applications` returns the programs that run on top of the stack; None: the stack alone.
+    A change below one of the folders `watched` restarts them.
+    """
+
+    root: Path
+    migrate: Callable[[Parts], Awaitable[list[str]]]
+    applications: Callable[[Parts, Terminal], Sequence[Program]] | None = None
+    watched: tuple[Path, ...] = ()
+    port: int = DEFAULT_API_PORT
+    fresh: bool = False
+
+
+async def up(options: StackOptions) -> int:
+    """Run everything until a signal comes; return the exit code.
+
+    Raises StackError, with nothing left running, for everything that a person can mend.
+    """
+    root = options.root
+    refuse_production(read_settings(root))
+    folder = StackFolder(root)
+    folder.make()
+    with folder.locked() as lock:
+        folder.forget_values()  # of a stack that was killed
+        reaper = Reaper(keep_open=(lock,))
+        try:
+            await _run(options, folder, reaper)
+        finally:
+            folder.forget_values()
+            reaper.finish()
+    return 0
+
+
+async def _run(options: StackOptions, folder: StackFolder, reaper: Reaper) -> None:
+    settings = partial(read_settings, options.root)
+    output = Output()
+    parts = Parts(
+        root=options.root,
+        data=folder.path,
+        ports=Ports.choose(options.port, folder.path / "ports.json"),
+        settings=settings,
+    )
+    installation = postgres.locate(folder.path / "postgres") if parts.own_database else None
+    parts.ports.require_free(parts.own_ports(with_api=options.applications is not None))
+    parts.require_named_servers()
+    if options.fresh:
+        folder.empty()
+        if installation is not None:
+            shutil.rmtree(installation.data, ignore_errors=True)
+    for line in _remarks(options, parts, installation):
+        output.say(line)
+    supervisor, changes = Supervisor(output, reaper), Changes(options.root, options.watched)
+
+    async def bring_up() -> None:
+        if installation is not None:
+            await asyncio.to_thread(postgres.initialise, installation)
+        await supervisor.start_parts(*parts.servers(installation))
+        output.say(_applied(await _prepare(parts, options)))
+        await supervisor.start_parts(parts.gateway())
+        if options.applications is not None:
+            supervisor.keep(_watch(changes, output))
+            terminal = Terminal.listen(output, reaper)
+            supervisor.keep(terminal.serve())
+            programs = options.applications(parts, terminal)
+            await supervisor.start_applications(programs, changes)
+        folder.write_values(parts.values())
+        for line in _welcome(options, parts):
+            output.say(line)
+
+    await supervisor.run(bring_up)
+
+
+async def _prepare(parts: Parts, options: StackOptions) -> list[str]:
+    """Bring the schema up to date; return the names of the migrations that were applied."""
+    from devstack.gateway.bootstrap import prepare  # noqa: PLC0415 - only when it is needed
+
+    connection = await asyncpg.connect(parts.database_url)
+    try:
+        await prepare(connection)
+    finally:
+        await connection.close()
+    return await options.migrate(parts)
+
+
+def _applied(names: list[str]) -> str:
+    if not names:
+        return "The database is up to date: no migration to apply"
+    shown = names if len(names) <= _NAMED else [names[0], "…", names[-1]]
+    noun = "migration" if len(names) == 1 else "migrations"
+    return f"applied {len(names)} {noun}: {', '.join(shown)}"
+
+
+async def _watch(changes: Changes, output: Output) -> None:
+    try:
+        await changes.watch()
+    except* OSError as errors:
+        output.say(f"Changes of the code are not noticed: {errors.exceptions[0]}")
+
+
+def _remarks(
+    options: StackOptions, parts: Parts, installation: postgres.Installation | None
+) -> list[str]:
+    remarks = []
+    if installation is not None and installation.note:
+        remarks.append(installation.note)
+    if installation is None and options.fresh:
+        remarks.append(f"--fresh leaves the database of {postgres.SERVER_VARIABLE} as it is")
+    if parts.settings().get("SUPABASE_URL", parts.supabase_url) != parts.supabase_url:
+        remarks.append(
+            "SUPABASE_URL is set, and not used here: ./app up has a Supabase of its own, "
+            "./app api uses yours"
+        )
+    return remarks
+
+
+def _welcome(options: StackOptions, parts: Parts) -> list[str]:
+    alone = options.applications is None
+    main = parts.supabase_url if alone else parts.api_url
+    places = [
+        ("Supabase API", parts.supabase_url),
+        ("Inbox", parts.inbox_url),
+        ("Database", parts.database_url),
+        ("Settings", "./app env"),
+    ]
+    if not alone:
+        places.insert(0, ("Documents", f"{parts.api_url}/docs"))
+    if parts.own_database:
+        places.append(("Data", "kept in .stack for the next start; ./app up --fresh empties it"))
+    return [f"ready {main}", *(f"  {name:<13} {place}" for name, place in places)]

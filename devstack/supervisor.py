@@ -1,0 +1,224 @@
+"""Starts programs, watches them, and ends them all, whatever happens."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Iterable
+
+from devstack.child import Child
+from devstack.errors import ProgramError, StackError, said_once, together
+from devstack.output import Output
+from devstack.programs import Program
+from devstack.reaper import Reaper
+from devstack.reload import Changes
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Programs that fail for the same reason do so within this time, and the reason is printed once.
+_TOGETHER = 15.0
+_CRASHES_TOGETHER = 0.5
+
+
+class Supervisor:
+    """Runs two kinds of programs: parts of the stack, and applications on top of it.
+
+    A part that ends by itself ends everything. An application is started again when the code
+    changes; once it has had a good start, its crash ends nothing.
+    """
+
+    def __init__(self, output: Output, reaper: Reaper) -> None:
+        self._output, self._reaper = output, reaper
+        self._children: list[Child] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stop = asyncio.Event()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(self, bring_up: Callable[[], Awaitable[None]]) -> None:
+        """Bring everything up, stay until a signal or a failure comes, end everything.
+
+        A second signal kills at once. Raises what `bring_up` raises, and StackError when a part
+        of the stack ends by itself.
+        """
+        loop = asyncio.get_running_loop()
+        taken = [one for one in _SIGNALS if signal.getsignal(one) != signal.SIG_IGN]
+        for number in {*taken, signal.SIGINT}:  # a shell's background jobs ignore SIGINT; we do not
+            loop.add_signal_handler(number, self._interrupted)
+        try:
+            await self._until_the_end(asyncio.ensure_future(_call(bring_up)))
+        finally:
+            await self._end()
+            for number in {*taken, signal.SIGINT}:
+                loop.remove_signal_handler(number)
+
+    async def start_parts(self, *programs: Program) -> None:
+        """Start parts of the stack side by side and return when all are ready."""
+        children = [await self._start(program) for program in programs]
+        await asyncio.gather(*(child.wait_until_ready() for child in children))
+        for child in children:
+            self.keep(self._watch(child))
+
+    async def start_applications(self, programs: Iterable[Program], changes: Changes) -> None:
+        """Start applications and return when all are ready; from then on changes restart them.
+
+        Raises StackError when one does not start; what several have in common is in it once.
+        """
+        seen = changes.count
+        children = [await self._start(program, hold=True) for program in programs]
+        self._output.say(f"starting {together(child.program.name for child in children)} …")
+        if errors := await self._errors_of_start(children):
+            raise StackError(said_once(errors))
+        self.keep(self._restart_on_change(children, changes, seen))
+
+    async def _start(self, program: Program, *, hold: bool = False) -> Child:
+        child = await Child.start(program, self._output, self._reaper, hold=hold)
+        self._children.append(child)
+        return child
+
+    async def _watch(self, child: Child) -> None:
+        await asyncio.wait({child.ended})
+        if not child.stopping and not self._failed.done():
+            self._failed.set_exception(child.obituary("ended unexpectedly"))
+
+    async def _restart_on_change(self, children: list[Child], changes: Changes, seen: int) -> None:
+        running = children
+        while True:
+            change = asyncio.create_task(changes.beyond(seen))
+            try:
+                while not change.done():
+                    running = await self._until_one_ends(running, change)
+                seen = await change
+            finally:
+                change.cancel()
+            names = together(child.program.name for child in children)
+            self._output.say(f"restarting {names}: {changes.latest} changed")
+            children = list(await asyncio.gather(*map(self._replace, children)))
+            running = await self._until_ready_again(children, changes, seen)
+
+    async def _until_one_ends(self, running: list[Child], change: asyncio.Task[int]) -> list[Child]:
+        """Return those that still run, after one has ended and that is printed, or at a change."""
+        await asyncio.wait(
+            {change, *(child.ended for child in running)}, return_when=asyncio.FIRST_COMPLETED
+        )
+        if change.done():
+            return running
+        await asyncio.wait({change}, timeout=_CRASHES_TOGETHER)
+        ended = [child for child in running if child.ended.done()]
+        for child in ended:  # its last words have been printed as it said them
+            self._output.say(f"{child.program.name} ended ({child.how_it_ended()})")
+        self._say_when_again(ended)
+        return [child for child in running if child not in ended]
+
+    async def _replace(self, child: Child) -> Child:
+        await child.stop()
+        self._children.remove(child)
+        return await self._start(child.program, hold=True)
+
+    async def _until_ready_again(
+        self, children: list[Child], changes: Changes, seen: int
+    ) -> list[Child]:
+        """Return those that run, once it is printed who is ready and who is not."""
+        start = asyncio.create_task(self._errors_of_start(children))
+        change = asyncio.create_task(changes.beyond(seen))
+        try:
+            await asyncio.wait({start, change}, return_when=asyncio.FIRST_COMPLETED)
+            if not start.done():  # what it says is of code that has changed once more
+                return children
+            errors = await start
+        finally:
+            start.cancel()
+            change.cancel()
+        if errors:
+            self._output.say(said_once(errors))
+        failed = [child for child in children if child.ended.done()]
+        self._say_when_again(failed)
+        running = [child for child in children if child not in failed]
+        for child in running:
+            child.release()
+        if running and not errors:
+            names = [child.program.name for child in running]
+            self._output.say(f"{together(names)} {_are(names)} ready again")
+        return running
+
+    def _say_when_again(self, ended: list[Child]) -> None:
+        if ended:
+            names = [child.program.name for child in ended]
+            verb = "starts" if len(names) == 1 else "start"
+            self._output.say(f"{together(names)} {verb} again when a file changes")
+
+    @staticmethod
+    async def _errors_of_start(children: list[Child]) -> list[ProgramError]:
+        """Return why programs did not start; returns when all are ready or one has failed."""
+        starts = [asyncio.create_task(_ready(child)) for child in children]
+        try:
+            await asyncio.wait(starts, return_when=asyncio.FIRST_EXCEPTION)
+            await asyncio.wait(starts, timeout=_TOGETHER)
+        finally:
+            for start in starts:
+                start.cancel()
+        await asyncio.gather(*starts, return_exceptions=True)
+        errors = [start.exception() for start in starts if not start.cancelled()]
+        for error in errors:
+            if error is not None and not isinstance(error, ProgramError):
+                raise error
+        return [error for error in errors if isinstance(error, ProgramError)]
+
+    def keep(self, work: Awaitable[None]) -> None:
+        """Run something beside, until everything ends."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _until_the_end(self, bring_up: asyncio.Future[None]) -> None:
+        ends = {
+            asyncio.ensure_future(_wait(self._stop)),
+            asyncio.ensure_future(_wait(self._output.closed)),
+        }
+        try:
+            await asyncio.wait({bring_up, self._failed, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            if bring_up.done() and not isinstance(bring_up.exception(), StackError | None):
+                # Most likely a server died under our hands: its own words say more.
+                await asyncio.wait({self._failed}, timeout=0.5)
+            if bring_up.done() and not self._failed.done():
+                bring_up.result()
+                await asyncio.wait({self._failed, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            if self._failed.done():
+                self._failed.result()
+        finally:
+            for future in (bring_up, *ends):
+                future.cancel()
+            await asyncio.gather(bring_up, *ends, return_exceptions=True)
+
+    def _interrupted(self) -> None:
+        if self._stop.is_set():
+            for child in self._children:
+                child.kill()
+        else:
+            # The terminal has written ^C: the line begins where that stands.
+            start = "\r" if self._output.coloured else ""
+            self._output.say(f"{start}stopping … (Ctrl-C again kills at once)")
+        self._stop.set()
+
+    async def _end(self) -> None:
+        self._stop.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for child in reversed(self._children):
+            await child.stop()
+        if not self._failed.cancel():
+            self._failed.exception()  # asyncio complains about exceptions that nobody looked at
+
+
+async def _ready(child: Child) -> None:
+    await child.wait_until_ready()
+    child.release()
+
+
+def _are(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+async def _call(function: Callable[[], Awaitable[None]]) -> None:
+    await function()
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()

@@ -1,0 +1,7 @@
+"""Undo a change of address with the token that went to the old one, and end all sessions."""
+
+from kernel import Feature, Limit
+
+from . import route
+
+feature = Feature(router=route.router, caller="ignored", limits=(Limit("5/minute"),))

@@ -1,0 +1,77 @@
+"""The application's processes on top of the local stack: API, worker, relay and beat."""
+
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+from devstack import PYTHON, Parts, Program, Terminal, http_answers
+
+# The stack's servers have no passwords: what the settings say of others is left out.
+_FOREIGN: Final = ("REDIS_", "BROKER_", "SMTP_")
+# Four processes import everything at once, which takes a busy machine its time.
+_START_LIMIT: Final = 60.0
+# Lines of every start and end: the stack itself prints one line for all.
+_NOISE: Final = (
+    "Started server process",
+    "Waiting for application startup",
+    "Application startup complete",
+    "Uvicorn running on",
+    "Shutting down",
+    "Waiting for application shutdown",
+    "Application shutdown complete",
+    "Finished server process",
+    "No more jobs are taken",
+)
+
+
+def applications(parts: Parts, terminal: Terminal) -> list[Program]:
+    """Return the processes as programs; each start reads `.env` anew.
+
+    Their log lines are for people, unless LOG_FORMAT says otherwise.
+    """
+    environment = partial(_environment, parts, terminal)
+    api = Program(
+        name="api",
+        argv=(*PYTHON, "cli", "api", "--port", str(parts.ports.api)),
+        ready=partial(http_answers, f"{parts.api_url}/metrics"),
+        folder=parts.root,
+        environment=environment,
+        noise=_NOISE,
+        start_limit=_START_LIMIT,
+    )
+    return [api, *(_background(parts, name, environment) for name in ("worker", "relay", "beat"))]
+
+
+def _background(parts: Parts, name: str, shared: Callable[[], Mapping[str, str]]) -> Program:
+    # It is ready when it touches its file, which is gone before each start.
+    file = parts.data / f"{name}.alive"
+
+    def environment() -> dict[str, str]:
+        file.unlink(missing_ok=True)
+        # A restart after a change is not to take long.
+        own = {"WORKER_GRACE_SECONDS": "5", "HEARTBEAT_FILE": str(file)}
+        return {**shared(), **own}
+
+    return Program(
+        name=name,
+        argv=(*PYTHON, "cli", name),
+        ready=file.exists,
+        folder=parts.root,
+        environment=environment,
+        noise=_NOISE,
+        start_limit=_START_LIMIT,
+    )
+
+
+def _environment(parts: Parts, terminal: Terminal) -> dict[str, str]:
+    # `.env` has been read already: the processes are not to read it once more.
+    passed = {k: v for k, v in parts.settings().items() if not k.startswith(_FOREIGN)}
+    output = {
+        "LOG_FORMAT": passed.get("LOG_FORMAT") or "console",
+        # They write into a pipe; whether that ends at a terminal only the stack knows.
+        "FORCE_COLOR" if terminal.coloured else "NO_COLOR": "1",
+    }
+    # A PYTHONBREAKPOINT of the developer's own wins.
+    passed = terminal.environment() | passed
+    return {**passed, **parts.values(), **output, "ENV_FILE": os.devnull}

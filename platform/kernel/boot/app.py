@@ -1,0 +1,149 @@
+"""Builds the application out of the features."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import svcs
+from fastapi import Depends, FastAPI, Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kernel.boot.connections import Bounds, Connections
+from kernel.boot.discovery import discover, version
+from kernel.boot.documentation import OPENAPI, add_pages
+from kernel.boot.openapi import INTRODUCTION, common_errors, describe
+from kernel.boot.services import register_services
+from kernel.cache.reads import Reads
+from kernel.cache.warmer import CacheWarmer
+from kernel.config.production import refuse_unsafe
+from kernel.config.settings import Settings, load_settings
+from kernel.edge.cache_warmer import RouteWarmer
+from kernel.edge.client_address import ClientAddresses
+from kernel.edge.edge import Edge
+from kernel.edge.headers import StandingHeaders
+from kernel.edge.hosts import Hosts
+from kernel.edge.policies import PolicyTable
+from kernel.edge.recorder import RequestRecorder
+from kernel.edge.routes import RouteTable, routes_of
+from kernel.edge.services import EdgeServices
+from kernel.errors import NotFound
+from kernel.feature import Feature
+from kernel.identity.revocation import Revocations
+from kernel.identity.tokens import TokenVerifier
+from kernel.limits.limiter import Limiter
+from kernel.observe.logs import configure_logging
+from kernel.observe.metrics import Metrics
+from kernel.observe.metrics_endpoint import PATH as METRICS
+from kernel.observe.metrics_endpoint import metrics_endpoint
+from kernel.observe.operations import Operations
+from kernel.observe.readiness import Readiness, drained_on_sigterm
+from kernel.observe.request_log import ConsoleRequestLog, RequestLog
+from kernel.redis import Pipeline
+from kernel.web import failures
+from kernel.web.call import call_of
+from kernel.web.routing import PREFIX, raises
+
+
+def create_app(
+    settings: Settings | None = None, features: Mapping[str, Feature] | None = None
+) -> "Application":
+    """Return the application.
+
+    Without arguments the settings come from the environment and the features from their folder.
+    Raises SettingsError or BootError, each with a message for people.
+    """
+    if settings is None:
+        settings = load_settings()
+        refuse_unsafe(settings)
+    features = discover() if features is None else features
+    policies = PolicyTable(features, settings)
+    configure_logging(settings.level, for_people=settings.console_logs)
+    metrics = Metrics(features)
+    record = RequestRecorder(
+        metrics, ConsoleRequestLog() if settings.console_logs else RequestLog()
+    )
+
+    @asynccontextmanager
+    async def running(_: FastAPI) -> AsyncIterator[None]:
+        async with svcs.Registry() as registry:
+            register_services(registry, settings, features)
+            with svcs.Container(registry) as container:
+                edge.parts = EdgeServices(
+                    *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads)
+                )
+                readiness, app.state.operations = container.get(Readiness, Operations)
+                registry.register_value(CacheWarmer, RouteWarmer(app.behind, routes, edge.parts))
+            app.state.services = registry
+            with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
+                yield
+        record.flush()
+
+    app = Application(
+        title=settings.app_name,
+        version=version(),
+        description=INTRODUCTION,
+        lifespan=running,
+        docs_url=None,  # kernel.boot.documentation has its own
+        redoc_url=None,
+        openapi_url=OPENAPI if settings.docs else None,
+        redirect_slashes=False,
+    )
+    failures.install(app)
+    routes = routes_of(features)
+    for name in dict.fromkeys(route.feature_name for route in routes):
+        _include(app, name, features[name], settings)
+    describe(app, routes)
+    app.add_route(METRICS, metrics_endpoint(metrics), include_in_schema=False)
+    pages = add_pages(app, documented=settings.docs)
+    clients = ClientAddresses(settings.trusted_proxies)
+    edge = Edge(
+        app.behind,
+        routes=RouteTable(routes),
+        policies=policies,
+        clients=clients,
+        unlimited=pages | {METRICS},
+        max_body_bytes=settings.max_body_bytes,
+        cache_enabled=settings.cache_enabled,
+        record=record,
+        hosts=Hosts(settings.allowed_hosts),
+        headers=StandingHeaders(
+            https=settings.app_env == "production", origins=settings.cors_origins
+        ),
+    )
+    app.front = edge
+    app.connections = Connections(Bounds.of(settings), clients)
+    return app
+
+
+class Application(FastAPI):
+    """FastAPI with the Edge in front of it: what the Edge answers itself costs no other layer."""
+
+    front: ASGIApp
+    connections: Connections
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or run the lifespan."""
+        if scope["type"] == "http":
+            await self.front(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what the Edge lets through."""
+        await super().__call__(scope, receive, send)
+
+
+def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> None:
+    async def admitted(request: Request) -> None:
+        # The Edge and FastAPI each match the path: they must never disagree about whose rules
+        # hold, so what the Edge did not let in as this feature does not exist.
+        if call_of(request.scope).feature != name:
+            raise NotFound
+
+    assert feature.router is not None  # it has routes
+    app.include_router(
+        feature.router,
+        prefix=PREFIX,
+        dependencies=[Depends(admitted)],
+        responses=raises(*common_errors(feature)),
+        max_body_size=settings.max_body_bytes,
+    )

@@ -1,0 +1,187 @@
+"""The open connections of a process: how many, and how long each may wait for its client."""
+
+import asyncio
+import heapq
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, Self
+
+from starlette.types import Scope
+
+from kernel.config.settings import Settings
+from kernel.edge.client_address import ClientAddress, ClientAddresses
+
+try:
+    import resource
+except ImportError:  # Windows has no such limit
+    resource = None  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
+
+_MOST: Final = 10_000
+# Descriptors that are no client's: standard streams, event loop, listening sockets, logs, Redis,
+# and those of connections that were just accepted or closed.
+_RESERVED: Final = 128
+_FEWEST: Final = 16
+_SWEEP_SECONDS: Final = 0.5
+_SHARE: Final = 20  # a twentieth of all is closed at once, so that looking for them costs little
+_YOUNG_SECONDS: Final = 1.0
+_LOG_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Times in seconds, for a connection; numbers of connections, for a process (None: no limit).
+
+    `header_seconds` and `body_seconds` are for the whole head and body of a request to arrive;
+    `write_seconds` is how long a client may read nothing, or less than 1 KB a second.
+    """
+
+    keep_alive_seconds: float = 75.0
+    header_seconds: float = 10.0
+    body_seconds: float = 60.0
+    write_seconds: float = 30.0
+    connections: int = _MOST
+    per_client: int | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return those of the settings; without MAX_CONNECTIONS what the descriptors allow."""
+        # Auth and PostgREST have as many connections each.
+        reserved = _RESERVED + 2 * settings.supabase_concurrency
+        return cls(
+            keep_alive_seconds=settings.keep_alive_seconds,
+            header_seconds=settings.header_timeout_seconds,
+            body_seconds=settings.body_timeout_seconds,
+            write_seconds=settings.write_timeout_seconds,
+            connections=settings.max_connections or _by_descriptors(reserved),
+            per_client=settings.max_connections_per_client,
+        )
+
+
+class Connection(Protocol):
+    """What is asked of a connection. `since` is when its present state began (the loop's time)."""
+
+    peer: ClientAddress
+    since: float
+
+    @property
+    def waits(self) -> Literal["request", "idle", "transfer"] | None:
+        """What of the client is waited for; None while the client waits for us.
+
+        `request` is the head of one, also the first; `transfer` a body, or that it reads.
+        """
+        ...
+
+    def expire(self, now: float) -> None:
+        """Close the connection, or refuse its request, where it has waited for too long."""
+        ...
+
+    def drop(self) -> None:
+        """Close it at once."""
+        ...
+
+
+class Connections:
+    """Counts connections, ends those that wait too long, and makes room when there are too many.
+
+    Room is made by closing connections that wait for their client, the oldest first: silent ones
+    and half requests before those that have been used, and trusted proxies' last.
+    """
+
+    def __init__(self, bounds: Bounds, clients: ClientAddresses) -> None:
+        self.bounds = bounds
+        self._clients = clients
+        self._open: set[Connection] = set()
+        self._by_client: Counter[str] = Counter()
+        self._sweep_at: float | None = None
+        self._logged: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def peer(self, client: tuple[str, int] | None) -> ClientAddress:
+        """Return the address at the other end of a connection."""
+        scope: Scope = {"client": client, "headers": []}
+        return self._clients.of(scope)
+
+    def add(self, connection: Connection) -> bool:
+        """Count a new connection and return True; False where there is no room for it."""
+        loop = asyncio.get_running_loop()
+        peer, most = connection.peer, self.bounds.per_client
+        if most is not None and not peer.trusted and self._by_client[peer.subject] >= most:
+            self._log_once("MAX_CONNECTIONS_PER_CLIENT", most, "more of this client are refused")
+            return False
+        if len(self._open) >= self.bounds.connections:
+            self._log_once(
+                "MAX_CONNECTIONS", self.bounds.connections, "those that wait longest are closed"
+            )
+            self._make_room(loop.time())
+            if len(self._open) >= self.bounds.connections:
+                return False
+        self._open.add(connection)
+        self._by_client[peer.subject] += 1
+        if self._sweep_at is None:
+            self._sweep_soon(loop)
+        return True
+
+    def discard(self, connection: Connection) -> None:
+        """Count a connection no more."""
+        if connection not in self._open:
+            return
+        self._open.discard(connection)
+        subject = connection.peer.subject
+        self._by_client[subject] -= 1
+        if not self._by_client[subject]:
+            del self._by_client[subject]
+
+    def _sweep_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._sweep_at = loop.time() + _SWEEP_SECONDS
+        loop.call_at(self._sweep_at, self._sweep, loop)
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        now, planned = loop.time(), self._sweep_at or 0.0
+        # A loop that was busy has not read yet what clients sent in time.
+        if now - planned < _SWEEP_SECONDS:
+            for connection in list(self._open):
+                connection.expire(now)
+        self._sweep_at = None
+        if self._open:
+            self._sweep_soon(loop)
+
+    def _make_room(self, now: float) -> None:
+        waiting = [one for one in self._open if one.waits]
+        number = max(1, self.bounds.connections // _SHARE)
+        for one in heapq.nsmallest(number, waiting, key=lambda one: _rank(one, now)):
+            self.discard(one)
+            one.drop()
+
+    def _log_once(self, setting: str, most: int, what: str) -> None:
+        """Write one line in a minute, whatever is sent."""
+        now = asyncio.get_running_loop().time()
+        if now - self._logged.get(setting, -_LOG_SECONDS) >= _LOG_SECONDS:
+            self._logged[setting] = now
+            log.warning("%s (%d) is reached: %s", setting, most, what)
+
+
+def _rank(connection: Connection, now: float) -> tuple[bool, int, float]:
+    """Return what the connections to close are ordered by: the smallest are closed first.
+
+    Who has just connected is about to send: such come last.
+    """
+    waits, since = connection.waits, connection.since
+    if waits == "request":
+        order = 0 if now - since > _YOUNG_SECONDS else 3
+    else:
+        order = 1 if waits == "idle" else 2
+    return connection.peer.trusted, order, since
+
+
+def _by_descriptors(reserved: int) -> int:
+    if resource is None:
+        return _MOST
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _MOST
+    return max(_FEWEST, min(_MOST, soft - reserved))

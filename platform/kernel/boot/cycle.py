@@ -1,0 +1,181 @@
+"""One request and its answer on a connection, as uvicorn keeps them, and quicker to write."""
+
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import (
+    HEADER_RE,
+    HEADER_VALUE_RE,
+    STATUS_LINE,
+    RequestResponseCycle,
+)
+
+from kernel.errors import ApiError
+
+Header = tuple[bytes, bytes]
+
+# Headers whose values are few: their lines are made once. A value that a client chooses, or that
+# changes with each request, is never kept.
+_STEADY: Final = frozenset(
+    {
+        b"access-control-expose-headers: ",
+        b"cache-control: ",
+        b"content-security-policy: ",
+        b"content-type: ",
+        b"ratelimit-policy: ",
+        b"referrer-policy: ",
+        b"strict-transport-security: ",
+        b"vary: ",
+        b"x-cache: ",
+        b"x-content-type-options: ",
+        b"x-frame-options: ",
+    }
+)
+_FRAMING: Final = frozenset({b"connection: ", b"content-length: ", b"transfer-encoding: "})
+_MOST_LINES: Final = 512
+_MOST_NAMES: Final = 512
+_WITHOUT_BODY: Final = frozenset({204, 304})
+
+
+class Cycle(RequestResponseCycle):
+    """Answers a request through `send`, and gives its body by `receive`.
+
+    `failed`, once set, is what `receive` raises: the rest of the body will never come.
+    """
+
+    failed: ApiError | None = None
+    _lines: dict[Header, bytes] = {}  # noqa: RUF012 - of all cycles, and bounded
+    _names: dict[bytes, bytes] = {}  # noqa: RUF012 - of all cycles, and bounded
+    _defaults: tuple[list[Header], bytes] = ([], b"")
+
+    def fail(self, error: ApiError) -> None:
+        """Give up the rest of the body; the connection ends with the answer."""
+        self.failed = error
+        self.keep_alive = False
+        self.message_event.set()
+
+    async def receive(self) -> Any:
+        """Return the next part of the body. Raises ApiError where it does not come."""
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        if self.failed is None and not (self.disconnected or self.response_complete):
+            if self.more_body:  # what comes behind the body is for later
+                self.flow.resume_reading()
+            await self.message_event.wait()
+            self.message_event.clear()
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        if self.failed is not None:
+            raise self.failed
+        body, self.body = bytes(self.body), bytearray()
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    async def send(self, message: Any) -> None:
+        """Write a part of the answer."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if self.response_started:
+            self._send_body(message)
+        else:
+            self._send_head(message)
+
+    def _send_head(self, message: Any) -> None:
+        if message["type"] != "http.response.start":
+            raise RuntimeError(f"an answer begins with its head, not with {message['type']}")
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        status: int = message["status"]
+        parts = [STATUS_LINE[status], self._default_lines()]
+        lines, names = self._lines, self._names
+        fresh: list[bytes] = []
+        closes = False
+        for header in message.get("headers", ()):
+            line = lines.get(header)
+            if line is not None:
+                parts.append(line)
+                continue
+            name, value = header
+            prefix = names.get(name)
+            if prefix is None:
+                prefix = self._prefix(name)
+            if prefix in _STEADY:
+                self._keep(name, value)
+            elif prefix in _FRAMING:
+                closes |= self._frame(prefix, value)
+            fresh.append(value)
+            parts += (prefix, value, b"\r\n")
+        if HEADER_VALUE_RE.search(b"".join(fresh)):
+            raise RuntimeError("a header's value has characters that no value may have")
+        if not self.keep_alive and not closes:
+            parts.append(b"connection: close\r\n")
+        if (
+            self.chunked_encoding is None
+            and self.scope["method"] != "HEAD"
+            and status not in _WITHOUT_BODY
+        ):
+            self.chunked_encoding = True
+            parts.append(b"transfer-encoding: chunked\r\n")
+        parts.append(b"\r\n")
+        self.transport.write(b"".join(parts))
+
+    def _frame(self, prefix: bytes, value: bytes) -> bool:
+        """Note how the body will be sent; return whether the connection is to end with it."""
+        if prefix == b"content-length: " and self.chunked_encoding is None:
+            self.expected_content_length = int(value)
+            self.chunked_encoding = False
+        elif prefix == b"transfer-encoding: " and value.lower() == b"chunked":
+            self.expected_content_length = 0
+            self.chunked_encoding = True
+        elif prefix == b"connection: " and b"close" in value.lower():
+            self.keep_alive = False
+            return True
+        return False
+
+    def _send_body(self, message: Any) -> None:
+        if self.response_complete or message["type"] != "http.response.body":
+            raise RuntimeError(f"{message['type']} does not belong here")
+        body, more = message.get("body", b""), message.get("more_body", False)
+        if self.scope["method"] == "HEAD":
+            self.expected_content_length = 0
+        elif self.chunked_encoding:
+            part = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            self.transport.write(part if more else part + b"0\r\n\r\n")
+        else:
+            self.expected_content_length -= len(body)
+            if self.expected_content_length < 0:
+                raise RuntimeError("the body is longer than its Content-Length")
+            self.transport.write(body)
+        if more:
+            return
+        if self.expected_content_length:
+            raise RuntimeError("the body is shorter than its Content-Length")
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+    def _keep(self, name: bytes, value: bytes) -> None:
+        """Keep a header as it is written, when nothing else was found wrong with it."""
+        if len(self._lines) < _MOST_LINES and not HEADER_VALUE_RE.search(value):
+            self._lines[name, value] = b"%b%b\r\n" % (self._prefix(name), value)
+
+    def _prefix(self, name: bytes) -> bytes:
+        """Return a name as it is written. Raises RuntimeError where it would not be one."""
+        if not name or HEADER_RE.search(name):
+            raise RuntimeError("a header's name has characters that no name may have")
+        prefix = name.lower() + b": "
+        if len(self._names) < _MOST_NAMES:
+            self._names[name] = prefix
+        return prefix
+
+    def _default_lines(self) -> bytes:
+        """Return uvicorn's own headers: a list that it makes anew each second, for the date."""
+        defaults, lines = Cycle._defaults
+        if defaults is not self.default_headers:
+            defaults = self.default_headers
+            lines = b"".join(b"%b%b\r\n" % (self._prefix(name), value) for name, value in defaults)
+            Cycle._defaults = defaults, lines
+        return lines

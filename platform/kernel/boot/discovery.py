@@ -1,0 +1,156 @@
+"""Finds the features: each folder is one, and a folder that is not wired up stops the start."""
+
+import importlib
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+
+from kernel.boot.services import JOB_SERVICES
+from kernel.cache import Cached
+from kernel.cache.cached import PLACEHOLDER
+from kernel.edge.routes import Route, routes_of
+from kernel.feature import Feature
+from kernel.jobs import Job
+
+ROLES: Final = ("__init__", "route", "schema", "handler", "cache", "tasks")
+NOT_A_FEATURE: Final = "shared"
+
+
+class BootError(Exception):
+    """The features do not fit together; the message is one sentence that names the folders."""
+
+
+def discover(package: str = "features") -> dict[str, Feature]:
+    """Return the features by their folder's name, sorted by name.
+
+    Raises BootError when a folder is no feature, a file of it is not wired up, or two features
+    have the same call, cache key or name of a limit.
+    """
+    root = importlib.import_module(package)
+    folders = [
+        folder
+        for place in root.__path__
+        for folder in sorted(Path(place).iterdir())
+        if folder.name != NOT_A_FEATURE and any(folder.glob("*.py"))
+    ]
+    features = {folder.name: _feature(package, folder) for folder in folders}
+    try:
+        routes = routes_of(features)
+    except ValueError as error:
+        raise BootError(f"{package}/{error}") from error
+    _refuse_collisions(package, routes)
+    _refuse_shared_keys(package, features)
+    _refuse_shared_limits(package, features)
+    return features
+
+
+def version(package: str = "features") -> str:
+    """Return the version of the application, which the features' package states."""
+    stated: str = importlib.import_module(package).__version__
+    return stated
+
+
+def _feature(package: str, folder: Path) -> Feature:
+    where = f"{package}/{folder.name}"
+    files = {file.stem for file in folder.glob("*.py")}
+    if "__init__" not in files:
+        raise BootError(
+            f"{where} has no __init__.py: add one that says `feature = Feature(router=…)`."
+        )
+    if strange := sorted(files.difference(ROLES)):
+        raise BootError(
+            f"{where}/{strange[0]}.py has no role: a feature holds only "
+            f"{', '.join(f'{role}.py' for role in ROLES)}."
+        )
+    name = f"{package}.{folder.name}"
+    feature = getattr(importlib.import_module(name), "feature", None)
+    if not isinstance(feature, Feature):
+        raise BootError(f"{where}/__init__.py defines no `feature = Feature(…)`.")
+    for stem in sorted(files - {"__init__"}):
+        if f"{name}.{stem}" not in sys.modules:
+            raise BootError(f"{where}/{stem}.py is not wired up: nothing in {where} imports it.")
+    _check_router(where, sys.modules.get(f"{name}.route"), feature)
+    _check_jobs(where, sys.modules.get(f"{name}.tasks"), feature)
+    _check_cached(where, sys.modules.get(f"{name}.cache"), feature)
+    return feature
+
+
+def _check_router(where: str, route: ModuleType | None, feature: Feature) -> None:
+    if feature.router is None and route is None:
+        if not feature.jobs:
+            raise BootError(f"{where} has neither a router nor jobs: give its Feature one of them.")
+        return
+    if route is not None and getattr(route, "router", None) is not feature.router:
+        raise BootError(f"{where}/__init__.py does not pass on the router of its route.py.")
+    if not any(isinstance(item, APIRoute) for item in (feature.router or APIRouter()).routes):
+        raise BootError(f"{where} has no route: its router is empty.")
+
+
+def _check_jobs(where: str, tasks: ModuleType | None, feature: Feature) -> None:
+    defined = [item for item in vars(tasks).values() if isinstance(item, Job)] if tasks else []
+    for job in defined:
+        if job not in feature.jobs:
+            raise BootError(
+                f"{where}/__init__.py does not pass on the job {job.function.__name__} of its "
+                f"tasks.py: Feature(jobs=(tasks.{job.function.__name__},))."
+            )
+    for job in feature.jobs:
+        for parameter, service in job.services.items():
+            if service not in JOB_SERVICES:
+                raise BootError(
+                    f"{where}/tasks.py: the parameter {parameter} of {job.function.__name__} is "
+                    f"neither a field of {job.on.__name__} nor a service that jobs have "
+                    f"({', '.join(sorted(kind.__name__ for kind in JOB_SERVICES))})."
+                )
+
+
+def _check_cached(where: str, cache: ModuleType | None, feature: Feature) -> None:
+    for name, cached in vars(cache).items() if cache else ():
+        if isinstance(cached, Cached) and cached not in feature.cached:
+            raise BootError(
+                f"{where}/cache.py: no route serves {name}: write @{name}.serves below the "
+                "decorator of the route."
+            )
+
+
+def _refuse_collisions(package: str, routes: Iterable[Route]) -> None:
+    seen: dict[tuple[str, str], Route] = {}
+    for route in routes:
+        other = seen.setdefault((route.method, route.shape), route)
+        if other is not route:
+            raise BootError(
+                f"{package}/{other.feature_name} and {package}/{route.feature_name} both answer "
+                f"{route.method} {route.path}: change the path of one."
+            )
+
+
+def _refuse_shared_keys(package: str, features: Mapping[str, Feature]) -> None:
+    seen: dict[str, str] = {}
+    for name, feature in features.items():
+        for cached in feature.cached:
+            shape = PLACEHOLDER.sub("{}", cached.key)
+            if (other := seen.setdefault(shape, name)) != name:
+                raise BootError(
+                    f"{package}/{other} and {package}/{name} both cache under {cached.key}: "
+                    "change the key of one."
+                )
+
+
+def _refuse_shared_limits(package: str, features: Mapping[str, Feature]) -> None:
+    seen: dict[str, str] = {}
+    for name, feature in features.items():
+        if name.lower() in {"default", "fallback", "reauthentication"}:
+            raise BootError(
+                f"{package}/{name} has the name of a setting, RATE_LIMIT_{name.upper()}: rename it."
+            )
+        for limit in dict.fromkeys([name, *(one.name(name) for one in feature.limits)]):
+            if (other := seen.setdefault(limit.lower(), name)) != name:
+                raise BootError(
+                    f"{package}/{other} and {package}/{name} both have a limit {limit}: "
+                    "rename one folder."
+                )

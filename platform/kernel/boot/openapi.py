@@ -1,0 +1,89 @@
+"""What the OpenAPI document says that FastAPI cannot know by itself."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from kernel.edge.routes import Route
+from kernel.errors import (
+    ApiError,
+    Forbidden,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+    ValidationFailed,
+)
+from kernel.feature import Feature
+from kernel.identity.revocation import SessionRevoked
+from kernel.identity.tokens import InvalidToken
+from kernel.web.routing import raises
+
+INTRODUCTION: Final = (
+    "Calls with a lock need an access token. Sign up or log in, copy the `access_token` of the "
+    "answer, and paste it under **Authorize**."
+)
+SCHEME: Final = "bearer"
+_SCHEME_OBJECT: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "The `access_token` that a login answers.",
+}
+_REQUIREMENTS: Final[dict[str, list[dict[str, list[str]]]]] = {
+    "required": [{SCHEME: []}],
+    "optional": [{SCHEME: []}, {}],
+    "ignored": [],
+}
+_NOT_MODIFIED: Final = {"description": "If-None-Match names the ETag of the answer."}
+
+
+def common_errors(feature: Feature) -> list[type[ApiError]]:
+    """Return the errors that each call of a feature can answer, beside those that it names."""
+    errors: list[type[ApiError]] = [ValidationFailed, Unavailable, ApiError]
+    if feature.limited:
+        errors.append(TooManyRequests)
+    if feature.caller != "ignored":
+        errors += [Unauthenticated, InvalidToken, SessionRevoked]
+    if feature.restricted:
+        errors.append(Forbidden)
+    return errors
+
+
+def describe(app: FastAPI, routes: Sequence[Route]) -> None:
+    """Add to the document what the Edge decides, and FastAPI does not see.
+
+    That is who may call what, and which answers are not sent again to who has them.
+    """
+    generate = app.openapi
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = generate()
+            components = schema.setdefault("components", {})
+            components["securitySchemes"] = {SCHEME: _SCHEME_OBJECT}
+            for route in routes:
+                operation = schema["paths"].get(route.path, {}).get(route.method.lower())
+                if operation is not None:
+                    operation["security"] = _REQUIREMENTS[route.feature.caller]
+                    _complete(operation["responses"], common_errors(route.feature))
+                    if route.cache is not None:
+                        operation["responses"].setdefault("304", _NOT_MODIFIED)
+        return app.openapi_schema or {}
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+
+
+def _complete(responses: dict[str, Any], errors: Iterable[type[ApiError]]) -> None:
+    """Add the common errors that a route's own responses of the same status have replaced."""
+    missing = [one for one in errors if one.code not in _examples(responses[str(one.status)])]
+    for status, added in raises(*missing).items():
+        response = responses[str(status)]
+        response["description"] = f"{added['description']} {response['description']}".strip()
+        response["content"]["application/json"]["examples"] = _examples(added) | _examples(response)
+
+
+def _examples(response: dict[str, Any]) -> dict[str, Any]:
+    content = response.setdefault("content", {}).setdefault("application/json", {})
+    examples: dict[str, Any] = content.setdefault("examples", {})
+    return examples

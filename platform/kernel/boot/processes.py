@@ -1,0 +1,105 @@
+"""The processes beside the API: worker, relay and beat, each until SIGTERM."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from typing import Any, Final
+
+import svcs
+
+from kernel.boot.services import register_services
+from kernel.cache import Drops
+from kernel.config.settings import Settings
+from kernel.events import known_events
+from kernel.feature import Feature
+from kernel.identity.revocation import Revocations
+from kernel.jobs.broker import SAFETY_SECONDS, celery_app
+from kernel.jobs.job import QUEUES
+from kernel.jobs.publisher import Publisher
+from kernel.jobs.table import JobTable
+from kernel.observe.heartbeat import Heartbeat
+from kernel.outbox.beat import Beat
+from kernel.outbox.outbox import Outbox
+from kernel.outbox.relay import Relay
+from kernel.redis import report_eviction
+from kernel.supabase import AsService
+from kernel.worker import worker
+
+_BEAT_SECONDS: Final = 1.0
+
+
+def run_worker(
+    settings: Settings, features: Mapping[str, Feature], queues: tuple[str, ...] = QUEUES
+) -> int:
+    """Run a worker of these queues until SIGTERM; return its exit code.
+
+    Raises SettingsError where the visibility timeout is too short for a job.
+    """
+
+    def register(registry: svcs.Registry) -> None:
+        register_services(registry, settings, features)
+
+    return worker.run_worker(settings, JobTable.of(features), register, queues)
+
+
+def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
+    """Run a relay until SIGTERM or Ctrl-C."""
+    jobs = JobTable.of(features)
+
+    async def main() -> None:
+        await report_eviction(settings)
+        async with _services(settings, features) as services:
+            drops, revocations, db = services.get(Drops, Revocations, AsService)
+            relay = Relay(
+                Outbox(db),
+                Publisher(celery_app(settings), jobs),
+                drops=drops,
+                revocations=revocations,
+                jobs=jobs,
+                events=known_events(),
+                lost_after_seconds=settings.visibility_timeout_seconds + SAFETY_SECONDS,
+            )
+            await _until_signalled(settings, relay.run)
+
+    asyncio.run(main())
+
+
+def run_beat(settings: Settings, features: Mapping[str, Feature]) -> None:
+    """Run beat until SIGTERM or Ctrl-C."""
+
+    async def main() -> None:
+        async with _services(settings, features) as services:
+            beat = Beat(Outbox(services.get(AsService)), JobTable.of(features).scheduled)
+            await _until_signalled(settings, beat.run)
+
+    asyncio.run(main())
+
+
+@contextlib.asynccontextmanager
+async def _services(
+    settings: Settings, features: Mapping[str, Feature]
+) -> AsyncIterator[svcs.Container]:
+    async with svcs.Registry() as registry:
+        register_services(registry, settings, features)
+        async with svcs.Container(registry) as container:
+            yield container
+
+
+async def _until_signalled(
+    settings: Settings, run: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    heartbeat = asyncio.create_task(_beat(Heartbeat(settings.heartbeat_file)))
+    try:
+        await run(stop)
+    finally:
+        heartbeat.cancel()
+
+
+async def _beat(heartbeat: Heartbeat) -> None:
+    while True:
+        heartbeat.beat()
+        await asyncio.sleep(_BEAT_SECONDS)

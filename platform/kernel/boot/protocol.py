@@ -1,0 +1,240 @@
+"""How the server reads requests, and what it refuses to read."""
+
+import asyncio
+from typing import Any, Final
+from urllib.parse import unquote
+
+import httptools
+
+from kernel.boot.cycle import Cycle
+from kernel.boot.timed import BODY, CLOSING, HEAD, IDLE, LINGERING, OURS, TimedProtocol
+from kernel.errors import ApiError, BadRequest, HeadersTooLarge, UriTooLong
+from kernel.web.call import REFUSED
+
+MAX_HEADER_BYTES: Final = 32 * 1024
+MAX_HEADER_LINES: Final = 100
+MAX_URL_BYTES: Final = 8 * 1024
+
+# As much is read at once, so that what is sent in one piece cannot go far beyond the bounds, and
+# requests that come many at once do not keep others waiting.
+_SLICE: Final = 16 * 1024
+# What may come of a body without a byte of it: trailers, extensions of chunks. Nobody reads them.
+_MOST_QUIET: Final = 64 * 1024
+_SHOWN: Final = 2048  # bytes of the path of a request that was refused
+_VERSIONS: Final = frozenset({"1.0", "1.1"})
+
+
+class ServerProtocol(TimedProtocol):
+    """uvicorn's protocol, with bounds to all that a client may send, and deadlines for it.
+
+    Heads of requests have MAX_HEADER_BYTES and MAX_HEADER_LINES at most (431), addresses
+    MAX_URL_BYTES (414), HTTP/1.1 has one Host header (RFC 9112, 3.2), and other versions are 400.
+    What is refused goes through the application all the same, by REFUSED in its scope, to be
+    answered, counted and logged as everything else. Upgrades are not offered: such a request is
+    answered as the plain one that it is (RFC 9110, 7.8).
+    """
+
+    def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._fed = self._chunk = self._hosts = 0
+        self._upgrade: tuple[bytes, str] | None = None  # method and version of a head with one
+        self._quiet = 0  # bytes since the last of a body
+        self._later = b""  # what came behind requests that wait for their turn
+
+    def data_received(self, data: bytes) -> None:
+        """Read what has come, as far as it is within the bounds."""
+        if self._state >= OURS:
+            self._turn(HEAD)
+        elif self._state >= LINGERING:
+            return
+        if len(data) <= _SLICE and not self._later:
+            self._feed(data)
+        else:
+            self._later += data
+            self._feed_later()
+
+    def _feed_later(self) -> None:
+        """Read in slices, as long as no request waits for its turn."""
+        while self._later and not self.pipeline:
+            piece, self._later = self._later[:_SLICE], self._later[_SLICE:]
+            self._feed(piece)
+        if not self._later and not self.pipeline and not self.transport.is_closing():
+            self.flow.resume_reading()
+
+    def _feed(self, data: bytes) -> None:
+        if LINGERING <= self._state <= CLOSING or self._refusal is not None:
+            self._later = b""
+            return
+        self._quiet += len(data)
+        while data:
+            self._chunk = len(data)
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._head_without_upgrade() + data[upgrade.args[0] :]
+            except httptools.HttpParserError:
+                self._refuse(self._refusal or BadRequest())
+                return
+            else:
+                break
+        if self._in_head:
+            self._judge_part_of_head(len(data))
+        elif self._state == BODY and self._quiet > _MOST_QUIET:
+            self._refuse(BadRequest())
+
+    def _judge_part_of_head(self, length: int) -> None:
+        if self._state != HEAD:
+            self._turn(HEAD)
+        self._fed += length
+        if len(self.url) > MAX_URL_BYTES:
+            self._refuse(UriTooLong())
+        elif (
+            self._fed - len(self.url) > MAX_HEADER_BYTES + _SLICE
+            or len(self.headers) > MAX_HEADER_LINES
+        ):
+            self._refuse(HeadersTooLarge())
+
+    def _head_without_upgrade(self) -> bytes:
+        """Return the head that the parser has just read, to be read anew as a plain request's.
+
+        The parser takes what follows an upgrade for another protocol, and not for the body that it
+        may be: what one of us took for a body and the other for a request would be a way in.
+        """
+        assert self._upgrade is not None
+        (method, version), self._upgrade = self._upgrade, None
+        self.parser = httptools.HttpRequestParser(self)
+        kept = [(name, value) for name, value in self.headers if name != b"upgrade"]
+        head = b"%b %b HTTP/%b\r\n" % (method, self.url, version.encode())
+        return head + b"".join(b"%b: %b\r\n" % header for header in kept) + b"\r\n"
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self._in_head = True
+        self._fed = self._hosts = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header line; what comes behind a body is none."""
+        if not self._in_head:
+            return
+        name = name.lower()
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Pass a request on, or refuse it."""
+        version, method = self.parser.get_http_version(), self.parser.get_method()
+        if self.parser.should_upgrade() and method != b"CONNECT" and version in _VERSIONS:
+            self._upgrade = method, version
+            return
+        if len(self.url) > MAX_URL_BYTES:
+            self._refusal = UriTooLong()
+        elif len(self.headers) > MAX_HEADER_LINES or self._has_long_headers():
+            self._refusal = HeadersTooLarge()
+        elif (
+            version not in _VERSIONS
+            or method == b"CONNECT"
+            or self._hosts > 1
+            or (version == "1.1" and not self._hosts)
+        ):
+            self._refusal = BadRequest()
+        if self._refusal is not None:
+            raise self._refusal  # ends what the parser is at
+        scope, address = self.scope, httptools.parse_url(self.url)
+        path = address.path.decode("ascii")
+        scope["method"] = method.decode("ascii")
+        scope["http_version"] = version
+        scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
+        scope["raw_path"] = self.root_path.encode("ascii") + address.path
+        scope["query_string"] = address.query or b""
+        self._in_head, self._quiet = False, 0
+        self._turn(BODY)
+        self._begin(keep_alive=version == "1.1" and self.parser.should_keep_alive())
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body, unless nobody waits for it any more."""
+        self._quiet = 0
+        if self.cycle.failed is None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that all of a request is there."""
+        if self._upgrade is not None:
+            return
+        self._state = OURS
+        super().on_message_complete()
+        if self.cycle.response_complete:  # it was answered before its end
+            self._turn(IDLE)
+
+    def _should_upgrade(self) -> bool:
+        return False
+
+    def _has_long_headers(self) -> bool:
+        if self._fed + self._chunk <= MAX_HEADER_BYTES:
+            return False
+        return sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEADER_BYTES
+
+    def _begin(self, *, keep_alive: bool) -> None:
+        """Have a request answered; when those before it are."""
+        before, self.cycle = self.cycle, Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )  # fmt: skip
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, or wait for one."""
+        self.server_state.total_requests += 1
+        if LINGERING <= self._state <= CLOSING or self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._state == OURS:
+            self._turn(IDLE)
+        elif self._state == HEAD:
+            self.since = self.loop.time()  # until now the client was waiting
+        if not self.pipeline:
+            if self._later:
+                self.loop.call_soon(self._feed_later)
+            else:
+                self.flow.resume_reading()
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer what was not taken, then close the connection."""
+        self._refusal = error
+        if self._state == BODY:
+            # In the middle of a body: whoever reads it gets to know.
+            if self.cycle.response_complete:
+                self.transport.close()
+            else:
+                self.cycle.fail(error)
+            return
+        if not self._in_head:
+            self.on_message_begin()
+        self._in_head = False
+        scope, shown = self.scope, self.url.partition(b"?")[0][:_SHOWN]
+        scope["method"] = self.parser.get_method().decode("ascii") if shown else "-"
+        scope["path"], scope["raw_path"] = unquote(shown.decode("latin-1")), shown
+        scope["query_string"] = b""
+        scope["headers"] = self.headers = []
+        scope[REFUSED] = error  # type: ignore[typeddict-unknown-key]
+        self._turn(OURS)
+        self._begin(keep_alive=False)
+        self.cycle.more_body = False
+        self.cycle.message_event.set()

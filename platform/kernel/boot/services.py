@@ -1,0 +1,127 @@
+"""Which services there are, and how each is made."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import svcs
+from redis.asyncio import Redis
+
+from kernel.cache import Drops
+from kernel.cache.announce import Announce
+from kernel.cache.reads import Reads
+from kernel.config.settings import Settings
+from kernel.core.caller import Caller
+from kernel.edge.policies import PolicyTable
+from kernel.feature import Feature
+from kernel.identity.account_limit import AccountLimit, account_key
+from kernel.identity.audit import Audit
+from kernel.identity.fresh_login import FreshLogin
+from kernel.identity.jwks import Jwks
+from kernel.identity.mailed_tokens import MailedTokens
+from kernel.identity.revocation import Revocations
+from kernel.identity.sessions import SessionStore
+from kernel.identity.tokens import TokenVerifier
+from kernel.jobs.done import DoneMarkers
+from kernel.jobs.runs import Run, Runs
+from kernel.limits.limiter import Limiter
+from kernel.limits.policy import Policy, PolicySet
+from kernel.mail import Mailer
+from kernel.observe.operations import Operations
+from kernel.observe.readiness import Readiness
+from kernel.redis import Pipeline, connect_broker, connect_pipeline, connect_redis
+from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
+from kernel.web.call import Call
+
+# What a job may ask for: no job has a caller.
+JOB_SERVICES: Final[frozenset[type]] = frozenset(
+    {Settings, AsService, AuthAdmin, Mailer, Announce, Redis, Run, SupabaseHttp}
+)
+
+
+def register_services(
+    registry: svcs.Registry, settings: Settings, features: Mapping[str, Feature]
+) -> None:
+    """Register all services; those that last as long as the process are closed with the registry.
+
+    A request's own (Call, Caller) are registered in its container, and AuthApi, AsCaller,
+    AccountLimit, FreshLogin and MailedTokens are made of them: a service of one request never
+    outlives it. So it is with a job's Run and Mailer.
+    """
+    http = SupabaseHttp(settings)
+    pipeline = connect_pipeline(settings)
+    limiter = Limiter(pipeline)
+    by_account = PolicyTable(features, settings).by_account
+    key = account_key(settings.supabase_service_key.get_secret_value())
+    redis, broker = connect_redis(settings), connect_broker(settings)
+    drops = Drops(pipeline, (one for feature in features.values() for one in feature.cached))
+
+    def auth_api(container: svcs.Container) -> AuthApi:
+        return AuthApi(http, client_address=container.get(Call).client_address)
+
+    def as_caller(container: svcs.Container) -> AsCaller:
+        return AsCaller(http, container.get(Caller).token)
+
+    def audit(container: svcs.Container) -> Audit:
+        return Audit(*container.get(AsService, Call))
+
+    def account_limit(container: svcs.Container) -> AccountLimit:
+        name = container.get(Call).feature
+        if name not in by_account:
+            raise LookupError(
+                f"features/{name} asks for an AccountLimit and declares none: "
+                'Feature(limits=(Limit("20/15 minutes", per="account"),))'
+            )
+        return AccountLimit(limiter, by_account[name], key)
+
+    reauthentication = PolicySet([Policy("reauthentication", settings.rate_limit_reauthentication)])
+
+    def fresh_login(container: svcs.Container) -> FreshLogin:
+        parts = container.get(AuthApi, AsService, Caller, Audit)
+        return FreshLogin(*parts, attempts=AccountLimit(limiter, reauthentication, key))
+
+    def mailed_tokens(container: svcs.Container) -> MailedTokens:
+        return MailedTokens(*container.get(AsService, Call))
+
+    def as_service() -> AsService:
+        return AsService(http)
+
+    def mailer(container: svcs.Container) -> Mailer:
+        run = container.get(Run)
+        return Mailer(settings, feature=run.slice, run_id=run.id)
+
+    registry.register_value(Settings, settings)
+    registry.register_value(Readiness, Readiness())
+    registry.register_value(SupabaseHttp, http, on_registry_close=http.aclose)
+    registry.register_value(Probe, Probe(http))
+    registry.register_value(Redis, redis, on_registry_close=redis.aclose)
+    registry.register_value(Pipeline, pipeline, on_registry_close=pipeline.aclose)
+    registry.register_value(Limiter, limiter)
+    registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
+    registry.register_value(Runs, Runs(AsService(http)))
+    registry.register_value(Operations, Operations(AsService(http)))
+    reads = Reads(pipeline, drops)
+    registry.register_value(Drops, drops)
+    registry.register_value(Reads, reads, on_registry_close=reads.aclose)
+    registry.register_value(Announce, Announce(drops))
+    registry.register_value(TokenVerifier, _verifier(settings, http))
+    registry.register_value(Revocations, Revocations(redis, AsService(http)))
+    registry.register_value(SessionStore, SessionStore(redis))
+    registry.register_factory(Audit, audit)
+    registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
+    registry.register_factory(AuthApi, auth_api)
+    registry.register_factory(AccountLimit, account_limit)
+    registry.register_factory(AsCaller, as_caller)
+    registry.register_factory(AsService, as_service)
+    registry.register_factory(FreshLogin, fresh_login)
+    registry.register_factory(MailedTokens, mailed_tokens)
+    registry.register_factory(Mailer, mailer)
+
+
+def _verifier(settings: Settings, http: SupabaseHttp) -> TokenVerifier:
+    secret = settings.jwt_secret
+    return TokenVerifier(
+        secret=secret.get_secret_value() if secret else None,
+        jwks=Jwks(http, f"{http.base}/auth/v1/.well-known/jwks.json"),
+        audience=settings.jwt_audience,
+        issuer=settings.jwt_issuer,
+    )

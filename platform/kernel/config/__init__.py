@@ -1,0 +1,5 @@
+"""Settings: read once from the environment, checked together, explained in .env.example."""
+
+from kernel.config.settings import Settings, SettingsError, load_settings
+
+__all__ = ["Settings", "SettingsError", "load_settings"]

@@ -1,0 +1,213 @@
+"""Settings, read once at start from the environment and `.env`; the environment wins."""
+
+import importlib
+import os
+import sys
+from email.headerregistry import Address
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from kernel.config.rate_limits import RateLimitSource
+from kernel.config.rates import Rate, RateSetting
+from kernel.config.types import Addresses, Networks, Words
+
+ROOT = Path(__file__).parents[2]
+NO_REPLY = "no-reply@localhost"
+JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: a key of the hash's size or larger
+
+
+class SettingsError(Exception):
+    """One message that names every setting which is missing or wrong, without its value."""
+
+
+def _long_enough(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value().encode()) < JWT_SECRET_MIN_BYTES:
+        raise ValueError(f"must have at least {JWT_SECRET_MIN_BYTES} bytes")
+    return value
+
+
+def _one_line(value: str) -> str:
+    if not value.isprintable() or value != value.strip():
+        raise ValueError("must be one line of text, without spaces around it")
+    return value
+
+
+def _address(value: str) -> str:
+    if not all(parseaddr(value)) or not value.isprintable():
+        raise ValueError("must be like: Name <address@example.com>")
+    return value
+
+
+def _app_name() -> str:
+    name: str = importlib.import_module("features").APP_NAME
+    return name
+
+
+def _mail_from(settings: dict[str, Any]) -> str:
+    return str(Address(display_name=settings["app_name"], addr_spec=NO_REPLY))
+
+
+class Settings(BaseSettings):
+    """Every setting of the production processes; `.env.example` explains each."""
+
+    model_config = SettingsConfigDict(
+        extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, frozen=True
+    )
+
+    app_name: Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_one_line)] = Field(
+        default_factory=_app_name
+    )
+
+    supabase_url: HttpUrl
+    supabase_key: SecretStr
+    supabase_service_key: SecretStr
+    redis_host: str
+
+    supabase_concurrency: int = Field(default=50, ge=1)
+
+    jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
+    jwt_audience: str = "authenticated"
+    jwt_issuer: str | None = None
+
+    redis_port: int = Field(default=6379, ge=1, le=65535)
+    redis_username: str | None = None
+    redis_password: SecretStr | None = None
+    redis_db: int = Field(default=0, ge=0)
+    redis_tls: bool = False
+    cache_enabled: bool = True
+    redis_sentinels: Addresses = []
+    redis_sentinel_name: str = "mymaster"
+
+    broker_host: str | None = None
+    broker_port: int = Field(default=6379, ge=1, le=65535)
+    broker_username: str | None = None
+    broker_password: SecretStr | None = None
+    broker_db: int = Field(default=0, ge=0)
+    broker_tls: bool = False
+
+    smtp_host: str | None = None
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_from: Annotated[str, AfterValidator(_address)] = Field(default_factory=_mail_from)
+    app_url: HttpUrl = HttpUrl("http://127.0.0.1:3000")
+
+    app_env: Literal["development", "test", "production"] = "development"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = None
+    log_format: Literal["json", "console"] | None = None
+    docs_enabled: bool | None = None
+    cors_origins: Words = []
+    allowed_hosts: Words = ["*"]
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1)
+    trusted_proxies: Networks = []
+
+    rate_limit_default: RateSetting = Rate(100, 60)
+    rate_limit_fallback: RateSetting = Rate(100, 60)
+    rate_limit_reauthentication: RateSetting = Rate(20, 15 * 60)
+    rate_limits: dict[str, RateSetting] = {}
+    """RATE_LIMIT_<SLICE>, by the name in lower case."""
+
+    worker_concurrency: int = Field(default=2, ge=1)
+    worker_grace_seconds: float = Field(default=20, ge=0)
+    visibility_timeout_seconds: int = Field(default=900, ge=1)
+    cleanup_dry_run: bool = False
+    heartbeat_file: Path | None = None
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8000, ge=1, le=65535)
+    api_workers: int = Field(default=1, ge=1)
+    api_drain_seconds: float = Field(default=0, ge=0, le=60)
+
+    keep_alive_seconds: float = Field(default=75, gt=0, le=3600)
+    header_timeout_seconds: float = Field(default=10, gt=0, le=600)
+    body_timeout_seconds: float = Field(default=60, gt=0, le=3600)
+    write_timeout_seconds: float = Field(default=30, gt=0, le=3600)
+    max_connections: int | None = Field(default=None, ge=1)
+    max_connections_per_client: int | None = Field(default=None, ge=1)
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *args: Any, **kwargs: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Add the limits of slices to what is read: which slices there are is not known here."""
+        sources = super().settings_customise_sources(settings_cls, *args, **kwargs)
+        return *sources, RateLimitSource(settings_cls, sources)
+
+    @model_validator(mode="after")
+    def _broker_without_sentinels(self) -> Self:
+        if self.redis_sentinels and self.broker_host is None:
+            raise ValueError(
+                "BROKER_HOST must be set where REDIS_SENTINELS is: jobs do not go by them"
+            )
+        return self
+
+    @property
+    def supabase(self) -> str:
+        """The base address of Supabase, without a slash at its end."""
+        return str(self.supabase_url).rstrip("/")
+
+    @property
+    def app_base(self) -> str:
+        """The base address of the pages that mails link to, without a slash at its end."""
+        return str(self.app_url).rstrip("/")
+
+    @property
+    def docs(self) -> bool:
+        """Whether /docs and /openapi.json are served: not in production unless asked for."""
+        if self.docs_enabled is None:
+            return self.app_env != "production"
+        return self.docs_enabled
+
+    @property
+    def level(self) -> str:
+        """The level of logging: INFO in production, DEBUG elsewhere, unless it is set."""
+        return self.log_level or ("INFO" if self.app_env == "production" else "DEBUG")
+
+    @property
+    def console_logs(self) -> bool:
+        """Whether log lines are for people: LOG_FORMAT, or a terminal in development."""
+        if self.log_format is not None:
+            return self.log_format == "console"
+        stream = sys.__stdout__
+        return self.app_env == "development" and stream is not None and stream.isatty()
+
+
+def load_settings(env_file: Path | None = None) -> Settings:
+    """Return the settings: the environment's and, where it says nothing, the file's.
+
+    The file is `.env` of the checkout unless the argument or the variable ENV_FILE names another.
+    Raises SettingsError, which names all faults at once.
+    """
+    env_file = env_file or Path(os.environ.get("ENV_FILE") or ROOT / ".env")
+    try:
+        # The values come from the environment, which pyright's view of the class cannot know.
+        return Settings(_env_file=env_file)  # pyright: ignore[reportCallIssue]
+    except ValidationError as error:
+        # A default that follows from a value that was refused is no fault of its own.
+        own = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
+        faults = "\n".join(sorted(_fault(item["loc"], item) for item in own))
+        raise SettingsError(
+            f"The settings are not complete:\n{faults}\n"
+            "Set them in the environment or in .env; .env.example explains each. "
+            "For development, ./app up needs none."
+        ) from None
+
+
+def _fault(location: tuple[int | str, ...], item: object) -> str:
+    detail = item if isinstance(item, dict) else {}
+    if location[:1] == ("rate_limits",):
+        location = ("_".join(["rate_limit", *map(str, location[1:2])]),)
+    name = ".".join(str(part) for part in location).upper() or "SETTINGS"
+    if detail.get("type") == "missing":
+        return f"  {name} is missing"
+    message = str(detail.get("msg", "is not valid")).removeprefix("Value error, ")
+    return f"  {name}: {message}"

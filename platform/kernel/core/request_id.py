@@ -1,0 +1,5 @@
+"""The id of the request that is being answered, for log lines and for calls to Supabase."""
+
+from contextvars import ContextVar
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)

@@ -1,0 +1,123 @@
+"""Who comes in: limit, token, session and cached answer, all asked of Redis in one round trip."""
+
+from typing import Any, NamedTuple
+
+from starlette.types import Scope
+
+from kernel.cache.lookup import Lookup
+from kernel.cache.reads import Found
+from kernel.core.caller import ANONYMOUS, Caller
+from kernel.edge.request_head import RequestHead
+from kernel.edge.routes import Route, RouteTable
+from kernel.edge.services import EdgeServices
+from kernel.errors import ApiError, Forbidden, MethodNotAllowed, TooManyRequests, Unauthenticated
+from kernel.limits.policy import PolicySet
+from kernel.redis import Command, RedisAway
+from kernel.web.call import Call
+
+
+class CacheLookup(NamedTuple):
+    """Where the answer would lie in the cache, and what was found there."""
+
+    lookup: Lookup
+    found: Found
+
+
+class Admission:
+    """Decides about a request before its body is read: 429, then 405, 401 and 403.
+
+    A token that this process has not seen is verified once the limit has admitted the request:
+    guessing tokens is not to cost us signatures. That takes a second round trip, once a token.
+    """
+
+    def __init__(self, routes: RouteTable, *, cache_enabled: bool) -> None:
+        self._routes, self._cache_enabled = routes, cache_enabled
+
+    async def admit(
+        self,
+        scope: Scope,
+        head: RequestHead,
+        call: Call,
+        *,
+        route: Route | None,
+        subject: str,
+        policies: PolicySet | None,
+        parts: EdgeServices,
+    ) -> CacheLookup | None:
+        """Set the call's limits and caller; return where a cached answer would lie.
+
+        `policies` are those that the request counts to, for this subject. Raises ApiError.
+        """
+        caller, token, refusal = _presented(route, head, parts)
+        commands, lookup = self._question(scope, route, caller, parts)
+        if policies is not None:
+            commands.insert(0, parts.limiter.command(subject, policies))
+        replies = await _ask(parts, commands)
+        if policies is not None:
+            limits = call.limits = await parts.limiter.decide(subject, policies, replies.pop(0))
+            if not limits.admitted:
+                raise TooManyRequests(retry_after=limits.retry_after)
+        if route is None:
+            self._refuse_method(scope["path"])
+            return None
+        if refusal is not None:
+            raise refusal
+        if caller is None:
+            caller = await parts.verifier.verify(token)
+            commands, lookup = self._question(scope, route, caller, parts)
+            replies = await _ask(parts, commands)
+        if caller is not ANONYMOUS:
+            await parts.revocations.check(caller.session_id, replies.pop(0))
+            if not route.admits(caller, scope["path"]):
+                raise Forbidden
+            call.caller = caller
+        if lookup is None:
+            return None
+        return CacheLookup(lookup, parts.reads.judge(replies.pop() if replies else None))
+
+    def _refuse_method(self, path: str) -> None:
+        if self._routes.methods(path):
+            raise MethodNotAllowed  # FastAPI might find a route with a parameter
+
+    def _question(
+        self, scope: Scope, route: Route | None, caller: Caller | None, parts: EdgeServices
+    ) -> tuple[list[Command], Lookup | None]:
+        """Return what is to be asked for a caller, and the lookup, also where it is not asked."""
+        commands: list[Command] = []
+        if route is None or caller is None:
+            return commands, None
+        if caller.session_id is not None:
+            commands.append(parts.revocations.command(caller.session_id))
+        if route.cache is None:
+            return commands, None
+        lookup = route.cache.find(scope["path"], scope["query_string"], caller)
+        if lookup is not None and self._cache_enabled:
+            commands.append(lookup.command)
+        return commands, lookup
+
+
+def _presented(
+    route: Route | None, head: RequestHead, parts: EdgeServices
+) -> tuple[Caller | None, str, ApiError | None]:
+    """Return the caller, None for a token that this process has not seen; the token; a refusal."""
+    if route is None or route.feature.caller == "ignored":
+        return ANONYMOUS, "", None
+    try:
+        token = head.token()
+    except ApiError as error:
+        return ANONYMOUS, "", error
+    if token is not None:
+        return parts.verifier.remembered(token), token, None
+    if route.feature.caller == "required":
+        return ANONYMOUS, "", Unauthenticated()
+    return ANONYMOUS, "", None
+
+
+async def _ask(parts: EdgeServices, commands: list[Command]) -> list[Any]:
+    """Return the replies; where Redis is away, that, in the place of each."""
+    if not commands:
+        return []
+    try:
+        return await parts.redis.ask(*commands)
+    except RedisAway as away:
+        return [away] * len(commands)

@@ -1,0 +1,71 @@
+"""Fills what a new caller will read first, before it is asked for."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from kernel.cache.cached import one_caller
+from kernel.cache.rendered import RenderedResponse, render
+from kernel.cache.warmer import CacheWarmer
+from kernel.core.caller import Caller
+from kernel.core.request_id import request_id
+from kernel.edge.routes import Route
+from kernel.edge.services import EdgeServices
+from kernel.errors import ApiError
+from kernel.redis import RedisAway
+from kernel.web.call import SCOPE_KEY, Call
+
+log = logging.getLogger(__name__)
+
+
+class RouteWarmer(CacheWarmer):
+    """Loads the reads that are a caller's own and need nothing but to know who that is.
+
+    `app` is what is behind the Edge. Where something is away nothing is filled.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Iterable[Route], parts: EdgeServices) -> None:
+        self._app, self._parts = app, parts
+        self._routes = [one for one in routes if one.cache is not None and "{" not in one.path]
+
+    async def warm(self, token: str) -> None:
+        """Return when the reads of the caller with this access token are stored; never raises."""
+        try:
+            caller = await self._parts.verifier.verify(token)
+            for route in self._routes:
+                await self._fill(route, caller)
+        except (ApiError, RedisAway):
+            pass
+        except Exception:  # what was done for the caller stays done
+            log.exception("The reads of a new caller are not filled")
+
+    async def _fill(self, route: Route, caller: Caller) -> None:
+        lookup = route.cache.find(route.path, b"", caller) if route.cache else None
+        if lookup is None or lookup.cached.audience is not one_caller:
+            return
+        reads = self._parts.reads
+        (reply,) = await self._parts.redis.ask(lookup.command)
+        found = reads.judge(reply)
+        if found.value is None and found.stamps is not None:
+            await reads.load(lookup, found, lambda: self._render(route, caller))
+
+    async def _render(self, route: Route, caller: Caller) -> RenderedResponse:
+        scope: dict[str, Any] = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": route.method,
+            "scheme": "http",
+            "path": route.path,
+            "query_string": b"",
+            "root_path": "",
+            "headers": [],
+            SCOPE_KEY: Call(
+                request_id=request_id.get() or "",
+                client_address=None,
+                feature=route.feature_name,
+                caller=caller,
+            ),
+        }
+        return await render(self._app, scope)

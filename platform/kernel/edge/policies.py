@@ -1,0 +1,79 @@
+"""Which policies hold for which slice: what the slices declare, as the settings change it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from kernel.config.rates import Rate
+from kernel.config.settings import Settings, SettingsError
+from kernel.feature import Feature
+from kernel.limits.policy import Policy, PolicySet
+
+DEFAULT: Final = "default"
+# A /48 of IPv6 has 65,536 subjects by which we count: together they get so many times what one has.
+NETWORK_FACTOR: Final = 10
+
+
+class PolicyTable:
+    """The policies of each slice: the bucket that all share and, in addition, its own.
+
+    A slice's own limit counts a client of IPv6 twice: by its /64, and ten times that by its /48.
+    `by_account` holds those that slices count themselves, by AccountLimit.
+    RATE_LIMIT_<NAME> changes a declared limit; where NAME is a slice without a limit of its own,
+    it gives it one. Raises SettingsError for a name that is neither.
+    """
+
+    def __init__(self, features: Mapping[str, Feature], settings: Settings) -> None:
+        self._shared = Policy(DEFAULT, settings.rate_limit_default)
+        self._shared_alone = Policy(DEFAULT, settings.rate_limit_fallback)
+        self._default = self._counted([])
+        self._by_address: dict[str, PolicySet | None] = {}
+        self._by_network: dict[str, PolicySet] = {}
+        self.by_account: dict[str, PolicySet] = {}
+        changed = dict(settings.rate_limits)
+        there_are: list[str] = [DEFAULT, "fallback", "reauthentication"]
+        for name, feature in features.items():
+            if feature.router is not None and feature.limited:
+                declared = {limit.name(name): limit.rate for limit in feature.limits}
+                there_are += dict.fromkeys([name, *declared])
+                own = {one: changed.pop(one.lower(), rate) for one, rate in declared.items()}
+                if name.lower() in changed:
+                    own[name] = changed.pop(name.lower())
+                self._add(name, [Policy(one, rate) for one, rate in own.items()])
+            else:
+                self._by_address[name] = None
+        if changed:
+            raise SettingsError(_unknown(sorted(changed), there_are))
+
+    def of(self, feature: str | None, subject: str = "") -> PolicySet | None:
+        """Return what a call of this slice, or of none, counts to; None where nothing limits it.
+
+        `subject` is the client's address, as it is counted.
+        """
+        if feature is None:
+            return self._default
+        if ":" in subject and feature in self._by_network:
+            return self._by_network[feature]
+        return self._by_address[feature]
+
+    def _add(self, feature: str, policies: Sequence[Policy]) -> None:
+        own = [policy for policy in policies if policy.name == feature]
+        self._by_address[feature] = self._counted(own) if own else self._default
+        if own:
+            wide = [_wide(policy) for policy in own]
+            self._by_network[feature] = self._counted([*own, *wide])
+        if others := [policy for policy in policies if policy.name != feature]:
+            self.by_account[feature] = PolicySet(others)
+
+    def _counted(self, own: Sequence[Policy]) -> PolicySet:
+        return PolicySet([self._shared, *own], PolicySet([self._shared_alone, *own]))
+
+
+def _wide(policy: Policy) -> Policy:
+    rate = Rate(policy.rate.quota * NETWORK_FACTOR, policy.rate.seconds)
+    return Policy(f"{policy.name}_network", rate, wide=True)
+
+
+def _unknown(names: Sequence[str], there_are: Sequence[str]) -> str:
+    wrong = ", ".join(f"RATE_LIMIT_{name.upper()}" for name in names)
+    right = ", ".join(f"RATE_LIMIT_{name.upper()}" for name in there_are)
+    return f"There is no such limit: {wrong}. There are: {right}."

@@ -1,0 +1,87 @@
+"""What the Edge reads of a request's head, in one pass."""
+
+import random
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from kernel.identity.tokens import InvalidToken
+
+_NAMES: Final = frozenset(
+    {
+        b"authorization",
+        b"content-length",
+        b"host",
+        b"if-none-match",
+        b"origin",
+        b"x-request-id",
+    }
+)
+_LONGEST_NUMBER: Final = 18  # digits: int() refuses thousands of them, and 10^18 bytes are enough
+_TOO_LONG: Final = 10**_LONGEST_NUMBER
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,128}")
+
+
+class RequestHead:
+    """Request id, credentials, conditions and length; `headers` are raw, with lower-case names.
+
+    `host` is empty where there is none, or more than one; `origin` is that of a browser's page.
+    """
+
+    __slots__ = ("_authorizations", "host", "if_none_match", "length", "origin", "request_id")
+
+    def __init__(  # noqa: C901 - one pass, and a call for each header would cost
+        self, headers: Iterable[tuple[bytes, bytes]]
+    ) -> None:
+        self._authorizations: list[bytes] = []
+        self.request_id = ""
+        self.host = b""
+        self.if_none_match: bytes | None = None
+        self.length = 0
+        self.origin: bytes | None = None
+        hosts, conditions = 0, []
+        for name, value in headers:
+            if name not in _NAMES:
+                continue
+            if name == b"host":
+                self.host, hosts = value, hosts + 1
+            elif name == b"authorization":
+                self._authorizations.append(value)
+            elif name == b"content-length":
+                self.length = _number(value)
+            elif name == b"if-none-match":
+                conditions.append(value)
+            elif name == b"origin":
+                self.origin = value
+            elif not self.request_id and _REQUEST_ID.fullmatch(value):
+                self.request_id = value.decode("ascii")
+        if hosts > 1:
+            self.host = b""
+        if conditions:
+            self.if_none_match = conditions[0] if len(conditions) == 1 else b",".join(conditions)
+        if not self.request_id:
+            self.request_id = f"{random.getrandbits(128):032x}"
+
+    def token(self) -> str | None:
+        """Return the bearer token, None where nothing was sent. Raises InvalidToken."""
+        if not self._authorizations:
+            return None
+        scheme, _, token = self._authorizations[0].partition(b" ")
+        if len(self._authorizations) > 1 or scheme.lower() != b"bearer":
+            raise InvalidToken
+        return token.strip().decode("latin-1")
+
+    def has(self, etag: bytes) -> bool:
+        """Whether the client has the answer with this strong ETag (RFC 9110, 13.1.2)."""
+        sent = self.if_none_match
+        if sent is None:
+            return False
+        if sent in (etag, b"*"):
+            return True
+        return any(one.strip().removeprefix(b"W/") == etag for one in sent.split(b","))
+
+
+def _number(text: bytes) -> int:
+    if not text.isdigit():
+        return 0
+    return int(text) if len(text) <= _LONGEST_NUMBER else _TOO_LONG

@@ -1,0 +1,140 @@
+"""The table of all features' routes: the one place that knows which route a path is."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from uuid import UUID
+
+from fastapi.routing import APIRoute
+
+from kernel.cache.cached import Cached, reads_of
+from kernel.cache.lookup import RouteCache
+from kernel.core.caller import Caller
+from kernel.feature import Feature
+from kernel.web.routing import PREFIX
+
+_PARAMETER = re.compile(r"\{[^{}]*\}")
+
+
+@dataclass(frozen=True)
+class Route:
+    """One call of one feature: `path` is its template, with the prefix.
+
+    `cache` says where answers are kept; None where they are not.
+    """
+
+    feature_name: str
+    feature: Feature
+    method: str
+    path: str
+    cache: RouteCache | None = None
+
+    @property
+    def shape(self) -> str:
+        """The path with its parameters unnamed: two routes of one shape and method collide."""
+        return _PARAMETER.sub("{}", self.path)
+
+    @cached_property
+    def varies(self) -> bool:
+        """Whether a token changes the answer, and none is needed."""
+        return self.feature.caller == "optional"
+
+    @property
+    def reads(self) -> tuple[Cached, ...]:
+        """The cached reads of this call, in the order in which they are tried."""
+        return self.cache.reads if self.cache is not None else ()
+
+    @cached_property
+    def restricted(self) -> bool:
+        """Whether not every user may make this call."""
+        return self.feature.restricted
+
+    def admits(self, caller: Caller, path: str) -> bool:
+        """Whether a user with a valid token may make this call, as far as the path decides it."""
+        if not self.restricted:
+            return True
+        feature = self.feature
+        if feature.role is not None and caller.role == feature.role:
+            return True
+        return feature.owner is not None and self._is_own(caller, path, feature.owner)
+
+    def _is_own(self, caller: Caller, path: str, parameter: str) -> bool:
+        place = self.path.split("/").index(f"{{{parameter}}}")
+        try:
+            return UUID(path.split("/")[place]) == caller.user_id
+        except ValueError:
+            return False
+
+
+class RouteTable:
+    """Finds the route of a method and path: constant paths first, then one expression a method."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._constant: dict[tuple[str, str], Route] = {}
+        self._constant_paths: set[str] = set()
+        by_method: dict[str, list[Route]] = {}
+        for route in routes:
+            if "{" in route.path:
+                by_method.setdefault(route.method, []).append(route)
+            else:
+                self._constant[route.method, route.path] = route
+                self._constant_paths.add(route.path)
+        self._with_parameters = {
+            method: (re.compile("|".join(map(_expression, found))), found)
+            for method, found in by_method.items()
+        }
+
+    def find(self, method: str, path: str) -> Route | None:
+        """Return the route, or None where no feature has one.
+
+        A constant path hides what has a parameter in its place, for every method, as OpenAPI has
+        it: PUT /users/me is no call of PUT /users/{user_id}.
+        """
+        if path in self._constant_paths:
+            return self._constant.get((method, path))
+        expression, routes = self._with_parameters.get(method, (None, []))
+        found = expression.fullmatch(path) if expression else None
+        return routes[found.lastindex - 1] if found and found.lastindex else None
+
+    def methods(self, path: str) -> list[str]:
+        """Return the methods that the path has, sorted."""
+        known = {method for method, _ in self._constant} | set(self._with_parameters)
+        return sorted(method for method in known if self.find(method, path))
+
+
+def routes_of(features: Mapping[str, Feature]) -> list[Route]:
+    """Return the routes of all features, constant path segments before parameters.
+
+    That is the order for FastAPI's router too, which takes the first that fits. Raises ValueError
+    for a cached read that does not fit its route.
+    """
+    routes = [
+        Route(name, feature, method, PREFIX + route.path, _cache(name, feature, route))
+        for name, feature in features.items()
+        if feature.router is not None
+        for route in feature.router.routes
+        if isinstance(route, APIRoute)
+        for method in sorted(route.methods or ())
+    ]
+    return sorted(routes, key=lambda route: _order(route.path))
+
+
+def _cache(name: str, feature: Feature, route: APIRoute) -> RouteCache | None:
+    if not reads_of(route.endpoint):
+        return None
+    if route.methods != {"GET"}:
+        raise ValueError(f"{name}: {route.path} is not a GET: only reads are cached.")
+    try:
+        return RouteCache(route, PREFIX + route.path, needs_token=feature.caller == "required")
+    except ValueError as error:
+        raise ValueError(f"{name}: the answers of {route.path} are not cached: {error}.") from error
+
+
+def _order(path: str) -> list[tuple[bool, str]]:
+    return [("{" in segment, segment) for segment in path.split("/")]
+
+
+def _expression(route: Route) -> str:
+    literals = _PARAMETER.split(route.path)
+    return "(" + "[^/]+".join(map(re.escape, literals)) + ")"

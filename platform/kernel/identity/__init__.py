@@ -1,0 +1,25 @@
+"""Who the caller is: tokens, sessions, revocation, limits of an account, and the audit log."""
+
+from kernel.identity.account_limit import AccountLimit, Reservation
+from kernel.identity.audit import Audit
+from kernel.identity.fresh_login import FreshLogin, ReauthenticationRequired, WrongPassword
+from kernel.identity.mailed_tokens import MailedTokens, NewToken, Proof
+from kernel.identity.revocation import Revocations
+from kernel.identity.sessions import SessionStore
+from kernel.identity.tokens import InvalidToken, TokenVerifier
+
+__all__ = [
+    "AccountLimit",
+    "Audit",
+    "FreshLogin",
+    "InvalidToken",
+    "MailedTokens",
+    "NewToken",
+    "Proof",
+    "ReauthenticationRequired",
+    "Reservation",
+    "Revocations",
+    "SessionStore",
+    "TokenVerifier",
+    "WrongPassword",
+]

@@ -1,0 +1,139 @@
+"""Fresh authentication: a change of credentials or of an account's existence needs a new proof.
+
+A stolen access token is not enough for it. Any slice asks by one call, before it changes anything:
+
+    await (await services.aget(FreshLogin)).require(changes.current_password)
+"""
+
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import SecretStr
+from supabase_auth.errors import AuthApiError, AuthError
+
+from kernel.core.caller import Caller
+from kernel.errors import ApiError, Forbidden, Unauthenticated
+from kernel.identity.account_limit import AccountLimit
+from kernel.identity.audit import Audit
+from kernel.supabase import AsService, AuthApi
+
+log = logging.getLogger(__name__)
+
+FRESH_SECONDS: Final = 600
+# What Auth answers where it has compared the password, and it was wrong.
+_WRONG: Final = "invalid_credentials"
+
+
+class ReauthenticationRequired(Forbidden):
+    """Neither the right current password nor a login of the last ten minutes.
+
+    `details.ways` names what helps: `current_password`, where the account has one, and `login`.
+    """
+
+    code = "REAUTHENTICATION_REQUIRED"
+    message = "Send your current password, or log in again, and repeat this within ten minutes."
+
+
+class WrongPassword(ReauthenticationRequired):
+    """A current password was sent, and it is another."""
+
+    message = "The current password is wrong."
+
+
+class FreshLogin:
+    """Proof that the caller is the owner of the account and not only of an access token.
+
+    Wrong passwords count to one limit of the account over all slices, RATE_LIMIT_REAUTHENTICATION,
+    which is another than the login's: strangers cannot use it up.
+    """
+
+    def __init__(
+        self,
+        auth: AuthApi,
+        db: AsService,
+        caller: Caller,
+        audit: Audit,
+        *,
+        attempts: AccountLimit,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._auth, self._db, self._caller, self._audit = auth, db, caller, audit
+        self._attempts, self._clock = attempts, clock
+
+    async def require(self, current_password: SecretStr | None) -> None:
+        """Return if the caller's login is younger than ten minutes, or the password is right.
+
+        An anonymous user has nothing to prove but the session. Raises ReauthenticationRequired,
+        TooManyRequests or Unauthenticated.
+        """
+        if current_password is not None:
+            async with self.session(current_password):
+                return
+        if self._clock() - self._caller.logged_in_at < FRESH_SECONDS:
+            return
+        account = await self._account()
+        if account["is_anonymous"] and not account["has_password"]:
+            return
+        await self._audit("reauthentication_required", user_id=self._user_id)
+        raise ReauthenticationRequired(ways=_ways(account))
+
+    @contextlib.asynccontextmanager
+    async def session(self, current_password: SecretStr) -> AsyncIterator[str]:
+        """Check the password the only way that Auth has, by a session; yield its access token.
+
+        It ends with the block. Raises WrongPassword, TooManyRequests or Unauthenticated.
+        """
+        account = await self._account()
+        email, password = account["email"], current_password.get_secret_value()
+        if email is None or not account["has_password"]:
+            raise WrongPassword(ways=_ways(account))
+        attempt = await self._attempts.reserve(email)
+        try:
+            begun = (await self._auth.sign_in(email, password)).session
+        except AuthApiError as error:
+            if error.code != _WRONG:
+                await self._attempts.refund(attempt)
+                raise
+            await self._audit(
+                "login_failed", user_id=self._user_id, reason="wrong current password"
+            )
+            raise WrongPassword(ways=_ways(account)) from None
+        except ApiError:
+            await self._attempts.refund(attempt)  # nobody has looked at the password
+            raise
+        await self._attempts.refund(attempt)
+        if begun is None:
+            raise WrongPassword(ways=_ways(account))
+        try:
+            yield begun.access_token
+        finally:
+            await self._end(begun.access_token)
+
+    @property
+    def _user_id(self) -> UUID:
+        if self._caller.user_id is None:
+            raise Unauthenticated
+        return self._caller.user_id
+
+    async def _account(self) -> dict[str, Any]:
+        found: dict[str, Any] | None = await self._db.rpc(
+            "credentials_of", user_id=str(self._user_id)
+        )
+        if found is None:  # deleted since
+            raise Unauthenticated
+        return found
+
+    async def _end(self, token: str) -> None:
+        try:
+            await self._auth.sign_out(token, "local")
+        except (ApiError, AuthError):
+            # Nobody has its tokens, and it ends with its age at the latest.
+            log.exception("The session that proved a password was not ended")
+
+
+def _ways(account: dict[str, Any]) -> list[str]:
+    return ["current_password", "login"] if account["has_password"] else ["login"]

@@ -1,0 +1,167 @@
+"""Whether a session has ended although its access tokens are still valid by themselves.
+
+The database writes down every session that ends, whoever ends it. Redis holds a copy for fast
+look-ups (kernel.identity.revoked_set); where that is not whole it is loaded anew.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from typing import Final
+from uuid import UUID
+
+from redis.asyncio import Redis
+
+from kernel.cache import CacheUnavailable
+from kernel.core.backoff import Backoff
+from kernel.errors import ApiError, Unauthenticated
+from kernel.identity.revoked_set import WHOLE_WITHOUT_IT, RevokedSet
+from kernel.redis import Command
+from kernel.supabase import AsService
+from kernel.supabase.http import SupabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+# While Redis is away an end is known within 2 s: the age of the list, and the time of a request.
+LOCAL_SECONDS: Final = 1.5
+_DAY_SECONDS: Final = 24 * 3600
+_NEVER: Final = float("-inf")
+
+
+class SessionRevoked(Unauthenticated):
+    """The token is valid, but its session has ended: logout, new password, deletion."""
+
+    code = "SESSION_ENDED"
+    message = "This session has ended: log in again."
+
+
+class Revocations:
+    """Ended sessions: in Redis and, while that is away, in a list of this process.
+
+    The list is read from the database at most every 1.5 s; while that is away too, the last one
+    counts. A process that has never had one refuses with 503 what it cannot check.
+    A session never un-ends: what this process once knew as ended is ended, whatever Redis says.
+    """
+
+    def __init__(self, redis: Redis, db: AsService) -> None:
+        self._copy, self._db = RevokedSet(redis), db
+        self._pause = Backoff()
+        # Others may have met a Redis that was away, too, and could not write what they ended.
+        self._doubtful = False
+        self._loading, self._load_begun = asyncio.Lock(), _NEVER
+        self._list: dict[UUID, float] = {}
+        self._read_at = self._failed_at = _NEVER
+        self._reading: asyncio.Future[bool] | None = None
+
+    @staticmethod
+    def command(session_id: UUID) -> Command:
+        """Return the command that asks Redis about a session, for any pipeline."""
+        return RevokedSet.command(session_id)
+
+    async def check(self, session_id: UUID | None, reply: object) -> None:
+        """Return for a session that has not ended; raises SessionRevoked, or Unavailable.
+
+        `reply` is what Redis answered to the command, or the error that it did not.
+        """
+        if session_id is None or session_id in self._list:
+            raise SessionRevoked
+        if reply == WHOLE_WITHOUT_IT and not self._doubtful:
+            return  # nearly always
+        if await self._has_ended(session_id, reply):
+            raise SessionRevoked
+
+    async def publish(self, user_id: UUID) -> None:
+        """Make known at once which sessions of a user have ended; call it before the answer.
+
+        Where the database or Redis is away the relay does it later.
+        """
+        try:
+            ended: dict[str, float] = await self._db.rpc("revoked_sessions", of_user=str(user_id))
+            self._remember(_scores(ended))
+            await self._copy.add(_scores(ended))
+        except (ApiError, CacheUnavailable) as error:
+            self._doubtful |= isinstance(error, CacheUnavailable)
+            log.warning("Ended sessions are made known later", extra={"user_id": str(user_id)})
+
+    async def add(self, session_ids: Iterable[UUID]) -> None:
+        """Make known that these sessions have ended. Raises CacheUnavailable."""
+        await self._copy.add(dict.fromkeys(session_ids, time.time() + _DAY_SECONDS))
+
+    async def _has_ended(self, session_id: UUID, reply: object) -> bool:
+        try:
+            whole, ended = self._copy.read(reply)
+            if ended or (whole and not self._doubtful):
+                return ended
+            if self._pause.over and await self._load(since=time.monotonic(), whole=whole):
+                return session_id in self._list
+        except CacheUnavailable as error:
+            if not self._doubtful:
+                reason = repr(error.__cause__)
+                log.warning("Sessions are checked without Redis", extra={"reason": reason})
+            self._pause.failed()
+            self._doubtful = True
+        await self._read(since=time.monotonic() - LOCAL_SECONDS)
+        return session_id in self._list
+
+    async def _load(self, *, since: float, whole: bool) -> bool:
+        """Complete the copy unless that was begun since then; return whether the list is new.
+
+        What is read must be newer than the loss: it may have taken what was just added. Where the
+        database is away a copy that was whole, or the last list, is the best there is.
+        """
+        async with self._loading:
+            if self._load_begun >= since:
+                return False
+            self._load_begun = time.monotonic()
+            token = await self._copy.begin()
+            try:
+                if self._failed_at > since and self._read_at == _NEVER:
+                    raise SupabaseUnavailable  # who waited while it failed does not wait again
+                if self._failed_at > since or not await self._read(since=time.monotonic()):
+                    return True
+            except ApiError:
+                if whole:
+                    return True
+                raise
+            if await self._copy.finish(token, self._list):
+                self._doubtful = False
+                self._pause.succeeded()
+            return True
+
+    async def _read(self, *, since: float) -> bool:
+        """Read the list unless that was begun since then: once, for all who wait.
+
+        Return False where the database is away and the last list counts. Raises Unavailable where
+        there is none.
+        """
+        while self._read_at < since:
+            if self._reading is None or self._reading.done():
+                self._reading = asyncio.ensure_future(self._reread())
+            if not await asyncio.shield(self._reading):
+                return False
+        return True
+
+    async def _reread(self) -> bool:
+        begun = time.monotonic()
+        try:
+            ended: dict[str, float] = await self._db.rpc("revoked_sessions")
+        except ApiError:
+            self._failed_at = time.monotonic()
+            if self._read_at == _NEVER:
+                raise
+            log.warning("Ended sessions cannot be read: the last list counts")
+            return False
+        self._remember(_scores(ended))
+        self._read_at = begun
+        return True
+
+    def _remember(self, ended: Mapping[UUID, float]) -> None:
+        """Add to the list: what was published while it was read must not be lost."""
+        now = time.time()
+        known = {session_id: at for session_id, at in self._list.items() if at > now}
+        self._list = {**known, **ended}
+
+
+def _scores(ended: Mapping[str, float]) -> dict[UUID, float]:
+    return {UUID(session_id): at for session_id, at in ended.items()}

@@ -1,0 +1,113 @@
+"""The copy in Redis of the sessions that have ended: a sorted set, scored by when to forget each.
+
+It counts only while it is whole, which the member `loaded` says: it goes with the rest when Redis
+is emptied or evicts the set. Only a restart can bring it back, older than it was, from a file or a
+replica. What no restart brings back is a script, so the look-up is one: where Redis does not know
+it, the copy does not count either.
+"""
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import islice
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from kernel.cache import CacheUnavailable
+from kernel.identity.sessions import session_key
+from kernel.redis import Command
+
+KEY: Final = "revoked"
+LOADED: Final = "loaded"
+WHOLE_WITHOUT_IT: Final = [b"inf", None]
+"""What a look-up replies of a session that has not ended."""
+
+_AT_ONCE: Final = 1000
+_LOAD_SECONDS: Final = 60.0
+_LOOK_UP: Final = f"return redis.call('ZMSCORE', KEYS[1], '{LOADED}', ARGV[1])"
+_LOOK_UP_SHA: Final = hashlib.sha1(_LOOK_UP.encode(), usedforsecurity=False).hexdigest()
+# What was lost while the list was read may be newer than the list: then it must be read again.
+_FINISH: Final = f"""
+local kept = redis.call('ZREM', KEYS[1], ARGV[1])
+if kept == 1 then
+  redis.call('ZADD', KEYS[1], '+inf', '{LOADED}')
+else
+  redis.call('ZREM', KEYS[1], '{LOADED}')
+end
+return kept
+"""
+
+
+class RevokedSet:
+    """The set; where Redis does not do what is asked, its methods raise CacheUnavailable."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    @staticmethod
+    @lru_cache(4096)
+    def command(session_id: UUID) -> Command:
+        """Return the command that looks a session up, for any pipeline."""
+        return ("EVALSHA", _LOOK_UP_SHA, 1, KEY, str(session_id))
+
+    @staticmethod
+    def read(reply: object) -> tuple[bool, bool]:
+        """Return whether the copy is whole, and whether the session is in it.
+
+        `reply` is that to the command, or what stood against it. Raises CacheUnavailable.
+        """
+        if isinstance(reply, list):
+            loaded, ended = reply
+            return loaded is not None, ended is not None
+        if isinstance(reply, ResponseError):  # no such script, or no such set
+            return False, False
+        raise CacheUnavailable from (reply if isinstance(reply, Exception) else None)
+
+    async def add(self, ended: Mapping[UUID, float]) -> None:
+        """Add sessions, and drop what else is kept about them."""
+        rest = iter(ended.items())
+        try:
+            while part := dict(islice(rest, _AT_ONCE)):
+                scores: dict[str, Any] = {str(session_id): at for session_id, at in part.items()}
+                async with self._redis.pipeline(transaction=True) as pipe:
+                    pipe.zadd(KEY, scores)
+                    pipe.unlink(*map(session_key, part))
+                    pipe.zremrangebyscore(KEY, 0, time.time())
+                    await pipe.execute()
+        except (RedisError, OSError) as error:
+            if isinstance(error, ResponseError):
+                await self._give_up()
+            raise CacheUnavailable from error
+
+    async def begin(self) -> str:
+        """Begin to load the copy: call it before the list is read, and pass the result on."""
+        token = f"loading:{uuid4().hex}"
+        try:
+            await self._redis.zadd(KEY, {token: time.time() + _LOAD_SECONDS})
+        except (RedisError, OSError) as error:
+            if isinstance(error, ResponseError):
+                await self._give_up()
+            raise CacheUnavailable from error
+        return token
+
+    async def finish(self, token: str, ended: Mapping[UUID, float]) -> bool:
+        """Complete the copy by the list that was read since; return whether it is whole now."""
+        await self.add(ended)
+        try:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.eval(_FINISH, 1, KEY, token)
+                pipe.execute_command("SCRIPT LOAD", _LOOK_UP)
+                kept, _ = await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise CacheUnavailable from error
+        return bool(kept)
+
+    async def _give_up(self) -> None:
+        """Remove a copy that takes nothing (memory is full, wrong type): it counts no more."""
+        with contextlib.suppress(RedisError, OSError):
+            await self._redis.unlink(KEY)

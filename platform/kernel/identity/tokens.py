@@ -1,0 +1,142 @@
+"""Verification of access tokens, here and without asking anyone."""
+
+import time
+from collections import OrderedDict
+from typing import Any, Final
+from uuid import UUID
+
+import jwt
+
+from kernel.core.caller import Caller
+from kernel.errors import Unauthenticated
+from kernel.identity.jwks import Jwks
+
+LEEWAY_SECONDS: Final = 10
+REMEMBERED: Final = 10_000
+_MAX_LENGTH: Final = 8192
+_ASYMMETRIC: Final = frozenset({"ES256", "RS256"})
+# Headers by which a token would name its own key, or ask for rules that we do not know (RFC 7515).
+_REFUSED_HEADERS: Final = frozenset({"jku", "jwk", "x5u", "x5c", "crit"})
+_NO_PROOF: Final = frozenset({None, "anonymous", "token_refresh"})
+
+
+class InvalidToken(Unauthenticated):
+    """The token is malformed, forged, expired, or not meant for us."""
+
+    code = "INVALID_TOKEN"
+    message = "This access token is not valid (any more): log in or refresh it."
+
+
+class TokenVerifier:
+    """Verifies the access tokens of Supabase Auth.
+
+    HS256 with the project's secret, ES256 and RS256 with its published keys: the token's header
+    chooses the family, and a key of one is never tried for the other. Audience, expiry, subject
+    and session are required, the issuer where one is configured.
+    Verified tokens are remembered, with their expiry checked at each use.
+    """
+
+    def __init__(
+        self,
+        *,
+        secret: str | None,
+        jwks: Jwks,
+        audience: str,
+        issuer: str | None = None,
+    ) -> None:
+        self._secret, self._jwks = secret, jwks
+        self._audience, self._issuer = audience, issuer
+        self._known: OrderedDict[str, Caller] = OrderedDict()
+        self._known_version = jwks.version
+
+    def remembered(self, token: str) -> Caller | None:
+        """Return the caller of a token that was verified before and counts still, else None."""
+        if self._known_version != self._jwks.version:
+            self._known.clear()
+            self._known_version = self._jwks.version
+        caller = self._known.get(token)
+        return caller if caller is not None and self._counts(caller) else None
+
+    async def verify(self, token: str) -> Caller:
+        """Return the caller whom the token speaks for.
+
+        Raises InvalidToken, or Unavailable while the published keys cannot be had.
+        """
+        if len(token) > _MAX_LENGTH or not token.isascii():
+            raise InvalidToken
+        caller = self.remembered(token)
+        if caller is None:
+            caller = _caller(await self._claims(token), token)
+            if not self._counts(caller):
+                raise InvalidToken
+            self._known[token] = caller
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return caller
+
+    def _counts(self, caller: Caller) -> bool:
+        return time.time() < caller.expires_at + LEEWAY_SECONDS
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        try:
+            header = jwt.get_unverified_header(token)
+            if not _REFUSED_HEADERS.isdisjoint(header):
+                raise InvalidToken
+            algorithm = str(header.get("alg"))
+            key = await self._key(algorithm, header.get("kid"))
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=LEEWAY_SECONDS,
+                options={"require": ["exp", "sub", "aud"]},
+            )
+        except (jwt.PyJWTError, ValueError, TypeError):
+            raise InvalidToken from None
+        return claims
+
+    async def _key(self, algorithm: str, kid: object) -> Any:
+        if algorithm == "HS256" and self._secret is not None:
+            return self._secret
+        if algorithm in _ASYMMETRIC and isinstance(kid, str):
+            key = await self._jwks.key(kid)
+            if key is not None and key.algorithm_name == algorithm:
+                return key
+        raise InvalidToken
+
+
+def _caller(claims: dict[str, Any], token: str) -> Caller:
+    metadata = claims.get("app_metadata")
+    role = metadata.get("role") if isinstance(metadata, dict) else None
+    if claims.get("role") != "authenticated":  # anon, service_role: keys, not people
+        raise InvalidToken
+    try:
+        return Caller(
+            user_id=UUID(claims["sub"]),
+            session_id=UUID(claims["session_id"]),
+            role=role if isinstance(role, str) else None,
+            expires_at=int(claims["exp"]),
+            logged_in_at=_logged_in_at(claims.get("amr")),
+            token=token,
+        )
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise InvalidToken from None
+
+
+def _logged_in_at(methods: object) -> int:
+    """Return the newest time of the claim `amr`, 0 where there is none that proves a person.
+
+    Supabase Auth writes [{"method": "password", "timestamp": 1795426568}]. Its methods `anonymous`
+    and `token_refresh` prove nothing.
+    """
+    entries = methods if isinstance(methods, list) else []
+    times = [
+        entry["timestamp"]
+        for entry in entries
+        if isinstance(entry, dict)
+        and entry.get("method") not in _NO_PROOF
+        and type(entry.get("timestamp")) is int
+    ]
+    return max(times, default=0)

@@ -1,0 +1,8 @@
+"""Logs, metrics, readiness and heartbeats: how operators see what the processes do."""
+
+from kernel.observe.logs import configure_logging
+from kernel.observe.metrics import Metrics
+from kernel.observe.operations import Operations
+from kernel.observe.readiness import Readiness
+
+__all__ = ["Metrics", "Operations", "Readiness", "configure_logging"]

@@ -1,0 +1,137 @@
+"""Counters and times of requests, in this process or, by a shared folder, in all its workers."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from http import HTTPMethod
+from typing import Final, Literal
+
+import prometheus_client
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CacheResult = Literal["hit", "miss", "stale", "bypass"]
+
+
+SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that names the workers' folder; prometheus_client reads it when it is imported."""
+
+_NO_SLICE: Final = "none"
+_OTHER: Final = "OTHER"
+_METHODS: Final = frozenset(method.value for method in HTTPMethod)
+# Hits take less than a millisecond; 0.1, 0.2, 0.5 and 1 are what goals and alerts ask for.
+_BUCKETS: Final = (
+    0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5, 10,
+)  # fmt: skip
+
+_Count = Callable[[float], None]
+_Observe = Callable[[float], None]
+
+
+class Metrics:
+    """The counters of one application, in a registry of its own.
+
+    However strange a request is, the number of series is bounded: slices are those given here or
+    `none`, methods those that HTTP knows or OTHER. No label holds an id. A series appears with its
+    first count.
+    """
+
+    def __init__(self, slices: Iterable[str]) -> None:
+        # It would add a second series, of the time when it was made, to each.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        self._slices = frozenset(slices)
+        # What is asked for in each request is kept by plain tuples: labels() costs 2 µs a call.
+        self._requests: dict[tuple[str | None, str, int], tuple[_Count, _Observe]] = {}
+        self._cache_reads: dict[tuple[str | None, CacheResult], _Count] = {}
+        self._limited: dict[tuple[str, bool], _Count] = {}
+        shared = SHARED_FOLDER in os.environ
+        registry = None if shared else self.registry
+        self._requests_total = Counter(
+            "http_requests_total",
+            "Requests answered; status 0 is one whose answer never began.",
+            ("slice", "method", "status"),
+            registry=registry,
+        )
+        self._request_duration = Histogram(
+            "http_request_duration_seconds",
+            "Time from a request's arrival to the end of its answer.",
+            ("slice",),
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self._cache_reads_total = Counter(
+            "cache_reads_total",
+            "Cached reads: hit, miss, stale, or bypass where the cache was not asked.",
+            ("slice", "result"),
+            registry=registry,
+        )
+        self._limiter_decisions_total = Counter(
+            "limiter_decisions_total",
+            "Requests counted by limits, once each: under the policy that had the least left.",
+            ("policy", "result"),
+            registry=registry,
+        )
+        PlatformCollector(registry=self.registry)
+        if shared:
+            # Counters of a single worker would jump with whoever is asked: left to the container's.
+            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
+        else:
+            ProcessCollector(registry=self.registry)
+            GCCollector(registry=self.registry)
+
+    def requests(
+        self, feature: str | None, method: str, status: int, seconds: Sequence[float]
+    ) -> None:
+        """Count requests of a slice, or of none, by the time that each took."""
+        children = self._requests.get((feature, method, status))
+        if children is None:
+            children = self._request_children(feature, method, status)
+        count, observe = children
+        count(len(seconds))
+        for one in seconds:
+            observe(one)
+
+    def cache_reads(self, feature: str | None, result: CacheResult, number: int = 1) -> None:
+        """Count cached reads of a slice."""
+        count = self._cache_reads.get((feature, result))
+        if count is None:
+            count = self._cache_reads_total.labels(self._slice(feature), result).inc
+            if feature in self._slices:
+                self._cache_reads[feature, result] = count
+        count(number)
+
+    def limited(self, policy: str, number: int = 1, *, admitted: bool) -> None:
+        """Count a limiter's decisions, under their scarcest policy: who refused, if any did.
+
+        `Decision.scarcest.policy.name` is that in both cases.
+        """
+        count = self._limited.get((policy, admitted))
+        if count is None:
+            result = "admitted" if admitted else "refused"
+            count = self._limiter_decisions_total.labels(policy, result).inc
+            self._limited[policy, admitted] = count
+        count(number)
+
+    def _request_children(
+        self, feature: str | None, method: str, status: int
+    ) -> tuple[_Count, _Observe]:
+        """Return what counts such a request; it is kept under known names alone."""
+        name, known = self._slice(feature), method if method in _METHODS else _OTHER
+        key = None if name == _NO_SLICE else name, known, status
+        found = self._requests.get(key)
+        if found is None:
+            found = self._requests[key] = (
+                self._requests_total.labels(name, known, status).inc,
+                self._request_duration.labels(name).observe,
+            )
+        return found
+
+    def _slice(self, feature: str | None) -> str:
+        return feature if feature is not None and feature in self._slices else _NO_SLICE

@@ -1,0 +1,52 @@
+"""Beat: puts the slots of scheduled jobs into the outbox, when they come."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from postgrest import APIError
+
+from kernel.errors import ApiError
+from kernel.jobs import Job
+from kernel.outbox.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 1.0
+
+
+class Beat:
+    """One beat; several beside each other are safe: each slot is put once.
+
+    It keeps nothing of its own. A slot that came while no beat ran is put by the next one.
+    """
+
+    def __init__(self, outbox: Outbox, jobs: Sequence[Job]) -> None:
+        self._outbox, self._jobs = outbox, jobs
+        self._put: dict[str, datetime] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Put slots until `stop` is set."""
+        while not stop.is_set():
+            await self.turn()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+
+    async def turn(self) -> None:
+        """Put the slots that have come since the last turn."""
+        for job in self._jobs:
+            assert job.schedule is not None  # only scheduled jobs are beat's
+            slot = job.schedule.slot(datetime.now(UTC))
+            if self._put.get(job.name) == slot:
+                continue
+            try:
+                put = await self._outbox.put_slot(job.name, slot)
+            except (ApiError, APIError) as error:  # tried again at the next turn
+                log.warning("A slot was not put", extra={"job": job.name, "reason": repr(error)})
+                continue
+            self._put[job.name] = slot
+            if put:
+                log.info("slot", extra={"job": job.name, "slot": slot.isoformat()})

@@ -1,0 +1,167 @@
+"""The relay: carries events from the outbox to the cache (drops, ended sessions) and to the broker.
+
+A row is leased, acted on and settled; when the relay dies in between, the lease runs out and
+another relay does it again. Dropping twice is one more miss, publishing twice is one run.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from postgrest import APIError
+from pydantic import ValidationError
+
+from kernel.cache import CacheUnavailable, Drops
+from kernel.core.backoff import Backoff
+from kernel.errors import ApiError
+from kernel.events import Event, SessionEnded
+from kernel.identity.revocation import Revocations
+from kernel.jobs.publisher import BrokerUnavailable, Publisher
+from kernel.jobs.table import JobTable
+from kernel.outbox.outbox import Claimed, Outbox
+
+log = logging.getLogger(__name__)
+
+BATCH: Final = 100
+LEASE_SECONDS: Final = 30
+IDLE_SECONDS: Final = 1.0
+LOST_EVERY_SECONDS: Final = 60.0
+# Sessions that ended while the cache was away are known there this soon after it is back.
+CACHE_PAUSE_SECONDS: Final = 1.0
+
+
+class Relay:
+    """One relay; several beside each other are safe.
+
+    While the cache or the broker is away, the events that only wait for it are left alone, and
+    the other one gets what is its own.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        publisher: Publisher,
+        *,
+        drops: Drops,
+        revocations: Revocations,
+        jobs: JobTable,
+        events: Mapping[str, type[Event]],
+        lost_after_seconds: int,
+    ) -> None:
+        self._outbox, self._drops, self._publisher = outbox, drops, publisher
+        self._revocations = revocations
+        self._jobs, self._events, self._lost_after = jobs, events, lost_after_seconds
+        self._database, self._broker = Backoff(), Backoff()
+        self._cache = Backoff(longest=CACHE_PAUSE_SECONDS)
+        self._looked_for_lost = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Relay until `stop` is set; a batch that was begun is settled first."""
+        while not stop.is_set():
+            if not await self.turn():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), IDLE_SECONDS)
+        self._publisher.close()
+
+    async def turn(self) -> bool:
+        """Relay one batch; return whether there may be more to do at once."""
+        if not self._database.over or not (self._cache.over or self._broker.over):
+            return False
+        try:
+            batch = await self._outbox.claim(
+                batch=BATCH,
+                lease_seconds=LEASE_SECONDS,
+                with_drops=self._cache.over,
+                with_jobs=self._broker.over,
+            )
+            if batch:
+                await self._relay(batch)
+                await self._outbox.settle(batch)
+            await self._publish_lost()
+        except (ApiError, APIError) as error:
+            log.warning("The outbox does not answer", extra={"reason": repr(error)})
+            self._database.failed()
+            return False
+        self._database.succeeded()
+        return bool(batch)
+
+    async def _relay(self, batch: list[Claimed]) -> None:
+        known = [(row, events) for row in batch if (events := self._read(row)) is not None]
+        await self._drop([(row, events) for row, events in known if not row.dropped])
+        await self._publish([(row, events) for row, events in known if not row.published])
+
+    def _read(self, row: Claimed) -> list[Event] | None:
+        """Return the row's events; None, with the reason in the row, where that cannot be done."""
+        kind = self._events.get(row.topic)
+        if kind is None:
+            # A newer version knows it: it must not be settled by this one.
+            row.error = "this relay knows no such topic"
+        else:
+            try:
+                return [kind.model_validate(item) for item in row.items]
+            except ValidationError as error:
+                row.error = f"an item does not fit {kind.__name__}: {error.error_count()} faults"
+        log.error("An event cannot be read", extra={"event_id": row.id, "reason": row.error})
+        return None
+
+    async def _drop(self, waiting: list[tuple[Claimed, list[Event]]]) -> None:
+        if not waiting or not self._cache.over:
+            return
+        try:
+            told = [event for _, events in waiting for event in events]
+            await self._drops.drop(told)
+            ended = [event.session_id for event in told if isinstance(event, SessionEnded)]
+            if ended:
+                await self._revocations.add(ended)
+        except CacheUnavailable as error:
+            log.warning("The cache does not answer", extra={"reason": repr(error.__cause__)})
+            self._cache.failed()
+            return
+        self._cache.succeeded()
+        for row, _ in waiting:
+            row.dropped = True
+
+    async def _publish(self, waiting: list[tuple[Claimed, list[Event]]]) -> None:
+        if not self._broker.over:
+            return
+        for row, events in waiting:
+            try:
+                row.messages = [
+                    message
+                    for item, event in enumerate(events)
+                    for message in self._jobs.messages(event, row.id, item)
+                ]
+            except KeyError as error:
+                row.error = f"this relay knows no job {error}"
+        ready = [row for row, _ in waiting if row.error is None]
+        try:
+            await self._publisher.publish([one for row in ready for one in row.messages])
+        except BrokerUnavailable as error:
+            log.warning("The broker does not answer", extra={"reason": str(error)})
+            self._broker.failed()
+            return
+        self._broker.succeeded()
+        for row in ready:
+            row.published = True
+
+    async def _publish_lost(self) -> None:
+        """Publish again what must have been lost with the broker's data.
+
+        Only while no message waits: a run in a long queue is not lost.
+        """
+        now = time.monotonic()
+        if now - self._looked_for_lost < LOST_EVERY_SECONDS or not self._broker.over:
+            return
+        try:
+            if await self._publisher.idle():
+                lost = await self._outbox.lost(untouched_seconds=self._lost_after, batch=BATCH)
+                await self._publisher.publish(lost)
+                if len(lost) < BATCH:
+                    self._looked_for_lost = now
+                if lost:
+                    log.warning("Lost jobs are published again", extra={"number": len(lost)})
+        except BrokerUnavailable:
+            self._broker.failed()

@@ -1,0 +1,150 @@
+"""Turns whatever goes wrong into the one error shape."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from postgrest import APIError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from supabase_auth.errors import AuthError
+
+from kernel.cache.rendered import RenderedResponse
+from kernel.core.request_id import request_id
+from kernel.errors import (
+    ApiError,
+    BodyTooLarge,
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+    ValidationFailed,
+)
+from kernel.supabase.errors import from_auth, from_database
+
+_BY_STATUS: Final[dict[int, type[ApiError]]] = {
+    400: ValidationFailed,  # FastAPI's answer to a body that it cannot read
+    401: Unauthenticated,
+    403: Forbidden,
+    404: NotFound,
+    405: MethodNotAllowed,
+    413: BodyTooLarge,
+}
+# Kinds of validation errors whose message holds nothing of what was sent.
+_SAFE_KINDS: Final = frozenset(
+    {
+        "missing",
+        "bool_parsing", "bool_type",
+        "int_from_float", "int_parsing", "int_parsing_size", "int_type",
+        "string_type", "string_too_long", "string_too_short", "string_unicode",
+        "greater_than", "greater_than_equal", "less_than", "less_than_equal",
+        "model_attributes_type", "dict_type", "list_type",
+        "email_too_long", "nul_character",
+        "password_length", "password_too_long", "password_too_short", "token_length",
+    }
+)  # fmt: skip
+_MESSAGES: Final = {
+    "extra_forbidden": "There is a field here that is not known.",
+    "string_pattern_mismatch": "There are characters here that are not allowed.",
+    "json_invalid": "This is not valid JSON.",
+    "uuid_parsing": "This is not a UUID.",
+    "value_error": "This value is not valid.",
+}
+
+
+def failure(error: ApiError) -> RenderedResponse:
+    """Return the answer to an error, with the headers that belong to it."""
+    body = orjson.dumps(
+        {
+            "success": False,
+            "error": {
+                "code": error.code,
+                "message": error.message,
+                "details": {"request_id": request_id.get(), **error.details},
+            },
+        }
+    )
+    headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+    if error.status == Unauthenticated.status:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    return RenderedResponse(error.status, headers, body)
+
+
+def failure_response(error: ApiError) -> Response:
+    """Return the same for FastAPI."""
+    rendered = failure(error)
+    response = Response(rendered.body, rendered.status)
+    response.raw_headers = list(rendered.headers)
+    return response
+
+
+def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return field and message of each validation error, and nothing of the input.
+
+    Names of unknown fields are input, too.
+    """
+    return [_field_error(error) for error in errors]
+
+
+def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
+    kind, place = error["type"], list(error["loc"])
+    if kind == "extra_forbidden":
+        place.pop()
+    elif kind == "json_invalid":
+        place = place[:1]
+    message = error["msg"] if kind in _SAFE_KINDS else _MESSAGES.get(kind, _MESSAGES["value_error"])
+    return {"field": ".".join(map(str, place)), "message": message}
+
+
+def install(app: FastAPI) -> None:
+    """Make the application answer every kind of failure in the one shape.
+
+    Unexpected exceptions get their answer here, and go on to the Edge, which logs them.
+    """
+
+    async def unexpected(_: Request, __: Exception) -> Response:
+        return failure_response(ApiError())
+
+    async def api_error(_: Request, error: Exception) -> Response:
+        assert isinstance(error, ApiError)
+        return failure_response(error)
+
+    async def validation(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return failure_response(ValidationFailed(fields=field_errors(error.errors())))
+
+    async def http(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if isinstance(error.__cause__, ApiError):  # the rest of the body did not come: why
+            return failure_response(error.__cause__)
+        kind = _BY_STATUS.get(error.status_code)
+        if kind is None:
+            raise error
+        response = failure_response(kind())
+        response.headers.update(error.headers or {})
+        return response
+
+    async def database(_: Request, error: Exception) -> Response:
+        assert isinstance(error, APIError)
+        return _translated(error, from_database(error))
+
+    async def auth(_: Request, error: Exception) -> Response:
+        assert isinstance(error, AuthError)
+        return _translated(error, from_auth(error))
+
+    app.add_exception_handler(Exception, unexpected)
+    app.add_exception_handler(ApiError, api_error)
+    app.add_exception_handler(RequestValidationError, validation)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(APIError, database)
+    app.add_exception_handler(AuthError, auth)
+
+
+def _translated(error: Exception, meaning: ApiError | None) -> Response:
+    if meaning is None:
+        raise error
+    return failure_response(meaning)

@@ -1,0 +1,113 @@
+"""Types for the fields of requests: whatever passes them can be stored and compared safely."""
+
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    EmailStr,
+    Field,
+    SecretStr,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+PASSWORD_MIN_CHARACTERS = 8
+PASSWORD_MAX_BYTES = (
+    72  # bcrypt ignores what lies beyond: https://www.usenix.org/legacy/events/usenix99/provos/
+)
+TOKEN_MAX_CHARACTERS = 256  # Supabase Auth's have 56, and a prefix at most
+EMAIL_MAX_CHARACTERS = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
+
+
+class Body(BaseModel):
+    """A request body: unknown fields are refused, and values are never shown in a repr."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+def _without_nul(value: str) -> str:
+    # PostgreSQL's text cannot hold it, and would refuse it with an error of its own.
+    if "\x00" in value:
+        raise PydanticCustomError("nul_character", "NUL characters are not allowed.")
+    return value
+
+
+def _email(value: str) -> str:
+    if len(value) > EMAIL_MAX_CHARACTERS:
+        raise PydanticCustomError("email_too_long", "This e-mail address is too long.")
+    return value.lower()
+
+
+def _new_password(value: SecretStr) -> SecretStr:
+    password = value.get_secret_value()
+    _without_nul(password)
+    if len(password) < PASSWORD_MIN_CHARACTERS:
+        raise PydanticCustomError("password_too_short", "A password has 8 characters or more.")
+    if len(password.encode()) > PASSWORD_MAX_BYTES:
+        raise PydanticCustomError("password_too_long", "A password has at most 72 bytes in UTF-8.")
+    return value
+
+
+def _password(value: SecretStr) -> SecretStr:
+    password = value.get_secret_value()
+    _without_nul(password)
+    if not password or len(password.encode()) > PASSWORD_MAX_BYTES:
+        raise PydanticCustomError("password_length", "A password has 1 to 72 bytes in UTF-8.")
+    return value
+
+
+def _mailed_token(value: SecretStr) -> SecretStr:
+    token = value.get_secret_value()
+    _without_nul(token)
+    if not 1 <= len(token) <= TOKEN_MAX_CHARACTERS:
+        raise PydanticCustomError("token_length", "A token has 1 to 256 characters.")
+    return value
+
+
+def _schema(min_length: int) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "type": "string",
+            "format": "password",
+            "writeOnly": True,
+            "minLength": min_length,
+            "maxLength": PASSWORD_MAX_BYTES,
+            "examples": ["correct horse battery staple"],
+        }
+    )
+
+
+_NO_NUL = r"^[^\x00]*$"
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+
+Text = Annotated[str, StringConstraints(pattern=_NO_NUL)]
+"""Any text without NUL characters, kept as it was sent."""
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_ONE_LINE)]
+"""One line of text without control characters: surrounding white space is dropped."""
+
+Email = Annotated[EmailStr, AfterValidator(_email), Field(examples=["ada@example.com"])]
+"""An e-mail address, in lower case: addresses compare without case."""
+
+Password = Annotated[SecretStr, AfterValidator(_password), _schema(1)]
+"""A password that is to be checked; its rules may have been others when it was chosen."""
+
+NewPassword = Annotated[SecretStr, AfterValidator(_new_password), _schema(PASSWORD_MIN_CHARACTERS)]
+"""A password that is chosen now: at least 8 characters, at most 72 bytes in UTF-8."""
+
+MailedToken = Annotated[
+    SecretStr,
+    AfterValidator(_mailed_token),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": TOKEN_MAX_CHARACTERS,
+            "examples": ["the-token-of-the-link"],
+        }
+    ),
+]
+"""A token from the link in a mail: as secret as a password while it counts."""

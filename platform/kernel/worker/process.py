@@ -1,0 +1,80 @@
+"""What runs inside each of a worker's processes: an event loop beside the main thread."""
+
+import asyncio
+import contextvars
+import os
+import queue
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import timedelta
+from typing import Any
+
+import svcs
+from celery.exceptions import SoftTimeLimitExceeded
+
+from kernel.jobs.job import Job
+from kernel.jobs.runner import Runner
+from kernel.jobs.table import Message
+
+
+def holder_prefix(pid: int) -> str:
+    """Return how leases of a process on this machine begin."""
+    return f"{socket.gethostname()}:{pid}:"
+
+
+class WorkerProcess:
+    """One process of a worker: async jobs run on its one event loop, others in its main thread."""
+
+    def __init__(self, register: Callable[[svcs.Registry], None]) -> None:
+        # SIGTERM reaches whole process groups; it is the worker's main process that decides.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="jobs", daemon=True).start()
+        self._registry = svcs.Registry()
+        self._runner = asyncio.run_coroutine_threadsafe(self._open(register), self._loop).result()
+
+    def perform(self, job: Job, message: Message) -> timedelta | None:
+        """Perform a message from the main thread: see Runner.perform."""
+        ended = asyncio.run_coroutine_threadsafe(self._runner.perform(job, message), self._loop)
+        ended.add_done_callback(lambda _: self._work.put(None))
+        while True:
+            try:
+                work = self._work.get()
+            except SoftTimeLimitExceeded:
+                continue  # the job has just ended by itself
+            if work is None:
+                return ended.result()
+            work()
+
+    def fail_unknown(self, message: Message) -> timedelta | None:
+        """Keep a run whose job is not known here: see Runner.fail_unknown."""
+        kept = self._runner.fail_unknown(message)
+        return asyncio.run_coroutine_threadsafe(kept, self._loop).result()
+
+    async def _open(self, register: Callable[[svcs.Registry], None]) -> Runner:
+        register(self._registry)
+        prefix = holder_prefix(os.getpid())
+        return Runner(self._registry, holder=prefix, main_thread=self._in_main_thread)
+
+    async def _in_main_thread(self, function: Callable[[], Any]) -> Any:
+        context = contextvars.copy_context()  # the request id, for log lines of the job
+        done: Future[tuple[Any, BaseException | None]] = Future()
+
+        def work() -> None:
+            # The error is handed over as a value: not every kind can be set on a future.
+            try:
+                done.set_result((context.run(function), None))
+            except SoftTimeLimitExceeded:
+                done.set_result((None, TimeoutError()))
+            except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
+                done.set_result((None, error))
+
+        self._work.put(work)
+        result, error = await asyncio.wrap_future(done)
+        if error is not None:
+            raise error
+        return result

@@ -1,0 +1,137 @@
+"""`./app worker`: Celery's worker, with a shutdown that gives back what it cannot finish."""
+
+import logging
+import os
+import signal
+import time
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+import svcs
+from celery import signals
+from celery.apps.worker import Worker as CeleryWorker
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
+from celery.worker import state
+
+from kernel.config.settings import Settings
+from kernel.jobs.broker import celery_app, require_visibility_timeout
+from kernel.jobs.job import QUEUES
+from kernel.jobs.publisher import Publisher
+from kernel.jobs.table import JobTable
+from kernel.observe.heartbeat import Heartbeat
+from kernel.worker.consumer import JobConsumer
+from kernel.worker.process import WorkerProcess
+from kernel.worker.tasks import LostProcesses, register_tasks
+
+log = logging.getLogger(__name__)
+
+_TICK_SECONDS: Final = 0.25
+
+
+def run_worker(
+    settings: Settings,
+    jobs: JobTable,
+    register: Callable[[svcs.Registry], None],
+    queues: tuple[str, ...] = QUEUES,
+) -> int:
+    """Run a worker of these queues until SIGTERM; return its exit code.
+
+    `register` puts the services that jobs may ask for into the registry of each process.
+    Raises SettingsError where the visibility timeout is too short for a job.
+    """
+    require_visibility_timeout(settings, jobs)
+    app, lost = celery_app(settings), LostProcesses(settings)
+
+    @cache
+    def process() -> tuple[WorkerProcess, Publisher]:
+        return WorkerProcess(register), Publisher(app, jobs)
+
+    def begin(**_: Any) -> None:
+        process()
+
+    # About root and pickles: messages here are JSON.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    register_tasks(app, jobs, lost=lost, process=process)
+    signals.worker_process_init.connect(begin, weak=False)
+    signals.setup_logging.connect(_leave_logging_alone, weak=False)
+    worker = Worker(
+        app=app,
+        queues=list(queues),
+        quiet=True,
+        consumer_cls=JobConsumer,
+        worker_lost_wait=0.5,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        optimization="fair",
+        settings=settings,
+        lost=lost,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _leave_logging_alone(**_: Any) -> None:
+    """Keep Celery from setting up logging of its own: it does not where this is connected."""
+
+
+class Worker(CeleryWorker):
+    """Celery's worker, which ends at SIGTERM within its grace.
+
+    It takes no more messages and waits for what runs, while its loop goes on and acknowledges what
+    ends. When the grace is over it kills the processes that still run something, which gives their
+    messages back. Celery's own soft shutdown sleeps in the signal handler, so that a job which
+    ends meanwhile is not acknowledged and is done twice.
+    """
+
+    consumer: Any
+
+    def on_before_init(self, quiet: bool = False, **kwargs: Any) -> None:  # noqa: FBT001, FBT002 - Celery's signature
+        """Take what is ours among the options."""
+        settings: Settings = kwargs.pop("settings")
+        self._lost: LostProcesses = kwargs.pop("lost")
+        self._grace = settings.worker_grace_seconds
+        self.heartbeat = Heartbeat(settings.heartbeat_file)
+        self._asked = self._ticked = 0.0
+        self._draining = False
+        super().on_before_init(quiet=quiet, **kwargs)
+
+    def install_platform_tweaks(self, worker: Any) -> None:
+        """Replace Celery's answers to the signals that end a worker."""
+        super().install_platform_tweaks(worker)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        # About worker_cancel_long_running_tasks_on_connection_loss, which is set on purpose.
+        warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Look after the shutdown, each time that the loop begins anew."""
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(_TICK_SECONDS, self.tick)
+
+    def tick(self) -> None:
+        """Say that this worker works, and go on with the shutdown that was asked for."""
+        self.heartbeat.beat()
+        self._ticked = time.monotonic()
+        if not self._asked:
+            return
+        if not self._draining:
+            self._draining = True
+            log.info("No more jobs are taken", extra={"grace_seconds": self._grace})
+            self.consumer.task_consumer.cancel()
+        if not state.active_requests:
+            state.should_stop = os.EX_OK
+        elif time.monotonic() > self._asked + self._grace and not self._lost.draining:
+            self._lost.draining = True
+            log.warning("Jobs are given back", extra={"number": len(state.active_requests)})
+            for request in list(state.active_requests):
+                if request.worker_pid:
+                    os.kill(request.worker_pid, signal.SIGKILL)
+
+    def _end(self, *_: object) -> None:
+        self._asked = self._asked or time.monotonic()
+        if time.monotonic() - self._ticked > 4 * _TICK_SECONDS:
+            state.should_stop = os.EX_OK  # the loop does not run: the broker is away

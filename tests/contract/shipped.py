@@ -1,0 +1,68 @@
+"""What the slices that came with this template had from its migrations, which outlive slices.
+
+Where one of these slices was removed, what it alone had stays in the database and is stated nowhere
+else: it may stay, and nothing beyond it. A new slice states its own and never edits this file. When
+a migration of yours revokes or drops some of it, delete that here.
+"""
+
+from kit.grants import EVERYONE, NOBODY, SERVICE, Function, Grants
+
+SLICES = frozenset({
+    "change_password", "clean_up_daily", "confirm_email", "create_post", "delete_post",
+    "delete_user", "get_me", "get_post", "get_settings", "get_user", "health", "list_posts",
+    "login", "logout", "notify_account_changes", "notify_post_published", "refresh",
+    "request_password_reset", "reset_password", "signup", "undo_email_change", "update_post",
+    "update_settings", "update_user",
+})  # fmt: skip
+GRANTS = Grants(
+    tables={
+        ("profiles", "authenticated"): {"SELECT", "UPDATE(display_name)"},
+        ("posts", "anon"): {"SELECT"},
+        ("posts", "authenticated"): {
+            "SELECT",
+            "INSERT(content)",
+            "INSERT(published)",
+            "INSERT(title)",
+            "UPDATE(content)",
+            "UPDATE(published)",
+            "UPDATE(title)",
+            "DELETE",
+        },
+        ("settings", "anon"): {"SELECT"},
+        ("settings", "authenticated"): {
+            "SELECT",
+            "UPDATE(announcement)",
+            "UPDATE(signups_open)",
+            "UPDATE(site_name)",
+        },
+    },
+    functions={
+        "list_posts": Function(EVERYONE, {"page": 1, "page_size": 1, "published_only": True}),
+        "last_event": Function(SERVICE),
+        "events_after": Function(SERVICE, {"event_id": 0}),
+        "session_started": Function(SERVICE, {"session_id": NOBODY}),
+        "request_password_reset": Function(SERVICE, {"email": "nobody@example.com"}),
+        "address_confirmed": Function(SERVICE, {"email": "nobody@example.com"}),
+        "request_confirmation": Function(SERVICE, {"email": "nobody@example.com", "created": True}),
+        "request_email_change": Function(
+            SERVICE, {"user_id": NOBODY, "email": "nobody@example.com"}
+        ),
+        "email_change_from": Function(SERVICE, {"request": NOBODY}),
+        "issue_notice": Function(SERVICE, {"notice": NOBODY, "token": NOBODY, "hash": ""}),
+        "retention_rules": Function(SERVICE),
+        "apply_retention": Function(SERVICE, {"rule": "events", "batch": 0, "dry_run": True}),
+    },
+)
+TOPICS = {
+    "passwords": {"password_reset_requested"},
+    "posts": {"post_changed", "post_published"},
+    "settings": {"settings_changed"},
+    "users": {
+        "account_changed",
+        "confirmation_requested",
+        "email_change_requested",
+        "user_changed",
+        "user_confirmed",
+    },
+}
+"""Topics by the module of features/shared that has their classes: they stay when it is removed."""

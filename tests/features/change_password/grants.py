@@ -1,0 +1,5 @@
+from kit.grants import USERS, Function, Grants
+
+GRANTS = Grants(
+    functions={"me": Function(USERS)},
+)

@@ -1,0 +1,8 @@
+from kit.grants import SERVICE, Function, Grants
+
+GRANTS = Grants(
+    functions={
+        "retention_rules": Function(SERVICE),
+        "apply_retention": Function(SERVICE, {"rule": "events", "batch": 0, "dry_run": True}),
+    },
+)

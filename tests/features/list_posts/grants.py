@@ -1,0 +1,8 @@
+from kit.grants import EVERYONE, Function, Grants
+
+GRANTS = Grants(
+    tables={("posts", "anon"): {"SELECT"}, ("posts", "authenticated"): {"SELECT"}},
+    functions={
+        "list_posts": Function(EVERYONE, {"page": 1, "page_size": 1, "published_only": True}),
+    },
+)

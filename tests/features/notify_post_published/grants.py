@@ -1,0 +1,5 @@
+from kit.grants import Grants
+
+GRANTS = Grants(
+    tables={("posts", "service_role"): {"SELECT"}},
+)

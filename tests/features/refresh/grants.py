@@ -1,0 +1,5 @@
+from kit.grants import NOBODY, SERVICE, Function, Grants
+
+GRANTS = Grants(
+    functions={"session_started": Function(SERVICE, {"session_id": NOBODY})},
+)

@@ -1,0 +1,5 @@
+from kit.mails import GreetingMail
+
+
+class TestTheWelcome(GreetingMail):
+    slice, template = "signup", "welcome"

@@ -1,0 +1,208 @@
+"""What a change drops from the cache: at once for who wrote it, and never at the writer's cost."""
+
+import contextlib
+import time
+from uuid import UUID, uuid4
+
+import pytest
+
+from kernel.boot.app import create_app
+from kernel.cache import Cached, CacheUnavailable, Drops, everyone, minutes
+from kernel.cache.announce import Announce
+from kernel.cache.drops import STAMP_SECONDS
+from kernel.events import Event
+from kernel.redis import connect_pipeline
+from kit.application import SLICES, running
+from kit.slices.shared.things import ThingChanged, ThingPublished
+from kit.waiting import until
+
+THING = UUID("3820052a-bbd0-4a50-bce5-53a231166443")
+ONE = Cached("one:{thing_id}", ttl=minutes(9), audience=everyone, drop_on=(ThingChanged,))
+PAGE = Cached("page:{page}", ttl=minutes(9), audience=everyone, drop_on=(ThingChanged,))
+NEVER = Cached("never:{thing_id}", ttl=minutes(9), audience=everyone)
+OTHERS = ("long-", "short-", "motto")  # what other slices of the kit keep
+
+
+class Numbered(Event):
+    number: int
+    name: str | None = None
+
+
+@pytest.fixture
+async def redis(own_stack):
+    redis = connect_pipeline(own_stack.settings)
+    yield redis
+    await redis.aclose()
+
+
+@pytest.fixture
+def drops(redis):
+    return Drops(redis, [ONE, PAGE, NEVER])
+
+
+def stamps(own):
+    client = own.cache.client
+    found = {name.removeprefix("stamp:"): client.get(name) for name in client.scan_iter("stamp:*")}
+    return {tag: stamp for tag, stamp in found.items() if not tag.startswith(OTHERS)}
+
+
+# Tags --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "event", "tag"),
+    [
+        ("things", ThingChanged(thing_id=THING), "things"),
+        ("thing:{thing_id}", ThingChanged(thing_id=THING), f"thing:{THING}"),
+        ("things:{page}", ThingChanged(thing_id=THING), "things:*"),
+        ("things:{page}:{thing_id}:{page}", ThingChanged(thing_id=THING), f"things:*:{THING}:*"),
+        ("a:{number}:{name}", Numbered(number=7, name="{number}"), "a:7:{number}"),
+    ],
+)
+def test_a_tag_is_filled_from_the_event_and_the_rest_stands_for_all(key, event, tag):
+    assert Cached(key, ttl=minutes(9), audience=everyone).tag(event) == tag
+
+
+def test_only_what_reads_an_event_is_dropped_by_it(drops):
+    changed = ThingChanged(thing_id=THING)
+    assert drops.tags([changed, changed]) == {f"one:{THING}", "page:*"}
+    assert drops.tags([ThingPublished(thing_id=THING, author_id=THING)]) == set()
+
+
+# Drops -------------------------------------------------------------------------------------------
+
+
+async def test_each_drop_writes_new_stamps(own_stack, drops):
+    seen = set()
+    for _ in range(20):
+        await drops.drop([ThingChanged(thing_id=THING)])
+        assert stamps(own_stack).keys() == {f"one:{THING}", "page:*"}
+        seen.update(stamps(own_stack).values())
+    assert len(seen) == 40
+
+
+async def test_stamps_do_not_stay_for_ever(own_stack, drops):
+    await drops.drop([ThingChanged(thing_id=THING)])
+    for name in stamps(own_stack):
+        left = own_stack.cache.client.ttl(f"stamp:{name}")
+        assert STAMP_SECONDS - 5 < left <= STAMP_SECONDS * 1.25
+
+
+async def test_a_drop_replaces_whatever_lies_under_its_key(own_stack, drops):
+    own_stack.cache.client.rpush("stamp:page:*", "not a stamp")
+    await drops.drop([ThingChanged(thing_id=THING)])
+    assert own_stack.cache.client.type("stamp:page:*") == "string"
+
+
+async def test_what_nobody_reads_does_not_ask_the_cache(own_stack, drops):
+    own_stack.cache.kill()
+    try:
+        await drops.drop([])
+        await drops.drop([ThingPublished(thing_id=THING, author_id=THING)])
+    finally:
+        await own_stack.cache.start()
+
+
+@contextlib.asynccontextmanager
+async def faulty(own, how):
+    client = own.cache.client
+    if how == "refused":
+        own.cache.kill()
+    elif how == "full":
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", "1")
+    try:
+        with own.cache.frozen() if how == "silent" else contextlib.nullcontext():
+            yield
+    finally:
+        if how == "refused":
+            await own.cache.start()
+        elif how == "full":
+            client.config_set("maxmemory", "256mb")
+            client.config_set("maxmemory-policy", "volatile-lru")
+
+
+async def test_a_cache_that_is_full_drops_by_taking_stamps_away(own_stack, drops):
+    await drops.drop([ThingChanged(thing_id=THING)])
+    async with faulty(own_stack, "full"):
+        await drops.drop([ThingChanged(thing_id=THING)])
+        assert stamps(own_stack) == {}
+
+
+@pytest.mark.parametrize("how", ["refused", "silent"])
+async def test_a_cache_that_does_not_take_a_drop_is_unavailable(own_stack, drops, how):
+    await drops.drop([ThingChanged(thing_id=THING)])
+    before = stamps(own_stack)
+    async with faulty(own_stack, how):
+        with pytest.raises(CacheUnavailable):
+            await drops.drop([ThingChanged(thing_id=THING)])
+
+    async def taken():
+        with contextlib.suppress(CacheUnavailable):
+            await drops.drop([ThingChanged(thing_id=THING)])
+            return True
+
+    await until(taken)
+    assert not set(stamps(own_stack).values()) & set(before.values())
+
+
+@pytest.mark.parametrize("how", ["refused", "silent"])
+async def test_an_announcement_never_fails_for_the_cache(own_stack, drops, how, caplog):
+    async with faulty(own_stack, how):
+        started = time.perf_counter()
+        await Announce(drops)(ThingChanged(thing_id=THING))
+        assert time.perf_counter() - started < 1
+    own = [line.message for line in caplog.records if line.name == "kernel.cache.drops"]
+    assert own == ["Cached reads are dropped later"]
+
+
+async def test_an_announcement_tells_of_several_events(own_stack, drops):
+    other = uuid4()
+    await Announce(drops)(ThingChanged(thing_id=THING), ThingChanged(thing_id=other))
+    assert stamps(own_stack).keys() == {f"one:{THING}", f"one:{other}", "page:*"}
+
+
+# Through the API ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def client(own_stack):
+    """An application that keeps reads of things; somebody calls it."""
+    app = create_app(own_stack.settings, SLICES)
+    _, token = await own_stack.sign_up()
+    async with running(app) as client_for, client_for(token) as client:
+        yield client
+
+
+async def write(client):
+    started = time.perf_counter()
+    answer = await client.post("/things", json={"title": "A thing", "content": "Text."})
+    assert answer.status_code == 201
+    return answer.json()["data"]["id"], time.perf_counter() - started
+
+
+async def test_who_writes_a_thing_has_dropped_its_reads_when_the_answer_comes(own_stack, client):
+    thing, _ = await write(client)
+    first = stamps(own_stack)
+    assert {f"kept-thing:{thing}", "kept-things:page:*:*"} == first.keys()
+    other, _ = await write(client)
+    second = stamps(own_stack)
+    dropped = second.keys() - first.keys()
+    assert dropped == {f"kept-thing:{other}"}
+    assert second["kept-things:page:*:*"] != first["kept-things:page:*:*"]
+    assert second[f"kept-thing:{thing}"] == first[f"kept-thing:{thing}"]
+
+
+@pytest.mark.parametrize("how", ["refused", "silent"])
+async def test_a_thing_is_written_as_fast_without_the_cache(own_stack, client, how):
+    _, usual = await write(client)
+    async with faulty(own_stack, how):
+        for _ in range(2):
+            _, seconds = await write(client)
+            assert seconds < usual + 1
+
+
+async def test_a_thing_that_is_refused_drops_nothing(own_stack, client):
+    answer = await client.post("/things", json={"title": "No", "content": "Text."})
+    assert answer.status_code == 422
+    assert stamps(own_stack) == {}

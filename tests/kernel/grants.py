@@ -1,0 +1,40 @@
+"""What the database lets callers do for the platform itself."""
+
+from kit.grants import EVERYONE, NOBODY, SERVICE, USERS, Function, Grants
+
+_RUN = {"run_id": NOBODY, "job": "a.job", "event_id": 0, "item": 0}
+_CLAIM = {"batch": 0, "lease_seconds": 0, "with_drops": True, "with_jobs": True}
+_END = {"run_id": NOBODY, "holder": "me", "state": "failed", "error": None, "duration_ms": 0}
+
+GRANTS = Grants(
+    functions={
+        "alive": Function(EVERYONE),
+        "me": Function(USERS),
+        "account": Function(SERVICE, {"user_id": NOBODY}),
+        # The relay's.
+        "claim_events": Function(SERVICE, _CLAIM),
+        "settle_events": Function(SERVICE, {"claim": NOBODY, "results": [], "runs": []}),
+        "lost_runs": Function(SERVICE, {"untouched_seconds": 1, "batch": 0}),
+        # Beat's.
+        "put_slot": Function(SERVICE, {"job": "a.job", "slot": "2000-01-01T00:00:00Z"}),
+        # The worker's.
+        "begin_run": Function(
+            SERVICE, _RUN | {"holder": "me", "lease_seconds": 0, "max_attempts": 0}
+        ),
+        "extend_run": Function(SERVICE, {"run_id": NOBODY, "holder": "me", "lease_seconds": 0}),
+        "finish_run": Function(SERVICE, _END),
+        "release_runs": Function(SERVICE, {"holder_prefix": "me", "counts": False}),
+        "close_run": Function(SERVICE, _RUN | {"state": "failed", "error": None}),
+        # Sessions and the audit log.
+        "revoked_sessions": Function(SERVICE),
+        "user_id_of": Function(SERVICE, {"email": "nobody@example.com"}),
+        "record_audit": Function(SERVICE, {"action": "login"}),
+        "credentials_of": Function(SERVICE, {"user_id": NOBODY}),
+        # Tokens in mails.
+        "issue_mailed_token": Function(SERVICE, {"request": NOBODY, "token": NOBODY, "hash": ""}),
+        "take_mailed_token": Function(SERVICE, {"token": NOBODY, "hash": "", "purpose": "signup"}),
+        "settle_mailed_token": Function(SERVICE, {"token": NOBODY, "used": False}),
+        # The metrics'.
+        "operations": Function(SERVICE),
+    },
+)

@@ -1,0 +1,85 @@
+"""A13: what is tried at one account is limited, from however many addresses."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from kernel.config.rates import Rate
+from kernel.errors import TooManyRequests
+from kernel.identity.account_limit import AccountLimit, account_key
+from kernel.limits.limiter import Limiter
+from kernel.limits.policy import Policy, PolicySet
+from kernel.redis import connect_pipeline
+from kit.waiting import many
+
+
+@pytest.fixture
+async def limit(settings, valkey):
+    """An account limit of 5 an hour."""
+    at_own = settings.model_copy(update={"redis_port": valkey.port, "redis_db": 0})
+    pipeline = connect_pipeline(at_own)
+    policies = PolicySet([Policy("reset_account", Rate(5, 3600))])
+    yield AccountLimit(Limiter(pipeline), policies, account_key("a secret"))
+    await pipeline.aclose()
+
+
+async def test_a13_parallel_attempts_are_admitted_up_to_the_quota_and_no_further(limit):
+    answers = await asyncio.gather(
+        *(limit.reserve("ada@example.com") for _ in range(1000)), return_exceptions=True
+    )
+    refusals = [answer for answer in answers if isinstance(answer, TooManyRequests)]
+    assert len(refusals) == 995
+    assert all(one.retry_after and 3590 <= one.retry_after <= 3600 for one in refusals)
+
+
+async def test_an_attempt_that_is_refunded_never_was(limit):
+    for _ in range(20):
+        await limit.refund(await limit.reserve("ada@example.com"))
+    for _ in range(5):
+        await limit.reserve("ada@example.com")
+    with pytest.raises(TooManyRequests):
+        await limit.reserve("ada@example.com")
+
+
+async def test_a_slice_that_must_not_tell_counts_without_an_error(limit):
+    admitted = [await limit.admits("ada@example.com") for _ in range(7)]
+    assert admitted == [True] * 5 + [False] * 2
+
+
+async def test_an_account_is_one_in_any_case_and_another_is_another(limit):
+    for email in ("ada@example.com", "Ada@Example.COM", "ADA@EXAMPLE.COM") * 2:
+        await limit.admits(email)
+    assert not await limit.admits("aDa@example.com")
+    assert await limit.admits("eve@example.com")
+
+
+async def test_no_address_lies_in_redis_and_every_key_ends(limit, valkey):
+    await limit.reserve("ada@example.com")
+    (key,) = valkey.client.scan_iter()
+    assert "ada" not in key
+    assert key.startswith("limit:{")
+    assert len(key.partition("{")[2].partition("}")[0]) == 64  # an HMAC-SHA256 in hex
+    assert 0 < valkey.client.ttl(key) <= 3601
+
+
+def test_the_key_is_the_secrets_and_not_the_secret():
+    assert account_key("a secret") != account_key("another")
+    assert b"a secret" not in account_key("a secret")
+
+
+async def test_a13_a_slice_that_reserves_lets_no_more_guesses_through_than_its_quota(
+    author, client_for
+):
+    body = {"email": author.email, "password": "wrong horse 9"}
+    async with client_for() as client:  # each request from another address
+
+        async def guess():
+            return await client.post("/enter", json=body)
+
+        answers = await many(100, guess)
+        assert Counter(answer.status_code for answer in answers) == {401: 20, 429: 80}
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert 800 < int(refused.headers["retry-after"]) <= 900
+        assert (await author.get("/mine")).status_code == 200
+        assert (await author.get("/things?published_only=false")).status_code == 200

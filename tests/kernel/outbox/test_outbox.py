@@ -1,0 +1,579 @@
+"""The outbox in the database: what puts an event, and who may claim and settle it."""
+
+import asyncio
+import random
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from kernel.jobs.table import Message
+from kernel.outbox.outbox import Claimed, Outbox
+
+ALL = {"batch": 100, "lease_seconds": 30, "with_drops": True, "with_jobs": True}
+
+
+@pytest.fixture
+async def outbox(own_database):
+    async with own_database.as_service() as db:
+        yield Outbox(db)
+
+
+@pytest.fixture
+async def author(own_database):
+    author = await own_database.user()
+    await own_database.forget()
+    return author
+
+
+@pytest.fixture
+async def notes(own_database):
+    """A table that nothing tracks yet; `id` is what its rows are told apart by."""
+    sql = own_database.sql
+    await sql.execute("create table public.notes (id int primary key, kind text, sent_at text)")
+    yield "public.notes"
+    await sql.execute("drop table public.notes")
+    await own_database.forget()
+    await sql.execute("delete from outbox.topics where topic like 'note%'")
+
+
+def ids(events, field="thing_id"):
+    return [[UUID(item[field]) for item in event["items"]] for event in events]
+
+
+async def counted(own_database):
+    return [(row["topic"], len(row["items"])) for row in await own_database.events()]
+
+
+# What puts an event ------------------------------------------------------------------------------
+
+
+async def test_one_statement_is_one_event_however_many_rows_it_changes(own_database, author):
+    await own_database.sql.execute(
+        "insert into public.things (title, content, published, author_id) "
+        "select 'A thing', '', true, $1 from generate_series(1, 50)",
+        author,
+    )
+    await own_database.sql.execute("update public.things set title = 'Another title'")
+    assert await counted(own_database) == [
+        ("thing_changed", 50),
+        ("thing_published", 50),
+        ("thing_changed", 50),
+    ]
+
+
+async def test_deleting_a_user_with_1000_things_is_one_event_of_the_things(own_database, author):
+    rows = await own_database.sql.fetch(
+        "insert into public.things (title, content, author_id) "
+        "select 'A thing', '', $1 from generate_series(1, 1000) returning id",
+        author,
+    )
+    await own_database.forget()
+    await own_database.sql.execute("delete from auth.users where id = $1", author)
+    changed = await own_database.events("thing_changed")
+    assert len(changed) == 1
+    assert set(ids(changed)[0]) == {UUID(str(row["id"])) for row in rows}
+    # One for each table that shows something of a user: auth.users and profiles.
+    assert ids(await own_database.events("user_changed"), "user_id") == [[author], [author]]
+    assert {row["topic"] for row in await own_database.events()} == {
+        "thing_changed",
+        "user_changed",
+    }
+
+
+async def test_a_rollback_leaves_no_event(own_database, author):
+    transaction = own_database.sql.transaction()
+    await transaction.start()
+    await own_database.thing(author)
+    assert len(await own_database.events()) == 2
+    await transaction.rollback()
+    assert await own_database.events() == []
+
+
+async def test_a_statement_that_changes_no_row_puts_no_event(own_database, author):
+    await own_database.sql.execute("update public.things set title = 'Another' where false")
+    await own_database.sql.execute("delete from public.things where false")
+    assert await own_database.events() == []
+
+
+async def test_what_a_user_does_not_show_puts_no_event(own_database, author):
+    await own_database.sql.execute(
+        "update auth.users set updated_at = now(), last_sign_in_at = now(), email = email"
+    )
+    assert await own_database.events() == []
+
+
+async def test_signing_in_puts_no_event(own_database):
+    _, _ = await own_database.sign_up()
+    email = await own_database.sql.fetchval("select email from auth.users")
+    await own_database.forget()
+    async with httpx.AsyncClient(base_url=own_database.gateway.url) as client:
+        answer = await client.post(
+            "/auth/v1/token?grant_type=password",
+            json={"email": email, "password": "correct horse 9"},
+            headers={"apikey": own_database.gateway.config.anon_key},
+        )
+    assert answer.status_code == 200
+    assert await own_database.events() == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "topics"),
+    [
+        ("update public.things set title = 'Edited in Studio'", ["thing_changed"]),
+        ("delete from public.things", ["thing_changed"]),
+        ("update public.profiles set display_name = 'Ada'", ["user_changed"]),
+        ("update auth.users set email = 'new@example.com'", ["user_changed"]),
+        ("update auth.users set email_confirmed_at = now()", ["user_changed", "user_confirmed"]),
+    ],
+)
+async def test_k13_a_row_that_is_edited_by_sql_alone_leads_to_its_event(
+    own_database, author, statement, topics
+):
+    thing = await own_database.thing(author, published=False)
+    await own_database.forget()
+    await own_database.sql.execute(statement)
+    events = await own_database.events()
+    assert [row["topic"] for row in events] == topics
+    expected = {"thing_id": str(thing)} if topics == ["thing_changed"] else {"user_id": str(author)}
+    assert [row["items"] for row in events] == [[expected]] * len(topics)
+
+
+async def test_a_user_is_confirmed_once(own_database):
+    user = await own_database.user(confirmed=True)
+    await own_database.sql.execute("update auth.users set email_confirmed_at = now()")
+    assert ids(await own_database.events("user_confirmed"), "user_id") == [[user]]
+
+
+# The request that it came from ------------------------------------------------------------------
+
+
+async def write_a_thing(own_database, token, **headers):
+    async with httpx.AsyncClient(base_url=own_database.gateway.url) as client:
+        answer = await client.post(
+            "/rest/v1/things",
+            json={"title": "A thing", "content": ""},
+            headers={
+                "apikey": own_database.gateway.config.anon_key,
+                "Authorization": f"Bearer {token}",
+                **headers,
+            },
+        )
+    assert answer.status_code == 201, answer.text
+
+
+@pytest.mark.parametrize("sent", ["abcdefgh", "A.b_c-9" * 10, "x" * 128])
+async def test_an_event_has_the_id_of_its_request(own_database, sent):
+    _, token = await own_database.sign_up()
+    await write_a_thing(own_database, token, **{"X-Request-ID": sent})
+    (event,) = await own_database.events("thing_changed")
+    assert event["request_id"] == sent
+
+
+@pytest.mark.parametrize(
+    "sent", ["", "short", "x" * 129, "with blank inside", "semi;colon", "caf\u00e9-caf\u00e9", None]
+)
+async def test_a_malformed_request_id_is_ignored(own_database, sent):
+    _, token = await own_database.sign_up()
+    headers = {} if sent is None else {"X-Request-ID": sent.encode()}
+    await write_a_thing(own_database, token, **headers)
+    (event,) = await own_database.events("thing_changed")
+    assert event["request_id"] is None
+
+
+# A table of one's own ----------------------------------------------------------------------------
+
+
+async def test_one_line_tracks_a_table(own_database, notes):
+    sql = own_database.sql
+    await sql.execute("select outbox.track($1::text::regclass, 'note_changed', $2)", notes, NOTE)
+    await sql.execute("insert into notes values (1, 'a', null), (2, 'a', null)")
+    await sql.execute("update notes set kind = 'b' where id = 2")
+    await sql.execute("update notes set id = 3 where id = 2")
+    await sql.execute(
+        "insert into notes values (3, 'c', null), (4, 'c', null) "
+        "on conflict (id) do update set kind = excluded.kind"
+    )
+    await sql.execute(
+        "insert into notes values (4, 'd', null) "
+        "on conflict (id) do update set kind = excluded.kind"
+    )
+    await sql.execute("delete from notes where id <> 3")
+    assert [numbers(event) for event in await own_database.events("note_changed")] == [
+        {1, 2},
+        {2},
+        {2, 3},  # what was there and what is there
+        {3},
+        {4},
+        {4},
+        {1, 4},
+    ]
+
+
+async def test_an_upsert_tells_of_inserted_and_of_updated_rows_once_each(own_database, notes):
+    sql = own_database.sql
+    await sql.execute("select outbox.track($1::text::regclass, 'note_changed', $2)", notes, NOTE)
+    await sql.execute("insert into notes values (1, 'a', null)")
+    await own_database.forget()
+    await sql.execute(
+        "insert into notes values (1, 'b', null), (2, 'b', null) "
+        "on conflict (id) do update set kind = excluded.kind"
+    )
+    told = [numbers(event) for event in await own_database.events("note_changed")]
+    assert sorted(told, key=min) == [{1}, {2}]
+
+
+async def test_an_event_of_a_column_that_is_set_happens_when_it_is(own_database, notes):
+    sql = own_database.sql
+    await sql.execute(
+        "select outbox.track($1::text::regclass, 'note_sent', $2, once_set => 'sent_at')",
+        notes,
+        NOTE,
+    )
+    await sql.execute("insert into notes values (1, 'a', null), (2, 'a', 'now')")
+    await sql.execute("update notes set kind = 'b'")
+    await sql.execute("update notes set sent_at = 'later'")
+    await sql.execute("update notes set sent_at = 'later still'")
+    await sql.execute("delete from notes")
+    assert [numbers(event) for event in await own_database.events("note_sent")] == [{2}, {1}]
+
+
+async def test_an_event_of_certain_columns_happens_when_one_changes(own_database, notes):
+    sql = own_database.sql
+    await sql.execute(
+        "select outbox.track($1::text::regclass, 'note_changed', $2, columns => '{kind,sent_at}')",
+        notes,
+        NOTE,
+    )
+    await sql.execute("alter table notes add other int")
+    await sql.execute("insert into notes values (1, 'a', null), (2, 'a', null)")
+    await own_database.forget()
+    await sql.execute("update notes set other = 1, kind = kind")
+    assert await own_database.events() == []
+    await sql.execute("update notes set kind = case id when 1 then 'b' else kind end")
+    await sql.execute("update notes set sent_at = case id when 2 then 'now' end")
+    await sql.execute("delete from notes where id = 1")
+    told = [numbers(event) for event in await own_database.events("note_changed")]
+    assert told == [{1}, {2}, {1}]
+
+
+async def test_only_the_operations_that_were_asked_for_count(own_database, notes):
+    sql = own_database.sql
+    await sql.execute(
+        "select outbox.track($1::text::regclass, 'note_gone', $2, operations => '{delete}')",
+        notes,
+        NOTE,
+    )
+    await sql.execute("insert into notes values (1, 'a', null), (2, 'a', null)")
+    await sql.execute("update notes set kind = 'b'")
+    await sql.execute("delete from notes where id = 1")
+    assert [numbers(event) for event in await own_database.events()] == [{1}]
+
+
+async def test_names_that_need_quotes_are_tracked(own_database):
+    sql = own_database.sql
+    await sql.execute('create table public."No\'te s" (id int primary key, "Ki""nd" text)')
+    try:
+        await sql.execute(
+            "select outbox.track($1::text::regclass, 'note_quoted', $2, columns => $3)",
+            'public."No\'te s"',
+            {"no'te": "id", "kind": 'Ki"nd'},
+            ['Ki"nd'],
+        )
+        await sql.execute("insert into public.\"No'te s\" values (1, 'a%s')")
+        await sql.execute('update public."No\'te s" set "Ki""nd" = \'b%I\'')
+        assert [row["items"] for row in await own_database.events()] == [
+            [{"no'te": 1, "kind": "a%s"}],
+            [{"no'te": 1, "kind": "b%I"}],
+        ]
+    finally:
+        await sql.execute('drop table public."No\'te s"')
+        await own_database.forget()
+        await sql.execute("delete from outbox.topics where topic = 'note_quoted'")
+
+
+async def test_a_topic_has_the_same_fields_everywhere(own_database, notes):
+    sql = own_database.sql
+    with pytest.raises(asyncpg.RaiseError, match="topic thing_changed has other fields elsewhere"):
+        await sql.execute(
+            "select outbox.track($1::text::regclass, 'thing_changed', $2)", notes, NOTE
+        )
+    await sql.execute(
+        "select outbox.track($1::text::regclass, 'thing_changed', $2)", notes, {"thing_id": "id"}
+    )
+
+
+NOTE = {"note_id": "id"}
+
+
+def numbers(event):
+    return {item["note_id"] for item in event["items"]}
+
+
+# Nobody's but the database's ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role", "authenticator"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into outbox.events (topic, items) values ('thing_changed', '[{}]')",
+        "select * from outbox.events",
+        "select outbox.put('thing_changed', '[{}]')",
+        "select outbox.track('public.things', 'forged', '{}')",
+        "select * from jobs.runs",
+        "insert into jobs.slots values ('a.b', now())",
+    ],
+)
+async def test_nobody_reaches_the_outbox_past_its_functions(own_database, role, statement):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await run_as(own_database, role, statement)
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+async def test_users_claim_and_settle_nothing(own_database, role):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await run_as(own_database, role, "select * from claim_events(1, 1, true, true)")
+
+
+async def run_as(own, role, statement):
+    async with own.sql.transaction():
+        await own.sql.execute(f"set local role {role}")
+        await own.sql.execute(statement)
+
+
+# Claiming and settling ---------------------------------------------------------------------------
+
+
+async def some_events(own_database, number):
+    return [await own_database.put("thing_changed", {"thing_id": uuid4()}) for _ in range(number)]
+
+
+async def test_c11_claims_at_the_same_time_never_return_the_same_event(own_database, outbox):
+    expected = await some_events(own_database, 120)
+    found: list[int] = []
+
+    async def claimer():
+        while claimed := await outbox.claim(**ALL | {"batch": 7}):
+            found.extend(event.id for event in claimed)
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(claimer() for _ in range(10)))
+    assert sorted(found) == expected
+
+
+async def test_c11_no_event_is_ever_held_twice(own_database, outbox):
+    await some_events(own_database, 60)
+    held: set[int] = set()
+    chance = random.Random(4711)
+
+    async def relay():
+        while await own_database_pending():
+            claimed = await outbox.claim(**ALL | {"batch": chance.randint(1, 9)})
+            assert not held & {event.id for event in claimed}
+            held.update(event.id for event in claimed)
+            if not claimed:
+                continue
+            for event in claimed:
+                event.dropped = event.dropped or chance.random() < 0.6
+                event.published = event.published or chance.random() < 0.6
+            held.difference_update(event.id for event in claimed)
+            await outbox.settle(claimed)
+
+    async def own_database_pending():
+        async with lock:
+            return await own_database.sql.fetchval(
+                "select exists (select from outbox.events where delivered_at is null)"
+            )
+
+    lock = asyncio.Lock()
+    await asyncio.gather(*(relay() for _ in range(6)))
+    assert not await outbox.claim(**ALL)
+
+
+async def test_c11_an_event_whose_lease_ran_out_goes_to_another(own_database, outbox):
+    (number,) = await some_events(own_database, 1)
+    (first,) = await outbox.claim(**ALL)
+    assert await outbox.claim(**ALL) == []
+    await own_database.sql.execute("update outbox.events set claimed_until = now()")
+    (second,) = await outbox.claim(**ALL)
+    assert (second.id, first.id) == (number, number)
+    assert second.claim != first.claim
+
+
+async def test_a_lease_runs_out_by_itself(own_database, outbox):
+    await some_events(own_database, 1)
+    await outbox.claim(**ALL | {"lease_seconds": 7})
+    left = await own_database.sql.fetchval("select claimed_until - now() from outbox.events")
+    assert timedelta(seconds=5) < left <= timedelta(seconds=7)
+
+
+async def test_c11_who_lost_the_lease_settles_nothing(own_database, outbox):
+    await some_events(own_database, 1)
+    (first,) = await outbox.claim(**ALL)
+    await own_database.sql.execute("update outbox.events set claimed_until = now()")
+    (second,) = await outbox.claim(**ALL)
+    (before,) = await own_database.events()
+    await outbox.settle([replace(first, dropped=True, published=True, error="late")])
+    assert await own_database.events() == [before]
+    await outbox.settle([replace(second, dropped=True, published=True)])
+    (after,) = await own_database.events()
+    assert after["delivered_at"] is not None
+
+
+async def test_a_lease_that_ran_out_still_settles_where_nobody_took_it(own_database, outbox):
+    await some_events(own_database, 1)
+    (event,) = await outbox.claim(**ALL)
+    await own_database.sql.execute("update outbox.events set claimed_until = now()")
+    await outbox.settle([replace(event, dropped=True, published=True)])
+    (row,) = await own_database.events()
+    assert row["delivered_at"] is not None
+
+
+async def test_the_oldest_events_come_first_and_no_more_than_a_batch(own_database, outbox):
+    numbers = await some_events(own_database, 5)
+    assert [event.id for event in await outbox.claim(**ALL | {"batch": 3})] == numbers[:3]
+    assert [event.id for event in await outbox.claim(**ALL | {"batch": 3})] == numbers[3:]
+
+
+async def test_a_claim_tells_what_the_event_is(own_database, outbox):
+    thing = uuid4()
+    number = await own_database.put("thing_changed", {"thing_id": thing}, {"thing_id": thing})
+    (event,) = await outbox.claim(**ALL)
+    assert event == Claimed(
+        id=number,
+        topic="thing_changed",
+        items=[{"thing_id": str(thing)}] * 2,
+        claim=event.claim,
+        dropped=False,
+        published=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("with_drops", "with_jobs", "expected"),
+    [
+        (True, True, ["neither", "dropped", "published"]),
+        (True, False, ["neither", "published"]),
+        (False, True, ["neither", "dropped"]),
+        (False, False, []),
+    ],
+)
+async def test_only_what_waits_for_the_wanted_is_claimed(
+    own_database, outbox, with_drops, with_jobs, expected
+):
+    names = ["neither", "dropped", "published", "both"]
+    numbers = dict(zip(await some_events(own_database, 4), names, strict=True))
+    await outbox.settle(
+        [
+            replace(
+                event,
+                dropped=numbers[event.id] in {"dropped", "both"},
+                published=numbers[event.id] in {"published", "both"},
+            )
+            for event in await outbox.claim(**ALL)
+        ]
+    )
+    claimed = await outbox.claim(**ALL | {"with_drops": with_drops, "with_jobs": with_jobs})
+    assert [numbers[event.id] for event in claimed] == expected
+    for event in claimed:
+        assert event.dropped == (numbers[event.id] == "dropped")
+        assert event.published == (numbers[event.id] == "published")
+
+
+async def test_what_was_acknowledged_stays_so(own_database, outbox):
+    await some_events(own_database, 1)
+    (event,) = await outbox.claim(**ALL)
+    await outbox.settle([replace(event, dropped=True)])
+    (half,) = await own_database.events()
+    assert (half["claim"], half["claimed_until"], half["delivered_at"]) == (None, None, None)
+    (event,) = await outbox.claim(**ALL)
+    assert event.dropped
+    await outbox.settle([replace(event, dropped=False, published=True)])
+    (whole,) = await own_database.events()
+    assert whole["dropped_at"] == half["dropped_at"]
+    assert whole["delivered_at"] == whole["published_at"] > whole["dropped_at"]
+
+
+async def test_settling_twice_is_settling_once(own_database, outbox):
+    number = await own_database.put("thing_changed", {"thing_id": uuid4()})
+    (event,) = await outbox.claim(**ALL)
+    event.dropped = event.published = True
+    event.messages = [Message(uuid4(), "a.b", number, 0)]
+    await outbox.settle([event])
+    rows, runs = (
+        await own_database.events(),
+        await own_database.sql.fetch("select * from jobs.runs"),
+    )
+    await outbox.settle([event])
+    assert await own_database.events() == rows
+    assert await own_database.sql.fetch("select * from jobs.runs") == runs
+    assert len(runs) == 1
+
+
+async def test_runs_are_written_down_with_the_request_and_only_if_published(own_database, outbox):
+    await own_database.sql.execute(
+        """select set_config('request.headers', '{"x-request-id": "request-1"}', false)"""
+    )
+    numbers = await some_events(own_database, 2)
+    await own_database.sql.execute("select set_config('request.headers', '', false)")
+    published, waiting = await outbox.claim(**ALL)
+    published.published = True
+    published.messages = [Message(uuid4(), "a.b", numbers[0], item) for item in range(3)]
+    waiting.messages = [Message(uuid4(), "a.b", numbers[1], 0)]
+    await outbox.settle([published, waiting])
+    rows = await own_database.sql.fetch("select * from jobs.runs order by item")
+    assert [UUID(str(row["id"])) for row in rows] == [one.run_id for one in published.messages]
+    assert {
+        (row["job"], row["event_id"], row["state"], row["attempts"], row["request_id"])
+        for row in rows
+    } == {("a.b", numbers[0], "queued", 0, "request-1")}
+
+
+async def test_a_run_that_began_before_it_was_written_down_goes_on(own_database, outbox):
+    number = await own_database.put("thing_changed", {"thing_id": uuid4()})
+    (event,) = await outbox.claim(**ALL)
+    run = uuid4()
+    await own_database.sql.execute(
+        "select begin_run($1, 'a.b', $2, 0, 'holder', 15, 4)", run, number
+    )
+    event.published, event.messages = True, [Message(run, "a.b", number, 0)]
+    await outbox.settle([event])
+    (row,) = await own_database.sql.fetch("select * from jobs.runs")
+    assert (row["state"], row["attempts"], row["holder"]) == ("running", 1, "holder")
+
+
+async def test_an_event_that_fails_by_itself_waits_longer_each_time(own_database, outbox):
+    await some_events(own_database, 1)
+    waits = []
+    for attempt in range(12):
+        (event,) = await outbox.claim(**ALL)
+        await outbox.settle([replace(event, error="cannot be read")])
+        (row,) = await own_database.events()
+        assert (row["attempts"], row["error"]) == (attempt + 1, "cannot be read")
+        assert await outbox.claim(**ALL) == []
+        waits.append(
+            await own_database.sql.fetchval(
+                "select extract(epoch from not_before - now())::float from outbox.events"
+            )
+        )
+        await own_database.sql.execute("update outbox.events set not_before = now()")
+    longest = [min(2**attempt, 300) for attempt in range(9)] + [300] * 3
+    for waited, most in zip(waits, longest, strict=True):
+        assert most / 2 - 0.5 < waited <= most
+
+
+async def test_an_event_that_fails_can_still_be_dropped_and_succeeds_later(own_database, outbox):
+    await some_events(own_database, 1)
+    (event,) = await outbox.claim(**ALL)
+    await outbox.settle([replace(event, dropped=True, error="no such job")])
+    await own_database.sql.execute("update outbox.events set not_before = now()")
+    (event,) = await outbox.claim(**ALL)
+    assert event.dropped
+    await outbox.settle([replace(event, published=True)])
+    (row,) = await own_database.events()
+    assert (row["error"], row["attempts"]) == (None, 1)
+    assert row["delivered_at"] is not None

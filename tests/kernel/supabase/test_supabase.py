@@ -1,0 +1,120 @@
+"""Supabase refused, silent, failing: always one error, 503, in time."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+from fastapi import APIRouter
+from svcs import Container, Registry
+
+from kernel import Feature, Limit
+from kernel.boot.app import create_app
+from kernel.boot.services import register_services
+from kernel.supabase.http import SupabaseHttp, bearer
+from kernel.supabase.probe import FRESH_SECONDS, Probe
+from kit.application import SLICES, running
+from kit.front import pointed_at
+from kit.resp import listening
+
+
+async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def failing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while await reader.readuntil(b"\r\n\r\n"):
+        writer.write(b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n{}")
+        await writer.drain()
+
+
+async def broken_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+    writer.close()
+
+
+@pytest.mark.parametrize("talk", [silent, failing, broken_off])
+async def test_a5_a_supabase_that_does_not_answer_is_503_in_time(settings, talk, author):
+    async with listening(talk) as port:
+        app = create_app(pointed_at(settings, port), SLICES)
+        async with running(app) as client_for, client_for(author.token) as client:
+            body = {"email": author.email, "password": author.password}
+            async with asyncio.timeout(4):
+                answers = await asyncio.gather(
+                    client.post("/enter", json=body),
+                    client.post("/join", json=body),
+                    client.get("/mine"),
+                    client.get("/things"),
+                )
+    for answer in answers:
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "SUPABASE_UNAVAILABLE"
+        assert int(answer.headers["retry-after"]) > 0
+        assert author.password not in answer.text
+
+
+async def test_a5_a_supabase_that_is_refused_is_503(settings, unused_tcp_port, author):
+    app = create_app(pointed_at(settings, unused_tcp_port), SLICES)
+    async with running(app) as client_for, client_for(author.token) as client:
+        assert (await client.get("/mine")).status_code == 503
+
+
+async def test_the_shared_client_keeps_no_cookies(settings):
+    seen: list[bytes] = []
+
+    async def with_cookie(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while request := await reader.readuntil(b"\r\n\r\n"):
+            seen.append(request.lower())
+            writer.write(b"HTTP/1.1 200 OK\r\nSet-Cookie: who=ada\r\nContent-Length: 2\r\n\r\n{}")
+            await writer.drain()
+
+    async with listening(with_cookie) as port, SupabaseHttp(pointed_at(settings, port)) as http:
+        for _ in range(2):
+            await http.get(f"{http.base}/rest/v1/")
+    assert len(seen) == 2
+    assert b"cookie" not in seen[1]
+
+
+async def test_health_checks_are_no_load_on_supabase(settings, frozen_time):
+    seen = 0
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal seen
+        while await reader.readuntil(b"\r\n\r\n"):
+            seen += 1
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntrue")
+            await writer.drain()
+
+    async with listening(count) as port, SupabaseHttp(pointed_at(settings, port)) as http:
+        probe = Probe(http)
+        assert all(await asyncio.gather(*(probe.up() for _ in range(100))))
+        assert await probe.up()
+        assert seen == 2  # Auth once, the function once
+        frozen_time.tick(FRESH_SECONDS)
+        before = seen
+        assert await probe.up()
+        assert seen > before
+
+
+def test_newer_keys_are_never_sent_as_a_bearer():
+    assert bearer("sb_secret_abc") == {"apikey": "sb_secret_abc"}
+    assert bearer("eyJabc")["Authorization"] == "Bearer eyJabc"
+
+
+async def test_every_registered_service_can_be_had(settings):
+    from kernel.core.caller import ANONYMOUS, Caller
+    from kernel.jobs.runs import Run
+    from kernel.web.call import Call
+
+    async with Registry() as registry:
+        limited = Feature(router=APIRouter(), limits=(Limit("5/hour", per="account"),))
+        register_services(registry, settings, {"limited": limited})
+        async with Container(registry) as container:
+            call = Call(request_id="0" * 32, client_address="203.0.113.7", feature="limited")
+            container.register_local_value(Call, call)
+            container.register_local_value(Caller, ANONYMOUS)
+            container.register_local_value(
+                Run, Run(id=uuid4(), job="a.job", slice="a", attempt=1, request_id=None)
+            )
+            for kind in list(registry._services):
+                assert await container.aget(kind) is not None

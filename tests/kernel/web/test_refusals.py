@@ -1,0 +1,80 @@
+"""What Supabase's refusals become where no slice says it better."""
+
+from typing import Any
+
+import pytest
+from fastapi import APIRouter
+from postgrest import APIError
+from supabase_auth.errors import AuthApiError
+
+from kernel import Feature
+from kernel.boot.app import create_app
+from kernel.supabase.errors import from_auth, from_database
+from kit.application import running
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("PGRST301", 401),
+        ("42501", 403),
+        ("PGRST116", 404),
+        ("23505", 409),
+        ("22P02", 422),
+        ("23514", 422),
+        ("57014", 503),
+    ],
+)
+def test_a_refusal_of_the_database_has_a_meaning(code, status):
+    meaning = from_database(APIError({"code": code, "message": "internal detail"}))
+    assert meaning is not None
+    assert meaning.status == status
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("over_request_rate_limit", 429),
+        ("bad_jwt", 401),
+        ("weak_password", 422),
+        ("user_banned", 403),
+    ],
+)
+def test_a_refusal_of_auth_has_a_meaning(code, status):
+    meaning = from_auth(AuthApiError("internal detail", 400, code))
+    assert meaning is not None
+    assert meaning.status == status
+
+
+def test_what_nobody_expects_is_our_own_mistake():
+    assert from_database(APIError({"code": "42P01", "message": "no such table"})) is None
+    assert from_auth(AuthApiError("what?", 400, None)) is None
+
+
+async def test_a_refusal_reaches_the_caller_in_the_envelope_without_its_detail(settings):
+    router = APIRouter()
+
+    @router.get("/database")
+    async def database(code: str) -> None:
+        raise APIError({"code": code, "message": "internal detail"})
+
+    @router.get("/auth")
+    async def auth(code: Any) -> None:
+        raise AuthApiError("internal detail", 400, code)
+
+    app = create_app(settings, {"refusing": Feature(router=router, caller="ignored")})
+    async with running(app) as client_for, client_for() as client:
+        answers = {
+            path: await client.get(path)
+            for path in (
+                "/database?code=42501",
+                "/database?code=42P01",
+                "/auth?code=over_request_rate_limit",
+                "/auth?code=unheard_of",
+            )
+        }
+    assert [answer.status_code for answer in answers.values()] == [403, 500, 429, 500]
+    for answer in answers.values():
+        assert answer.json()["success"] is False
+        assert "internal detail" not in answer.text
+    assert answers["/auth?code=over_request_rate_limit"].headers["retry-after"] == "60"

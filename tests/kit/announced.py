@@ -1,0 +1,65 @@
+"""What a slice announces: seen by the tags of cached reads that are dropped before it answers."""
+
+import contextlib
+import inspect
+from collections.abc import AsyncIterator, Callable
+from uuid import UUID
+
+import httpx
+from fastapi import APIRouter
+
+from kernel import Feature
+from kernel.boot.app import create_app
+from kernel.cache import Cached, everyone, minutes
+from kernel.config.settings import Settings
+from kernel.events import Event
+from kernel.web.routing import Answer
+from kit.application import running, whole
+from kit.small import changed
+from kit.valkeys import Valkey
+
+Dropped = Callable[[], set[str]]
+
+
+def keeping(kind: type[Event], field: str) -> Feature:
+    """Return a slice that keeps reads of what an event is about, by its id and in pages."""
+    router = APIRouter()
+    # Of whatever type the event has it: nobody asks for these, so no value is read.
+    by_id = inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, annotation=UUID)
+
+    async def one(**_: object) -> Answer[bool]:
+        return Answer(data=True)
+
+    vars(one)["__signature__"] = inspect.signature(one).replace(parameters=[by_id])
+    cached = Cached(f"kept:{{{field}}}", ttl=minutes(9), audience=everyone, drop_on=(kind,))
+    router.get(f"/kept/{{{field}}}")(cached.serves(one))
+
+    @router.get("/kept")
+    @Cached("kept:pages:{page}", ttl=minutes(9), audience=everyone, drop_on=(kind,)).serves
+    async def pages(page: int = 1) -> Answer[int]:
+        return Answer(page)
+
+    return Feature(router=router, caller="ignored")
+
+
+@contextlib.asynccontextmanager
+async def announced(
+    settings: Settings, valkey: Valkey, kind: type[Event], field: str
+) -> AsyncIterator[tuple[Callable[..., httpx.AsyncClient], Dropped]]:
+    """Run the application without a relay; yields a maker of clients, and what was dropped.
+
+    `dropped()` are the ids that an event of this kind has named since the last look.
+    """
+    own = changed(settings, redis_port=valkey.port, redis_db=0)
+    app = create_app(own, {**whole(), "keep": keeping(kind, field)})
+
+    def dropped() -> set[str]:
+        keys = {str(name) for name in valkey.client.scan_iter("stamp:kept:*")}
+        if keys:
+            valkey.client.unlink(*keys)
+        ids = {key.removeprefix("stamp:kept:") for key in keys} - {"pages:*"}
+        assert bool(ids) is ("stamp:kept:pages:*" in keys)  # pages go with each of them
+        return ids
+
+    async with running(app) as client_for:
+        yield client_for, dropped

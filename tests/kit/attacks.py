@@ -1,0 +1,70 @@
+"""A12: what users try to write with the own token, and what is behind all of it afterwards."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from uuid import uuid4
+
+import pytest
+
+from kit.people import Person
+from kit.things import NewThing
+
+# Each table whose rows have an author, in one object by its name.
+_OWNED: Final = """
+select table_name from information_schema.columns
+where table_schema = 'public' and column_name = 'author_id' order by 1
+"""
+_ROWS: Final = """
+select to_jsonb(u) - array['updated_at', 'last_sign_in_at', 'raw_user_meta_data'] as account,
+  to_jsonb(p) as profile
+from auth.users u join public.profiles p on p.id = u.id where u.id = $1
+"""
+UNTOUCHABLE: Final[list[dict[str, Any]]] = [
+    {"id": str(uuid4())},
+    {"role": "admin"},
+    {"app_metadata": {"role": "admin"}},
+    {"author_id": str(uuid4())},
+    {"user_id": str(uuid4())},
+    {"created_at": "2000-01-01T00:00:00Z"},
+    {"email_confirmed_at": "2000-01-01T00:00:00Z"},
+]
+"""Fields that no body may set."""
+
+
+def field_of(body: dict[str, Any]) -> str:
+    """Return the name of the first field: the id of a case."""
+    return next(iter(body))
+
+
+def spellings(number: Any) -> tuple[str, ...]:
+    """Return an id as it may be written in a path."""
+    return str(number), str(number).upper(), number.hex, f"{{{number}}}"
+
+
+@pytest.fixture
+async def rows(
+    database: Any,
+    author: Person,
+    stranger: Person,
+    thing: Any,
+    hidden_thing: Any,
+    new_thing: NewThing,
+) -> Callable[[], Awaitable[list[dict[str, Any]]]]:
+    """Reads what is stored of victim and attacker, who both have something."""
+    await new_thing(stranger)
+    tables = [row["table_name"] for row in await database.fetch(_OWNED)]
+
+    async def of(person: Person) -> dict[str, Any]:
+        found = dict(await database.fetchrow(_ROWS, person.id))
+        for table in tables:
+            query = (
+                f"select jsonb_agg(to_jsonb(t) order by t.id) from public.{table} t "
+                "where author_id = $1"
+            )
+            found[table] = await database.fetchval(query, person.id)
+        return found
+
+    async def read() -> list[dict[str, Any]]:
+        return [await of(author), await of(stranger)]
+
+    return read

@@ -1,0 +1,108 @@
+"""A5: what a call that needs Supabase Auth answers while Auth is away, and afterwards."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from statistics import median
+from typing import Final
+
+import httpx
+
+from kernel.supabase.breaker import FAILURES, OPEN_SECONDS
+from kit.front import Behaviour, Front, dies, fails, refuses, silent, slow, works
+from kit.waiting import until
+
+Call = Callable[[], Awaitable[httpx.Response]]
+
+ANSWER_SECONDS: Final = 3.5  # the deadline of 3 s, on a busy machine
+REFUSAL_SECONDS: Final = 0.02
+BACK_SECONDS: Final = 5.0
+AWAY: Final[dict[str, Behaviour]] = {
+    "refused": refuses,
+    "silent": silent,
+    "500": fails(500),
+    "502": fails(502),
+    "slow": slow,
+    "dies in the middle": dies,
+}
+
+
+async def timed(call: Call) -> tuple[float, httpx.Response]:
+    """Return how long a call took, and its answer."""
+    started = time.perf_counter()
+    answer = await call()
+    return time.perf_counter() - started, answer
+
+
+def assert_unavailable(answer: httpx.Response) -> None:
+    """Assert that it is the one 503, and says when to come again."""
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "SUPABASE_UNAVAILABLE"
+    assert 1 <= int(answer.headers["retry-after"]) <= 3
+
+
+@asynccontextmanager
+async def again_and_again(
+    call: Call,
+) -> AsyncIterator[list[httpx.Response]]:
+    """Somebody calls all the time; the answers so far are in the list."""
+    answers: list[httpx.Response] = []
+    over = False
+
+    async def repeat() -> None:
+        while not over:
+            answers.append(await call())
+            await asyncio.sleep(0.05)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(repeat())
+        try:
+            yield answers
+        finally:
+            over = True
+
+
+async def refused_at_once(*calls: Call) -> bool:
+    """Call each a few times, and say whether half of the refusals were quick: one may be a probe.
+
+    Another process may take the machine away meanwhile: then a next try shows it.
+    """
+    refusals = [await timed(call) for _ in range(10) for call in calls]
+    for _, answer in refusals:
+        assert_unavailable(answer)
+    return median(seconds for seconds, _ in refusals) <= REFUSAL_SECONDS
+
+
+async def succeeds(call: Call) -> bool:
+    """Whether a call works."""
+    return (await call()).is_success
+
+
+async def assert_refused_while_away(
+    front: Front, behaviour: Behaviour, calls: Sequence[Call], *, endpoints: int
+) -> None:
+    """Assert A5 of calls that need Auth, the first of which asks for nothing that it has not had.
+
+    They are 503 in time, soon at once, and work again 5 s after Auth does. `endpoints` says how
+    many of Auth's they ask: each may be probed.
+    """
+    assert (await calls[0]()).is_success
+    front.auth = behaviour
+    first = await asyncio.gather(*(timed(call) for _ in range(FAILURES) for call in calls))
+    for seconds, answer in first:
+        assert_unavailable(answer)
+        assert seconds <= ANSWER_SECONDS
+
+    before, began = front.count("auth"), time.monotonic()
+    await until(lambda: refused_at_once(*calls))
+    probes = endpoints * (1 + (time.monotonic() - began) / OPEN_SECONDS)
+    assert front.count("auth") <= before + probes
+
+    before = front.count("auth")
+    async with again_and_again(calls[-1]):
+        await until(lambda: front.count("auth") > before)
+        front.auth = works  # at the worst moment: a probe has just begun, and will fail
+        started = time.perf_counter()
+        await until(lambda: succeeds(calls[0]))
+        assert time.perf_counter() - started <= BACK_SECONDS

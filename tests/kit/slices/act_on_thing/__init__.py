@@ -1,0 +1,7 @@
+"""Do to a thing what its content says: jobs that take long, fail, or kill themselves."""
+
+from kernel import Feature
+
+from . import tasks
+
+feature = Feature(jobs=(tasks.act, tasks.act_blocking, tasks.sweep, tasks.tick))

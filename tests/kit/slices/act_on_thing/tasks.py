@@ -1,0 +1,89 @@
+import asyncio
+import json
+import os
+import signal
+import time
+from typing import Any
+from uuid import UUID
+
+from kernel.config.settings import Settings
+from kernel.jobs import Permanent, daily, every, job, minutes, seconds
+from kernel.jobs.runs import Run
+from kernel.supabase import AsService, SupabaseHttp
+
+from ..shared.things import Thing, ThingPublished
+
+
+@job(
+    on=ThingPublished,
+    once_per="thing_id",
+    timeout=minutes(1),
+    backoff=seconds(0.1),
+    backoff_cap=seconds(0.5),
+)
+async def act(thing_id: UUID, db: AsService, run: Run) -> None:
+    """Begin, wait, fail or die as the thing's content says, and leave one effect."""
+    wish = await _wish(db, thing_id)
+    if wish is None or wish.get("blocking"):
+        return
+    await _note(db, thing_id, "start", run)
+    await asyncio.sleep(wish.get("sleep", 0))
+    if wish.get("kill", 0) >= run.attempt:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if wish.get("fail", 0) >= run.attempt:
+        raise RuntimeError("as the thing wishes")
+    if wish.get("permanent"):
+        raise Permanent("as the thing wishes")
+    await _note(db, thing_id, "effect", run)
+
+
+@job(
+    on=ThingPublished,
+    once_per="thing_id",
+    timeout=seconds(1),
+    retries=1,
+    backoff=seconds(0.1),
+    queue="cpu",
+)
+def act_blocking(thing_id: UUID, settings: Settings, run: Run) -> None:
+    """The same without an event loop: it works in the main thread, until its time limit."""
+    wish = asyncio.run(_begin_blocking(thing_id, settings, run))
+    if wish:
+        time.sleep(wish.get("sleep", 0))
+        asyncio.run(_end_blocking(thing_id, settings, run))
+
+
+@job(schedule=every(seconds(5)), retries=0)
+async def tick(db: AsService, slot: Any, run: Run) -> None:
+    """Leave one effect for each slot."""
+    await db.table("effects").insert({"kind": "tick", "subject": str(slot)}).execute()
+
+
+@job(schedule=daily("02:00"), timeout=minutes(9))
+async def sweep() -> None:
+    """Take long: no broker may give a message back sooner."""
+
+
+async def _begin_blocking(thing_id: UUID, settings: Settings, run: Run) -> dict[str, Any] | None:
+    async with SupabaseHttp(settings) as http:
+        wish = await _wish(AsService(http), thing_id)
+        if wish is None or not wish.get("blocking"):
+            return None
+        await _note(AsService(http), thing_id, "start", run)
+        return wish
+
+
+async def _end_blocking(thing_id: UUID, settings: Settings, run: Run) -> None:
+    async with SupabaseHttp(settings) as http:
+        await _note(AsService(http), thing_id, "effect", run)
+
+
+async def _wish(db: AsService, thing_id: UUID) -> dict[str, Any] | None:
+    found = await db.table("things").select("*").eq("id", str(thing_id)).execute()
+    content = Thing.model_validate(found.data[0]).content if found.data else ""
+    return dict(json.loads(content)) if content.startswith("{") else None
+
+
+async def _note(db: AsService, thing_id: UUID, kind: str, run: Run) -> None:
+    row = {"kind": kind, "subject": str(thing_id), "attempt": run.attempt, "pid": os.getpid()}
+    await db.table("effects").insert(row).execute()

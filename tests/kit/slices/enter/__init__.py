@@ -1,0 +1,45 @@
+"""Begin a session at Supabase Auth; attempts that fail are limited by account."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from supabase_auth.errors import AuthApiError
+
+from kernel import Feature, Limit
+from kernel.errors import Unauthenticated, Unavailable
+from kernel.identity.account_limit import AccountLimit
+from kernel.supabase import AuthApi
+from kernel.web.fields import Body, Email, Password
+from kernel.web.routing import Answer, Services
+
+router = APIRouter()
+
+
+class Credentials(Body):
+    """Who enters."""
+
+    email: Email
+    password: Password
+
+
+@router.post("/enter")
+async def enter(known: Credentials, services: Services) -> Answer[dict[str, Any]]:
+    """Begin a session."""
+    auth, attempts = await services.aget(AuthApi, AccountLimit)
+    attempt = await attempts.reserve(known.email)
+    try:
+        begun = await auth.sign_in(known.email, known.password.get_secret_value())
+    except AuthApiError as error:
+        if error.code == "invalid_credentials":
+            raise Unauthenticated from None
+        raise
+    except Unavailable:
+        await attempts.refund(attempt)
+        raise
+    await attempts.refund(attempt)
+    assert begun.session is not None
+    return Answer(await auth.session(begun.session))
+
+
+LIMITS = (Limit("10/minute"), Limit("20/15 minutes", per="account"))
+feature = Feature(router=router, caller="ignored", limits=LIMITS)

@@ -1,0 +1,1 @@
+"""The words that the kit's slices share."""

@@ -1,0 +1,38 @@
+"""Users, as Supabase Auth and the profiles have them."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from kernel.events import Event
+
+
+class Person(BaseModel):
+    """A user, whole."""
+
+    id: UUID
+    email: str
+    display_name: str | None
+    created_at: datetime
+    email_confirmed_at: datetime | None
+
+
+class Profile(BaseModel):
+    """What everybody may know of a user."""
+
+    id: UUID
+    display_name: str | None
+    created_at: datetime
+
+
+class UserChanged(Event):
+    """A user or profile has changed: the topic of the application's own tables."""
+
+    user_id: UUID
+
+
+class UserConfirmed(Event):
+    """An address counts as confirmed: the topic of the application's own tables."""
+
+    user_id: UUID
