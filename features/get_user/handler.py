@@ -17,7 +17,7 @@ async def get_own(db: AsCaller) -> User:
     return User.model_validate(found[0])
 
 
-async def get_whole(db: AsService, user_id: UUID) -> User:
+async def get_whole(db: AsService, *, user_id: UUID) -> User:
     """Return somebody's whole user, for an admin.
 
     Raises UserNotFound.
@@ -28,7 +28,7 @@ async def get_whole(db: AsService, user_id: UUID) -> User:
     return User.model_validate(found[0])
 
 
-async def get_profile(db: AsCaller, user_id: UUID) -> Profile:
+async def get_profile(db: AsCaller, *, user_id: UUID) -> Profile:
     """Return what every user may know of another.
 
     Raises UserNotFound.

@@ -1,8 +1,5 @@
 from fastapi import APIRouter, Response
-from redis.asyncio import Redis
 
-from kernel.observe import Readiness
-from kernel.supabase import Probe
 from kernel.web import Answer, Services, raises
 
 from . import handler
@@ -15,7 +12,7 @@ router = APIRouter(tags=["health"], prefix="/health")
 async def health(response: Response, services: Services) -> Answer[Health]:
     """Say which parts work; always 200, so that people can read it in a fault."""
     response.headers["Cache-Control"] = "no-store"
-    return Answer(await handler.health(*await services.aget(Redis, Probe)))
+    return Answer(await services.call(handler.health))
 
 
 @router.get("/readiness", responses=raises(NotReady))
@@ -26,7 +23,7 @@ async def readiness(response: Response, services: Services) -> Answer[Ready]:
     Supabase keeps it at 200: it would hit every replica at once, and take all out of service.
     """
     response.headers["Cache-Control"] = "no-store"
-    await handler.readiness(*await services.aget(Readiness, Probe))
+    await services.call(handler.readiness)
     return Answer(Ready())
 
 

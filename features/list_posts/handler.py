@@ -6,7 +6,7 @@ from kernel.web import ANONYMOUS, Caller, Page
 from .schema import Paging
 
 
-async def list_posts(db: AsCaller, caller: Caller, paging: Paging) -> Page[Post]:
+async def list_posts(db: AsCaller, caller: Caller, *, paging: Paging) -> Page[Post]:
     """Return the page, as far as row security lets the caller see it.
 
     Raises Unauthenticated when somebody unknown asks for drafts.

@@ -1,8 +1,6 @@
 from fastapi import APIRouter
 
 from features.shared.sessions import Session
-from kernel.identity import AccountLimit, Audit, SessionStore, TokenVerifier
-from kernel.supabase import AuthApi
 from kernel.web import Answer, Services, raises
 
 from . import handler
@@ -17,5 +15,4 @@ async def login(credentials: Credentials, services: Services) -> Answer[Session]
 
     An unknown address and a wrong password have the same answer.
     """
-    parts = await services.aget(AuthApi, AccountLimit, TokenVerifier, SessionStore, Audit)
-    return Answer(await handler.login(*parts, credentials=credentials))
+    return Answer(await services.call(handler.login, credentials=credentials))

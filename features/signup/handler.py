@@ -25,8 +25,8 @@ async def signup(
     db: AsCaller,
     service: AsService,
     warmer: CacheWarmer,
-    *,
     call: Call,
+    *,
     new: NewUser,
 ) -> Session | None:
     """Create the user and return the first session, or None while the address is unconfirmed.

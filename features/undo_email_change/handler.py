@@ -20,11 +20,11 @@ async def undo_email_change(
     admin: AuthAdmin,
     db: AsService,
     call: Call,
-    *,
-    token: str,
     revocations: Revocations,
     announce: Announce,
     audit: Audit,
+    *,
+    token: str,
 ) -> None:
     """Bring the old address back, in one step with a password that nobody knows.
 

@@ -6,7 +6,7 @@ from .schema import SettingsChanges
 
 
 async def update_settings(
-    db: AsCaller, announce: Announce, changes: SettingsChanges
+    db: AsCaller, announce: Announce, *, changes: SettingsChanges
 ) -> SiteSettings:
     """Change the settings and return all of them; row security lets admins alone do it."""
     change = db.table("settings").update(changes.sent)

@@ -1,8 +1,6 @@
 from fastapi import APIRouter
 
 from features.shared.settings import SiteSettings
-from kernel.cache import Announce
-from kernel.supabase import AsCaller
 from kernel.web import Answer, Services
 
 from . import handler
@@ -17,5 +15,4 @@ async def update_settings(changes: SettingsChanges, services: Services) -> Answe
 
     While `signups_open` is false nobody can sign up.
     """
-    db, announce = await services.aget(AsCaller, Announce)
-    return Answer(await handler.update_settings(db, announce, changes))
+    return Answer(await services.call(handler.update_settings, changes=changes))

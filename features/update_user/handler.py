@@ -23,11 +23,11 @@ async def update_user(
     service: AsService,
     fresh: FreshLogin,
     call: Call,
+    announce: Announce,
+    audit: Audit,
     *,
     changes: UserChanges,
     user_id: UUID,
-    announce: Announce,
-    audit: Audit,
 ) -> User:
     """Change the caller's user and return it; a new address is not in it before it is confirmed.
 

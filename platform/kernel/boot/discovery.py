@@ -10,7 +10,8 @@ from typing import Final
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from kernel.boot.services import JOB_SERVICES
+from kernel.boot.calls import faults_of
+from kernel.boot.services import JOB_SERVICES, REQUEST_SERVICES
 from kernel.cache import Cached
 from kernel.cache.cached import PLACEHOLDER
 from kernel.edge.routes import Route, routes_of
@@ -77,6 +78,7 @@ def _feature(package: str, folder: Path) -> Feature:
     _check_router(where, sys.modules.get(f"{name}.route"), feature)
     _check_jobs(where, sys.modules.get(f"{name}.tasks"), feature)
     _check_cached(where, sys.modules.get(f"{name}.cache"), feature)
+    _check_calls(where, sys.modules.get(f"{name}.route", sys.modules[name]), feature)
     return feature
 
 
@@ -116,6 +118,13 @@ def _check_cached(where: str, cache: ModuleType | None, feature: Feature) -> Non
                 f"{where}/cache.py: no route serves {name}: write @{name}.serves below the "
                 "decorator of the route."
             )
+
+
+def _check_calls(where: str, route: ModuleType, feature: Feature) -> None:
+    place = f"{where}/{Path(str(route.__file__)).name}"
+    by_account = any(limit.per == "account" for limit in feature.limits)
+    for fault in faults_of(route, REQUEST_SERVICES, by_account=by_account):
+        raise BootError(f"{place}: {fault}")
 
 
 def _refuse_collisions(package: str, routes: Iterable[Route]) -> None:

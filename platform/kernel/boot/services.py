@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from kernel.cache import Drops
 from kernel.cache.announce import Announce
 from kernel.cache.reads import Reads
+from kernel.cache.warmer import CacheWarmer
 from kernel.config.settings import Settings
 from kernel.core.caller import Caller
 from kernel.edge.policies import PolicyTable
@@ -32,9 +33,17 @@ from kernel.redis import Pipeline, connect_broker, connect_pipeline, connect_red
 from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.web.call import Call
 
+_OF_BOTH: Final = {Settings, AsService, AuthAdmin, Announce, Redis, SupabaseHttp}
 # What a job may ask for: no job has a caller.
-JOB_SERVICES: Final[frozenset[type]] = frozenset(
-    {Settings, AsService, AuthAdmin, Mailer, Announce, Redis, Run, SupabaseHttp}
+JOB_SERVICES: Final[frozenset[type]] = frozenset({*_OF_BOTH, Mailer, Run})
+# What the handler of a request may ask for.
+REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
+    {
+        *_OF_BOTH,
+        *(AuthApi, AsCaller, Call, Caller),
+        *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
+        *(CacheWarmer, Limiter, Operations, Probe, Readiness),
+    }
 )
 
 
