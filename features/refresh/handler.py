@@ -1,18 +1,16 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from supabase_auth.errors import AuthApiError, AuthSessionMissingError
-
 from features.shared.sessions import Session
 from kernel.identity import Revocations, SessionStore, TokenVerifier
-from kernel.supabase import AsService, AuthApi
+from kernel.supabase import AsService, AuthApi, refusals
 
 from .schema import InvalidRefreshToken
 
 # However often it is renewed. Not every project's Auth has such a time-box of its own.
 LONGEST: Final = timedelta(days=7)
-_REFUSALS: Final = frozenset(
-    {
+_REFUSALS: Final = dict.fromkeys(
+    (
         "refresh_token_not_found",
         "refresh_token_already_used",
         "session_not_found",
@@ -20,7 +18,8 @@ _REFUSALS: Final = frozenset(
         "user_not_found",
         "user_banned",
         "validation_failed",  # it does not look like a refresh token
-    }
+    ),
+    InvalidRefreshToken,
 )
 
 
@@ -37,14 +36,8 @@ async def refresh(
 
     Raises InvalidRefreshToken.
     """
-    try:
+    with refusals(_REFUSALS):
         renewed = (await auth.refresh(refresh_token)).session
-    except AuthSessionMissingError:  # it is empty
-        raise InvalidRefreshToken from None
-    except AuthApiError as error:
-        if error.code in _REFUSALS:
-            raise InvalidRefreshToken from None
-        raise
     if renewed is None:
         raise InvalidRefreshToken
     holder = await tokens.verify(renewed.access_token)

@@ -23,6 +23,11 @@ BROKEN = {
     "a feature imports devstack": ("features/two/handler.py", "import devstack"),
     "shared imports a feature": ("features/shared/words.py", "import features.one.handler"),
     "a feature imports the benchmark": ("features/two/handler.py", "import bench"),
+    "a feature imports Supabase's client of Auth": (
+        "features/two/handler.py",
+        "from supabase_auth.errors import AuthError",
+    ),
+    "a feature imports PostgREST's client": ("features/two/handler.py", "import postgrest"),
     "devstack imports a feature": ("devstack/ports.py", "import features.one.handler"),
     "devstack imports the kernel": ("devstack/ports.py", "import kernel.errors"),
     "devstack imports the migrations": ("devstack/ports.py", "import migrate"),

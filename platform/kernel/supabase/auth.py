@@ -57,8 +57,8 @@ class AuthApi:
     remember the last user who signed in, and act as that user for everyone else.
     `client_address` is passed on, so that Auth's own limits and its log see who really calls.
 
-    Refusals raise `supabase_auth.errors.AuthApiError`; its `code` says why. A slice translates
-    those that belong to its use case; the kernel answers for the rest.
+    Refusals raise `AuthRefusal`; its `code` says why. A slice translates those that belong to its
+    use case (`with refusals({…})`); the kernel answers for the rest.
     """
 
     def __init__(self, http: SupabaseHttp, *, client_address: str | None) -> None:
@@ -149,7 +149,7 @@ class AuthAdmin:
         """Create a user whose address waits for its confirmation; Auth sends no mail.
 
         Auth's rules for passwords hold, and its hooks run. It makes a one-time token, which the
-        SQL function `request_confirmation` removes. Raises AuthApiError `email_exists` for an
+        SQL function `request_confirmation` removes. Raises AuthRefusal `email_exists` for an
         address that is confirmed; of one that waits nothing changes that is shown.
         """
         await self._client().admin.generate_link(
