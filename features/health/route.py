@@ -8,7 +8,7 @@ from .schema import Alive, Health, NotReady, Ready
 router = APIRouter(tags=["health"], prefix="/health")
 
 
-@router.get("")
+@router.get("", response_model_exclude_none=True)
 async def health(response: Response, services: Services) -> Answer[Health]:
     """Say which parts work; always 200, so that people can read it in a fault."""
     response.headers["Cache-Control"] = "no-store"

@@ -8,11 +8,12 @@ State = Literal["up", "down"]
 
 
 class Health(BaseModel):
-    """How the parts are that this process needs."""
+    """How the parts are that this process needs; `adapters` are those that are in use."""
 
     status: Literal["healthy", "degraded"]
     redis: State
     supabase: State
+    adapters: dict[str, State] | None = None
 
 
 class Ready(BaseModel):

@@ -28,11 +28,13 @@ def check(
 
     No value is shown. Before a deployment: APP_ENV=production ./app config check --project
     """
+    from kernel.boot.adapters import own_settings
+    from kernel.boot.discovery import discover
     from kernel.boot.project_check import BY_HAND, project_findings
     from kernel.config.production import findings, refusal
     from kernel.config.settings import load_settings
 
-    settings = load_settings()
+    settings = load_settings(own=own_settings(discover()))
     found = findings(settings)
     if project:
         found += asyncio.run(project_findings(settings))

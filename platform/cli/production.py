@@ -100,18 +100,19 @@ def _counting_together(workers: int) -> Iterator[None]:
 
 
 def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
+    from kernel.boot.adapters import own_settings
     from kernel.boot.discovery import discover
     from kernel.config.production import log_warnings, refuse_unsafe
     from kernel.config.settings import load_settings
     from kernel.edge.policies import PolicyTable
     from kernel.observe.logs import configure_logging, log_uncaught
 
-    settings = load_settings()
+    features = discover()
+    settings = load_settings(own=own_settings(features))
     configure_logging(settings.level, for_people=settings.console_logs)
     sys.excepthook = log_uncaught
     refuse_unsafe(settings)
     log_warnings(settings)
-    features = discover()
     PolicyTable(features, settings)  # so that a limit of no slice is one message, too
     return settings, features
 

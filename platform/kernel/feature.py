@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from kernel.cache.cached import Cached, reads_of
+from kernel.config.own import OwnSettings
 from kernel.jobs import Job
 from kernel.limits.limit import Limit
 
@@ -24,6 +25,7 @@ class Feature:
     beside it either is enough.
     `limits` count in addition to the default limit, which all slices share; `limited=False` exempts
     a slice from that one, too.
+    `settings` are the slice's own: its handlers and jobs ask for them by their type.
     A slice without a router is called by nobody: it has `jobs`.
     """
 
@@ -34,6 +36,7 @@ class Feature:
     limits: tuple[Limit, ...] = ()
     limited: bool = True
     jobs: tuple[Job, ...] = ()
+    settings: type[OwnSettings] | None = None
 
     def __post_init__(self) -> None:
         """Refuse restrictions that nobody is asked for, and limits that nothing would count."""

@@ -19,6 +19,11 @@ BROKEN = {
         "platform/kernel/observe/readiness.py",
         "import devstack.gateway.config",
     ),
+    "kernel imports an adapter": ("platform/kernel/observe/readiness.py", "import adapters"),
+    "an adapter imports a feature": (
+        "platform/adapters/webhook.py",
+        "import features.one.handler",
+    ),
     "a feature imports another": ("features/two/handler.py", "import features.one.handler"),
     "a feature imports devstack": ("features/two/handler.py", "import devstack"),
     "shared imports a feature": ("features/shared/words.py", "import features.one.handler"),

@@ -1,11 +1,13 @@
 """Which services there are, and how each is made."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import svcs
 from redis.asyncio import Redis
 
+from kernel.boot.adapters import Adapters, discover_adapters
 from kernel.cache import Drops
 from kernel.cache.announce import Announce
 from kernel.cache.reads import Reads
@@ -28,6 +30,7 @@ from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.mail import Mailer
 from kernel.observe.operations import Operations
+from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
 from kernel.redis import Pipeline, connect_broker, connect_pipeline, connect_redis
 from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
@@ -42,15 +45,20 @@ REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
         *_OF_BOTH,
         *(AuthApi, AsCaller, Call, Caller),
         *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
-        *(CacheWarmer, Limiter, Operations, Probe, Readiness),
+        *(CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
     }
 )
 
 
 def register_services(
-    registry: svcs.Registry, settings: Settings, features: Mapping[str, Feature]
+    registry: svcs.Registry,
+    settings: Settings,
+    features: Mapping[str, Feature],
+    adapters: Adapters | None = None,
 ) -> None:
     """Register all services; those that last as long as the process are closed with the registry.
+
+    Without `adapters` they are those of their folder.
 
     A request's own (Call, Caller) are registered in its container, and AuthApi, AsCaller,
     AccountLimit, FreshLogin and MailedTokens are made of them: a service of one request never
@@ -115,6 +123,8 @@ def register_services(
     registry.register_value(TokenVerifier, _verifier(settings, http))
     registry.register_value(Revocations, Revocations(redis, AsService(http)))
     registry.register_value(SessionStore, SessionStore(redis))
+    _register_own_settings(registry, settings, features)
+    _register_adapters(registry, settings, discover_adapters() if adapters is None else adapters)
     registry.register_factory(Audit, audit)
     registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(AuthApi, auth_api)
@@ -124,6 +134,26 @@ def register_services(
     registry.register_factory(FreshLogin, fresh_login)
     registry.register_factory(MailedTokens, mailed_tokens)
     registry.register_factory(Mailer, mailer)
+
+
+def _register_own_settings(
+    registry: svcs.Registry, settings: Settings, features: Mapping[str, Feature]
+) -> None:
+    for feature in features.values():
+        if feature.settings is not None:
+            registry.register_value(feature.settings, settings.own(feature.settings))
+
+
+def _register_adapters(registry: svcs.Registry, settings: Settings, adapters: Adapters) -> None:
+    pings = Pings()
+    registry.register_value(Pings, pings)
+    for name, adapter in adapters.items():
+        seconds = adapter.deadline.total_seconds()
+        client = adapter.make(settings.own(adapter.settings), seconds)
+        close = partial(adapter.close, client) if adapter.close is not None else None
+        registry.register_value(adapter.client, client, on_registry_close=close)
+        if adapter.ping is not None:
+            pings.add(name, partial(adapter.ping, client), seconds=seconds)
 
 
 def _verifier(settings: Settings, http: SupabaseHttp) -> TokenVerifier:
