@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from features.shared.sessions import Session
+from kernel.errors import ApiError
 from kernel.identity import Revocations, SessionStore, TokenVerifier
 from kernel.supabase import AsService, AuthApi, refusals
 
@@ -9,7 +10,7 @@ from .schema import InvalidRefreshToken
 
 # However often it is renewed. Not every project's Auth has such a time-box of its own.
 LONGEST: Final = timedelta(days=7)
-_REFUSALS: Final = dict.fromkeys(
+_REFUSALS: Final[dict[str, type[ApiError]]] = dict.fromkeys(
     (
         "refresh_token_not_found",
         "refresh_token_already_used",

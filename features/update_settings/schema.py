@@ -1,9 +1,8 @@
 from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, StrictBool, model_validator
-from pydantic_core import PydanticCustomError
 
-from kernel.web import Body, Line, Text
+from kernel.web import Body, Line, Text, invalid
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
@@ -35,5 +34,5 @@ class SettingsChanges(Body):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.model_fields_set:
-            raise PydanticCustomError("missing", "Send at least one field.")
+            raise invalid("Send at least one field.")
         return self

@@ -28,8 +28,8 @@ class OrderPaid(Event):
 
 @pytest.fixture
 async def server():
-    """Starts servers that answer every request with one status, or (None) never."""
-    seen: list[tuple[bytes, dict[bytes, bytes], bytes]] = []
+    """Starts servers that answer every request with one status, or (None) never; what they saw."""
+    requests: list[tuple[bytes, dict[bytes, bytes], bytes]] = []
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(status: int | None) -> str:
@@ -37,7 +37,7 @@ async def server():
                 head = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
                 headers = dict(line.lower().split(b": ", 1) for line in head[1:] if line)
                 body = await reader.readexactly(int(headers.get(b"content-length", 0)))
-                seen.append((head[0], headers, body))
+                requests.append((head[0], headers, body))
                 if status is None:
                     await reader.read()
                 else:
@@ -50,8 +50,7 @@ async def server():
             stack.callback(started.close)
             return f"http://127.0.0.1:{started.sockets[0].getsockname()[1]}/hook"
 
-        start.seen = seen
-        yield start
+        yield start, requests
 
 
 @contextlib.asynccontextmanager
@@ -62,10 +61,11 @@ async def webhook(url: str | None, *, secret: str | None = None, deadline: float
 
 
 async def test_an_event_is_posted_and_signed_by_standard_webhooks(server):
+    start, seen = server
     event, message_id = OrderPaid(order_id=uuid4()), uuid4()
-    async with webhook(await server(204), secret=SECRET) as client:
+    async with webhook(await start(204), secret=SECRET) as client:
         await client.post(event, message_id=message_id)
-    ((line, headers, body),) = server.seen
+    ((line, headers, body),) = seen
     assert line == b"POST /hook HTTP/1.1"
     assert json.loads(body) == {"type": "order_paid", "data": {"order_id": str(event.order_id)}}
     assert headers[b"webhook-id"].decode() == str(message_id)
@@ -76,10 +76,11 @@ async def test_an_event_is_posted_and_signed_by_standard_webhooks(server):
 
 
 async def test_nothing_is_sent_where_no_address_is_set(server):
+    _start, seen = server
     async with webhook(None) as client:
         await client.post(OrderPaid(order_id=uuid4()), message_id=uuid4())
         assert await client.up() is None
-    assert server.seen == []
+    assert seen == []
 
 
 @pytest.mark.parametrize(
@@ -87,13 +88,15 @@ async def test_nothing_is_sent_where_no_address_is_set(server):
     [(500, WebhookUnavailable), (429, WebhookUnavailable), (400, Permanent), (410, Permanent)],
 )
 async def test_a_refusal_says_whether_a_repetition_may_help(server, status, error):
-    async with webhook(await server(status)) as client:
+    start, _seen = server
+    async with webhook(await start(status)) as client:
         with pytest.raises(error):
             await client.post(OrderPaid(order_id=uuid4()), message_id=uuid4())
 
 
 async def test_a_server_that_never_answers_costs_the_deadline(server):
-    async with webhook(await server(None), deadline=0.2) as client:
+    start, _seen = server
+    async with webhook(await start(None), deadline=0.2) as client:
         async with asyncio.timeout(3):
             with pytest.raises(WebhookUnavailable):
                 await client.post(OrderPaid(order_id=uuid4()), message_id=uuid4())
@@ -113,7 +116,8 @@ def test_a_secret_that_can_be_guessed_or_read_wrongly_is_refused(secret):
 async def test_health_says_whether_the_other_system_answers(
     settings, monkeypatch, server, status, state, whole
 ):
-    monkeypatch.setenv("WEBHOOK_URL", await server(status))
+    start, seen = server
+    monkeypatch.setenv("WEBHOOK_URL", await start(status))
     async with running(create_app(settings, discover())) as client_for, client_for() as client:
         for _ in range(5):
             health = (await client.get("/health")).json()["data"]
@@ -121,4 +125,4 @@ async def test_health_says_whether_the_other_system_answers(
                 "status": whole, "redis": "up", "supabase": "up", "adapters": {"webhook": state}
             }  # fmt: skip
     # Whoever asks often makes us ask no more often.
-    assert len(server.seen) == 1
+    assert len(seen) == 1

@@ -221,7 +221,7 @@ def load_settings(env_file: Path | None = None, own: Iterable[type[OwnSettings]]
         faults.update(_fault(item["loc"], item) for item in found)
     for kind in own:
         try:
-            read[kind] = kind(_env_file=env_file)
+            read[kind] = kind(_env_file=env_file)  # pyright: ignore[reportCallIssue]
         except ValidationError as error:
             for item in error.errors():
                 field, *rest = item["loc"] or (kind.__name__,)
