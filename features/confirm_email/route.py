@@ -17,6 +17,6 @@ router = APIRouter(tags=["auth"])
 async def confirm_email(confirmation: Confirmation, services: Services) -> Answer[Session]:
     """Confirm the address of a new account, or a change of address; `token` works once.
 
-    Where several people signed up with the address, `password` says which one counts.
+    If there were several sign-ups with the address, `password` is the account's password.
     """
     return Answer(await services.call(handler.confirm_email, wanted=confirmation))

@@ -17,5 +17,5 @@ router = APIRouter(tags=["posts"])
     responses=raises(Forbidden, PostNotFound),
 )
 async def delete_post(post_id: UUID, services: Services) -> None:
-    """Delete the own post, for good."""
+    """Delete your own post permanently."""
     await services.call(handler.delete_post, post_id=post_id)

@@ -9,7 +9,7 @@ from .schema import Profile
 async def get_own(db: AsCaller) -> User:
     """Return the caller's own user.
 
-    Raises UserGone when the user was deleted while the token is still valid.
+    Raises UserGone if the user was deleted while the token is still valid.
     """
     found = await db.rpc("me")
     if not found:
@@ -18,7 +18,7 @@ async def get_own(db: AsCaller) -> User:
 
 
 async def get_whole(db: AsService, *, user_id: UUID) -> User:
-    """Return somebody's whole user, for an admin.
+    """Return a full user, for an admin.
 
     Raises UserNotFound.
     """
@@ -29,7 +29,7 @@ async def get_whole(db: AsService, *, user_id: UUID) -> User:
 
 
 async def get_profile(db: AsCaller, *, user_id: UUID) -> Profile:
-    """Return what every user may know of another.
+    """Return the public profile of a user.
 
     Raises UserNotFound.
     """

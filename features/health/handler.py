@@ -10,7 +10,7 @@ from .schema import Health, NotReady
 
 
 async def health(redis: Redis, supabase: Probe, outside: Pings) -> Health:
-    """Return which parts answer at this moment."""
+    """Return which services answer now."""
     redis_up, supabase_up, others = await asyncio.gather(
         _answers(redis), supabase.up(), outside.up()
     )
@@ -23,7 +23,7 @@ async def health(redis: Redis, supabase: Probe, outside: Pings) -> Health:
 
 
 async def readiness(state: Readiness, supabase: Probe) -> None:
-    """Return once this process may take requests; Redis is not asked, nothing depends on it.
+    """Return if this process accepts requests; Redis is not checked, because it is optional.
 
     Raises NotReady.
     """

@@ -11,8 +11,8 @@ router = APIRouter(tags=["auth"])
 
 @router.post("/auth/login", responses=raises(InvalidCredentials, EmailNotConfirmed))
 async def login(credentials: Credentials, services: Services) -> Answer[Session]:
-    """Begin a session.
+    """Start a session.
 
-    An unknown address and a wrong password have the same answer.
+    An unknown address and a wrong password have the same response.
     """
     return Answer(await services.call(handler.login, credentials=credentials))

@@ -8,7 +8,7 @@ from kernel.supabase import AsService, AuthApi, refusals
 
 from .schema import InvalidRefreshToken
 
-# However often it is renewed. Not every project's Auth has such a time-box of its own.
+# A maximum, for any number of renewals. Not every project's Auth has such a time-box.
 LONGEST: Final = timedelta(days=7)
 _REFUSALS: Final[dict[str, type[ApiError]]] = dict.fromkeys(
     (
@@ -18,7 +18,7 @@ _REFUSALS: Final[dict[str, type[ApiError]]] = dict.fromkeys(
         "session_expired",
         "user_not_found",
         "user_banned",
-        "validation_failed",  # it does not look like a refresh token
+        "validation_failed",  # it does not have the form of a refresh token
     ),
     InvalidRefreshToken,
 )
@@ -33,7 +33,7 @@ async def refresh(
     *,
     refresh_token: str,
 ) -> Session:
-    """Return the session with new tokens; one that is too old ends instead.
+    """Return the session with new tokens; a session past its maximum age ends instead.
 
     Raises InvalidRefreshToken.
     """
@@ -43,7 +43,7 @@ async def refresh(
         raise InvalidRefreshToken
     holder = await tokens.verify(renewed.access_token)
     started = await db.rpc("session_started", session_id=str(holder.session_id))
-    if started is None or holder.user_id is None:  # ended since
+    if started is None or holder.user_id is None:  # ended meanwhile
         raise InvalidRefreshToken
     started_at = datetime.fromisoformat(started)
     if datetime.now(UTC) - started_at > LONGEST:

@@ -13,7 +13,7 @@ router = APIRouter(tags=["auth"])
 async def refresh(renewal: Renewal, services: Services) -> Answer[Session]:
     """Renew a session.
 
-    The answer has a new refresh token. The old one works once; a client that lost the answer may
-    repeat the call within a few seconds. Whoever uses it later ends the whole chain of tokens.
+    The response has a new refresh token. The old one works once; a client that lost the response
+    may repeat the call within a few seconds. A later use ends the whole chain of tokens.
     """
     return Answer(await services.call(handler.refresh, refresh_token=renewal.refresh_token))

@@ -3,9 +3,9 @@ from kernel.web import Call
 
 
 async def request_password_reset(db: AsService, call: Call, *, email: str) -> None:
-    """Write the request down; whose it is, and whether a mail is sent, is looked up by the job.
+    """Store the request; the job finds the account and decides whether to send a mail.
 
-    So the answer takes the same time for every address.
+    So the response takes the same time for every address.
     """
     await db.rpc(
         "request_password_reset",

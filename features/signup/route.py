@@ -26,7 +26,7 @@ async def signup(
 ) -> Answer[Session | ConfirmationSent]:
     """Create an account.
 
-    The answer is the first session or, where addresses are confirmed by e-mail, 202.
+    The response is the first session or, if addresses are confirmed by e-mail, 202.
     """
     session = await services.call(handler.signup, new=new)
     if session is None:

@@ -1,4 +1,4 @@
-"""Finds the features: each folder is one, and a folder that is not wired up stops the start."""
+"""Finds the slices: each folder is one, and an incomplete folder prevents the start."""
 
 import importlib
 import sys
@@ -28,12 +28,12 @@ __all__ = ["BootError", "discover", "version"]
 
 
 def discover(package: str = "features", adapters: Adapters | None = None) -> dict[str, Feature]:
-    """Return the features by their folder's name, sorted by name.
+    """Return the slices' `Feature` objects by folder name, sorted.
 
-    Their handlers and jobs may ask for the clients of `adapters`, by default those of the folder.
+    Handlers and jobs can ask for the clients of `adapters`, by default those of the folder.
 
-    Raises BootError when a folder is no feature, a file of it is not wired up, or two features
-    have the same call, cache key or name of a limit.
+    Raises BootError if a folder is not a slice, a file of it is not imported, or two slices have
+    the same call, cache key or limit name.
     """
     root = importlib.import_module(package)
     folders = [
@@ -55,7 +55,7 @@ def discover(package: str = "features", adapters: Adapters | None = None) -> dic
 
 
 def version(package: str = "features") -> str:
-    """Return the version of the application, which the features' package states."""
+    """Return the version of the application, which the features package states."""
     stated: str = importlib.import_module(package).__version__
     return stated
 
@@ -69,7 +69,7 @@ def _feature(package: str, folder: Path, adapters: Adapters) -> Feature:
         )
     if strange := sorted(files.difference(ROLES)):
         raise BootError(
-            f"{where}/{strange[0]}.py has no role: a feature holds only "
+            f"{where}/{strange[0]}.py has no role: a slice has only "
             f"{', '.join(f'{role}.py' for role in ROLES)}."
         )
     name = f"{package}.{folder.name}"

@@ -1,4 +1,4 @@
-"""Which services there are, and how each is made."""
+"""The services, and how each is created."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -37,9 +37,9 @@ from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, Supa
 from kernel.web.call import Call
 
 _OF_BOTH: Final = {Settings, AsService, AuthAdmin, Announce, Redis, SupabaseHttp}
-# What a job may ask for: no job has a caller.
+# The services that a job can ask for: a job has no caller.
 JOB_SERVICES: Final[frozenset[type]] = frozenset({*_OF_BOTH, Mailer, Run})
-# What the handler of a request may ask for.
+# The services that the handler of a request can ask for.
 REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
     {
         *_OF_BOTH,
@@ -56,13 +56,13 @@ def register_services(
     features: Mapping[str, Feature],
     adapters: Adapters | None = None,
 ) -> None:
-    """Register all services; those that last as long as the process are closed with the registry.
+    """Register all services; the process-wide ones are closed with the registry.
 
-    Without `adapters` they are those of their folder.
+    Without `adapters`, it takes those of their folder.
 
-    A request's own (Call, Caller) are registered in its container, and AuthApi, AsCaller,
-    AccountLimit, FreshLogin and MailedTokens are made of them: a service of one request never
-    outlives it. So it is with a job's Run and Mailer.
+    A request's own objects (Call, Caller) are registered in its container, and AuthApi, AsCaller,
+    AccountLimit, FreshLogin and MailedTokens are created from them: a service of one request never
+    outlives it. The same applies to a job's Run and Mailer.
     """
     http = SupabaseHttp(settings)
     pipeline = connect_pipeline(settings)
@@ -85,7 +85,7 @@ def register_services(
         name = container.get(Call).feature
         if name not in by_account:
             raise LookupError(
-                f"features/{name} asks for an AccountLimit and declares none: "
+                f"features/{name} asks for an AccountLimit but declares none: "
                 'Feature(limits=(Limit("20/15 minutes", per="account"),))'
             )
         return AccountLimit(limiter, by_account[name], key)

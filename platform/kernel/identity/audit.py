@@ -1,4 +1,4 @@
-"""The audit log: who did what to an account, when, from where; no secrets."""
+"""The audit log: who did what to an account, when and from where; without secrets."""
 
 import logging
 import re
@@ -15,7 +15,7 @@ _ACTION: Final = re.compile("[a-z][a-z0-9_]{1,62}")
 
 
 class Audit:
-    """Writes entries about the call that is being answered: `await audit("login", user_id=…)`.
+    """Writes entries about the current request: `await audit("login", user_id=…)`.
 
     A slice names its own actions in the past tense: `await audit("report_exported", user_id=…)`.
     """
@@ -31,10 +31,10 @@ class Audit:
         email: str | None = None,
         **details: str,
     ) -> None:
-        """Write one entry; the account is named by id or, where that is unknown, by its address.
+        """Write an entry; name the account by id or, if that is unknown, by address.
 
-        The caller of the API is who did it. What has happened has happened: where the entry cannot
-        be written it is an error in the log, with the same content, and the answer stays.
+        The entry's actor is the request's caller. If the entry cannot be written, the same content
+        is logged as an error, and the response does not change.
         Raises ValueError for an action that is no name of lower-case letters, digits and `_`.
         """
         if not _ACTION.fullmatch(action):

@@ -12,7 +12,7 @@ __all__ = ["PREFIX", "Answer", "Page", "Services", "raises"]
 
 
 def raises(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
-    """Return what makes a route's errors appear in OpenAPI: `responses=raises(PostNotFound)`."""
+    """Return `responses` for OpenAPI from a route's errors: `responses=raises(PostNotFound)`."""
     responses: dict[int | str, dict[str, Any]] = {}
     for error in errors:
         known = responses.setdefault(
