@@ -1,4 +1,4 @@
-"""`./app config check`: whether the settings are fit for production."""
+"""`./app config check`: whether the settings are safe for production."""
 
 import asyncio
 from typing import Annotated
@@ -10,7 +10,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
     config = typer.Typer(no_args_is_help=True, help="The settings of the production processes.")
     config.command()(check)
-    config.callback()(_group)  # or a single command would need no name
+    config.callback()(_group)  # a single command would otherwise need no name
     app.add_typer(config, name="config")
 
 
@@ -24,7 +24,7 @@ def check(
         bool, typer.Option("--project", help="Ask the Supabase project for its own settings, too.")
     ] = False,
 ) -> None:
-    """Show all that is unsafe in the settings; exit code 1 where production refuses to start.
+    """Show all unsafe settings; exit code 1 if production would refuse to start.
 
     No value is shown. Before a deployment: APP_ENV=production ./app config check --project
     """

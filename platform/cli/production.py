@@ -1,4 +1,4 @@
-"""The processes of production: configured by the environment alone."""
+"""The processes of production: configured only by the environment."""
 
 import contextlib
 import sys
@@ -9,7 +9,7 @@ import typer
 
 from cli.checkout import ROOT
 
-if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
+if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
     from kernel.config.settings import Settings
     from kernel.feature import Feature
 
@@ -24,7 +24,7 @@ def api(
     host: Annotated[str | None, typer.Option(help="Address to listen on [API_HOST].")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on [API_PORT].")] = None,
 ) -> None:
-    """Run the API alone, against the Supabase and Redis that the settings name.
+    """Run only the API, with the Supabase and Redis of the settings.
 
     This is the production process; .env.example explains its settings.
     """
@@ -32,7 +32,7 @@ def api(
 
     from kernel.boot.serving import UVICORN
 
-    # Features here first, so that a fault of theirs is one message, not one a worker.
+    # Load the slices here first, so that a fault in them is one message, not one for each worker.
     settings, _ = _prepared()
     with _counting_together(settings.api_workers):
         uvicorn.run(
@@ -53,7 +53,8 @@ def worker(
 ) -> None:
     """Run jobs that the relay has published, until SIGTERM.
 
-    At SIGTERM it finishes what it runs, for WORKER_GRACE_SECONDS; the rest goes back to the queue.
+    At SIGTERM it finishes its running jobs within WORKER_GRACE_SECONDS; others go back to the
+    queue.
     """
     from kernel.boot.processes import run_worker
     from kernel.jobs.job import QUEUES
