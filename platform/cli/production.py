@@ -69,14 +69,14 @@ def worker(
 
 
 def relay() -> None:
-    """Carry events from the outbox to the cache and the broker; more than one may run."""
+    """Forward events from the outbox to the cache and the broker; several may run."""
     from kernel.boot.processes import run_relay
 
     run_relay(*_prepared())
 
 
 def beat() -> None:
-    """Start scheduled jobs when their time comes; more than one may run."""
+    """Start scheduled jobs when they are due; several may run."""
     from kernel.boot.processes import run_beat
 
     run_beat(*_prepared())
@@ -84,9 +84,9 @@ def beat() -> None:
 
 @contextlib.contextmanager
 def _counting_together(workers: int) -> Iterator[None]:
-    """Give several workers a folder for their counters, so that each can answer for all of them.
+    """Give several workers a folder for their metrics, so that each can report the sum.
 
-    What a worker that died has counted stays there: sums never fall while this process lives.
+    The metrics of a worker that died remain: sums never decrease while this process runs.
     """
     import os
     from tempfile import TemporaryDirectory
@@ -94,7 +94,7 @@ def _counting_together(workers: int) -> Iterator[None]:
     if workers == 1:
         yield
         return
-    # uvicorn spawns its workers: they find the variable before they import anything.
+    # uvicorn spawns its workers: they have the variable before they import anything.
     with TemporaryDirectory(prefix="api-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         yield
@@ -113,12 +113,12 @@ def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
     refuse_unsafe(settings)
     log_warnings(settings)
     features = discover()
-    PolicyTable(features, settings)  # so that a limit of no slice is one message, too
+    PolicyTable(features, settings)  # so that an unknown limit is one message, too
     return settings, features
 
 
 def migrate() -> None:
-    """Apply supabase/migrations to the database that DATABASE_URL names."""
+    """Apply supabase/migrations to the database of DATABASE_URL."""
     import asyncio
     import os
 
