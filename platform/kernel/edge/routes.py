@@ -98,9 +98,10 @@ class RouteTable:
         return routes[found.lastindex - 1] if found and found.lastindex else None
 
     def methods(self, path: str) -> list[str]:
-        """Return the methods of the path, sorted."""
+        """Return the methods of this path, sorted; HEAD is there wherever GET is."""
         known = {method for method, _ in self._constant} | set(self._with_parameters)
-        return sorted(method for method in known if self.find(method, path))
+        found = {method for method in known if self.find(method, path)}
+        return sorted(found | {"HEAD"} if "GET" in found else found)
 
 
 def routes_of(features: Mapping[str, Feature]) -> list[Route]:
