@@ -1,4 +1,4 @@
-"""The first responses of a server: repeated until a case's expectation is met."""
+"""The first responses of a server: the request is repeated until one is as expected."""
 
 import http.client
 import time

@@ -9,7 +9,7 @@ from devstack import PYTHON, Program, StackLayout, Terminal, http_answers
 
 # The stack's servers have no passwords: omit the settings of other servers.
 _FOREIGN: Final = ("REDIS_", "BROKER_", "SMTP_")
-# Four processes import everything at once, which takes long on a busy machine.
+# Four processes import everything in parallel, which takes long on a busy machine.
 _START_LIMIT: Final = 60.0
 # Lines of every start and end: the stack itself prints one line for all.
 _NOISE: Final = (
@@ -26,7 +26,7 @@ _NOISE: Final = (
 
 
 def applications(layout: StackLayout, terminal: Terminal) -> list[Program]:
-    """Return the processes as programs; each start reads `.env` anew.
+    """Return the processes as programs; each start reads `.env` again.
 
     Their log lines are for people, unless LOG_FORMAT says otherwise.
     """

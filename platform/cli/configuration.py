@@ -45,7 +45,7 @@ def check(
         typer.echo(f"Look at these, too; they do not stop the start:\n{lines}", err=bool(errors))
     if project:
         lines = "\n".join(f"  {setting}" for setting in BY_HAND)
-        typer.echo(f"Supabase Auth tells nobody these of its settings; look yourself:\n{lines}")
+        typer.echo(f"Supabase Auth does not publish these settings; check them yourself:\n{lines}")
     if settings.app_env != "production":
         typer.echo(
             f"APP_ENV is {settings.app_env}: what production needs was not checked. "
