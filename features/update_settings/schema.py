@@ -24,7 +24,7 @@ class SettingsChanges(Body):
     announcement: (
         Annotated[Text, Field(min_length=1, max_length=500, examples=["Closed on Sunday."])] | None
     ) = Field(default=None, description="null removes the announcement")
-    signups_open: StrictBool = Field(default=True, description="false lets nobody sign up")
+    signups_open: StrictBool = Field(default=True, description="false closes sign-ups")
 
     @property
     def sent(self) -> dict[str, Any]:

@@ -159,9 +159,9 @@ class AuthAdmin:
         )
 
     async def one_time_token(self, email: str, kind: TokenKind) -> str:
-        """Return a token of Auth for `AuthApi.redeem`, of a user who exists; no mail is sent.
+        """Return a one-time token of an existing user, for `AuthApi.redeem`; no mail is sent.
 
-        It can be guessed by whoever asks Auth directly: redeem it at once, and show it to nobody.
+        Attackers can guess it at Auth's own API: redeem it immediately, and never reveal it.
         """
         link = await self._client().admin.generate_link(
             cast("Any", {"type": kind, "email": email, "password": ""})
