@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 from uuid import UUID, uuid4
 
 import svcs
@@ -20,23 +22,25 @@ from kernel.outbox import relay
 from kernel.outbox.outbox import Outbox
 from kernel.supabase import AsService
 from kernel.web.routing import Answer
+from kit.own_database import OwnDatabase
 from kit.slices.shared.things import ThingChanged, ThingPublished
+from kit.valkeys import Valkey
 from kit.waiting import until
 
 
 @job(on=ThingPublished, once_per="thing_id")
 async def tell(thing_id: UUID) -> None:
-    pass
+    """Follow a publication."""
 
 
 @job(on=ThingPublished, queue="cpu")
 def draw(thing_id: UUID) -> None:
-    pass
+    """Follow a publication in the queue for CPU-bound jobs."""
 
 
 @job(schedule=every(minutes(10)))
 async def tick() -> None:
-    pass
+    """Run every ten minutes."""
 
 
 THING = Cached("kept-thing:{thing_id}", ttl=minutes(9), audience=everyone, drop_on=(ThingChanged,))
@@ -47,12 +51,14 @@ router = APIRouter()
 @router.get("/kept-things/{thing_id}")
 @THING.serves
 async def kept_thing(thing_id: UUID) -> Answer[UUID]:
+    """Return the id."""
     return Answer(thing_id)
 
 
 @router.get("/kept-things")
 @PAGE.serves
 async def kept_things(page: int = 1) -> Answer[int]:
+    """Return the number of the page."""
     return Answer(page)
 
 
@@ -65,13 +71,17 @@ class CountingOutbox(Outbox):
 
     claims = 0
 
-    async def claim(self, **options):
+    async def claim(self, **options: Any) -> Any:
+        """Claim, and count it."""
         self.claims += 1
         return await super().claim(**options)
 
 
 @contextlib.asynccontextmanager
-async def running_relay(own, *, outbox: type[Outbox] = CountingOutbox, lost_after=3600):
+async def running_relay(
+    own: OwnDatabase, *, outbox: type[Outbox] = CountingOutbox, lost_after: int = 3600
+) -> AsyncIterator[relay.Relay]:
+    """A relay in front of this stack."""
     async with own.services(FEATURES) as services:
         drops, revocations, db = svcs.Container(services).get(Drops, Revocations, AsService)
         publisher = Publisher(celery_app(own.settings), JOBS)
@@ -88,33 +98,37 @@ async def running_relay(own, *, outbox: type[Outbox] = CountingOutbox, lost_afte
         publisher.close()
 
 
-def messages(own, queue="default"):
-    """Return the messages of a queue, newest first: job, run, event."""
+def messages(own: OwnDatabase, queue: str = "default") -> list[tuple[str, UUID]]:
+    """Return the messages of a queue, newest first: job and run."""
     found = [json.loads(text) for text in own.broker.client.lrange(queue, 0, -1)]
     return [(one["headers"]["task"], UUID(one["headers"]["id"])) for one in found]
 
 
-def published(own, run):
+def published(own: OwnDatabase, run: UUID) -> int:
+    """Count the messages of a run."""
     return [found for _, found in messages(own)].count(run)
 
 
-def tag_version(own, tag):
+def tag_version(own: OwnDatabase, tag: str) -> Any:
+    """Return the version of a tag; None if it has none."""
     return own.cache.client.get(f"tag:{tag}")
 
 
-def run_of(thing):
+def run_of(thing: UUID) -> UUID:
+    """Return the id of the run of `tell` for a thing."""
     return tell.run_id(ThingPublished(thing_id=thing, author_id=uuid4()), 0, 0)
 
 
-async def pending(own):
+async def pending(own: OwnDatabase) -> list[str]:
+    """Return the topics of events that are not delivered."""
     rows = await own.events()
     return [row["topic"] for row in rows if row["delivered_at"] is None]
 
 
-async def turned(one, condition):
+async def turned(one: relay.Relay, condition: Callable[[], Any]) -> Any:
     """Let the relay turn until the condition holds."""
 
-    async def again():
+    async def again() -> Any:
         await one.turn()
         found = condition()
         return await found if asyncio.iscoroutine(found) else found
@@ -123,7 +137,7 @@ async def turned(one, condition):
 
 
 @contextlib.asynccontextmanager
-async def taken_away(server, how):
+async def taken_away(server: Valkey, how: str) -> AsyncIterator[None]:
     """Let a server be frozen (it is silent), or killed (it refuses)."""
     if how == "silent":
         with server.frozen():
@@ -136,15 +150,6 @@ async def taken_away(server, how):
         await server.start()
 
 
-@contextlib.asynccontextmanager
-async def renamed(own, function):
-    """Let a function be missing, as it is while an older schema is in place."""
-    await own.sql.execute(f"alter function public.{function} rename to gone")
-    try:
-        yield
-    finally:
-        await own.sql.execute(f"alter function public.gone rename to {function}")
-
-
-async def none_pending(own):
+async def none_pending(own: OwnDatabase) -> bool:
+    """Tell whether all events are delivered."""
     return not await pending(own)
