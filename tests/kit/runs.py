@@ -2,7 +2,8 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
+from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -10,7 +11,7 @@ import svcs
 
 from kernel.jobs import Job, job
 from kernel.jobs.done import DoneMarkers
-from kernel.jobs.runs import Run, Runs
+from kernel.jobs.runs import Begun, Run, Runs
 from kernel.jobs.table import Message
 from kit.own_database import OwnDatabase
 from kit.slices.shared.things import ThingChanged
@@ -35,24 +36,20 @@ async def told(
 
 
 async def record(own: OwnDatabase, message: Message) -> Any:
-    """Return the row of a message's run; None before it has begun."""
     return await own.sql.fetchrow("select * from jobs.runs where id = $1", message.run_id)
 
 
-async def state(own: OwnDatabase, message: Message) -> tuple[str, int, str | None]:
-    """Return state, attempts and error of a message's run."""
+async def state(own: OwnDatabase, message: Message) -> tuple[str, int, Any]:
     row = await record(own, message)
     return row["state"], row["attempts"], row["error"]
 
 
-async def begin(found: Runs, message: Message, holder: str = "me", most: int = 4) -> Any:
-    """Begin the run of a message, as a worker does."""
+async def begin(found: Runs, message: Message, holder: str = "me", most: int = 4) -> Begun:
     return await found.begin(message, holder=holder, max_attempts=most)
 
 
 @contextlib.asynccontextmanager
 async def another_connection(own: OwnDatabase) -> AsyncIterator[asyncpg.Connection]:
-    """A second connection to the database."""
     connection = await asyncpg.connect(own.url)
     try:
         yield connection
@@ -69,18 +66,16 @@ def some_job(function: Callable[..., Any] | None = None, **options: Any) -> Job:
     return job(on=ThingChanged, **options)(function or act)
 
 
-async def at_once(function: Callable[[], T]) -> T:
-    """Call the function."""
+async def at_once(function: Callable[[], Any]) -> Any:
     return function()
 
 
 async def marked(services: svcs.Registry, message: Message) -> bool:
-    """Tell whether the run of a message has its done marker."""
     return await svcs.Container(services).get(DoneMarkers).has(message.run_id)
 
 
 class Acting:
-    """A job that notes what it was called with, and ends as it is told to."""
+    """A job that notes what it was called with, and ends with the given error, if any."""
 
     def __init__(self, error: BaseException | None = None, **options: Any) -> None:
         self.called: list[Any] = []
@@ -94,14 +89,12 @@ class Acting:
         self.job = some_job(act, **options)
 
 
-async def is_over(coroutine: Awaitable[object]) -> bool:
-    """Tell whether it returns nothing."""
+async def is_over(coroutine: Awaitable[timedelta | None]) -> bool:
     return await coroutine is None
 
 
 @contextlib.asynccontextmanager
 async def renamed(own: OwnDatabase, function: str) -> AsyncIterator[None]:
-    """Hide a function, as it is while an older schema is in place."""
     await own.sql.execute(f"alter function public.{function} rename to gone")
     try:
         yield

@@ -36,7 +36,7 @@ def dropped_on(event: type[Event]) -> Feature:
     @router.get("/motto")
     @kept.serves
     async def motto() -> str:
-        return ""
+        return "motto"
 
     return Feature(router=router, caller="ignored")
 

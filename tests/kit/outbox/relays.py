@@ -19,7 +19,7 @@ from kernel.jobs.broker import celery_app
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
 from kernel.outbox import relay
-from kernel.outbox.outbox import Outbox
+from kernel.outbox.outbox import Claimed, Outbox
 from kernel.supabase import AsService
 from kernel.web.routing import Answer
 from kit.own_database import OwnDatabase
@@ -71,8 +71,7 @@ class CountingOutbox(Outbox):
 
     claims = 0
 
-    async def claim(self, **options: Any) -> Any:
-        """Claim, and count it."""
+    async def claim(self, **options: Any) -> list[Claimed]:
         self.claims += 1
         return await super().claim(**options)
 
@@ -81,7 +80,6 @@ class CountingOutbox(Outbox):
 async def running_relay(
     own: OwnDatabase, *, outbox: type[Outbox] = CountingOutbox, lost_after: int = 3600
 ) -> AsyncIterator[relay.Relay]:
-    """A relay in front of this stack."""
     async with own.services(FEATURES) as services:
         drops, revocations, db = svcs.Container(services).get(Drops, Revocations, AsService)
         publisher = Publisher(celery_app(own.settings), JOBS)
@@ -99,28 +97,24 @@ async def running_relay(
 
 
 def messages(own: OwnDatabase, queue: str = "default") -> list[tuple[str, UUID]]:
-    """Return the messages of a queue, newest first: job and run."""
+    """Return the messages of a queue, newest first: job, run, event."""
     found = [json.loads(text) for text in own.broker.client.lrange(queue, 0, -1)]
     return [(one["headers"]["task"], UUID(one["headers"]["id"])) for one in found]
 
 
 def published(own: OwnDatabase, run: UUID) -> int:
-    """Count the messages of a run."""
     return [found for _, found in messages(own)].count(run)
 
 
 def tag_version(own: OwnDatabase, tag: str) -> Any:
-    """Return the version of a tag; None if it has none."""
     return own.cache.client.get(f"tag:{tag}")
 
 
 def run_of(thing: UUID) -> UUID:
-    """Return the id of the run of `tell` for a thing."""
     return tell.run_id(ThingPublished(thing_id=thing, author_id=uuid4()), 0, 0)
 
 
 async def pending(own: OwnDatabase) -> list[str]:
-    """Return the topics of events that are not delivered."""
     rows = await own.events()
     return [row["topic"] for row in rows if row["delivered_at"] is None]
 
@@ -150,6 +144,15 @@ async def taken_away(server: Valkey, how: str) -> AsyncIterator[None]:
         await server.start()
 
 
+@contextlib.asynccontextmanager
+async def renamed(own: OwnDatabase, function: str) -> AsyncIterator[None]:
+    """Let a function be missing, as it is while an older schema is in place."""
+    await own.sql.execute(f"alter function public.{function} rename to gone")
+    try:
+        yield
+    finally:
+        await own.sql.execute(f"alter function public.gone rename to {function}")
+
+
 async def none_pending(own: OwnDatabase) -> bool:
-    """Tell whether all events are delivered."""
     return not await pending(own)
