@@ -16,8 +16,6 @@ from kernel.jobs.table import Message
 from kit.own_database import OwnDatabase
 from kit.slices.shared.things import ThingChanged
 
-T = TypeVar("T")
-
 EXPIRE = "update jobs.runs set held_until = now()"
 PUT = """select set_config('request.headers', '{"x-request-id": "request-1"}', false)"""
 
@@ -58,8 +56,6 @@ async def another_connection(own: OwnDatabase) -> AsyncIterator[asyncpg.Connecti
 
 
 def some_job(function: Callable[..., Any] | None = None, **options: Any) -> Job:
-    """Return a job that does nothing, or what the function does."""
-
     async def act(thing_id: UUID) -> None:
         pass
 

@@ -15,13 +15,13 @@ from kit.outbox.relays import (
     none_pending,
     pending,
     published,
+    renamed,
     run_of,
     running_relay,
     tag_version,
     taken_away,
     turned,
 )
-from kit.runs import renamed
 from kit.waiting import until
 
 

@@ -30,17 +30,17 @@ from kit.waiting import until
 
 @job(on=ThingPublished, once_per="thing_id")
 async def tell(thing_id: UUID) -> None:
-    """Follow a publication."""
+    pass
 
 
 @job(on=ThingPublished, queue="cpu")
 def draw(thing_id: UUID) -> None:
-    """Follow a publication in the queue for CPU-bound jobs."""
+    pass
 
 
 @job(schedule=every(minutes(10)))
 async def tick() -> None:
-    """Run every ten minutes."""
+    pass
 
 
 THING = Cached("kept-thing:{thing_id}", ttl=minutes(9), audience=everyone, drop_on=(ThingChanged,))
@@ -51,14 +51,12 @@ router = APIRouter()
 @router.get("/kept-things/{thing_id}")
 @THING.serves
 async def kept_thing(thing_id: UUID) -> Answer[UUID]:
-    """Return the id."""
     return Answer(thing_id)
 
 
 @router.get("/kept-things")
 @PAGE.serves
 async def kept_things(page: int = 1) -> Answer[int]:
-    """Return the number of the page."""
     return Answer(page)
 
 
