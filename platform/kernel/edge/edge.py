@@ -118,8 +118,10 @@ class Edge:
             if place is not None:
                 await self._read(scope, call, place, out)
             else:
-                if route is not None and route.cache is not None:
-                    call.cache = "bypass"
+                if route is not None:
+                    route.refuse_doubled(scope["query_string"])
+                    if route.cache is not None:
+                        call.cache = "bypass"
                 await self._app(scope, receive, out.relay)
         except ApiError as error:
             await out.failed(error)
