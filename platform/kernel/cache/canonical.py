@@ -17,7 +17,6 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticUndefined
 
-
 Read = Callable[[Any], object]
 
 # As FastAPI reads them: pydantic takes many spellings of one value.

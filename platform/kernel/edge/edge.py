@@ -21,7 +21,7 @@ from kernel.edge.policies import PolicyTable
 from kernel.edge.recorder import RequestRecorder
 from kernel.edge.request_head import RequestHead
 from kernel.edge.response_writer import PRIVATE, SHARED, ResponseWriter
-from kernel.edge.routes import RouteTable
+from kernel.edge.routes import Route, RouteTable
 from kernel.edge.services import EdgeServices
 from kernel.errors import ApiError, BodyTooLarge, HostNotAllowed, UriTooLong
 from kernel.web.call import REFUSED, SCOPE_KEY, Call
@@ -66,9 +66,7 @@ class Edge:
         self._record, self._hosts, self._headers = record, hosts, headers
         self._gate = Admission(routes, cache_enabled=cache_enabled)
 
-    async def __call__(  # noqa: C901 - step by step, and each call would cost
-        self, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; anything but HTTP passes untouched."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -118,10 +116,7 @@ class Edge:
             if place is not None:
                 await self._read(scope, call, place, out)
             else:
-                if route is not None:
-                    route.refuse_doubled(scope["query_string"])
-                    if route.cache is not None:
-                        call.cache = "bypass"
+                self._look_at(route, scope, call)
                 await self._app(scope, receive, out.relay)
         except ApiError as error:
             await out.failed(error)
@@ -174,6 +169,13 @@ class Edge:
             await out.body(rendered.body, etag_of(rendered.body), control)
         else:
             await out.rendered(rendered)
+
+    def _look_at(self, route: Route | None, scope: Scope, call: Call) -> None:
+        """See to a request that the cache was not asked for."""
+        if route is not None:
+            route.refuse_doubled(scope["query_string"])
+            if route.cache is not None:
+                call.cache = "bypass"
 
     def _refuse_unread(self, refusal: ApiError | None, head: RequestHead) -> None:
         """Refuse what needs no look at limits or caller."""
