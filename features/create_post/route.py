@@ -2,8 +2,9 @@ from fastapi import APIRouter, Response, status
 
 from features.shared.posts import Post
 from kernel.cache import Announce
+from kernel.errors import QuotaExceeded, TooManyRequests
 from kernel.supabase import AsCaller
-from kernel.web import PREFIX, Answer, Services
+from kernel.web import PREFIX, Answer, Services, raises
 
 from . import handler
 from .schema import NewPost
@@ -11,7 +12,11 @@ from .schema import NewPost
 router = APIRouter(tags=["posts"])
 
 
-@router.post("/posts", status_code=status.HTTP_201_CREATED)
+@router.post(
+    "/posts",
+    status_code=status.HTTP_201_CREATED,
+    responses=raises(TooManyRequests, QuotaExceeded),
+)
 async def create_post(new: NewPost, response: Response, services: Services) -> Answer[Post]:
     """Write a post; the `Location` header says where it can be read."""
     db, announce = await services.aget(AsCaller, Announce)

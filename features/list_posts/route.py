@@ -2,20 +2,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from features.shared.posts import Post
 from kernel.supabase import AsCaller
 from kernel.web import Caller, Page, Services
 
 from . import handler
 from .cache import PAGE
-from .schema import Paging
+from .schema import ListedPost, Paging
 
 router = APIRouter(tags=["posts"])
 
 
 @router.get("/posts")
 @PAGE.serves
-async def list_posts(paging: Annotated[Paging, Query()], services: Services) -> Page[Post]:
+async def list_posts(paging: Annotated[Paging, Query()], services: Services) -> Page[ListedPost]:
     """Read a page of published posts, newest first.
 
     With `published_only=false` the caller's own drafts are among them.

@@ -144,6 +144,16 @@ class TooManyRequests(ApiError):
     retry_after = 60
 
 
+class QuotaExceeded(ApiError):
+    """A user has stored as much as one may: `details.quota` names what, `details.limit` how much."""
+
+    status = 429
+    code = "QUOTA_EXCEEDED"
+    message = (
+        "You have used up a quota: delete something, or wait if there is a Retry-After header."
+    )
+
+
 class Unavailable(ApiError):
     """A part of the system that this request needs does not answer at the moment."""
 

@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     rate_limits: dict[str, RateSetting] = {}
     """RATE_LIMIT_<SLICE>, by the name in lower case."""
 
+    quota_posts_per_day: int = Field(default=1000, ge=0, lt=10**15)
+    quota_bytes: int = Field(default=100_000_000, ge=0, lt=10**15)
+
     worker_concurrency: int = Field(default=2, ge=1)
     worker_grace_seconds: float = Field(default=20, ge=0)
     visibility_timeout_seconds: int = Field(default=900, ge=1)
