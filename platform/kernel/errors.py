@@ -145,7 +145,7 @@ class TooManyRequests(ApiError):
 
 
 class QuotaExceeded(ApiError):
-    """A user has stored as much as one may: `details.quota` names what, `details.limit` how much."""
+    """A user may store no more of `details.quota`, of which there is `details.limit`."""
 
     status = 429
     code = "QUOTA_EXCEEDED"

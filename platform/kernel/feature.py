@@ -23,7 +23,8 @@ class Feature:
     `owner` names the parameter of the path that must be the caller's own id, else 403; with a role
     beside it either is enough.
     `limits` count in addition to the default limit, which all slices share; `limited=False` exempts
-    a slice from that one, too.
+    a slice from that one, too. In the default limit a call counts once or, where the cache cannot
+    answer it, `weight` times: what only the database can answer is not to cost us more than others.
     A slice without a router is called by nobody: it has `jobs`.
     """
 
@@ -33,6 +34,7 @@ class Feature:
     owner: str | None = None
     limits: tuple[Limit, ...] = ()
     limited: bool = True
+    weight: int = 1
     jobs: tuple[Job, ...] = ()
 
     def __post_init__(self) -> None:
@@ -46,6 +48,8 @@ class Feature:
             raise ValueError(f"{{{self.owner}}}, the owner, is not in the path of every route")
         if self.limits and (self.router is None or not self.limited):
             raise ValueError("a feature with limits needs a router, and must not be limited=False")
+        if self.weight < 1:
+            raise ValueError("a call has a weight of 1 or more")
         if len({limit.per for limit in self.limits}) < len(self.limits):
             raise ValueError("a feature has at most one limit per address, and one per account")
 

@@ -21,7 +21,7 @@ from kernel.cache.rendered import RenderedResponse
 from kernel.cache.stored import STAMP_BYTES, Kind, Stored, etag_of, pack, unpack
 from kernel.redis import Command, Pipeline, RedisAway
 
-# A page of 100 posts at its longest, 1.3 MB: a control character of a content takes 6 bytes of JSON.
+# A page of 100 posts at its longest has 1.3 MB: JSON has 6 bytes for a control character.
 LARGEST_BYTES: Final = 1536 * 1024
 LEASE_MS: Final = 3000
 WAIT_SECONDS: Final = 0.4  # for another process that loads; then everyone loads for itself

@@ -50,11 +50,16 @@ class Admission:
         """
         caller, token, refusal = _presented(route, head, parts)
         commands, lookup = self._question(scope, route, caller, parts)
+        weight = 1
+        if route is not None and caller is not None and lookup is None:
+            weight = route.feature.weight
         if policies is not None:
-            commands.insert(0, parts.limiter.command(subject, policies))
+            commands.insert(0, parts.limiter.command(subject, policies, weight))
         replies = await _ask(parts, commands)
         if policies is not None:
-            limits = call.limits = await parts.limiter.decide(subject, policies, replies.pop(0))
+            limits = call.limits = await parts.limiter.decide(
+                subject, policies, replies.pop(0), weight
+            )
             if not limits.admitted:
                 raise TooManyRequests(retry_after=limits.retry_after)
         if route is None:

@@ -36,24 +36,29 @@ class Limiter:
         reply = await self._reply(self.command(subject, policies))
         return await self.decide(subject, policies, reply)
 
-    def command(self, subject: str, policies: PolicySet) -> Command:
-        """Return the command that counts a request as `take` does, for a round trip of others."""
-        return script.command(subject, policies)
+    def command(self, subject: str, policies: PolicySet, weight: int = 1) -> Command:
+        """Return the command that counts a request as `take` does, for a round trip of others.
 
-    async def decide(self, subject: str, policies: PolicySet, reply: object) -> Decision:
+        To the first policy it counts `weight` times.
+        """
+        return script.command(subject, policies, weight)
+
+    async def decide(
+        self, subject: str, policies: PolicySet, reply: object, weight: int = 1
+    ) -> Decision:
         """Return the decision: `reply` is what came for the command, or the RedisAway instead.
 
         Where Redis did not know the script it is asked once more, with the source.
         """
         if isinstance(reply, NoScriptError):
-            reply = await self._reply(script.command(subject, policies, with_source=True))
+            reply = await self._reply(script.command(subject, policies, weight, with_source=True))
         try:
             if isinstance(reply, Exception):
                 raise reply
             decision = script.read(reply, subject, policies)
         except (RedisAway, ResponseError, ValueError) as error:
             self._failed(error)
-            return self._local.take(subject, policies.alone)
+            return self._local.take(subject, policies.alone, weight)
         if self._alone:
             self._succeeded()
         return decision

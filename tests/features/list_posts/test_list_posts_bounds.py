@@ -66,3 +66,15 @@ async def test_s5_the_longest_post_comes_from_the_cache(client, author, new_post
     post = await new_post(author, content=WIDEST * 100_000)
     await client.get(f"/posts/{post.id}")
     assert (await client.get(f"/posts/{post.id}")).headers["x-cache"] == "HIT"
+
+
+async def test_s5_a_page_that_the_cache_cannot_answer_counts_twice(client_for):
+    async with client_for(address="203.0.113.77") as client:
+
+        async def left(url):
+            return int((await client.get(url)).headers["ratelimit"].split("r=")[1].split(";")[0])
+
+        urls = ["/posts", "/posts?x=1", "/posts?page=101", "/posts?page=100", "/posts?page=9999"]
+        standing = [await left(url) for url in urls]
+    first = standing[0]
+    assert [first - one for one in standing] == [0, 1, 3, 4, 6]
