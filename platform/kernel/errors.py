@@ -95,6 +95,13 @@ class Unauthenticated(ApiError):
     message = "A valid access token is needed: send it in the header 'Authorization: Bearer …'."
 
 
+class SessionRevoked(Unauthenticated):
+    """The token is valid, but its session has ended: logout, new password, deletion."""
+
+    code = "SESSION_ENDED"
+    message = "This session has ended: log in again."
+
+
 class Forbidden(ApiError):
     """The caller is known and may not do this."""
 

@@ -124,4 +124,5 @@ def _verifier(settings: Settings, http: SupabaseHttp) -> TokenVerifier:
         jwks=Jwks(http, f"{http.base}/auth/v1/.well-known/jwks.json"),
         audience=settings.jwt_audience,
         issuer=settings.jwt_issuer,
+        longest_seconds=settings.max_token_seconds,
     )

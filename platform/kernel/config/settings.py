@@ -76,6 +76,7 @@ class Settings(BaseSettings):
     jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
     jwt_audience: str = "authenticated"
     jwt_issuer: str | None = None
+    max_token_seconds: int = Field(default=24 * 3600, ge=60, le=24 * 3600)
 
     redis_port: int = Field(default=6379, ge=1, le=65535)
     redis_username: str | None = None

@@ -50,12 +50,10 @@ class Admission:
         """
         caller, token, refusal = _presented(route, head, parts)
         commands, lookup = self._question(scope, route, caller, parts)
-        weight = 1
-        if route is not None and caller is not None and lookup is None:
-            weight = route.feature.weight
+        weight = _weight(route, caller, lookup)
         if policies is not None:
             commands.insert(0, parts.limiter.command(subject, policies, weight))
-        replies = await _ask(parts, commands)
+        replies = await ask(parts, commands)
         if policies is not None:
             limits = call.limits = await parts.limiter.decide(
                 subject, policies, replies.pop(0), weight
@@ -70,7 +68,7 @@ class Admission:
         if caller is None:
             caller = await parts.verifier.verify(token)
             commands, lookup = self._question(scope, route, caller, parts)
-            replies = await _ask(parts, commands)
+            replies = await ask(parts, commands)
         if caller is not ANONYMOUS:
             await parts.revocations.check(caller.session_id, replies.pop(0))
             if not route.admits(caller, scope["path"]):
@@ -118,8 +116,15 @@ def _presented(
     return ANONYMOUS, "", None
 
 
-async def _ask(parts: EdgeServices, commands: list[Command]) -> list[Any]:
-    """Return the replies; where Redis is away, that, in the place of each."""
+def _weight(route: Route | None, caller: Caller | None, lookup: Lookup | None) -> int:
+    """Return how often a call counts to the default limit: more, where no cache can answer it."""
+    if route is None or caller is None or lookup is not None:
+        return 1
+    return route.feature.weight
+
+
+async def ask(parts: EdgeServices, commands: list[Command]) -> list[Any]:
+    """Return Redis's replies; where it is away, that, in the place of each."""
     if not commands:
         return []
     try:

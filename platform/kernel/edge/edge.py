@@ -14,6 +14,7 @@ from kernel.cache.stored import Kind, etag_of
 from kernel.core.caller import ANONYMOUS, Caller
 from kernel.core.request_id import request_id
 from kernel.edge.admission import Admission, CacheLookup
+from kernel.edge.body import looked_at_again
 from kernel.edge.client_address import ClientAddresses
 from kernel.edge.headers import StandingHeaders
 from kernel.edge.hosts import Hosts
@@ -116,8 +117,8 @@ class Edge:
             if place is not None:
                 await self._read(scope, call, place, out)
             else:
-                self._look_at(route, scope, call)
-                await self._app(scope, receive, out.relay)
+                body = self._uncached(route, scope, call, receive)
+                await self._app(scope, body, out.relay)
         except ApiError as error:
             await out.failed(error)
         except Exception:
@@ -170,12 +171,15 @@ class Edge:
         else:
             await out.rendered(rendered)
 
-    def _look_at(self, route: Route | None, scope: Scope, call: Call) -> None:
-        """See to a request that the cache was not asked for."""
+    def _uncached(self, route: Route | None, scope: Scope, call: Call, receive: Receive) -> Receive:
+        """Look at a request that the cache was not asked for; return how its body is received."""
         if route is not None:
             route.refuse_doubled(scope["query_string"])
             if route.cache is not None:
                 call.cache = "bypass"
+        if call.caller is ANONYMOUS:
+            return receive
+        return looked_at_again(receive, call.caller, self.parts)
 
     def _refuse_unread(self, refusal: ApiError | None, head: RequestHead) -> None:
         """Refuse what needs no look at limits or caller."""

@@ -13,6 +13,7 @@ from kernel.errors import (
     Forbidden,
     NotFound,
     QuotaExceeded,
+    SessionRevoked,
     TooManyRequests,
     Unauthenticated,
     ValidationFailed,
@@ -36,6 +37,7 @@ _FROM_DATABASE: dict[str, type[ApiError]] = {
     "23502": ValidationFailed,
     "23514": ValidationFailed,
     "57014": SupabaseUnavailable,
+    "PT401": SessionRevoked,  # check_session: it ended after we had looked
 }
 _QUOTA: Final = "PT429"  # PostgREST: PT and the status; raised by quotas.refuse
 _NAME: Final = re.compile(r"[a-z_]{1,40}")
