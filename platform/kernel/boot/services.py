@@ -13,7 +13,7 @@ from kernel.config.settings import Settings
 from kernel.core.caller import Caller
 from kernel.edge.policies import PolicyTable
 from kernel.feature import Feature
-from kernel.identity.account_limit import AccountLimit, account_key
+from kernel.identity.account_limit import AccountLimit, AccountLimiter, account_key
 from kernel.identity.audit import Audit
 from kernel.identity.fresh_login import FreshLogin
 from kernel.identity.jwks import Jwks
@@ -28,7 +28,7 @@ from kernel.limits.policy import Policy, PolicySet
 from kernel.mail import Mailer
 from kernel.observe.operations import Operations
 from kernel.observe.readiness import Readiness
-from kernel.redis import Pipeline, connect_broker, connect_pipeline, connect_redis
+from kernel.redis import Pipeline, connect_broker, connect_keeping, connect_pipeline, connect_redis
 from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.web.call import Call
 
@@ -48,8 +48,10 @@ def register_services(
     outlives it. So it is with a job's Run and Mailer.
     """
     http = SupabaseHttp(settings)
-    pipeline = connect_pipeline(settings)
+    pipeline, keeping = connect_pipeline(settings), connect_keeping(settings)
     limiter = Limiter(pipeline)
+    # In the cache, answers could push out of memory what was counted of an account.
+    accounts = AccountLimiter(keeping)
     by_account = PolicyTable(features, settings).by_account
     key = account_key(settings.supabase_service_key.get_secret_value())
     redis, broker = connect_redis(settings), connect_broker(settings)
@@ -71,13 +73,13 @@ def register_services(
                 f"features/{name} asks for an AccountLimit and declares none: "
                 'Feature(limits=(Limit("20/15 minutes", per="account"),))'
             )
-        return AccountLimit(limiter, by_account[name], key)
+        return AccountLimit(accounts, by_account[name], key)
 
     reauthentication = PolicySet([Policy("reauthentication", settings.rate_limit_reauthentication)])
 
     def fresh_login(container: svcs.Container) -> FreshLogin:
         parts = container.get(AuthApi, AsService, Caller, Audit)
-        return FreshLogin(*parts, attempts=AccountLimit(limiter, reauthentication, key))
+        return FreshLogin(*parts, attempts=AccountLimit(accounts, reauthentication, key))
 
     def mailed_tokens(container: svcs.Container) -> MailedTokens:
         return MailedTokens(*container.get(AsService, Call))
@@ -96,6 +98,7 @@ def register_services(
     registry.register_value(Redis, redis, on_registry_close=redis.aclose)
     registry.register_value(Pipeline, pipeline, on_registry_close=pipeline.aclose)
     registry.register_value(Limiter, limiter)
+    registry.register_value(AccountLimiter, accounts, on_registry_close=keeping.aclose)
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
     registry.register_value(Runs, Runs(AsService(http)))
     registry.register_value(Operations, Operations(AsService(http)))

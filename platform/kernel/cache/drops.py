@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Stamps outlive every value that could carry them. They are spread, so that what was first read
-# together is not forgotten together; nobody makes them live longer.
+# Stamps outlive every value that could carry them. They are spread, so that what was read together
+# is not forgotten together.
 STAMP_SECONDS: Final = 48 * 3600
+# A reader makes them for so long, and gives them their long life with the answer that it stores:
+# reads of what does not exist leave nothing behind. It is longer than a load, and than a 404 lives.
+_SHORT_SECONDS: Final = 300
 _LONGER_BY: Final = 0.25
 _BATCH: Final = 1000  # stamps written at once: each batch is to be done within the deadline
 
@@ -44,7 +47,16 @@ def new_stamp() -> str:
 
 def stamp_seconds() -> int:
     """Return how long a stamp that is written now lives: 48 to 60 hours."""
-    return round(STAMP_SECONDS * (1 + random.uniform(0, _LONGER_BY)))  # noqa: S311 - a spread
+    return _spread(STAMP_SECONDS)
+
+
+def short_seconds() -> int:
+    """Return how long a stamp lives under which nothing is stored yet: about 5 minutes."""
+    return _spread(_SHORT_SECONDS)
+
+
+def _spread(seconds: int) -> int:
+    return round(seconds * (1 + random.uniform(0, _LONGER_BY)))  # noqa: S311 - a spread
 
 
 class Drops:

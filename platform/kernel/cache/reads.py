@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeGuard
 from redis.exceptions import ResponseError
 
 from kernel.cache.cached import SPREAD
-from kernel.cache.drops import Drops, new_stamp, stamp_seconds
+from kernel.cache.drops import Drops, new_stamp, short_seconds, stamp_seconds
 from kernel.cache.flights import Flights
 from kernel.cache.lookup import Lookup
 from kernel.cache.rendered import RenderedResponse
@@ -110,7 +110,7 @@ class Reads:
             if not new:
                 break
             replies = await self._ask(
-                *(("SET", key, one, *how, "EX", stamp_seconds()) for key, one in new.items())
+                *(("SET", key, one, *how, "EX", short_seconds()) for key, one in new.items())
             )
             for (key, one), reply in zip(new.items(), replies, strict=False):
                 found[key] = one if reply == taken else reply
@@ -145,7 +145,8 @@ class Reads:
         rendered = await load()
         stored = self._to_store(lookup, stamps, rendered)
         if stored is not None:
-            await self._ask(stored, give_back)
+            longer = self._stamps_of(lookup) if rendered.status == _STATUS[Kind.BODY] else []
+            await self._ask(stored, *longer, give_back)
         elif seconds:
             await self._ask(give_back)
         # What could not be renewed keeps its lease: it is tried again when that has run out.
@@ -181,6 +182,10 @@ class Reads:
         keep_ms = max(1, round(keep.total_seconds() * spread * 1000))
         value = Stored(kind, body, etag_of(body), old_at)
         return ("SET", lookup.key, pack(value, stamps), "PX", keep_ms)
+
+    def _stamps_of(self, lookup: Lookup) -> list[Command]:
+        """Return what makes the stamps of a value outlive it; none that is gone comes back."""
+        return [("EXPIRE", key, stamp_seconds(), "GT") for key in lookup.stamps]
 
     async def _ask(self, *commands: Command) -> list[Any]:
         """Return the replies, none where Redis is away: the cache breaks no read."""
