@@ -38,7 +38,7 @@ class Parameter:
 
     @property
     def required(self) -> bool:
-        """Whether it must be sent."""
+        """Whether the client must send it."""
         return self.default is PydanticUndefined
 
 
@@ -56,10 +56,10 @@ class CanonicalRequest:
         if any(_minds_others(field) for one in dependants for field in one.query_params):
             raise ValueError("depends on parameters that it does not name")
         if route.dependant.request_param_name is not None:
-            raise ValueError("takes the whole request, of which anything might change the answer")
+            raise ValueError("takes the whole request: any part might change the response")
         typed = {p.name: p for one in dependants for p in _parameters(one.path_params)}
         if unknown := set(_PATH_PARAMETER.findall(path)) - set(typed):
-            raise ValueError(f"{min(unknown)} is in the path, and the route does not take it")
+            raise ValueError(f"{min(unknown)} is in the path, but the route has no such parameter")
         self._in_path = [typed[name] for name in _PATH_PARAMETER.findall(path)]
         query = parameters_of(route)
         for parameter in (*self._in_path, *query):
@@ -134,7 +134,7 @@ def _minds_others(field: ModelField) -> bool:
 
 
 def _parameters(fields: list[ModelField]) -> Iterator[Parameter]:
-    """Yield parameters; the fields of one that is a model instead of itself."""
+    """Yield the parameters; for a parameter that is a model, yield the model's fields instead."""
     for field in fields:
         info: Any = field.field_info
         if (model := _model_of(field)) is not None:

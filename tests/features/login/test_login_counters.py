@@ -83,7 +83,7 @@ async def test_s6_a_read_of_what_does_not_exist_leaves_nothing_for_long(own, pos
         cache = stack.cache.client
         assert max(cache.ttl(key) for key in cache.keys("*")) <= 400
         assert (await client.get(f"/posts/{post.id}")).status_code == 200
-        assert cache.ttl(f"stamp:post:{post.id}") >= 48 * 3600 - 5
+        assert cache.ttl(f"tag:post:{post.id}") >= 48 * 3600 - 5
 
 
 async def test_s6_few_sizes_of_a_page_are_kept(own):
