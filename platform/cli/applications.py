@@ -68,6 +68,7 @@ def _environment(parts: Parts, terminal: Terminal) -> dict[str, str]:
     # `.env` has been read already: the processes are not to read it once more.
     passed = {k: v for k, v in parts.settings().items() if not k.startswith(_FOREIGN)}
     output = {
+        "APP_ENV": passed.get("APP_ENV") or "development",
         "LOG_FORMAT": passed.get("LOG_FORMAT") or "console",
         # They write into a pipe; whether that ends at a terminal only the stack knows.
         "FORCE_COLOR" if terminal.coloured else "NO_COLOR": "1",

@@ -21,12 +21,16 @@ def _group() -> None:
 def check(
     *,
     project: Annotated[
-        bool, typer.Option("--project", help="Ask the Supabase project for its own settings, too.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--project/--no-project",
+            help="Ask the Supabase project for its own settings [default: in production].",
+        ),
+    ] = None,
 ) -> None:
     """Show all that is unsafe in the settings; exit code 1 where production refuses to start.
 
-    No value is shown. Before a deployment: APP_ENV=production ./app config check --project
+    No value is shown. Before a deployment: APP_ENV=production ./app config check
     """
     from kernel.boot.project_check import BY_HAND, project_findings
     from kernel.config.production import findings, refusal
@@ -34,16 +38,17 @@ def check(
 
     settings = load_settings()
     found = findings(settings)
-    if project:
+    asked = settings.app_env == "production" if project is None else project
+    if asked:
         found += asyncio.run(project_findings(settings))
     errors = [finding for finding in found if finding.level == "error"]
     warnings = [finding for finding in found if finding.level == "warning"]
     if errors:
-        typer.echo(refusal(errors), err=True)
+        typer.echo(refusal(errors, assumed=settings.app_env_is_assumed), err=True)
     if warnings:
         lines = "\n".join(map(str, warnings))
         typer.echo(f"Look at these, too; they do not stop the start:\n{lines}", err=bool(errors))
-    if project:
+    if asked:
         lines = "\n".join(f"  {setting}" for setting in BY_HAND)
         typer.echo(f"Supabase Auth tells nobody these of its settings; look yourself:\n{lines}")
     if settings.app_env != "production":

@@ -17,11 +17,14 @@ from pydantic_settings import (
 
 from kernel.config.rate_limits import RateLimitSource
 from kernel.config.rates import Rate, RateSetting
-from kernel.config.types import Addresses, Networks, Words
+from kernel.config.types import Addresses, Networks, Origins, Words, host_and_port, is_loopback
 
 ROOT = Path(__file__).parents[2]
 NO_REPLY = "no-reply@localhost"
 JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: a key of the hash's size or larger
+
+
+Environment = Literal["development", "test", "production"]
 
 
 class SettingsError(Exception):
@@ -53,6 +56,15 @@ def _app_name() -> str:
 
 def _mail_from(settings: dict[str, Any]) -> str:
     return str(Address(display_name=settings["app_name"], addr_spec=NO_REPLY))
+
+
+def _app_env(settings: dict[str, Any]) -> Environment:
+    """Return what a missing APP_ENV means: production, unless all is on this machine."""
+    hosts = [settings["supabase_url"].host, settings["redis_host"], settings["api_host"]]
+    hosts += [host_and_port(one)[0] for one in settings["redis_sentinels"]]
+    if settings["broker_host"] is not None:
+        hosts.append(settings["broker_host"])
+    return "development" if all(map(is_loopback, hosts)) else "production"
 
 
 class Settings(BaseSettings):
@@ -101,11 +113,10 @@ class Settings(BaseSettings):
     mail_from: Annotated[str, AfterValidator(_address)] = Field(default_factory=_mail_from)
     app_url: HttpUrl = HttpUrl("http://127.0.0.1:3000")
 
-    app_env: Literal["development", "test", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = None
     log_format: Literal["json", "console"] | None = None
     docs_enabled: bool | None = None
-    cors_origins: Words = []
+    cors_origins: Origins = []
     allowed_hosts: Words = ["*"]
     max_body_bytes: int = Field(default=1024 * 1024, ge=1)
     trusted_proxies: Networks = []
@@ -134,6 +145,8 @@ class Settings(BaseSettings):
     max_connections: int | None = Field(default=None, ge=1)
     max_connections_per_client: int | None = Field(default=None, ge=1)
 
+    app_env: Environment = Field(default_factory=_app_env)
+
     @classmethod
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], *args: Any, **kwargs: Any
@@ -149,6 +162,11 @@ class Settings(BaseSettings):
                 "BROKER_HOST must be set where REDIS_SENTINELS is: jobs do not go by them"
             )
         return self
+
+    @property
+    def app_env_is_assumed(self) -> bool:
+        """Whether this is production because APP_ENV is missing."""
+        return self.app_env == "production" and "app_env" not in self.model_fields_set
 
     @property
     def supabase(self) -> str:
