@@ -87,7 +87,8 @@ def register_services(
 
     def mailer(container: svcs.Container) -> Mailer:
         run = container.get(Run)
-        return Mailer(settings, feature=run.slice, run_id=run.id)
+        db = container.get(AsService)
+        return Mailer(settings, feature=run.slice, run_id=run.id, db=db)
 
     registry.register_value(Settings, settings)
     registry.register_value(Readiness, Readiness())

@@ -8,7 +8,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import parseaddr
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -39,14 +39,12 @@ class Letter:
     utf8: bool
 
 
-def write(
-    rendered: RenderedMail, *, mail_from: str, to: str, run_id: UUID, template: str
-) -> Letter:
+def write(rendered: RenderedMail, *, mail_from: str, to: str, mail_id: UUID) -> Letter:
     """Write the letter of one run of a job.
 
-    Its Message-ID is made of run, template and recipient: when a run is repeated, the letter has
-    the same one, by which mail systems can drop the second. `Auto-Submitted` (RFC 3834) keeps
-    absence notices from answering.
+    Its Message-ID is made of `mail_id`: when a run is repeated, the letter has the same one, by
+    which mail systems can drop the second. `Auto-Submitted` (RFC 3834) keeps absence notices from
+    answering.
 
     Raises MailRefused when `to` is no address, MailUnavailable when MAIL_FROM is none.
     """
@@ -65,7 +63,7 @@ def write(
     message["To"] = recipient
     message["Subject"] = rendered.subject
     message["Date"] = datetime.now(UTC)
-    message["Message-ID"] = f"<{uuid5(run_id, f'{template}:{to}')}@{domain}>"
+    message["Message-ID"] = f"<{mail_id}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(rendered.text)
     if rendered.html is not None:

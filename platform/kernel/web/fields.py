@@ -81,12 +81,12 @@ def _schema(min_length: int) -> WithJsonSchema:
 
 
 _NO_NUL = r"^[^\x00]*$"
-_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 Text = Annotated[str, StringConstraints(pattern=_NO_NUL)]
 """Any text without NUL characters, kept as it was sent."""
 
-Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_ONE_LINE)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=ONE_LINE)]
 """One line of text without control characters: surrounding white space is dropped."""
 
 Email = Annotated[EmailStr, AfterValidator(_email), Field(examples=["ada@example.com"])]
