@@ -24,7 +24,7 @@ async def reset_password(
     async with tokens.redeem(token, "password_reset", refused=InvalidResetToken) as proof:
         confirm = {} if proof.confirmed else {"email_confirm": True}
         try:
-            await admin.change(proof.user_id, password=password, **confirm)
+            await admin.change(proof.user_id, known_as=proof.email, password=password, **confirm)
         except AuthWeakPasswordError:
             raise PasswordRefused from None
         except AuthApiError as error:

@@ -184,6 +184,9 @@ def _a_second(rate: Rate) -> float:
 def _rest(settings: Settings) -> Iterator[Finding]:
     if settings.app_env_is_assumed:
         yield Finding("warning", "APP_ENV", _ASSUMED)
+    if not settings.refuses_common_passwords:
+        reason = "is false: accounts with passwords that everyone tries first would be taken over"
+        yield Finding("warning", "REFUSE_COMMON_PASSWORDS", reason)
     if settings.docs:
         yield Finding("warning", "DOCS_ENABLED", "is true: everyone can read /docs")
     if settings.level == "DEBUG":

@@ -105,6 +105,8 @@ class Settings(BaseSettings):
     broker_db: int = Field(default=0, ge=0)
     broker_tls: bool = False
 
+    refuse_common_passwords: bool | None = None
+
     smtp_host: str | None = None
     smtp_port: int = Field(default=587, ge=1, le=65535)
     smtp_username: str | None = None
@@ -184,6 +186,13 @@ class Settings(BaseSettings):
         if self.docs_enabled is None:
             return self.app_env != "production"
         return self.docs_enabled
+
+    @property
+    def refuses_common_passwords(self) -> bool:
+        """Whether new passwords must not be among the commonest: in production unless it is set."""
+        if self.refuse_common_passwords is None:
+            return self.app_env == "production"
+        return self.refuse_common_passwords
 
     @property
     def level(self) -> str:

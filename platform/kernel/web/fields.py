@@ -47,7 +47,13 @@ def _new_password(value: SecretStr) -> SecretStr:
     if len(password) < PASSWORD_MIN_CHARACTERS:
         raise PydanticCustomError("password_too_short", "A password has 8 characters or more.")
     if len(password.encode()) > PASSWORD_MAX_BYTES:
-        raise PydanticCustomError("password_too_long", "A password has at most 72 bytes in UTF-8.")
+        raise PydanticCustomError(
+            "password_too_long",
+            (
+                "This password is too long: it may have 72 bytes in UTF-8, where a plain letter is "
+                "one byte, other letters are 2 or 3, and emoji are 4."
+            ),
+        )
     return value
 
 

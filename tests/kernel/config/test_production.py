@@ -124,6 +124,7 @@ WARNINGS: list[tuple[str, dict[str, Any]]] = [
     ("MAIL_FROM", {"mail_from": "Slices <no-reply@localhost>"}),
 ]
 S8_WARNINGS: list[tuple[str, dict[str, Any]]] = [
+    ("REFUSE_COMMON_PASSWORDS", {"refuse_common_passwords": False}),
     ("LOG_LEVEL", {"log_level": "DEBUG"}),
     ("REDIS_TLS", {"redis_tls": False}),
     ("BROKER_TLS", {"broker_tls": False}),
