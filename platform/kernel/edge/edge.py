@@ -66,7 +66,7 @@ class Edge:
         self._record, self._hosts, self._headers = record, hosts, headers
         self._gate = Admission(routes, cache_enabled=cache_enabled)
 
-    async def __call__(  # noqa: C901 - step by step, and each call would cost
+    async def __call__(  # noqa: C901, PLR0912 - step by step, and each call would cost
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer one request; anything but HTTP passes untouched."""
@@ -76,6 +76,8 @@ class Edge:
         started = time.perf_counter()
         method, path = scope["method"], scope["path"]
         head = RequestHead(scope["headers"])
+        if head.sent_id is not None and self._clients.through_proxy(scope):
+            head.request_id, head.sent_id = head.sent_id, None
         refusal = scope.get(REFUSED)
         if len(scope.get("raw_path") or path) > MAX_PATH_BYTES:
             refusal = UriTooLong()
@@ -83,6 +85,7 @@ class Edge:
         client = self._clients.of(scope)
         call = Call(
             request_id=head.request_id,
+            sent_id=head.sent_id,
             client_address=client.address,
             feature=route.feature_name if route else None,
         )

@@ -19,7 +19,8 @@ class Call:
     """What is known of the request: its id, the client's address, its slice and its caller.
 
     `limits` says where the client stands with the policies that the request counts to, `cache` what
-    became of a cached read: hit, miss, stale or bypass.
+    became of a cached read: hit, miss, stale or bypass. `sent_id` is the caller's own X-Request-ID,
+    which is in the access log and nowhere else: several requests, or none, may have it.
     """
 
     request_id: str
@@ -27,6 +28,7 @@ class Call:
     feature: str | None = None
     caller: Caller = ANONYMOUS
     limits: Decision | None = None
+    sent_id: str | None = None
     cache: CacheResult | None = None
 
 
