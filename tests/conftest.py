@@ -9,6 +9,7 @@ pytest.register_assert_rewrite(
 
 pytest_plugins = [
     "kit.clock",
+    "kit.summary",
     "kit.servers",
     "kit.application",
     "kit.front",

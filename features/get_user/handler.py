@@ -9,7 +9,7 @@ from .schema import Profile
 async def get_own(db: AsCaller) -> User:
     """Return the caller's own user.
 
-    Raises UserGone when the user was deleted while the token is still valid.
+    Raises UserGone if the user was deleted while the token is still valid.
     """
     found = await db.rpc("me")
     if not found:
@@ -17,8 +17,8 @@ async def get_own(db: AsCaller) -> User:
     return User.model_validate(found[0])
 
 
-async def get_whole(db: AsService, user_id: UUID) -> User:
-    """Return somebody's whole user, for an admin.
+async def get_whole(db: AsService, *, user_id: UUID) -> User:
+    """Return a full user, for an admin.
 
     Raises UserNotFound.
     """
@@ -28,8 +28,8 @@ async def get_whole(db: AsService, user_id: UUID) -> User:
     return User.model_validate(found[0])
 
 
-async def get_profile(db: AsCaller, user_id: UUID) -> Profile:
-    """Return what every user may know of another.
+async def get_profile(db: AsCaller, *, user_id: UUID) -> Profile:
+    """Return the public profile of a user.
 
     Raises UserNotFound.
     """

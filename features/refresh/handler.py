@@ -1,26 +1,26 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from supabase_auth.errors import AuthApiError, AuthSessionMissingError
-
 from features.shared.sessions import Session
+from kernel.errors import ApiError
 from kernel.identity import Revocations, SessionStore, TokenVerifier
-from kernel.supabase import AsService, AuthApi
+from kernel.supabase import AsService, AuthApi, refusals
 
 from .schema import InvalidRefreshToken
 
-# However often it is renewed. Not every project's Auth has such a time-box of its own.
+# A maximum, for any number of renewals. Not every project's Auth has such a time-box.
 LONGEST: Final = timedelta(days=7)
-_REFUSALS: Final = frozenset(
-    {
+_REFUSALS: Final[dict[str, type[ApiError]]] = dict.fromkeys(
+    (
         "refresh_token_not_found",
         "refresh_token_already_used",
         "session_not_found",
         "session_expired",
         "user_not_found",
         "user_banned",
-        "validation_failed",  # it does not look like a refresh token
-    }
+        "validation_failed",  # it does not have the form of a refresh token
+    ),
+    InvalidRefreshToken,
 )
 
 
@@ -33,23 +33,17 @@ async def refresh(
     *,
     refresh_token: str,
 ) -> Session:
-    """Return the session with new tokens; one that is too old ends instead.
+    """Return the session with new tokens; a session past its maximum age ends instead.
 
     Raises InvalidRefreshToken.
     """
-    try:
+    with refusals(_REFUSALS):
         renewed = (await auth.refresh(refresh_token)).session
-    except AuthSessionMissingError:  # it is empty
-        raise InvalidRefreshToken from None
-    except AuthApiError as error:
-        if error.code in _REFUSALS:
-            raise InvalidRefreshToken from None
-        raise
     if renewed is None:
         raise InvalidRefreshToken
     holder = await tokens.verify(renewed.access_token)
     started = await db.rpc("session_started", session_id=str(holder.session_id))
-    if started is None or holder.user_id is None:  # ended since
+    if started is None or holder.user_id is None:  # ended meanwhile
         raise InvalidRefreshToken
     started_at = datetime.fromisoformat(started)
     if datetime.now(UTC) - started_at > LONGEST:

@@ -15,6 +15,7 @@ GRANTS = Grants(
         "claim_events": Function(SERVICE, _CLAIM),
         "settle_events": Function(SERVICE, {"claim": NOBODY, "results": [], "runs": []}),
         "lost_runs": Function(SERVICE, {"untouched_seconds": 1, "batch": 0}),
+        "event_topics": Function(SERVICE),
         # Beat's.
         "put_slot": Function(SERVICE, {"job": "a.job", "slot": "2000-01-01T00:00:00Z"}),
         # The worker's.

@@ -21,6 +21,7 @@ from kernel.edge.client_address import ClientAddresses
 from kernel.edge.request_head import RequestHead
 from kernel.edge.routes import routes_of
 from kernel.observe.logs import MAX_ITEMS, MAX_TEXT, LogFormatter, redact
+from kit.application import SLICES
 
 LIMIT = 0.05
 SETTINGS = {"TRUSTED_PROXIES": "127.0.0.0/8", "MAX_BODY_BYTES": str(64 * 1024)}
@@ -183,11 +184,7 @@ def hops(number: int):
 
 
 def queries(number: int):
-    from kernel.boot.discovery import discover
-
-    (route,) = [
-        one for one in routes_of(discover()) if one.feature_name == "list_posts" and one.cache
-    ]
+    (route,) = [one for one in routes_of(SLICES) if one.feature_name == "list_things" and one.cache]
     assert route.cache is not None
     request: CanonicalRequest = route.cache._request
     query = b"&".join([b"page=1"] + [b"page_size=%d" % one for one in range(number)])

@@ -342,7 +342,8 @@ def test_s2_all_expressions_are_found():
 )
 def test_s2_an_expression_that_is_not_linear_is_noticed(pattern, method):
     shown = Expression("here", re.compile(pattern), frozenset({method}))
-    assert slow_one(shown) is not None
+    # A disturbed measurement can make it look linear: it does not so three times.
+    assert any(slow_one(shown) is not None for _ in range(3))
 
 
 def test_s2_an_expression_that_nobody_knows_how_to_make_is_an_error(tmp_path, monkeypatch):

@@ -1,14 +1,17 @@
-"""Which services there are, and how each is made."""
+"""The services, and how each is created."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import svcs
 from redis.asyncio import Redis
 
+from kernel.boot.adapters import Adapters, discover_adapters
 from kernel.cache import Drops
 from kernel.cache.announce import Announce
 from kernel.cache.reads import Reads
+from kernel.cache.warmer import CacheWarmer
 from kernel.config.settings import Settings
 from kernel.core.caller import Caller
 from kernel.edge.policies import PolicyTable
@@ -27,25 +30,39 @@ from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.mail import Mailer
 from kernel.observe.operations import Operations
+from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
 from kernel.redis import Pipeline, connect_broker, connect_pipeline, connect_redis
 from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.web.call import Call
 
-# What a job may ask for: no job has a caller.
-JOB_SERVICES: Final[frozenset[type]] = frozenset(
-    {Settings, AsService, AuthAdmin, Mailer, Announce, Redis, Run, SupabaseHttp}
+_OF_BOTH: Final = {Settings, AsService, AuthAdmin, Announce, Redis, SupabaseHttp}
+# The services that a job can ask for: a job has no caller.
+JOB_SERVICES: Final[frozenset[type]] = frozenset({*_OF_BOTH, Mailer, Run})
+# The services that the handler of a request can ask for.
+REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
+    {
+        *_OF_BOTH,
+        *(AuthApi, AsCaller, Call, Caller),
+        *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
+        *(CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
+    }
 )
 
 
 def register_services(
-    registry: svcs.Registry, settings: Settings, features: Mapping[str, Feature]
+    registry: svcs.Registry,
+    settings: Settings,
+    features: Mapping[str, Feature],
+    adapters: Adapters | None = None,
 ) -> None:
-    """Register all services; those that last as long as the process are closed with the registry.
+    """Register all services; the process-wide ones are closed with the registry.
 
-    A request's own (Call, Caller) are registered in its container, and AuthApi, AsCaller,
-    AccountLimit, FreshLogin and MailedTokens are made of them: a service of one request never
-    outlives it. So it is with a job's Run and Mailer.
+    Without `adapters`, it takes those of their folder.
+
+    A request's own objects (Call, Caller) are registered in its container, and AuthApi, AsCaller,
+    AccountLimit, FreshLogin and MailedTokens are created from them: a service of one request never
+    outlives it. The same applies to a job's Run and Mailer.
     """
     http = SupabaseHttp(settings)
     pipeline = connect_pipeline(settings)
@@ -68,7 +85,7 @@ def register_services(
         name = container.get(Call).feature
         if name not in by_account:
             raise LookupError(
-                f"features/{name} asks for an AccountLimit and declares none: "
+                f"features/{name} asks for an AccountLimit but declares none: "
                 'Feature(limits=(Limit("20/15 minutes", per="account"),))'
             )
         return AccountLimit(limiter, by_account[name], key)
@@ -87,8 +104,7 @@ def register_services(
 
     def mailer(container: svcs.Container) -> Mailer:
         run = container.get(Run)
-        db = container.get(AsService)
-        return Mailer(settings, feature=run.slice, run_id=run.id, db=db)
+        return Mailer(settings, feature=run.slice, run_id=run.id, db=container.get(AsService))
 
     registry.register_value(Settings, settings)
     registry.register_value(Readiness, Readiness())
@@ -107,6 +123,8 @@ def register_services(
     registry.register_value(TokenVerifier, _verifier(settings, http))
     registry.register_value(Revocations, Revocations(redis, AsService(http)))
     registry.register_value(SessionStore, SessionStore(redis))
+    _register_own_settings(registry, settings, features)
+    _register_adapters(registry, settings, discover_adapters() if adapters is None else adapters)
     registry.register_factory(Audit, audit)
     registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(AuthApi, auth_api)
@@ -116,6 +134,26 @@ def register_services(
     registry.register_factory(FreshLogin, fresh_login)
     registry.register_factory(MailedTokens, mailed_tokens)
     registry.register_factory(Mailer, mailer)
+
+
+def _register_own_settings(
+    registry: svcs.Registry, settings: Settings, features: Mapping[str, Feature]
+) -> None:
+    for feature in features.values():
+        if feature.settings is not None:
+            registry.register_value(feature.settings, settings.own(feature.settings))
+
+
+def _register_adapters(registry: svcs.Registry, settings: Settings, adapters: Adapters) -> None:
+    pings = Pings()
+    registry.register_value(Pings, pings)
+    for name, adapter in adapters.items():
+        seconds = adapter.deadline.total_seconds()
+        client = adapter.make(settings.own(adapter.settings), seconds)
+        close = partial(adapter.close, client) if adapter.close is not None else None
+        registry.register_value(adapter.client, client, on_registry_close=close)
+        if adapter.ping is not None:
+            pings.add(name, partial(adapter.ping, client), seconds=seconds)
 
 
 def _verifier(settings: Settings, http: SupabaseHttp) -> TokenVerifier:

@@ -1,4 +1,4 @@
-"""Which settings are not safe for production: said by `./app config check`, and at the start."""
+"""Unsafe settings for production: reported by `./app config check`, and at the start."""
 
 import logging
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ _LONGEST_SECONDS: Final = {
 def findings(settings: Settings) -> list[Finding]:
     """Return all findings, errors first.
 
-    Outside production only the way to Supabase is looked at: secrets travel there.
+    Outside production only the connection to Supabase is checked, because secrets travel there.
     """
     found = [*_supabase_url(settings)]
     if settings.app_env == "production":
@@ -46,7 +46,7 @@ def findings(settings: Settings) -> list[Finding]:
 
 
 def refuse_unsafe(settings: Settings) -> None:
-    """Raise SettingsError, which names all errors, where this is production and there are any."""
+    """In production, raise SettingsError with all errors, if there are any."""
     errors = [finding for finding in findings(settings) if finding.level == "error"]
     if errors and settings.app_env == "production":
         raise SettingsError(refusal(errors, assumed=settings.app_env_is_assumed))
@@ -57,7 +57,7 @@ def log_warnings(settings: Settings) -> None:
     for finding in findings(settings):
         if finding.level == "warning":
             reason = {"setting": finding.setting, "reason": finding.reason}
-            log.warning("A setting is not as production should have it", extra=reason)
+            log.warning("A setting is not recommended for production", extra=reason)
 
 
 def refusal(errors: list[Finding], *, assumed: bool = False) -> str:
@@ -116,7 +116,7 @@ def _mail(settings: Settings) -> Iterator[Finding]:
         reason = "is none, and mails would cross the network unencrypted: use starttls or tls"
         yield Finding("error", "SMTP_SECURITY", reason)
     if parseaddr(settings.mail_from)[1] == NO_REPLY:
-        yield Finding("warning", "MAIL_FROM", "is the default: mails would seem to be forged")
+        yield Finding("warning", "MAIL_FROM", "is the default: mails would look forged")
 
 
 def _addresses(settings: Settings) -> Iterator[Finding]:
@@ -129,7 +129,7 @@ def _addresses(settings: Settings) -> Iterator[Finding]:
         reason = "is *: pages of any origin could call with credentials; name your own"
         yield Finding("error", "CORS_ORIGINS", reason)
     if any(origin.startswith("http://") for origin in settings.cors_origins):
-        reason = "has http:// origins: whoever is between can change their pages"
+        reason = "has http:// origins: an attacker on the network can change their pages"
         yield Finding("warning", "CORS_ORIGINS", reason)
     if "*" in settings.allowed_hosts:
         yield Finding("warning", "ALLOWED_HOSTS", "is *: name the hosts that you serve")

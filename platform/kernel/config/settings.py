@@ -1,34 +1,45 @@
-"""Settings, read once at start from the environment and `.env`; the environment wins."""
+"""Settings, read once at the start from the environment and `.env`; the environment wins."""
 
 import importlib
 import os
 import sys
+from collections.abc import Iterable
 from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    HttpUrl,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
+from kernel.config.own import OwnSettings
 from kernel.config.rate_limits import RateLimitSource
 from kernel.config.rates import Rate, RateSetting
 from kernel.config.types import Addresses, Networks, Origins, Words, host_and_port, is_loopback
 
 ROOT = Path(__file__).parents[2]
 NO_REPLY = "no-reply@localhost"
-JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: a key of the hash's size or larger
+Own = TypeVar("Own", bound=OwnSettings)
+JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: at least the size of the hash
 
 
 Environment = Literal["development", "test", "production"]
 
 
 class SettingsError(Exception):
-    """One message that names every setting which is missing or wrong, without its value."""
+    """One message that names all missing or invalid settings, without their values."""
 
 
 def _long_enough(value: SecretStr) -> SecretStr:
@@ -129,6 +140,8 @@ class Settings(BaseSettings):
     rate_limits: dict[str, RateSetting] = {}
     """RATE_LIMIT_<SLICE>, by the name in lower case."""
 
+    _own: dict[type[OwnSettings], OwnSettings] = PrivateAttr(default_factory=dict)
+
     worker_concurrency: int = Field(default=2, ge=1)
     worker_grace_seconds: float = Field(default=20, ge=0)
     visibility_timeout_seconds: int = Field(default=900, ge=1)
@@ -153,7 +166,7 @@ class Settings(BaseSettings):
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], *args: Any, **kwargs: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Add the limits of slices to what is read: which slices there are is not known here."""
+        """Add the source of slices' limits: their names are not known here."""
         sources = super().settings_customise_sources(settings_cls, *args, **kwargs)
         return *sources, RateLimitSource(settings_cls, sources)
 
@@ -161,9 +174,17 @@ class Settings(BaseSettings):
     def _broker_without_sentinels(self) -> Self:
         if self.redis_sentinels and self.broker_host is None:
             raise ValueError(
-                "BROKER_HOST must be set where REDIS_SENTINELS is: jobs do not go by them"
+                "BROKER_HOST must be set if REDIS_SENTINELS is: jobs do not use Sentinel"
             )
         return self
+
+    def own(self, kind: type[Own]) -> Own:
+        """Return the settings of a slice or an adapter, of this class.
+
+        They are those that `load_settings` has read, else what the environment says now.
+        """
+        found = self._own.get(kind)
+        return found if isinstance(found, kind) else kind()
 
     @property
     def app_env_is_assumed(self) -> bool:
@@ -172,17 +193,17 @@ class Settings(BaseSettings):
 
     @property
     def supabase(self) -> str:
-        """The base address of Supabase, without a slash at its end."""
+        """The base URL of Supabase, without a trailing slash."""
         return str(self.supabase_url).rstrip("/")
 
     @property
     def app_base(self) -> str:
-        """The base address of the pages that mails link to, without a slash at its end."""
+        """The base URL of the pages that mails link to, without a trailing slash."""
         return str(self.app_url).rstrip("/")
 
     @property
     def docs(self) -> bool:
-        """Whether /docs and /openapi.json are served: not in production unless asked for."""
+        """Whether to serve /docs and /openapi.json: by default not in production."""
         if self.docs_enabled is None:
             return self.app_env != "production"
         return self.docs_enabled
@@ -196,7 +217,7 @@ class Settings(BaseSettings):
 
     @property
     def level(self) -> str:
-        """The level of logging: INFO in production, DEBUG elsewhere, unless it is set."""
+        """The log level; by default INFO in production and DEBUG elsewhere."""
         return self.log_level or ("INFO" if self.app_env == "production" else "DEBUG")
 
     @property
@@ -208,25 +229,38 @@ class Settings(BaseSettings):
         return self.app_env == "development" and stream is not None and stream.isatty()
 
 
-def load_settings(env_file: Path | None = None) -> Settings:
-    """Return the settings: the environment's and, where it says nothing, the file's.
+def load_settings(env_file: Path | None = None, own: Iterable[type[OwnSettings]] = ()) -> Settings:
+    """Return the settings of the environment and, for missing ones, of the file.
 
     The file is `.env` of the checkout unless the argument or the variable ENV_FILE names another.
-    Raises SettingsError, which names all faults at once.
+    `own` are the classes of slices and adapters, which `Settings.own` returns.
+    Raises SettingsError, which names all faults together.
     """
     env_file = env_file or Path(os.environ.get("ENV_FILE") or ROOT / ".env")
+    faults: set[str] = set()
+    settings, read = None, {}
     try:
-        # The values come from the environment, which pyright's view of the class cannot know.
-        return Settings(_env_file=env_file)  # pyright: ignore[reportCallIssue]
+        # The values come from the environment, which pyright does not know.
+        settings = Settings(_env_file=env_file)  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
-        # A default that follows from a value that was refused is no fault of its own.
-        own = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
-        faults = "\n".join(sorted(_fault(item["loc"], item) for item in own))
+        # A default that derives from an invalid value is not a fault of its own.
+        found = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
+        faults.update(_fault(item["loc"], item) for item in found)
+    for kind in own:
+        try:
+            read[kind] = kind(_env_file=env_file)  # pyright: ignore[reportCallIssue]
+        except ValidationError as error:
+            for item in error.errors():
+                field, *rest = item["loc"] or (kind.__name__,)
+                faults.add(_fault((kind.variable(str(field)), *rest), item))
+    if settings is None or faults:
         raise SettingsError(
-            f"The settings are not complete:\n{faults}\n"
+            "The settings are not complete:\n" + "\n".join(sorted(faults)) + "\n"
             "Set them in the environment or in .env; .env.example explains each. "
             "For development, ./app up needs none."
         ) from None
+    settings._own.update(read)  # noqa: SLF001 - its own module
+    return settings
 
 
 def _fault(location: tuple[int | str, ...], item: object) -> str:

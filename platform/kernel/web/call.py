@@ -1,4 +1,4 @@
-"""One call of the API: what the Edge found out about it, for everything that runs after."""
+"""One call of the API: what the Edge has determined about it."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,16 +11,16 @@ from kernel.observe.metrics import CacheResult
 
 SCOPE_KEY: Final = "kernel.call"
 REFUSED: Final = "kernel.refused"
-"""Where the server puts, into the scope, the ApiError for a request that it did not take."""
+"""The scope key of the ApiError for a request that the server itself refused."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Call:
     """What is known of the request: its id, the client's address, its slice and its caller.
 
-    `limits` says where the client stands with the policies that the request counts to, `cache` what
-    became of a cached read: hit, miss, stale or bypass. `sent_id` is the caller's own X-Request-ID,
-    which is in the access log and nowhere else: several requests, or none, may have it.
+    `limits` is the client's standing with the policies that count the request, `cache` the result
+    of a cached read: hit, miss, stale or bypass. `sent_id` is the caller's own X-Request-ID; only
+    the access log has it, because several requests, or none, may have the same.
     """
 
     request_id: str
@@ -35,7 +35,7 @@ class Call:
 def call_of(scope: Scope) -> Call:
     """Return the call that the Edge put into the scope.
 
-    Raises RuntimeError when the Edge did not run: then nobody has checked the caller.
+    Raises RuntimeError if the Edge did not run: then the caller is not verified.
     """
     call: Call | None = scope.get(SCOPE_KEY)
     if call is None:

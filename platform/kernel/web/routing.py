@@ -1,36 +1,18 @@
-"""What a route needs: the envelopes, its services, the caller, and the list of its errors."""
+"""What a route needs: the prefix of its path, the envelopes, and the list of its errors."""
 
-from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import svcs
-from fastapi import Depends, Request
-
-from kernel.core.caller import Caller
 from kernel.errors import ApiError
-from kernel.web.call import Call, call_of
 from kernel.web.envelopes import Answer, Failure, Page
+from kernel.web.services import Services
 
 PREFIX: Final = "/api/v1"
 
-
-__all__ = ["Answer", "Page", "Services", "raises"]
-
-
-async def _services(request: Request) -> AsyncIterator[svcs.Container]:
-    call = call_of(request.scope)
-    async with svcs.Container(request.app.state.services) as container:
-        container.register_local_value(Call, call)
-        container.register_local_value(Caller, call.caller)
-        yield container
-
-
-Services = Annotated[svcs.Container, Depends(_services)]
-"""The services of this request: `await services.aget(AsCaller)`; closed when it is over."""
+__all__ = ["PREFIX", "Answer", "Page", "Services", "raises"]
 
 
 def raises(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
-    """Return what makes a route's errors appear in OpenAPI: `responses=raises(PostNotFound)`."""
+    """Return `responses` for OpenAPI from a route's errors: `responses=raises(PostNotFound)`."""
     responses: dict[int | str, dict[str, Any]] = {}
     for error in errors:
         known = responses.setdefault(
