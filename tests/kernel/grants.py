@@ -33,7 +33,10 @@ GRANTS = Grants(
         "user_id_of": Function(SERVICE, {"email": "nobody@example.com"}),
         "record_audit": Function(SERVICE, {"action": "login"}),
         "credentials_of": Function(SERVICE, {"user_id": NOBODY}),
-        # Tokens in mails.
+        # Mails, and tokens in them.
+        "admit_mail": Function(
+            SERVICE, {"mail": NOBODY, "recipient": "x@example.com", "kind": "", "security": True}
+        ),
         "issue_mailed_token": Function(SERVICE, {"request": NOBODY, "token": NOBODY, "hash": ""}),
         "take_mailed_token": Function(SERVICE, {"token": NOBODY, "hash": "", "purpose": "signup"}),
         "settle_mailed_token": Function(SERVICE, {"token": NOBODY, "used": False}),

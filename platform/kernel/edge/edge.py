@@ -67,7 +67,7 @@ class Edge:
         self._record, self._hosts, self._headers = record, hosts, headers
         self._gate = Admission(routes, cache_enabled=cache_enabled)
 
-    async def __call__(  # noqa: C901 - a step is a branch, and each call would cost
+    async def __call__(  # noqa: C901, PLR0912 - a step is a branch, and each call would cost
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer one HTTP request; other protocols pass unchanged."""
@@ -80,6 +80,8 @@ class Edge:
         if method == "HEAD":  # a GET in all but the body, which the server leaves out
             method, scope = "GET", {**scope, "method": "GET"}
         head = RequestHead(scope["headers"])
+        if head.sent_id is not None and self._clients.through_proxy(scope):
+            head.request_id, head.sent_id = head.sent_id, None
         refusal = scope.get(REFUSED)
         if len(scope.get("raw_path") or path) > MAX_PATH_BYTES:
             refusal = UriTooLong()
@@ -87,6 +89,7 @@ class Edge:
         client = self._clients.of(scope)
         call = Call(
             request_id=head.request_id,
+            sent_id=head.sent_id,
             client_address=client.address,
             feature=route.feature_name if route else None,
         )

@@ -19,7 +19,8 @@ class Call:
     """What is known of the request: its id, the client's address, its slice and its caller.
 
     `limits` is the client's standing with the policies that count the request, `cache` the result
-    of a cached read: hit, miss, stale or bypass.
+    of a cached read: hit, miss, stale or bypass. `sent_id` is the caller's own X-Request-ID; only
+    the access log has it, because several requests, or none, may have the same.
     """
 
     request_id: str
@@ -27,6 +28,7 @@ class Call:
     feature: str | None = None
     caller: Caller = ANONYMOUS
     limits: Decision | None = None
+    sent_id: str | None = None
     cache: CacheResult | None = None
 
 
