@@ -58,7 +58,7 @@ def register_services(
 ) -> None:
     """Register all services; the process-wide ones are closed with the registry.
 
-    Without `adapters`, it takes those of their folder.
+    By default `adapters` are those of their folder.
 
     A request's own objects (Call, Caller) are registered in its container, and AuthApi, AsCaller,
     AccountLimit, FreshLogin and MailedTokens are created from them: a service of one request never

@@ -170,7 +170,7 @@ class Settings(BaseSettings):
     def own(self, kind: type[Own]) -> Own:
         """Return the settings of a slice or an adapter, of this class.
 
-        They are those that `load_settings` has read, else what the environment says now.
+        They are those that `load_settings` has read, otherwise the current ones of the environment.
         """
         found = self._own.get(kind)
         return found if isinstance(found, kind) else kind()
