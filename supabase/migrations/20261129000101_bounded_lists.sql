@@ -12,10 +12,11 @@ create or replace function public.list_posts(page bigint, page_size integer, pub
     limit least(greatest(page_size, 1), 100)
     offset (greatest(page, 1) - 1) * least(greatest(page_size, 1), 100)
   ), shown as (
-    select w.id, w.title, left(w.content, 2000) as content,
-      char_length(left(w.content, 2001)) > 2000 as content_truncated,
+    select w.id, w.title, left(b.beginning, 2000) as content,
+      char_length(b.beginning) > 2000 as content_truncated,
       w.published, w.author_id, w.created_at, w.updated_at
     from wanted w
+      cross join lateral (select left(w.content, 2001) as beginning offset 0) b  -- read once
   )
   select jsonb_build_object(
     'total', (select count(*) from visible),
