@@ -56,7 +56,8 @@ def register_services(
     drops = Drops(pipeline, (one for feature in features.values() for one in feature.cached))
 
     def auth_api(container: svcs.Container) -> AuthApi:
-        return AuthApi(http, client_address=container.get(Call).client_address)
+        call = container.get(Call)
+        return AuthApi(http, client_address=call.client_address, user_agent=call.user_agent)
 
     def as_caller(container: svcs.Container) -> AsCaller:
         return AsCaller(http, container.get(Caller).token)

@@ -84,6 +84,7 @@ class Edge:
         call = Call(
             request_id=head.request_id,
             client_address=client.address,
+            headers=scope["headers"],
             feature=route.feature_name if route else None,
         )
         scope[SCOPE_KEY] = call

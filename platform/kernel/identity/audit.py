@@ -25,6 +25,7 @@ Action = Literal[
     "token_refused",
     "email_change_undone",
     "reauthentication_required",
+    "session_ended",
 ]
 
 

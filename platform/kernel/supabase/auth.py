@@ -55,15 +55,21 @@ class AuthApi:
 
     Each call has a client of its own that forgets the session it gets: one that were shared would
     remember the last user who signed in, and act as that user for everyone else.
-    `client_address` is passed on, so that Auth's own limits and its log see who really calls.
+    `client_address` and `user_agent` are passed on, so that Auth's limits, its log and its sessions
+    see who really calls. A hosted project believes the address where "IP address forwarding" is on,
+    and from a secret key of the form `sb_secret_…` alone: then that key goes along.
 
     Refusals raise `supabase_auth.errors.AuthApiError`; its `code` says why. A slice translates
     those that belong to its use case; the kernel answers for the rest.
     """
 
-    def __init__(self, http: SupabaseHttp, *, client_address: str | None) -> None:
+    def __init__(
+        self, http: SupabaseHttp, *, client_address: str | None, user_agent: str = ""
+    ) -> None:
         self._http = http
-        self._headers = {"apikey": http.key}
+        trusted = http.service_key.startswith("sb_secret_")
+        self._headers = {"apikey": http.service_key if trusted else http.key}
+        self._headers["User-Agent"] = user_agent  # never that of our HTTP client
         if client_address is not None:
             self._headers["Sb-Forwarded-For"] = client_address
 

@@ -1,0 +1,21 @@
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from kernel.supabase import AsCaller
+from kernel.web import Caller, Page, Services
+
+from . import handler
+from .schema import OwnSession, Paging
+
+router = APIRouter(tags=["users"])
+
+
+@router.get("/users/me/sessions")
+async def list_sessions(paging: Annotated[Paging, Query()], services: Services) -> Page[OwnSession]:
+    """Read a page of the own sessions, the last used first.
+
+    Address and device are those of the last login or refresh; either may be unknown.
+    """
+    db = await services.aget(AsCaller)
+    return await handler.list_sessions(db, await services.aget(Caller), paging)
