@@ -1,7 +1,7 @@
 from fastapi import APIRouter
 
 from features.shared.sessions import Session
-from kernel.identity import Revocations, SessionStore, TokenVerifier
+from kernel.identity import Audit, Revocations, SeenTokens, SessionStore, TokenVerifier
 from kernel.supabase import AsService, AuthApi
 from kernel.web import Answer, Services, raises
 
@@ -16,7 +16,12 @@ async def refresh(renewal: Renewal, services: Services) -> Answer[Session]:
     """Renew a session.
 
     The answer has a new refresh token. The old one works once; a client that lost the answer may
-    repeat the call within a few seconds. Whoever uses it later ends the whole chain of tokens.
+    repeat the call, and several tabs may make it within ten seconds. Whoever uses it again after
+    the new tokens were used ends the session.
     """
     parts = await services.aget(AuthApi, TokenVerifier, AsService, SessionStore, Revocations)
-    return Answer(await handler.refresh(*parts, refresh_token=renewal.refresh_token))
+    seen, audit = await services.aget(SeenTokens, Audit)
+    session = await handler.refresh(
+        *parts, seen=seen, audit=audit, refresh_token=renewal.refresh_token
+    )
+    return Answer(session)

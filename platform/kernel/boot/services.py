@@ -19,6 +19,7 @@ from kernel.identity.fresh_login import FreshLogin
 from kernel.identity.jwks import Jwks
 from kernel.identity.mailed_tokens import MailedTokens
 from kernel.identity.revocation import Revocations
+from kernel.identity.seen_tokens import SeenTokens
 from kernel.identity.sessions import SessionStore
 from kernel.identity.tokens import TokenVerifier
 from kernel.jobs.done import DoneMarkers
@@ -107,6 +108,7 @@ def register_services(
     registry.register_value(TokenVerifier, _verifier(settings, http))
     registry.register_value(Revocations, Revocations(redis, AsService(http)))
     registry.register_value(SessionStore, SessionStore(redis))
+    registry.register_value(SeenTokens, SeenTokens(redis))
     registry.register_factory(Audit, audit)
     registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(AuthApi, auth_api)

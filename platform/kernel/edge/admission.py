@@ -11,6 +11,7 @@ from kernel.edge.request_head import RequestHead
 from kernel.edge.routes import Route, RouteTable
 from kernel.edge.services import EdgeServices
 from kernel.errors import ApiError, Forbidden, MethodNotAllowed, TooManyRequests, Unauthenticated
+from kernel.identity.seen_tokens import SeenTokens
 from kernel.limits.policy import PolicySet
 from kernel.redis import Command, RedisAway
 from kernel.web.call import Call
@@ -65,7 +66,8 @@ class Admission:
         if caller is None:
             caller = await parts.verifier.verify(token)
             commands, lookup = self._question(scope, route, caller, parts)
-            replies = await _ask(parts, commands)
+            # The first use of this token here: `refresh` wants to know of it.
+            *replies, _ = await _ask(parts, [*commands, SeenTokens.command(caller)])
         if caller is not ANONYMOUS:
             await parts.revocations.check(caller.session_id, replies.pop(0))
             if not route.admits(caller, scope["path"]):

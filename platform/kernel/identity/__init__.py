@@ -5,6 +5,7 @@ from kernel.identity.audit import Audit
 from kernel.identity.fresh_login import FreshLogin, ReauthenticationRequired, WrongPassword
 from kernel.identity.mailed_tokens import MailedTokens, NewToken, Proof
 from kernel.identity.revocation import Revocations
+from kernel.identity.seen_tokens import SeenTokens
 from kernel.identity.sessions import SessionStore
 from kernel.identity.tokens import InvalidToken, TokenVerifier
 
@@ -19,6 +20,7 @@ __all__ = [
     "ReauthenticationRequired",
     "Reservation",
     "Revocations",
+    "SeenTokens",
     "SessionStore",
     "TokenVerifier",
     "WrongPassword",

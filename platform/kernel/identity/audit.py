@@ -26,6 +26,7 @@ Action = Literal[
     "email_change_undone",
     "reauthentication_required",
     "session_ended",
+    "refresh_reused",
 ]
 
 
