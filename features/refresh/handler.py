@@ -13,7 +13,7 @@ from .schema import InvalidRefreshToken
 
 # However often it is renewed. Not every project's Auth has such a time-box of its own.
 LONGEST: Final = timedelta(days=7)
-_USED: Final = "refresh_token_already_used"
+_USED: str = "refresh_token_already_used"
 _REFUSALS: Final = frozenset(
     {
         _USED,
