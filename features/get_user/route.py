@@ -3,6 +3,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from features.shared.users import User, UserGone, UserNotFound
+from kernel.identity import Audit
 from kernel.supabase import AsCaller, AsService
 from kernel.web import Answer, Caller, Services, raises
 
@@ -26,5 +27,5 @@ async def get_user(user_id: UUID, services: Services) -> Answer[User | Profile]:
     if user_id == caller.user_id:
         return Answer(await handler.get_own(db))
     if caller.role == "admin":
-        return Answer(await handler.get_whole(await services.aget(AsService), user_id))
+        return Answer(await handler.get_whole(*await services.aget(AsService, Audit), user_id))
     return Answer(await handler.get_profile(db, user_id))

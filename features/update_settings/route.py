@@ -2,6 +2,7 @@ from fastapi import APIRouter
 
 from features.shared.settings import SiteSettings
 from kernel.cache import Announce
+from kernel.identity import Audit
 from kernel.supabase import AsCaller
 from kernel.web import Answer, Services
 
@@ -17,5 +18,5 @@ async def update_settings(changes: SettingsChanges, services: Services) -> Answe
 
     While `signups_open` is false nobody can sign up.
     """
-    db, announce = await services.aget(AsCaller, Announce)
-    return Answer(await handler.update_settings(db, announce, changes))
+    parts = await services.aget(AsCaller, Announce, Audit)
+    return Answer(await handler.update_settings(*parts, changes))

@@ -15,6 +15,7 @@ from kernel.edge.policies import PolicyTable
 from kernel.feature import Feature
 from kernel.identity.account_limit import AccountLimit, account_key
 from kernel.identity.audit import Audit
+from kernel.identity.denials import Denials
 from kernel.identity.fresh_login import FreshLogin
 from kernel.identity.jwks import Jwks
 from kernel.identity.mailed_tokens import MailedTokens
@@ -106,9 +107,7 @@ def register_services(
     registry.register_value(Reads, reads, on_registry_close=reads.aclose)
     registry.register_value(Announce, Announce(drops))
     registry.register_value(TokenVerifier, _verifier(settings, http))
-    registry.register_value(Revocations, Revocations(redis, AsService(http)))
-    registry.register_value(SessionStore, SessionStore(redis))
-    registry.register_value(SeenTokens, SeenTokens(redis))
+    _register_sessions(registry, http, redis)
     registry.register_factory(Audit, audit)
     registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(AuthApi, auth_api)
@@ -118,6 +117,14 @@ def register_services(
     registry.register_factory(FreshLogin, fresh_login)
     registry.register_factory(MailedTokens, mailed_tokens)
     registry.register_factory(Mailer, mailer)
+
+
+def _register_sessions(registry: svcs.Registry, http: SupabaseHttp, redis: Redis) -> None:
+    registry.register_value(Revocations, Revocations(redis, AsService(http)))
+    registry.register_value(SessionStore, SessionStore(redis))
+    registry.register_value(SeenTokens, SeenTokens(redis))
+    denials = Denials(AsService(http))
+    registry.register_value(Denials, denials, on_registry_close=denials.aclose)
 
 
 def _verifier(settings: Settings, http: SupabaseHttp) -> TokenVerifier:

@@ -70,9 +70,9 @@ class Admission:
             *replies, _ = await _ask(parts, [*commands, SeenTokens.command(caller)])
         if caller is not ANONYMOUS:
             await parts.revocations.check(caller.session_id, replies.pop(0))
+            call.caller = caller
             if not route.admits(caller, scope["path"]):
                 raise Forbidden
-            call.caller = caller
         if lookup is None:
             return None
         return CacheLookup(lookup, parts.reads.judge(replies.pop() if replies else None))

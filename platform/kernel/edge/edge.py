@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 MAX_PATH_BYTES: Final = 2048
 
 _NOT_FOUND = 404
+_FORBIDDEN = 403
 # What is not shown to everyone may be shown to a caller.
 _NOT_FOR_ALL = frozenset({401, 403, _NOT_FOUND})
 
@@ -66,7 +67,7 @@ class Edge:
         self._record, self._hosts, self._headers = record, hosts, headers
         self._gate = Admission(routes, cache_enabled=cache_enabled)
 
-    async def __call__(  # noqa: C901 - step by step, and each call would cost
+    async def __call__(  # noqa: C901, PLR0912 - step by step, and each call would cost
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer one request; anything but HTTP passes untouched."""
@@ -131,6 +132,8 @@ class Edge:
             elif not out.whole:  # breaking it off is all that is left
                 raise
         finally:
+            if out.status == _FORBIDDEN:
+                self.parts.denials.note(call)
             self._record.write(call, method, path, out.status, time.perf_counter() - started)
             request_id.reset(current)
 

@@ -27,6 +27,9 @@ Action = Literal[
     "reauthentication_required",
     "session_ended",
     "refresh_reused",
+    "user_read",
+    "settings_changed",
+    "forbidden",
 ]
 
 
@@ -50,6 +53,7 @@ class Audit:
         be written it is an error in the log, with the same content, and the answer stays.
         """
         call = self._call
+        call.audited = True
         entry = {
             "action": action,
             "user_id": str(user_id) if user_id else None,

@@ -23,7 +23,8 @@ class Call:
 
     `headers` are the request's, raw, with lower-case names; they hold secrets.
     `limits` says where the client stands with the policies that the request counts to, `cache` what
-    became of a cached read: hit, miss, stale or bypass.
+    became of a cached read: hit, miss, stale or bypass. `audited` says that the audit log has an
+    entry about it.
     """
 
     request_id: str
@@ -33,6 +34,7 @@ class Call:
     caller: Caller = ANONYMOUS
     limits: Decision | None = None
     cache: CacheResult | None = None
+    audited: bool = False
 
     @property
     def user_agent(self) -> str:
