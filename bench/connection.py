@@ -9,7 +9,7 @@ _CACHE: Final = b"\r\nx-cache:"
 _WITHOUT_BODY: Final = (b"204", b"304")
 
 
-class Source(Protocol):
+class RequestSource(Protocol):
     """Says what is sent, and is told what came back."""
 
     def next(self) -> bytes | None:
@@ -25,10 +25,10 @@ class Source(Protocol):
         ...
 
 
-class Connection(asyncio.Protocol):
+class LoadConnection(asyncio.Protocol):
     """Sends a message, and the next one when the answer is whole; `closed` is done at its end."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: RequestSource) -> None:
         self._source = source
         self._rest = b""
         self._length = -1  # of the answer that is on its way, once its head is here

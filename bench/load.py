@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import uvloop
 
-from bench.connection import Connection
+from bench.connection import LoadConnection
 from bench.errors import BenchError
 from bench.messages import Messages
 from bench.processors import cpu_seconds
@@ -76,7 +76,7 @@ class Load:
         self._loop.call_later(_PATIENCE_SECONDS, self._watch, 0)
         opened = [
             await self._loop.create_connection(
-                lambda: Connection(self), "127.0.0.1", self._plan.port
+                lambda: LoadConnection(self), "127.0.0.1", self._plan.port
             )
             for _ in range(self._plan.connections)
         ]

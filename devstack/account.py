@@ -11,7 +11,7 @@ from devstack.errors import StackError
 
 
 @dataclass(frozen=True)
-class Account:
+class OsAccount:
     """A user of this machine."""
 
     name: str
@@ -44,7 +44,7 @@ class Account:
                 os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
-def unprivileged_account() -> Account | None:
+def unprivileged_account() -> OsAccount | None:
     """Return the user that PostgreSQL is to run as, or None where the current one will do.
 
     Raises StackError on a machine that has neither `postgres` nor `nobody`.
@@ -56,7 +56,7 @@ def unprivileged_account() -> Account | None:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
-        return Account(name, entry.pw_uid, entry.pw_gid)
+        return OsAccount(name, entry.pw_uid, entry.pw_gid)
     raise StackError(
         "PostgreSQL does not run as root, and this machine has no user postgres or nobody "
         "to run it as: start the stack as an ordinary user."

@@ -10,7 +10,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from devstack.account import Account, unprivileged_account
+from devstack.account import OsAccount, unprivileged_account
 from devstack.errors import StackError
 from devstack.programs import Program
 from devstack.readiness import postgres_answers
@@ -46,7 +46,7 @@ class Installation:
 
     binaries: Path
     data: Path
-    account: Account | None = None
+    account: OsAccount | None = None
     note: str | None = None
 
 
@@ -145,7 +145,7 @@ def _binaries() -> Path:
     )
 
 
-def _copy(binaries: Path, account: Account) -> Path:
+def _copy(binaries: Path, account: OsAccount) -> Path:
     package = binaries.parents[1]
     place = _private(account, package) / "binaries"
     if not place.exists():
@@ -160,7 +160,7 @@ def _copy(binaries: Path, account: Account) -> Path:
     return place / package.name / "pginstall" / "bin"
 
 
-def _private(account: Account, subject: Path) -> Path:
+def _private(account: OsAccount, subject: Path) -> Path:
     # The name follows from the path, so that a second start finds the same place.
     digest = hashlib.sha256(os.fsencode(subject.resolve())).hexdigest()[:16]
     place = Path("/var/tmp") / f"devstack-{digest}"  # noqa: S108 - checked below

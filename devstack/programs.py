@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devstack.account import Account
+from devstack.account import OsAccount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Program:
     ready: Callable[[], bool]
     folder: Path | None = None
     environment: Callable[[], Mapping[str, str]] | None = None
-    account: Account | None = None
+    account: OsAccount | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     grace: float = 8
     start_limit: float = 30

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
-from devstack.gateway.auth import AuthApi
+from devstack.gateway.auth import AuthServer
 from devstack.gateway.config import GatewayConfig
 from devstack.gateway.rest import RestApi
 
@@ -30,7 +30,7 @@ _HOSTS = [
 
 def create_app(config: GatewayConfig) -> Starlette:
     """Return the gateway: /auth/v1 and /rest/v1, and a line at / that says what this is."""
-    auth, rest = AuthApi(config), RestApi(config)
+    auth, rest = AuthServer(config), RestApi(config)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -21,7 +21,7 @@ async def change_password(
     *,
     wanted: PasswordChange,
 ) -> None:
-    """Change the password and end the user's other sessions; wrong guesses are limited.
+    """Change the password and end the user's other sessions; wrong attempts are limited.
 
     Raises WrongPassword, SamePassword, PasswordRefused, TooManyRequests or UserGone.
     """
@@ -43,10 +43,11 @@ async def change_password(
 
 
 async def _change(auth: AuthApi, wanted: PasswordChange, *, own: str, proven: str) -> None:
-    """Change it in the caller's session, which then stays.
+    """Change the password in the caller's session, which then remains.
 
-    Where the project asks for a login of the last day (`secure_password_change`) and the caller's
-    is older, the session that has just proved the password does it, and the caller's ends too.
+    If the project requires a login of the last day (`secure_password_change`) and the caller's is
+    older, the session that has just proved the password makes the change; the caller's session
+    ends, too.
     """
     password = wanted.password.get_secret_value()
     current = wanted.current_password.get_secret_value()

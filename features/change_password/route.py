@@ -18,10 +18,10 @@ router = APIRouter(tags=["users"])
     responses=raises(WrongPassword, PasswordRefused, SamePassword, UserGone),
 )
 async def change_password(wanted: PasswordChange, services: Services) -> None:
-    """Change the own password.
+    """Change your own password.
 
-    All other sessions of the user end at once. This one stays, unless it is older than a day and
-    the project asks for a recent login: then it ends too, and you log in with the new password.
+    All your other sessions end. This one remains, unless it is older than a day and the project
+    requires a recent login: then it ends too, and you log in with the new password.
     """
     parts = await services.aget(AuthApi, Caller, FreshLogin, Revocations, Audit)
     await handler.change_password(*parts, wanted=wanted)

@@ -14,7 +14,7 @@ _REFUSALS = {
     "user_not_found": InvalidConfirmationToken,
     "user_banned": InvalidConfirmationToken,
     "otp_expired": InvalidConfirmationToken,
-    "validation_failed": InvalidConfirmationToken,  # the account was deleted at this moment
+    "validation_failed": InvalidConfirmationToken,  # the account was deleted meanwhile
     "email_exists": AddressTaken,
 }
 
@@ -28,10 +28,10 @@ async def confirm_email(
     *,
     wanted: Confirmation,
 ) -> Session:
-    """Confirm the address that the link went to and return a new session.
+    """Confirm the address that got the link, and return a new session.
 
-    Raises InvalidConfirmationToken, PasswordRequired, PasswordRefused or AddressTaken; after the
-    middle two the token counts as before.
+    Raises InvalidConfirmationToken, PasswordRequired, PasswordRefused or AddressTaken; after
+    PasswordRequired and PasswordRefused the token is still valid.
     """
     token = wanted.token.get_secret_value()
     async with tokens.redeem(token, wanted.type, refused=InvalidConfirmationToken) as proof:
@@ -54,9 +54,9 @@ async def confirm_email(
 async def _open_account(
     auth: AuthApi, admin: AuthAdmin, proof: Proof, wanted: Confirmation
 ) -> AuthSession:
-    """Confirm a new account; where several people claimed it, none of their passwords counts."""
+    """Confirm a new account; after several sign-ups, none of their passwords is used."""
     if wanted.password is not None:
-        # Before the address is confirmed: until then nobody can log in with another password.
+        # Before the confirmation: until then no one can log in with another password.
         await admin.change(proof.user_id, password=wanted.password.get_secret_value())
     elif proof.claims > 1:
         raise PasswordRequired
@@ -65,7 +65,7 @@ async def _open_account(
 
 
 async def _move(auth: AuthApi, admin: AuthAdmin, proof: Proof) -> AuthSession:
-    """Give the account its new address; an account that nobody ever used makes way."""
+    """Change the account's address; an unused account with that address is deleted."""
     if proof.rival_in_use:
         raise AddressTaken
     if proof.rival is not None:

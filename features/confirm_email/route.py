@@ -20,7 +20,7 @@ router = APIRouter(tags=["auth"])
 async def confirm_email(confirmation: Confirmation, services: Services) -> Answer[Session]:
     """Confirm the address of a new account, or a change of address; `token` works once.
 
-    Where several people signed up with the address, `password` says which one counts.
+    If there were several sign-ups with the address, `password` is the account's password.
     """
     parts = await services.aget(MailedTokens, AuthApi, AuthAdmin, Announce, Audit)
     return Answer(await handler.confirm_email(*parts, wanted=confirmation))

@@ -13,7 +13,7 @@ router = APIRouter(tags=["posts"])
 
 @router.post("/posts", status_code=status.HTTP_201_CREATED)
 async def create_post(new: NewPost, response: Response, services: Services) -> Answer[Post]:
-    """Write a post; the `Location` header says where it can be read."""
+    """Write a post; the `Location` header has its URL."""
     db, announce = await services.aget(AsCaller, Announce)
     post = await handler.create_post(db, announce, new)
     response.headers["Location"] = f"{PREFIX}/posts/{post.id}"

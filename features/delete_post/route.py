@@ -19,6 +19,6 @@ router = APIRouter(tags=["posts"])
     responses=raises(Forbidden, PostNotFound),
 )
 async def delete_post(post_id: UUID, services: Services) -> None:
-    """Delete the own post, for good."""
+    """Delete your own post permanently."""
     db, announce = await services.aget(AsCaller, Announce)
     await handler.delete_post(db, announce, post_id)

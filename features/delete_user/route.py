@@ -20,10 +20,10 @@ router = APIRouter(tags=["users"])
     responses=raises(ReauthenticationRequired, UserNotFound),
 )
 async def delete_user(user_id: UUID, services: Services, deletion: Deletion | None = None) -> None:
-    """Delete a user and their posts, for good.
+    """Delete a user and the user's posts permanently.
 
-    Every session of theirs ends at once. The owner sends `current_password`, unless the login is
-    younger than ten minutes.
+    All sessions of the user end. The owner sends `current_password`, unless the login is younger
+    than ten minutes.
     """
     auth, db, revocations = await services.aget(AuthAdmin, AsService, Revocations)
     caller, fresh, announce, audit = await services.aget(Caller, FreshLogin, Announce, Audit)

@@ -13,5 +13,5 @@ router = APIRouter(tags=["users"])
 @router.get("/users/me", responses=raises(UserGone))
 @ME.serves
 async def get_me(services: Services) -> Answer[User]:
-    """Read the own user, e-mail address included."""
+    """Read your own user, including the e-mail address."""
     return Answer(await handler.get_me(await services.aget(AsCaller)))

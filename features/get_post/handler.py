@@ -5,7 +5,7 @@ from kernel.supabase import AsCaller
 
 
 async def get_post(db: AsCaller, post_id: UUID) -> Post:
-    """Return the post, as far as row security lets the caller see it.
+    """Return the post if row security lets the caller see it.
 
     Raises PostNotFound.
     """

@@ -17,6 +17,6 @@ router = APIRouter(tags=["posts"])
 async def get_post(post_id: UUID, services: Services) -> Answer[Post]:
     """Read one post.
 
-    A draft is shown to its author alone; for everyone else it does not exist.
+    Only its author can see a draft; for all others the response is 404.
     """
     return Answer(await handler.get_post(await services.aget(AsCaller), post_id))

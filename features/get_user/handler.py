@@ -10,7 +10,7 @@ from .schema import Profile
 async def get_own(db: AsCaller) -> User:
     """Return the caller's own user.
 
-    Raises UserGone when the user was deleted while the token is still valid.
+    Raises UserGone if the user was deleted while the token is still valid.
     """
     found = await db.rpc("me")
     if not found:
@@ -19,7 +19,7 @@ async def get_own(db: AsCaller) -> User:
 
 
 async def get_whole(db: AsService, audit: Audit, user_id: UUID) -> User:
-    """Return somebody's whole user, for an admin; the audit log says who looked at whom.
+    """Return a full user, for an admin; the audit log records who read whom.
 
     Raises UserNotFound.
     """
@@ -31,7 +31,7 @@ async def get_whole(db: AsService, audit: Audit, user_id: UUID) -> User:
 
 
 async def get_profile(db: AsCaller, user_id: UUID) -> Profile:
-    """Return what every user may know of another.
+    """Return the public profile of a user.
 
     Raises UserNotFound.
     """

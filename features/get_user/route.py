@@ -20,7 +20,7 @@ router = APIRouter(tags=["users"])
 async def get_user(user_id: UUID, services: Services) -> Answer[User | Profile]:
     """Read a user.
 
-    The owner and admins get the whole user, e-mail address included; everyone else the public
+    The owner and admins get the full user, including the e-mail address; others get the public
     profile.
     """
     caller, db = await services.aget(Caller, AsCaller)

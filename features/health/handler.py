@@ -10,7 +10,7 @@ from .schema import Health, NotReady
 
 
 async def health(redis: Redis, supabase: Probe) -> Health:
-    """Return which parts answer at this moment."""
+    """Return which services answer now."""
     redis_up, supabase_up = await asyncio.gather(_answers(redis), supabase.up())
     return Health(
         status="healthy" if redis_up and supabase_up else "degraded",
@@ -20,7 +20,7 @@ async def health(redis: Redis, supabase: Probe) -> Health:
 
 
 async def readiness(state: Readiness, supabase: Probe) -> None:
-    """Return once this process may take requests; Redis is not asked, nothing depends on it.
+    """Return if this process accepts requests; Redis is not checked, because it is optional.
 
     Raises NotReady.
     """

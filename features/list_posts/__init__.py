@@ -1,4 +1,4 @@
-"""Read a page of posts, newest first; an author may ask for the own drafts too."""
+"""Read a page of posts, newest first; authors can include their own drafts."""
 
 from kernel import Feature
 

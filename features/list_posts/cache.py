@@ -1,4 +1,4 @@
-"""Where the first pages of published posts are kept, and what makes them stale."""
+"""The cached read of the first pages of published posts."""
 
 from features.shared.posts import PostChanged
 from kernel.cache import Cached, everyone, minutes

@@ -7,9 +7,9 @@ from .schema import Paging
 
 
 async def list_posts(db: AsCaller, caller: Caller, paging: Paging) -> Page[Post]:
-    """Return the page, as far as row security lets the caller see it.
+    """Return the page, with the posts that row security lets the caller see.
 
-    Raises Unauthenticated when somebody unknown asks for drafts.
+    Raises Unauthenticated if an anonymous caller asks for drafts.
     """
     if not paging.published_only and caller is ANONYMOUS:
         raise Unauthenticated

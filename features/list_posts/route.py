@@ -18,7 +18,7 @@ router = APIRouter(tags=["posts"])
 async def list_posts(paging: Annotated[Paging, Query()], services: Services) -> Page[Post]:
     """Read a page of published posts, newest first.
 
-    With `published_only=false` the caller's own drafts are among them.
+    `published_only=false` includes the caller's own drafts.
     """
     db = await services.aget(AsCaller)
     return await handler.list_posts(db, await services.aget(Caller), paging)

@@ -16,7 +16,7 @@ _REFUSALS = {
     "email_not_confirmed": EmailNotConfirmed,
 }
 
-# Auth compares a password with its hash for a known address, and not for an unknown one.
+# Auth compares a password with a hash only for a known address.
 _STEP_SECONDS = 0.5
 
 
@@ -29,7 +29,7 @@ async def login(
     *,
     credentials: Credentials,
 ) -> Session:
-    """Return a new session; what is limited are attempts that fail.
+    """Return a new session; failed attempts are limited.
 
     Raises InvalidCredentials, EmailNotConfirmed or TooManyRequests.
     """
@@ -44,7 +44,7 @@ async def login(
             raise refusal from None
         raise
     except Unavailable:
-        await attempts.refund(attempt)  # nobody has looked at the password
+        await attempts.refund(attempt)  # Auth did not check the password
         raise
     await attempts.refund(attempt)
     if begun.session is None:

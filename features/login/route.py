@@ -13,9 +13,9 @@ router = APIRouter(tags=["auth"])
 
 @router.post("/auth/login", responses=raises(InvalidCredentials, EmailNotConfirmed))
 async def login(credentials: Credentials, services: Services) -> Answer[Session]:
-    """Begin a session.
+    """Start a session.
 
-    An unknown address and a wrong password have the same answer.
+    An unknown address and a wrong password have the same response.
     """
     parts = await services.aget(AuthApi, AccountLimit, TokenVerifier, SessionStore, Audit)
     return Answer(await handler.login(*parts, credentials=credentials))

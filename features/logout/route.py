@@ -12,7 +12,7 @@ router = APIRouter(tags=["auth"])
 
 @router.post("/auth/logout", status_code=status.HTTP_204_NO_CONTENT)
 async def logout(services: Services, ending: Ending | None = None) -> None:
-    """End sessions: the own one, unless the body says otherwise.
+    """End sessions: this one, unless the body says otherwise.
 
     Refresh and access tokens of the ended sessions are refused from then on.
     """

@@ -8,7 +8,7 @@ from kernel.supabase import AsService
 
 @job(on=PostPublished, once_per="post_id")
 async def notify_author(post_id: UUID, author_id: UUID, db: AsService, mailer: Mailer) -> None:
-    """Send the mail, once for each post; a post or author who is gone already gets none."""
+    """Send the mail, once for each post; a deleted post or author gets none."""
     author = await db.user(author_id)
     found = await db.table("posts").select("*").eq("id", str(post_id)).execute()
     if author is None or not found.data:

@@ -11,7 +11,7 @@ from kernel.supabase import AsService, AuthApi
 
 from .schema import InvalidRefreshToken
 
-# However often it is renewed. Not every project's Auth has such a time-box of its own.
+# A maximum, for any number of renewals. Not every project's Auth has such a time-box.
 LONGEST: Final = timedelta(days=7)
 _USED: str = "refresh_token_already_used"
 _REFUSALS: Final = frozenset(
@@ -22,7 +22,7 @@ _REFUSALS: Final = frozenset(
         "session_expired",
         "user_not_found",
         "user_banned",
-        "validation_failed",  # it does not look like a refresh token
+        "validation_failed",  # it does not have the form of a refresh token
     }
 )
 
@@ -38,7 +38,7 @@ async def refresh(
     audit: Audit,
     refresh_token: str,
 ) -> Session:
-    """Return the session with new tokens; one that is too old ends instead.
+    """Return the session with new tokens; a session past its maximum age ends instead.
 
     So does one whose used refresh token comes again after its successors were used. Raises
     InvalidRefreshToken.
@@ -63,7 +63,7 @@ async def refresh(
         expires_at=holder.expires_at,
         seen_until=await seen.until(holder.session_id),
     )
-    if noted is None or holder.user_id is None:  # ended since
+    if noted is None or holder.user_id is None:  # ended meanwhile
         raise InvalidRefreshToken
     if noted["reused"]:
         await _end_reused(db, revocations, audit, refresh_token)

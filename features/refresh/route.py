@@ -15,9 +15,9 @@ router = APIRouter(tags=["auth"])
 async def refresh(renewal: Renewal, services: Services) -> Answer[Session]:
     """Renew a session.
 
-    The answer has a new refresh token. The old one works once; a client that lost the answer may
-    repeat the call, and several tabs may make it within ten seconds. Whoever uses it again after
-    the new tokens were used ends the session.
+    The response has a new refresh token. The old one works once; a client that lost the response
+    may repeat the call, and several tabs may make it within ten seconds. Using it again after the
+    new tokens were used ends the session.
     """
     parts = await services.aget(AuthApi, TokenVerifier, AsService, SessionStore, Revocations)
     seen, audit = await services.aget(SeenTokens, Audit)

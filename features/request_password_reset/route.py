@@ -13,9 +13,9 @@ router = APIRouter(tags=["auth"])
 async def request_password_reset(
     forgotten: Forgotten, services: Services
 ) -> Answer[ResetRequested]:
-    """Ask for a link to reset a password.
+    """Request a link to reset a password.
 
-    The answer is the same for every address. An account gets five mails an hour at most.
+    The response is the same for every address. An account gets at most five mails an hour.
     """
     db, call = await services.aget(AsService, Call)
     await handler.request_password_reset(

@@ -16,10 +16,11 @@ async def reset_password(
     token: str,
     password: str,
 ) -> None:
-    """Set the password, which uses the token up; no session of the user is left.
+    """Set the password, which uses the token up; all sessions of the user end.
 
-    Who opens the link reads the mail of the address: one that waited for that is confirmed.
-    Raises InvalidResetToken or PasswordRefused; the latter changes neither account nor token.
+    The link proves that its user reads the mail of the address: an unconfirmed address is
+    confirmed. Raises InvalidResetToken or PasswordRefused; the latter changes neither account nor
+    token.
     """
     async with tokens.redeem(token, "password_reset", refused=InvalidResetToken) as proof:
         confirm = {} if proof.confirmed else {"email_confirm": True}

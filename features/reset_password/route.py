@@ -17,10 +17,10 @@ router = APIRouter(tags=["auth"])
     responses=raises(InvalidResetToken, PasswordRefused),
 )
 async def reset_password(choice: NewChoice, services: Services) -> None:
-    """Replace a forgotten password; `token` is the one in the mail's link, and works once.
+    """Replace a forgotten password; `token` is from the mail's link, and works once.
 
-    All sessions of the user end: log in with the new password. A password that is refused leaves
-    the token as it was.
+    All sessions of the user end: log in with the new password. After a refused password the token
+    is still valid.
     """
     await handler.reset_password(
         *await services.aget(MailedTokens, AuthAdmin, Revocations, Audit),

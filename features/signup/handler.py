@@ -15,7 +15,7 @@ _REFUSALS = {
     "signup_disabled": SignupsClosed,
 }
 
-# Auth hashes a password for a new address, and not for a taken one.
+# Auth hashes a password for a new address, but not for a taken one.
 _STEP_SECONDS = 1.0
 
 
@@ -34,7 +34,7 @@ async def signup(
     Raises EmailTaken, SignupsClosed or PasswordRefused.
     """
     settings = await auth.settings()
-    if not settings.takes_signups or not await _open(db):  # before the address is looked at
+    if not settings.takes_signups or not await _open(db):  # before the address is examined
         raise SignupsClosed
     try:
         if settings.confirms_addresses:
@@ -47,7 +47,7 @@ async def signup(
         if refusal := _REFUSALS.get(error.code or ""):
             raise refusal from None
         raise
-    if begun is None:  # confirmation was switched on at this moment
+    if begun is None:  # confirmation was enabled meanwhile
         return None
     session = Session.model_validate(await auth.session(begun))
     await warmer.warm(session.access_token)
@@ -57,21 +57,21 @@ async def signup(
 async def _claim(
     auth: AuthApi, admin: AuthAdmin, service: AsService, call: Call, new: NewUser
 ) -> None:
-    """Create the user unless the address has one, and ask for a mail: in the same time for all."""
+    """Create the user if the address is free, and request a mail: in the same time for all."""
     delay = ConstantTimeDelay(_STEP_SECONDS)
     confirmed: bool | None = await service.rpc("address_confirmed", email=new.email)
     created = confirmed is None
     try:
         if created:
             await admin.sign_up(new.email, _password(new), _data(new))
-        elif confirmed:  # Auth looks at the password as for a new address, and does nothing
+        elif confirmed:  # Auth checks the password as for a new address, and changes nothing
             await auth.sign_up(new.email, _password(new), {})
     except AuthWeakPasswordError:
         raise
     except AuthApiError as error:
         if created and error.code != "email_exists":
             raise
-        created = False  # somebody was quicker, or: the address has an account, and nobody is told
+        created = False  # a concurrent sign-up was faster, or the address has an account
     await service.rpc(
         "request_confirmation",
         email=new.email,

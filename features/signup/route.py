@@ -28,7 +28,7 @@ async def signup(
 ) -> Answer[Session | ConfirmationSent]:
     """Create an account.
 
-    The answer is the first session or, where addresses are confirmed by e-mail, 202.
+    The response is the first session or, if addresses are confirmed by e-mail, 202.
     """
     parts = await services.aget(AuthApi, AuthAdmin, AsCaller, AsService, CacheWarmer)
     session = await handler.signup(*parts, call=await services.aget(Call), new=new)

@@ -12,7 +12,7 @@ from kernel.web import Call
 from .schema import InvalidUndoToken, OldAddressTaken
 
 _REFUSALS: Final = {"user_not_found": InvalidUndoToken, "email_exists": OldAddressTaken}
-_EVERY_CLASS: Final = "aA1!"  # projects may ask for each of them in a password
+_EVERY_CLASS: Final = "aA1!"  # projects may require each of these character classes
 
 
 async def undo_email_change(
@@ -26,10 +26,10 @@ async def undo_email_change(
     announce: Announce,
     audit: Audit,
 ) -> None:
-    """Bring the old address back, in one step with a password that nobody knows.
+    """Restore the old address, and set a random password that no one knows, in one step.
 
-    Who changed the address may know the password, or have changed it, too. So it ends with the
-    sessions, and the owner gets a link to choose another. Raises InvalidUndoToken or
+    The one who changed the address may know the password, or have changed it, too. So all sessions
+    end, and the owner gets a link to choose a new password. Raises InvalidUndoToken or
     OldAddressTaken.
     """
     async with tokens.redeem(token, "email_change_undo", refused=InvalidUndoToken) as proof:

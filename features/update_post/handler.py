@@ -9,9 +9,9 @@ from .schema import Revision
 
 
 async def refuse_others(db: AsCaller, caller_id: UUID | None, post_id: UUID) -> None:
-    """Return for the author of the post.
+    """Return if the caller is the author of the post.
 
-    Raises Forbidden for everyone else who can see it, and PostNotFound for those who cannot.
+    Raises Forbidden for a caller who can see the post, and PostNotFound for others.
     """
     found = await db.table("posts").select("author_id").eq("id", str(post_id)).limit(1).execute()
     if not found.data:
@@ -21,9 +21,9 @@ async def refuse_others(db: AsCaller, caller_id: UUID | None, post_id: UUID) -> 
 
 
 async def update_post(db: AsCaller, announce: Announce, post_id: UUID, revision: Revision) -> Post:
-    """Replace the caller's own post and return it; row security keeps all others as they are.
+    """Replace the caller's own post and return it; row security protects all others.
 
-    Raises PostNotFound when it was deleted meanwhile.
+    Raises PostNotFound if it was deleted meanwhile.
     """
     change = db.table("posts").update(revision.model_dump())
     changed = await change.eq("id", str(post_id)).execute()

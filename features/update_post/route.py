@@ -26,10 +26,10 @@ async def _by_its_author(post_id: UUID, services: Services) -> None:
     responses=raises(Forbidden, PostNotFound),
 )
 async def update_post(post_id: UUID, revision: Revision, services: Services) -> Answer[Post]:
-    """Replace title, content and state of the own post.
+    """Replace title, content and state of your own post.
 
-    Its author is told by e-mail when it is published for the first time, and not again when it is
-    published after it was a draft once more.
+    Its author gets a mail when it is published for the first time, and no mail if it is published
+    again after it was a draft.
     """
     db, announce = await services.aget(AsCaller, Announce)
     return Answer(await handler.update_post(db, announce, post_id, revision))

@@ -9,7 +9,7 @@ from .schema import SettingsChanges
 async def update_settings(
     db: AsCaller, announce: Announce, audit: Audit, changes: SettingsChanges
 ) -> SiteSettings:
-    """Change the settings and return all of them; row security lets admins alone do it."""
+    """Change the settings and return all of them; row security admits only admins."""
     change = db.table("settings").update(changes.sent)
     changed = await change.eq("id", SETTINGS_ID).execute()
     await announce(SettingsChanged(settings_id=SETTINGS_ID))

@@ -14,9 +14,9 @@ router = APIRouter(tags=["settings"])
 
 @router.put("/settings")
 async def update_settings(changes: SettingsChanges, services: Services) -> Answer[SiteSettings]:
-    """Change some of the settings, or all; what is left out stays.
+    """Change some or all settings; omitted fields stay unchanged.
 
-    While `signups_open` is false nobody can sign up.
+    While `signups_open` is false sign-ups are refused.
     """
     parts = await services.aget(AsCaller, Announce, Audit)
     return Answer(await handler.update_settings(*parts, changes))

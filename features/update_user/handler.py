@@ -29,10 +29,10 @@ async def update_user(
     announce: Announce,
     audit: Audit,
 ) -> User:
-    """Change the caller's user and return it; a new address is not in it before it is confirmed.
+    """Change the caller's user and return it; a new address first needs confirmation.
 
-    Raises UserGone, ReauthenticationRequired, EmailTaken, TooManyRequests, or PartialUpdate where
-    the address was asked for and the name was not changed.
+    Raises UserGone, ReauthenticationRequired, EmailTaken, TooManyRequests, or PartialUpdate if the
+    new address was requested but the name was not changed.
     """
     found = await db.rpc("me")
     if not found:
@@ -60,9 +60,9 @@ async def update_user(
 async def _ask_for_email(
     auth: AuthApi, service: AsService, call: Call, user_id: UUID, email: str
 ) -> None:
-    """Write the request down; a job sends the link.
+    """Store the request; a job sends the link.
 
-    Where addresses are confirmed the answer tells nobody who has an account.
+    If addresses are confirmed, the response does not reveal accounts.
     """
     outcome = await service.rpc(
         "request_email_change",

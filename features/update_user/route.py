@@ -19,12 +19,11 @@ router = APIRouter(tags=["users"])
     responses=raises(UserGone, ReauthenticationRequired, EmailTaken, PartialUpdate),
 )
 async def update_user(user_id: UUID, changes: UserChanges, services: Services) -> Answer[User]:
-    """Change the own e-mail address, the display name, or both.
+    """Change your own e-mail address, your display name, or both.
 
-    A new address counts once the link that goes there is opened: until then the answer, and every
-    later one, has the old address. It needs `current_password`, unless the login is younger than
-    ten minutes. Where addresses of new accounts are confirmed, too, a taken address is answered
-    like any other.
+    A new address takes effect when the link in its mail is opened: until then responses have the
+    old address. It needs `current_password`, unless the login is younger than ten minutes. If
+    addresses of new accounts are confirmed, a taken address has the same response as any other.
     """
     auth, db, service = await services.aget(AuthApi, AsCaller, AsService)
     fresh, call, announce, audit = await services.aget(FreshLogin, Call, Announce, Audit)

@@ -8,7 +8,7 @@ import typer
 from cli.checkout import ROOT
 
 if TYPE_CHECKING:
-    from devstack import Parts
+    from devstack import StackLayout
 
 
 def register(app: typer.Typer) -> None:
@@ -83,14 +83,14 @@ def env() -> None:
         typer.echo(f"{name}={value}")
 
 
-async def _migrate(parts: "Parts") -> list[str]:
+async def _migrate(layout: "StackLayout") -> list[str]:
     from devstack import StackError
     from migrate import HistoryError, MigrationError, migrate
 
     try:
-        return await migrate(parts.database_url, ROOT / "supabase" / "migrations")
+        return await migrate(layout.database_url, ROOT / "supabase" / "migrations")
     except HistoryError as error:
-        remedy = "Or begin with an empty database: ./app up --fresh" if parts.own_database else ""
+        remedy = "Or begin with an empty database: ./app up --fresh" if layout.own_database else ""
         raise StackError(f"{error} {remedy}".rstrip()) from None
     except MigrationError as error:
         raise StackError(str(error)) from None

@@ -1,11 +1,11 @@
-"""The primitives that features register against."""
+"""The primitives that slices build on."""
 
 import warnings
 
 from kernel.feature import Feature
 from kernel.limits.limit import Limit
 
-# svcs imports FastAPI's test client for a type; the client warns about an httpx that nobody uses.
+# svcs imports FastAPI's test client for a type; the client warns about its httpx version.
 warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
 
 __all__ = ["Feature", "Limit"]

@@ -1,4 +1,4 @@
-"""What one slice contributes to the application."""
+"""`Feature`: what a slice contributes to the application."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,16 +15,15 @@ CallerRule = Literal["required", "optional", "ignored"]
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """One use case, as its folder's `__init__.py` states it.
+    """The declaration of a slice, exported by its folder's `__init__.py`.
 
-    `caller` says who may call. *required*, the default: a valid token, else 401. *optional*: no
-    token is an anonymous caller, an invalid one is 401. *ignored*: no token is looked at.
-    `role` asks for that `app_metadata.role` in addition, else 403; it needs a required caller.
-    `owner` names the parameter of the path that must be the caller's own id, else 403; with a role
-    beside it either is enough.
-    `limits` count in addition to the default limit, which all slices share; `limited=False` exempts
-    a slice from that one, too.
-    A slice without a router is called by nobody: it has `jobs`.
+    `caller` says who may call. *required*, the default: a valid token, else 401. *optional*:
+    without a token the caller is anonymous, an invalid token is 401. *ignored*: tokens are ignored.
+    `role` also requires that `app_metadata.role`, else 403; it needs a required caller. `owner`
+    names the path parameter that must be the caller's own id, else 403; with a role beside it,
+    either is enough. `limits` apply in addition to the default limit, which all slices share;
+    `limited=False` exempts a slice from the default limit, too. A slice without a router has no
+    calls: it has `jobs`.
     """
 
     router: APIRouter | None = None
@@ -36,7 +35,7 @@ class Feature:
     jobs: tuple[Job, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse restrictions that nobody is asked for, and limits that nothing would count."""
+        """Refuse restrictions without a caller, and limits that would count nothing."""
         if self.restricted and self.caller != "required":
             raise ValueError('a feature with a role or an owner needs caller="required"')
         if self.owner is not None and not all(
@@ -58,5 +57,5 @@ class Feature:
 
     @property
     def restricted(self) -> bool:
-        """Whether not every user may call it."""
+        """Whether only some users may call it."""
         return self.role is not None or self.owner is not None

@@ -56,7 +56,7 @@ def test_outside_nothing_deeper_than_a_face_is_imported(folder):
 @pytest.mark.parametrize(
     "line",
     [
-        "import devstack.parts",
+        "import devstack.layout",
         "from devstack.gateway.config import GatewayConfig",
         "from devstack import postgres",
         "from devstack.testing import postgres",

@@ -28,7 +28,7 @@ BROKEN = {
     "devstack imports the migrations": ("devstack/ports.py", "import migrate"),
     "devstack imports the command line": ("devstack/ports.py", "import cli.checks"),
     "migrations import the kernel": ("platform/migrate/migrations.py", "import kernel.errors"),
-    "the command line looks into devstack": ("platform/cli/checks.py", "import devstack.parts"),
+    "the command line looks into devstack": ("platform/cli/checks.py", "import devstack.layout"),
     "the benchmark looks into devstack": ("bench/run.py", "from devstack.gateway import config"),
 }
 

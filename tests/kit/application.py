@@ -56,8 +56,8 @@ def drop_reads(settings: Settings) -> Iterator[Callable[[], None]]:
     with Redis(host=host, port=port, db=db) as redis:
 
         def drop() -> None:
-            if stamps := list(redis.scan_iter("stamp:*", count=1000)):
-                redis.unlink(*stamps)
+            if versions := list(redis.scan_iter("tag:*", count=1000)):
+                redis.unlink(*versions)
 
         yield drop
 

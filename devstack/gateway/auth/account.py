@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from devstack.gateway.auth import one_time, sessions, users
-from devstack.gateway.auth.body import Body, read_body
+from devstack.gateway.auth.body import JsonBody, read_body
 from devstack.gateway.auth.caller import authenticate
 from devstack.gateway.auth.errors import (
     AuthError,
@@ -176,13 +176,13 @@ async def logout(service: Service, request: Request) -> Response:
     return Response(status_code=204)
 
 
-def refuse_phone(body: Body) -> None:
+def refuse_phone(body: JsonBody) -> None:
     """Raise AuthError (501) for a request by telephone number."""
     if body.text("phone"):
         raise unsupported("phone numbers")
 
 
-def refuse_pkce(body: Body) -> None:
+def refuse_pkce(body: JsonBody) -> None:
     """Raise AuthError (501) where a mailed link would have to answer a PKCE challenge."""
     if body.text("code_challenge"):
         raise unsupported("PKCE in mailed links: use flow_type=implicit")

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from devstack.gateway.auth import one_time, users
 from devstack.gateway.auth.account import refuse_phone
-from devstack.gateway.auth.body import Body, read_body
+from devstack.gateway.auth.body import JsonBody, read_body
 from devstack.gateway.auth.caller import require_admin
 from devstack.gateway.auth.errors import (
     AuthError,
@@ -109,7 +109,7 @@ async def update_user(service: Service, request: Request) -> Response:
         return json_response(await show(db, user_id))
 
 
-async def _apply(db: Db, user: asyncpg.Record, body: Body) -> None:
+async def _apply(db: Db, user: asyncpg.Record, body: JsonBody) -> None:
     changes: dict[str, Any] = {}
     if app_metadata := body.mapping("app_metadata"):
         changes["raw_app_meta_data"] = users.merged(user["raw_app_meta_data"], app_metadata)
@@ -165,7 +165,7 @@ async def generate_link(service: Service, request: Request) -> Response:
         return json_response({**await show(db, user["id"]), **link})
 
 
-async def _admin_body(service: Service, request: Request) -> tuple[Body, str | None]:
+async def _admin_body(service: Service, request: Request) -> tuple[JsonBody, str | None]:
     """Return body and hashed password of a request by the service role."""
     async with service.transaction() as db:
         await require_admin(service, db, request)

@@ -84,7 +84,7 @@ _UNSUPPORTED = {
 }
 
 
-class AuthApi:
+class AuthServer:
     """Supabase Auth at one path: an ASGI application, and the context in which it runs."""
 
     def __init__(self, config: GatewayConfig) -> None:

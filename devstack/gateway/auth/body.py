@@ -9,7 +9,7 @@ from starlette.requests import Request
 from devstack.gateway.auth.errors import bad_json
 
 
-class Body:
+class JsonBody:
     """A JSON object; a field that is missing or null has its type's empty value.
 
     Every accessor raises AuthError (400 bad_json) when the field has another type.
@@ -47,7 +47,7 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _NAMES = {str: "string", bool: "boolean", dict: "object"}
 
 
-async def read_body(request: Request) -> Body:
+async def read_body(request: Request) -> JsonBody:
     """Return the body; raises AuthError (400 bad_json) when it is not a JSON object."""
     raw = await request.body()
     try:
@@ -59,4 +59,4 @@ async def read_body(request: Request) -> Body:
         raise bad_json("the body must be an object")
     if _NUL.search(raw):
         raise bad_json("NUL characters are not allowed")
-    return Body(fields or {})
+    return JsonBody(fields or {})

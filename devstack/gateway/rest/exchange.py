@@ -19,7 +19,13 @@ from devstack.gateway.rest.request import (
     parse_arguments,
     parse_rows,
 )
-from devstack.gateway.rest.statements import Count, Form, Statement, call_function, read_table
+from devstack.gateway.rest.statements import (
+    Count,
+    ResponseForm,
+    Statement,
+    call_function,
+    read_table,
+)
 from devstack.gateway.rest.syntax import Query
 from devstack.gateway.rest.writes import Resolution, Write, delete, insert, update
 
@@ -44,17 +50,17 @@ class Exchange:
     media: Media
 
     @property
-    def form(self) -> Form:
+    def form(self) -> ResponseForm:
         """The form of the answer that the headers ask for."""
         count = cast(Count | None, self.preferences.get("count"))
-        return Form(self.media.shape, count)
+        return ResponseForm(self.media.shape, count)
 
     @property
     def content_type(self) -> str:
         """The body's media type, '' when it is not said."""
         return self.headers.get("content-type", "")
 
-    async def run(self, statement: Statement, form: Form, *, read_only: bool) -> Result:
+    async def run(self, statement: Statement, form: ResponseForm, *, read_only: bool) -> Result:
         """Run the statement of this exchange; what its check refuses is undone."""
         return await self.database.run(
             self.context,
@@ -65,7 +71,7 @@ class Exchange:
         )
 
 
-def _check(result: Result, form: Form) -> None:
+def _check(result: Result, form: ResponseForm) -> None:
     """Refuse what is not exactly one row where one object was asked for."""
     if form.shape == "object" and result.rows != 1:
         message = "Cannot coerce the result to a single JSON object"

@@ -21,7 +21,7 @@ _SETTINGS: Final = ", ".join(
 
 
 @dataclass(frozen=True)
-class Form:
+class ResponseForm:
     """The form of an answer: its shape, and the count of the whole."""
 
     shape: Shape = "array"
@@ -41,7 +41,9 @@ class Statement:
     header: str = ""
 
 
-def read_table(schema: Schema, name: str, query: Query, form: Form, max_rows: int) -> Statement:
+def read_table(
+    schema: Schema, name: str, query: Query, form: ResponseForm, max_rows: int
+) -> Statement:
     """Compile a GET of a table."""
     builder = Builder(schema)
     reader = Reader(builder, query, max_rows)
@@ -53,7 +55,7 @@ def call_function(
     schema: Schema,
     function: Function,
     query: Query,
-    form: Form,
+    form: ResponseForm,
     max_rows: int,
     *,
     body: str | None,
@@ -68,7 +70,7 @@ def call_function(
     reader = Reader(builder, query, max_rows)
     rows = reader.root(function.rows or Table(function.name, {}), "w")
     if not function.returns_set and form.shape == "array":
-        form = Form("object", form.count)
+        form = ResponseForm("object", form.count)
     if function.rows is not None:
         return answer_rows(
             builder, reader, rows, form, counted=f"SELECT 1 {rows.tail}", prefix=called
@@ -117,7 +119,7 @@ def answer_rows(
     builder: Builder,
     reader: Reader,
     rows: Rows,
-    form: Form,
+    form: ResponseForm,
     *,
     counted: str | None = None,
     prefix: str = "",

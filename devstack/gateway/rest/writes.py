@@ -8,7 +8,7 @@ from devstack.gateway.rest.errors import RestError, unknown_column, unsupported
 from devstack.gateway.rest.reads import Reader, Rows
 from devstack.gateway.rest.schema import Schema, Table
 from devstack.gateway.rest.sql import Builder, Source, public, quoted
-from devstack.gateway.rest.statements import Form, Statement, answer_rows
+from devstack.gateway.rest.statements import ResponseForm, Statement, answer_rows
 from devstack.gateway.rest.syntax import Query
 
 Resolution = Literal["merge-duplicates", "ignore-duplicates"]
@@ -33,7 +33,7 @@ class Write:
     schema: Schema
     table: Table
     query: Query
-    form: Form
+    form: ResponseForm
     max_rows: int
     located: bool = False
 

@@ -23,7 +23,7 @@ from starlette.routing import Mount
 from supabase_auth import AsyncGoTrueClient, AsyncMemoryStorage
 from supabase_auth.errors import AuthApiError
 
-from devstack.gateway.auth import AuthApi
+from devstack.gateway.auth import AuthServer
 from devstack.gateway.bootstrap import prepare
 from devstack.gateway.config import GatewayConfig
 
@@ -128,7 +128,7 @@ async def gateway(postgres_url: str, **settings: Any) -> AsyncIterator[Gateway]:
                 bcrypt_rounds=4,
                 **{"smtp_port": inbox.port, **settings},
             )
-            async with AuthApi(config) as api:
+            async with AuthServer(config) as api:
                 app = Starlette(routes=[Mount("/auth/v1", app=api)])
                 transport = httpx.ASGITransport(app=app, client=("203.0.113.7", 4711))
                 headers = {"apikey": config.anon_key, **VERSION}

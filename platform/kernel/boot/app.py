@@ -1,4 +1,4 @@
-"""Builds the application out of the features."""
+"""Builds the application from the slices."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -49,8 +49,8 @@ def create_app(
 ) -> "Application":
     """Return the application.
 
-    Without arguments the settings come from the environment and the features from their folder.
-    Raises SettingsError or BootError, each with a message for people.
+    By default the settings come from the environment and the slices from their folder. Raises
+    SettingsError or BootError; their messages are for people.
     """
     if settings is None:
         settings = load_settings()
@@ -117,7 +117,7 @@ def create_app(
 
 
 class Application(FastAPI):
-    """FastAPI with the Edge in front of it: what the Edge answers itself costs no other layer."""
+    """FastAPI with the Edge in front: a response of the Edge passes no other layer."""
 
     front: ASGIApp
     connections: Connections
@@ -130,14 +130,14 @@ class Application(FastAPI):
             await super().__call__(scope, receive, send)
 
     async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer what the Edge lets through."""
+        """Answer a request that the Edge let through."""
         await super().__call__(scope, receive, send)
 
 
 def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> None:
     async def admitted(request: Request) -> None:
-        # The Edge and FastAPI each match the path: they must never disagree about whose rules
-        # hold, so what the Edge did not let in as this feature does not exist.
+        # The Edge and FastAPI each match the path, and must never disagree about the rules: FastAPI
+        # answers 404 to a request that the Edge did not admit for this slice.
         if call_of(request.scope).feature != name:
             raise NotFound
 

@@ -1,4 +1,4 @@
-"""Finds the features: each folder is one, and a folder that is not wired up stops the start."""
+"""Finds the slices: each folder is one, and an incomplete folder prevents the start."""
 
 import importlib
 import sys
@@ -22,14 +22,14 @@ NOT_A_FEATURE: Final = "shared"
 
 
 class BootError(Exception):
-    """The features do not fit together; the message is one sentence that names the folders."""
+    """The slices do not fit together; the message is one sentence that names the folders."""
 
 
 def discover(package: str = "features") -> dict[str, Feature]:
-    """Return the features by their folder's name, sorted by name.
+    """Return the slices' `Feature` objects by folder name, sorted.
 
-    Raises BootError when a folder is no feature, a file of it is not wired up, or two features
-    have the same call, cache key or name of a limit.
+    Raises BootError if a folder is not a slice, a file of it is not imported, or two slices have
+    the same call, cache key or limit name.
     """
     root = importlib.import_module(package)
     folders = [
@@ -50,7 +50,7 @@ def discover(package: str = "features") -> dict[str, Feature]:
 
 
 def version(package: str = "features") -> str:
-    """Return the version of the application, which the features' package states."""
+    """Return the version of the application, which the features package states."""
     stated: str = importlib.import_module(package).__version__
     return stated
 
@@ -64,7 +64,7 @@ def _feature(package: str, folder: Path) -> Feature:
         )
     if strange := sorted(files.difference(ROLES)):
         raise BootError(
-            f"{where}/{strange[0]}.py has no role: a feature holds only "
+            f"{where}/{strange[0]}.py has no role: a slice has only "
             f"{', '.join(f'{role}.py' for role in ROLES)}."
         )
     name = f"{package}.{folder.name}"

@@ -1,4 +1,4 @@
-"""The processes beside the API: worker, relay and beat, each until SIGTERM."""
+"""The processes beside the API: worker, relay and beat; each runs until SIGTERM."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ def run_worker(
 ) -> int:
     """Run a worker of these queues until SIGTERM; return its exit code.
 
-    Raises SettingsError where the visibility timeout is too short for a job.
+    Raises SettingsError if the visibility timeout is too short for a job.
     """
 
     def register(registry: svcs.Registry) -> None:

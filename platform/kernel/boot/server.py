@@ -1,4 +1,4 @@
-"""What uvicorn serves in production."""
+"""The application that uvicorn serves in production."""
 
 import gc
 from typing import Final
@@ -10,10 +10,10 @@ _YOUNG: Final = 20_000
 
 
 def application() -> Served:
-    """Return the application for a process that does nothing but serve it.
+    """Return the application for a process that only serves it.
 
-    What was made until now stays for ever: the garbage collector is not to look at it again. And
-    requests leave little to it, so it need not look every 700 objects.
+    Objects that exist now are permanent: the garbage collector ignores them from now on. Requests
+    create little garbage, so it need not run every 700 objects.
     """
     app = create_app()
     gc.collect()

@@ -1,4 +1,4 @@
-"""Which services there are, and how each is made."""
+"""The services, and how each is created."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -34,7 +34,7 @@ from kernel.redis import Pipeline, connect_broker, connect_pipeline, connect_red
 from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.web.call import Call
 
-# What a job may ask for: no job has a caller.
+# The services that a job can ask for: a job has no caller.
 JOB_SERVICES: Final[frozenset[type]] = frozenset(
     {Settings, AsService, AuthAdmin, Mailer, Announce, Redis, Run, SupabaseHttp}
 )
@@ -43,11 +43,11 @@ JOB_SERVICES: Final[frozenset[type]] = frozenset(
 def register_services(
     registry: svcs.Registry, settings: Settings, features: Mapping[str, Feature]
 ) -> None:
-    """Register all services; those that last as long as the process are closed with the registry.
+    """Register all services; the process-wide ones are closed with the registry.
 
-    A request's own (Call, Caller) are registered in its container, and AuthApi, AsCaller,
-    AccountLimit, FreshLogin and MailedTokens are made of them: a service of one request never
-    outlives it. So it is with a job's Run and Mailer.
+    A request's own objects (Call, Caller) are registered in its container, and AuthApi, AsCaller,
+    AccountLimit, FreshLogin and MailedTokens are created from them: a service of one request never
+    outlives it. The same applies to a job's Run and Mailer.
     """
     http = SupabaseHttp(settings)
     pipeline = connect_pipeline(settings)
@@ -71,7 +71,7 @@ def register_services(
         name = container.get(Call).feature
         if name not in by_account:
             raise LookupError(
-                f"features/{name} asks for an AccountLimit and declares none: "
+                f"features/{name} asks for an AccountLimit but declares none: "
                 'Feature(limits=(Limit("20/15 minutes", per="account"),))'
             )
         return AccountLimit(limiter, by_account[name], key)

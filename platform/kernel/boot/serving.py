@@ -1,4 +1,4 @@
-"""How uvicorn serves: the API, and what it is compared with."""
+"""uvicorn's settings, for the API and the applications that it is compared with."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -8,9 +8,9 @@ UVICORN: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "log_config": None,
         "access_log": False,  # the Edge writes it
-        "proxy_headers": False,  # the peer's word is not taken for the client's address
+        "proxy_headers": False,  # X-Forwarded-For is not trusted here
         "server_header": False,
-        "ws": "none",  # no slice speaks WebSocket: a handshake is a request like any other
+        "ws": "none",  # no slice uses WebSocket: a handshake is an ordinary request
         "timeout_graceful_shutdown": 20,
     }
 )

@@ -1,4 +1,4 @@
-"""Cached reads: what slices declare, and which events drop it. See docs/CACHING.md."""
+"""Cached reads: how slices declare them, and which events drop them. See docs/CACHING.md."""
 
 from kernel.cache.announce import Announce
 from kernel.cache.cached import Cached, every_caller, everyone, one_caller

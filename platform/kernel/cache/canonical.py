@@ -1,7 +1,7 @@
-"""Which requests are looked up: canonical ones, written as our own links write them.
+"""Canonical requests: only these are looked up in the cache.
 
-UUIDs in lower case, plain integers, known parameters once each. All else takes the full path, so
-that no two spellings can share or split a key.
+A canonical request writes UUIDs in lower case, integers plainly, and each known parameter once. Any
+other spelling bypasses the cache, so that two spellings can neither share nor split a key.
 """
 
 import re
@@ -19,7 +19,7 @@ from pydantic_core import PydanticUndefined
 
 @dataclass(frozen=True)
 class Form:
-    """How values of a type are written, and how they are read."""
+    """The canonical form of a type: its pattern, and the function that reads it."""
 
     expression: str
     read: Callable[[str], object]
@@ -35,7 +35,7 @@ _PATH_PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a route; `form` is None for a type that has no canonical one."""
+    """A parameter of a route; `form` is None for a type without a canonical form."""
 
     name: str
     form: Form | None
@@ -43,14 +43,14 @@ class Parameter:
 
     @property
     def required(self) -> bool:
-        """Whether it must be sent."""
+        """Whether the client must send it."""
         return self.default is PydanticUndefined
 
 
 class CanonicalRequest:
-    """Reads the values of a route's parameters out of a canonical path and query.
+    """Reads the values of a route's parameters from a canonical path and query.
 
-    `path` is the route's template, with the prefix. Raises ValueError for a route whose answer
+    `path` is the route's template, with the prefix. Raises ValueError for a route whose response
     depends on more than path and query, or on a parameter that has no canonical form.
     """
 
@@ -59,10 +59,10 @@ class CanonicalRequest:
         if any(one.header_params or one.cookie_params or one.body_params for one in dependants):
             raise ValueError("depends on headers, cookies or a body")
         if route.dependant.request_param_name is not None:
-            raise ValueError("takes the whole request, of which anything might change the answer")
+            raise ValueError("takes the whole request: any part might change the response")
         typed = {p.name: p for one in dependants for p in _parameters(one.path_params)}
         if unknown := set(_PATH_PARAMETER.findall(path)) - set(typed):
-            raise ValueError(f"{min(unknown)} is in the path, and the route does not take it")
+            raise ValueError(f"{min(unknown)} is in the path, but the route has no such parameter")
         self._in_path = [typed[name] for name in _PATH_PARAMETER.findall(path)]
         query = [p for one in dependants for p in _parameters(one.query_params)]
         for parameter in (*self._in_path, *query):
@@ -79,9 +79,9 @@ class CanonicalRequest:
         )
 
     def values(self, path: str, query: bytes) -> Mapping[str, object] | None:
-        """Return the values by name, or None where the request is not canonical.
+        """Return the values by name, or None if the request is not canonical.
 
-        A UUID is its text; a parameter of the query that is not sent has its default.
+        A UUID is returned as text; a query parameter that was not sent has its default.
         """
         found = self._path.fullmatch(path)
         if found is None:
@@ -112,7 +112,7 @@ def _all(dependant: Dependant) -> Iterator[Dependant]:
 
 
 def _parameters(fields: list[ModelField]) -> Iterator[Parameter]:
-    """Yield parameters; the fields of one that is a model instead of itself."""
+    """Yield the parameters; for a parameter that is a model, yield the model's fields instead."""
     for field in fields:
         info: Any = field.field_info
         kind = info.annotation

@@ -1,4 +1,4 @@
-"""Single flight: of those who want the same at the same time one loads, and all get what it loads.
+"""Single flight: concurrent callers with the same key share one load and its result.
 
 After Go's golang.org/x/sync/singleflight.
 """
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Flights(Generic[T]):
-    """Loads under way in this process, by what they load."""
+    """Loads in progress in this process, by key."""
 
     def __init__(self) -> None:
         self._tasks: dict[Hashable, asyncio.Task[T]] = {}
@@ -19,9 +19,9 @@ class Flights(Generic[T]):
     def begin(
         self, what: Hashable, load: Callable[[], Coroutine[Any, Any, T]]
     ) -> tuple[asyncio.Task[T], bool]:
-        """Return the load that is under way, or begin it; and whether it has begun only now.
+        """Return the load in progress, or start one; and whether this call started it.
 
-        It belongs to nobody who waits: `await asyncio.shield(…)`, or leave it to itself.
+        No waiter owns the load: wait with `await asyncio.shield(…)`, or do not wait at all.
         """
         task = self._tasks.get(what)
         begins = task is None
@@ -31,7 +31,7 @@ class Flights(Generic[T]):
         return task, begins
 
     async def aclose(self) -> None:
-        """End all loads."""
+        """Cancel all loads."""
         while tasks := list(self._tasks.values()):
             for task in tasks:
                 task.cancel()
@@ -40,4 +40,4 @@ class Flights(Generic[T]):
     def _end(self, what: Hashable, done: "asyncio.Task[T]") -> None:
         del self._tasks[what]
         if not done.cancelled():
-            done.exception()  # seen, also where nobody waits any more
+            done.exception()  # retrieve it: asyncio warns about an exception that no waiter reads

@@ -1,4 +1,4 @@
-"""A whole answer in memory: what the application said to a request that the Edge made."""
+"""A complete response in memory, rendered by the application for the Edge."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _OK: Final = 200
 _JSON: Final = b"application/json"
 _OF_BODY: Final = frozenset({b"content-type", b"content-length"})
 _OF_FAILURE: Final = frozenset({b"www-authenticate", b"retry-after"})
-# What is refused to the one who asks may be there for the next.
+# These depend on the caller: the next caller may be allowed.
 _OF_CALLER: Final = frozenset({401, 403})
 
 
@@ -25,7 +25,7 @@ class RenderedResponse:
 
     @property
     def plain(self) -> bool:
-        """Whether it is JSON and nothing but its body: no other header would be lost."""
+        """Whether it is JSON without further headers, so that storing the body loses nothing."""
         return (b"content-type", _JSON) in self.headers and self._has_only(_OF_BODY)
 
     @property
@@ -35,7 +35,7 @@ class RenderedResponse:
 
     @property
     def shareable(self) -> bool:
-        """Whether it may go to all who wait for it: no cookie, and nothing said to one caller."""
+        """Whether all waiters may share it: no cookie, and not specific to one caller."""
         return self.status not in _OF_CALLER and self._has_only(_OF_BODY | _OF_FAILURE)
 
     def _has_only(self, names: frozenset[bytes]) -> bool:
@@ -43,9 +43,10 @@ class RenderedResponse:
 
 
 async def render(app: ASGIApp, scope: Scope) -> RenderedResponse:
-    """Return what the application answers to a request without a body.
+    """Run the application on a request without a body, and return the response.
 
-    It waits for no client: nobody's going away ends it. Raises what the application raises.
+    It is independent of the client: a disconnect does not cancel it. Raises what the application
+    raises.
     """
     status, headers, parts = 0, [], []
 
@@ -55,7 +56,7 @@ async def render(app: ASGIApp, scope: Scope) -> RenderedResponse:
         for request in requests:
             return request
         gone: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        return await gone  # never: an answer that is streamed waits for that beside its work
+        return await gone  # never: a stream waits for a disconnect meanwhile
 
     async def send(message: Message) -> None:
         nonlocal status, headers

@@ -1,4 +1,4 @@
-"""Settings: read once from the environment, checked together, explained in .env.example."""
+"""Settings: read once from the environment, validated together, explained in .env.example."""
 
 from kernel.config.settings import Settings, SettingsError, load_settings
 

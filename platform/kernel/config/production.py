@@ -1,4 +1,4 @@
-"""Which settings are not safe for production: said by `./app config check`, and at the start."""
+"""Unsafe settings for production: reported by `./app config check`, and at the start."""
 
 import hashlib
 import logging
@@ -16,9 +16,9 @@ from kernel.config.settings import JWT_SECRET_MIN_BYTES, NO_REPLY, Settings, Set
 
 log = logging.getLogger(__name__)
 
-# What the Supabase CLI and ./app up sign with by default: everyone knows it.
+# The default of the Supabase CLI and ./app up, so it is public.
 CLI_JWT_SECRET: Final = "super-secret-jwt-token-with-at-least-32-characters-long"  # noqa: S105  # no secret
-# SHA-256 of the CLI's default keys of the newer kind, sb_publishable_… and sb_secret_….
+# SHA-256 of the CLI's default keys of the newer format, sb_publishable_… and sb_secret_….
 _CLI_KEYS: Final = frozenset(
     {
         "9705102db0d5f99ee08daa19a73e510d9877a2a9add9369da247cbbe6c2a0140",
@@ -30,7 +30,7 @@ _ANY_CLAIMS: Final[Options] = {"verify_exp": False, "verify_aud": False, "verify
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong with a setting: never its value. An error refuses the start in production."""
+    """A fault of a setting, without its value. An error prevents the start in production."""
 
     level: Literal["error", "warning"]
     setting: str
@@ -43,7 +43,7 @@ class Finding:
 def findings(settings: Settings) -> list[Finding]:
     """Return all findings, errors first.
 
-    Outside production only the way to Supabase is looked at: secrets travel there.
+    Outside production only the connection to Supabase is checked, because secrets travel there.
     """
     found = [*_supabase_url(settings)]
     if settings.app_env == "production":
@@ -52,7 +52,7 @@ def findings(settings: Settings) -> list[Finding]:
 
 
 def refuse_unsafe(settings: Settings) -> None:
-    """Raise SettingsError, which names all errors, where this is production and there are any."""
+    """In production, raise SettingsError with all errors, if there are any."""
     errors = [finding for finding in findings(settings) if finding.level == "error"]
     if errors and settings.app_env == "production":
         raise SettingsError(refusal(errors))
@@ -63,7 +63,7 @@ def log_warnings(settings: Settings) -> None:
     for finding in findings(settings):
         if finding.level == "warning":
             reason = {"setting": finding.setting, "reason": finding.reason}
-            log.warning("A setting is not as production should have it", extra=reason)
+            log.warning("A setting is not recommended for production", extra=reason)
 
 
 def refusal(errors: list[Finding]) -> str:
@@ -71,7 +71,7 @@ def refusal(errors: list[Finding]) -> str:
     lines = "\n".join(map(str, errors))
     return (
         f"The settings are not safe:\n{lines}\n"
-        "With APP_ENV=production nothing starts before they are mended; .env.example explains each."
+        "With APP_ENV=production nothing starts before they are fixed; .env.example explains each."
     )
 
 
@@ -80,15 +80,15 @@ def _supabase_url(settings: Settings) -> Iterator[Finding]:
     if url.scheme == "https":
         return
     if settings.app_env == "production":
-        yield Finding("error", "SUPABASE_URL", "must be https://: keys and passwords go there")
+        yield Finding("error", "SUPABASE_URL", "must be https://: secrets are sent there")
     elif not _is_loopback(url.host):
-        reason = "is http:// to another machine, and keys and passwords go there: use https://"
+        reason = "is http:// to another machine, and secrets are sent there: use https://"
         yield Finding("error", "SUPABASE_URL", reason)
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:
     if settings.jwt_secret is not None and _is_known(settings.jwt_secret):
-        reason = "is the Supabase CLI's default, with which everyone can make tokens: use your own"
+        reason = "is the Supabase CLI's public default, so anyone can make tokens: use your own"
         yield Finding("error", "JWT_SECRET", reason)
     keys = {
         "SUPABASE_KEY": settings.supabase_key,
@@ -96,13 +96,13 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
     }
     for name, key in keys.items():
         if _is_known(key):
-            reason = "is a default key of the Supabase CLI: everyone knows it, use your project's"
+            reason = "is a public default key of the Supabase CLI: use your project's"
             yield Finding("error", name, reason)
     if _is_short(settings.supabase_service_key):
         reason = f"has less than {JWT_SECRET_MIN_BYTES} bytes, which can be guessed"
         yield Finding("error", "SUPABASE_SERVICE_KEY", reason)
     if _is_secret_key(settings.supabase_key):
-        reason = "is a secret key: every anonymous caller would be past row security"
+        reason = "is a secret key: anonymous callers would bypass row security"
         yield Finding("error", "SUPABASE_KEY", reason)
 
 
@@ -111,10 +111,10 @@ def _mail(settings: Settings) -> Iterator[Finding]:
     if host is None:
         yield Finding("error", "SMTP_HOST", "is missing: no mail could be sent")
     elif settings.smtp_security == "none" and not _is_loopback(host):
-        reason = "is none, and mails would cross the network unencrypted: use starttls or tls"
+        reason = "is none: mails would be sent unencrypted; use starttls or tls"
         yield Finding("error", "SMTP_SECURITY", reason)
     if parseaddr(settings.mail_from)[1] == NO_REPLY:
-        yield Finding("warning", "MAIL_FROM", "is the default: mails would seem to be forged")
+        yield Finding("warning", "MAIL_FROM", "is the default: mails would look forged")
 
 
 def _addresses(settings: Settings) -> Iterator[Finding]:
@@ -127,7 +127,7 @@ def _addresses(settings: Settings) -> Iterator[Finding]:
         reason = "is *: pages of any origin could call with credentials; name your own"
         yield Finding("error", "CORS_ORIGINS", reason)
     if any(origin.startswith("http://") for origin in settings.cors_origins):
-        reason = "has http:// origins: whoever is between can change their pages"
+        reason = "has http:// origins: an attacker on the network can change their pages"
         yield Finding("warning", "CORS_ORIGINS", reason)
     if "*" in settings.allowed_hosts:
         yield Finding("warning", "ALLOWED_HOSTS", "is *: name the hosts that you serve")

@@ -1,4 +1,4 @@
-"""Reads RATE_LIMIT_<SLICE> from the environment and `.env`: one setting a slice."""
+"""Reads RATE_LIMIT_<SLICE> from the environment and `.env`: one setting for each slice."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -10,7 +10,7 @@ PREFIX: Final = "rate_limit_"
 
 
 class RateLimitSource(PydanticBaseSettingsSource):
-    """Collects them into the field `rate_limits`; of two sources the first wins."""
+    """Collects them into the field `rate_limits`; the first source wins."""
 
     def __init__(
         self, settings_cls: type[BaseSettings], sources: Iterable[PydanticBaseSettingsSource]

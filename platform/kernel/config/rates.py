@@ -1,4 +1,4 @@
-"""How many in what time: `10/minute`."""
+"""Rates: `10/minute`."""
 
 import re
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ _LONGEST_SECONDS: Final = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `quota` in every window of `seconds`, wherever one lays the window.
+    """At most `quota` in any window of `seconds` (a sliding window).
 
-    What is written in settings has whole seconds.
+    Settings have whole seconds.
     """
 
     quota: int
     seconds: float
 
     def __post_init__(self) -> None:
-        """Refuse what nobody could keep, and windows that would fill the memory of Redis."""
+        """Refuse a quota below 1, and windows that would fill the memory of Redis."""
         if self.quota < 1 or not 0 < self.seconds <= _LONGEST_SECONDS:
             raise ValueError("must allow 1 or more in up to 24 hours")
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the rate that is written as `100/minute`, `5/hour` or `20/15 minutes`.
+        """Return the rate written as `100/minute`, `5/hour` or `20/15 minutes`.
 
         Raises ValueError.
         """
@@ -47,7 +47,7 @@ class Rate:
         return round(self.seconds * 1_000_000)
 
     def __str__(self) -> str:
-        """Return what `parse` reads."""
+        """Return the text that `parse` reads."""
         unit = next((unit for unit, one in _SECONDS.items() if self.seconds % one == 0), "second")
         count = self.seconds / _SECONDS[unit]
         return f"{self.quota}/{unit}" if count == 1 else f"{self.quota}/{count:g} {unit}s"
@@ -58,4 +58,4 @@ def _parsed(value: object) -> object:
 
 
 RateSetting = Annotated[Rate, NoDecode, BeforeValidator(_parsed)]
-"""A rate as a setting: written as `Rate.parse` reads it."""
+"""The type of a setting that is a rate."""

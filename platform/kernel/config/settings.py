@@ -1,4 +1,4 @@
-"""Settings, read once at start from the environment and `.env`; the environment wins."""
+"""Settings, read once at the start from the environment and `.env`; the environment wins."""
 
 import importlib
 import os
@@ -21,11 +21,11 @@ from kernel.config.types import Addresses, Networks, Words
 
 ROOT = Path(__file__).parents[2]
 NO_REPLY = "no-reply@localhost"
-JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: a key of the hash's size or larger
+JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: at least the size of the hash
 
 
 class SettingsError(Exception):
-    """One message that names every setting which is missing or wrong, without its value."""
+    """One message that names all missing or invalid settings, without their values."""
 
 
 def _long_enough(value: SecretStr) -> SecretStr:
@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], *args: Any, **kwargs: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Add the limits of slices to what is read: which slices there are is not known here."""
+        """Add the source of slices' limits: their names are not known here."""
         sources = super().settings_customise_sources(settings_cls, *args, **kwargs)
         return *sources, RateLimitSource(settings_cls, sources)
 
@@ -146,30 +146,30 @@ class Settings(BaseSettings):
     def _broker_without_sentinels(self) -> Self:
         if self.redis_sentinels and self.broker_host is None:
             raise ValueError(
-                "BROKER_HOST must be set where REDIS_SENTINELS is: jobs do not go by them"
+                "BROKER_HOST must be set if REDIS_SENTINELS is: jobs do not use Sentinel"
             )
         return self
 
     @property
     def supabase(self) -> str:
-        """The base address of Supabase, without a slash at its end."""
+        """The base URL of Supabase, without a trailing slash."""
         return str(self.supabase_url).rstrip("/")
 
     @property
     def app_base(self) -> str:
-        """The base address of the pages that mails link to, without a slash at its end."""
+        """The base URL of the pages that mails link to, without a trailing slash."""
         return str(self.app_url).rstrip("/")
 
     @property
     def docs(self) -> bool:
-        """Whether /docs and /openapi.json are served: not in production unless asked for."""
+        """Whether to serve /docs and /openapi.json: by default not in production."""
         if self.docs_enabled is None:
             return self.app_env != "production"
         return self.docs_enabled
 
     @property
     def level(self) -> str:
-        """The level of logging: INFO in production, DEBUG elsewhere, unless it is set."""
+        """The log level; by default INFO in production and DEBUG elsewhere."""
         return self.log_level or ("INFO" if self.app_env == "production" else "DEBUG")
 
     @property
@@ -182,17 +182,17 @@ class Settings(BaseSettings):
 
 
 def load_settings(env_file: Path | None = None) -> Settings:
-    """Return the settings: the environment's and, where it says nothing, the file's.
+    """Return the settings of the environment and, for missing ones, of the file.
 
     The file is `.env` of the checkout unless the argument or the variable ENV_FILE names another.
-    Raises SettingsError, which names all faults at once.
+    Raises SettingsError, which names all faults together.
     """
     env_file = env_file or Path(os.environ.get("ENV_FILE") or ROOT / ".env")
     try:
-        # The values come from the environment, which pyright's view of the class cannot know.
+        # The values come from the environment, which pyright does not know.
         return Settings(_env_file=env_file)  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
-        # A default that follows from a value that was refused is no fault of its own.
+        # A default that derives from an invalid value is not a fault of its own.
         own = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
         faults = "\n".join(sorted(_fault(item["loc"], item) for item in own))
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""Settings that are lists, written with commas or blanks between."""
+"""Types of settings that are lists, separated by commas or spaces."""
 
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -13,12 +13,12 @@ def _words(value: object) -> object:
 
 def _network(value: IPvAnyNetwork) -> IPvAnyNetwork:
     if not value.prefixlen:
-        raise ValueError("must not be everyone: whoever calls could then invent an address")
+        raise ValueError("must not include all addresses: any client could then forge its address")
     return value
 
 
 def host_and_port(value: str) -> tuple[str, int]:
-    """Return both parts of `redis.example:26379` or `[2001:db8::1]:26379`. Raises ValueError."""
+    """Return host and port of `redis.example:26379` or `[2001:db8::1]:26379`. Raises ValueError."""
     found = urlsplit(f"//{value}")
     if not found.hostname or not found.port or found.netloc != value or "@" in value:
         raise ValueError("must be like: host:26379")
@@ -28,7 +28,7 @@ def host_and_port(value: str) -> tuple[str, int]:
 def _address(value: str) -> str:
     try:
         host_and_port(value)
-    except ValueError:  # urlsplit's own would show the value
+    except ValueError:  # urlsplit's own error would show the value
         raise ValueError("must be like: host:26379") from None
     return value
 

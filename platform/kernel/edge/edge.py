@@ -1,4 +1,4 @@
-"""The layer itself: what happens to a request, step by step."""
+"""The Edge: the steps of every request."""
 
 import logging
 import time
@@ -33,16 +33,16 @@ MAX_PATH_BYTES: Final = 2048
 
 _NOT_FOUND = 404
 _FORBIDDEN = 403
-# What is not shown to everyone may be shown to a caller.
+# These depend on the caller: a response for everyone may refuse what a caller may see.
 _NOT_FOR_ALL = frozenset({401, 403, _NOT_FOUND})
 
 
 class Edge:
-    """Pure ASGI: request id, limits, caller, cached reads, headers, access line, the last resort.
+    """Pure ASGI: request id, limits, caller, cached reads, headers, request log, unhandled errors.
 
-    Who may call is decided here, before the body is read, and cached answers go out from here; only
-    then does FastAPI look at the rest. Nothing counts calls of the paths in `unlimited`, which are
-    no feature's. The services are there while the application runs.
+    The Edge authenticates the caller before the body is read, and answers cached reads itself;
+    FastAPI handles the rest. Calls of the paths in `unlimited`, which belong to no slice, are not
+    counted. `parts` is set while the application runs.
     """
 
     parts: EdgeServices
@@ -67,15 +67,18 @@ class Edge:
         self._record, self._hosts, self._headers = record, hosts, headers
         self._gate = Admission(routes, cache_enabled=cache_enabled)
 
-    async def __call__(  # noqa: C901, PLR0912 - step by step, and each call would cost
+    async def __call__(  # noqa: C901, PLR0912 - a step is a branch, and each call would cost
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Answer one request; anything but HTTP passes untouched."""
+        """Answer one HTTP request; other protocols pass unchanged."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        method, path = scope["method"], scope["path"]
+        asked, path = scope["method"], scope["path"]
+        method = asked
+        if method == "HEAD":  # a GET in all but the body, which the server leaves out
+            method, scope = "GET", {**scope, "method": "GET"}
         head = RequestHead(scope["headers"])
         refusal = scope.get(REFUSED)
         if len(scope.get("raw_path") or path) > MAX_PATH_BYTES:
@@ -129,18 +132,18 @@ class Edge:
             log.exception("An unexpected error", extra={"slice": call.feature})
             if not out.status:
                 await out.failed(ApiError())
-            elif not out.whole:  # breaking it off is all that is left
+            elif not out.whole:  # too late for an error response
                 raise
         finally:
             if out.status == _FORBIDDEN:
                 self.parts.denials.note(call)
-            self._record.write(call, method, path, out.status, time.perf_counter() - started)
+            self._record.write(call, asked, path, out.status, time.perf_counter() - started)
             request_id.reset(current)
 
     async def _read(
         self, scope: Scope, call: Call, place: CacheLookup, out: ResponseWriter
     ) -> None:
-        """Answer a cached read: from Redis, or from one load for all who wait for it."""
+        """Answer a cached read: from Redis, or from one load shared by all waiting callers."""
         lookup, found = place
         reads, value = self.parts.reads, found.value
         shared = lookup.cached.audience is Audience.EVERYONE
@@ -162,13 +165,13 @@ class Edge:
                 _NOT_FOUND, [(b"content-type", b"application/json")], value.body
             )
         else:
-            call.cache = "miss" if found.stamps is not None else "bypass"
+            call.cache = "miss" if found.versions is not None else "bypass"
             if self._cache_enabled:
                 rendered = await reads.load(lookup, found, load)
             else:
                 rendered = await load()
         if apart and rendered.status in _NOT_FOR_ALL:
-            # It may be there for this caller: asked for apart, and kept nowhere.
+            # This caller may be allowed to see it: run the handler again, and do not cache.
             call.cache = "bypass"
             rendered = await self._loading(scope, call, call.caller)()
             control = PRIVATE
@@ -178,19 +181,19 @@ class Edge:
             await out.rendered(rendered)
 
     def _refuse_unread(self, refusal: ApiError | None, head: RequestHead) -> None:
-        """Refuse what needs no look at limits or caller."""
+        """Refuse a request for reasons that need neither limits nor caller."""
         if refusal is not None:
             raise refusal
         if not self._hosts.any and not self._hosts.admits(head.host):
             raise HostNotAllowed
 
     def _refuse_long_body(self, head: RequestHead) -> None:
-        # FastAPI counts what arrives; a length that is declared is refused without reading.
+        # FastAPI counts the received bytes; a declared length is refused here, without reading.
         if head.length > self._max_body_bytes:
             raise BodyTooLarge
 
     def _loading(self, scope: Scope, call: Call, caller: Caller) -> Load:
-        """Return what asks the application the same as this caller, whoever waits for it."""
+        """Return a loader that replays this request as `caller`; several waiters can share it."""
 
         async def load() -> RenderedResponse:
             own = {**scope, SCOPE_KEY: replace(call, caller=caller)}

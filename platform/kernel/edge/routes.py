@@ -1,4 +1,4 @@
-"""The table of all features' routes: the one place that knows which route a path is."""
+"""The table of all slices' routes, by method and path."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -19,9 +19,9 @@ _PARAMETER = re.compile(r"\{[^{}]*\}")
 
 @dataclass(frozen=True)
 class Route:
-    """One call of one feature: `path` is its template, with the prefix.
+    """One route of one slice: `path` is its template, with the prefix.
 
-    `cache` says where answers are kept; None where they are not.
+    `cache` has its cached reads, None without any.
     """
 
     feature_name: str
@@ -32,26 +32,26 @@ class Route:
 
     @property
     def shape(self) -> str:
-        """The path with its parameters unnamed: two routes of one shape and method collide."""
+        """The path with anonymous parameters: two routes with the same shape and method collide."""
         return _PARAMETER.sub("{}", self.path)
 
     @cached_property
     def varies(self) -> bool:
-        """Whether a token changes the answer, and none is needed."""
+        """Whether a token is optional and changes the response."""
         return self.feature.caller == "optional"
 
     @property
     def reads(self) -> tuple[Cached, ...]:
-        """The cached reads of this call, in the order in which they are tried."""
+        """The cached reads of this route, in the order in which they are tried."""
         return self.cache.reads if self.cache is not None else ()
 
     @cached_property
     def restricted(self) -> bool:
-        """Whether not every user may make this call."""
+        """Whether only some users may call it."""
         return self.feature.restricted
 
     def admits(self, caller: Caller, path: str) -> bool:
-        """Whether a user with a valid token may make this call, as far as the path decides it."""
+        """Whether a user with a valid token may call it, as far as the path decides that."""
         if not self.restricted:
             return True
         feature = self.feature
@@ -68,7 +68,7 @@ class Route:
 
 
 class RouteTable:
-    """Finds the route of a method and path: constant paths first, then one expression a method."""
+    """Finds the route of a method and path: constant paths first, then one regex per method."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._constant: dict[tuple[str, str], Route] = {}
@@ -86,10 +86,10 @@ class RouteTable:
         }
 
     def find(self, method: str, path: str) -> Route | None:
-        """Return the route, or None where no feature has one.
+        """Return the route, or None if no slice has one.
 
-        A constant path hides what has a parameter in its place, for every method, as OpenAPI has
-        it: PUT /users/me is no call of PUT /users/{user_id}.
+        A constant path hides a parameter in its place, for every method, as in OpenAPI: PUT
+        /users/me does not match PUT /users/{user_id}.
         """
         if path in self._constant_paths:
             return self._constant.get((method, path))
@@ -98,16 +98,17 @@ class RouteTable:
         return routes[found.lastindex - 1] if found and found.lastindex else None
 
     def methods(self, path: str) -> list[str]:
-        """Return the methods that the path has, sorted."""
+        """Return the methods of this path, sorted; HEAD is there wherever GET is."""
         known = {method for method, _ in self._constant} | set(self._with_parameters)
-        return sorted(method for method in known if self.find(method, path))
+        found = {method for method in known if self.find(method, path)}
+        return sorted(found | {"HEAD"} if "GET" in found else found)
 
 
 def routes_of(features: Mapping[str, Feature]) -> list[Route]:
-    """Return the routes of all features, constant path segments before parameters.
+    """Return the routes of all slices, constant path segments before parameters.
 
-    That is the order for FastAPI's router too, which takes the first that fits. Raises ValueError
-    for a cached read that does not fit its route.
+    FastAPI's router needs the same order, because it takes the first match. Raises ValueError for a
+    cached read that does not fit its route.
     """
     routes = [
         Route(name, feature, method, PREFIX + route.path, _cache(name, feature, route))
@@ -128,7 +129,7 @@ def _cache(name: str, feature: Feature, route: APIRoute) -> RouteCache | None:
     try:
         return RouteCache(route, PREFIX + route.path, needs_token=feature.caller == "required")
     except ValueError as error:
-        raise ValueError(f"{name}: the answers of {route.path} are not cached: {error}.") from error
+        raise ValueError(f"{name}: {route.path} cannot be cached: {error}.") from error
 
 
 def _order(path: str) -> list[tuple[bool, str]]:

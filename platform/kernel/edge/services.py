@@ -1,4 +1,4 @@
-"""The services that the Edge works with."""
+"""The services that the Edge uses."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from kernel.redis import Pipeline
 
 @dataclass(frozen=True, slots=True)
 class EdgeServices:
-    """They live as long as the application runs."""
+    """The services of the Edge; they live while the application runs."""
 
     redis: Pipeline
     limiter: Limiter

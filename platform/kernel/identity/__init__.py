@@ -1,4 +1,4 @@
-"""Who the caller is: tokens, sessions, revocation, limits of an account, and the audit log."""
+"""The caller's identity: tokens, sessions, revocation, account limits, and the audit log."""
 
 from kernel.identity.account_limit import AccountLimit, Reservation
 from kernel.identity.audit import Audit

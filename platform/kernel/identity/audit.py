@@ -1,4 +1,4 @@
-"""The audit log: who did what to an account, when, from where; no secrets."""
+"""The audit log: who did what to an account, when and from where; without secrets."""
 
 import logging
 from typing import Literal
@@ -34,7 +34,7 @@ Action = Literal[
 
 
 class Audit:
-    """Writes entries about the call that is being answered: `await audit("login", user_id=…)`."""
+    """Writes audit entries about the current request: `await audit("login", user_id=…)`."""
 
     def __init__(self, db: AsService, call: Call) -> None:
         self._db, self._call = db, call
@@ -47,10 +47,10 @@ class Audit:
         email: str | None = None,
         **details: str,
     ) -> None:
-        """Write one entry; the account is named by id or, where that is unknown, by its address.
+        """Write an entry; name the account by id or, if that is unknown, by address.
 
-        The caller of the API is who did it. What has happened has happened: where the entry cannot
-        be written it is an error in the log, with the same content, and the answer stays.
+        The entry's actor is the request's caller. If the entry cannot be written, the same content
+        is logged as an error, and the response does not change.
         """
         call = self._call
         call.audited = True

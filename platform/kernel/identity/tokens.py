@@ -1,4 +1,4 @@
-"""Verification of access tokens, here and without asking anyone."""
+"""Verification of access tokens, without a network call."""
 
 import time
 from collections import OrderedDict
@@ -15,25 +15,25 @@ LEEWAY_SECONDS: Final = 10
 REMEMBERED: Final = 10_000
 _MAX_LENGTH: Final = 8192
 _ASYMMETRIC: Final = frozenset({"ES256", "RS256"})
-# Headers by which a token would name its own key, or ask for rules that we do not know (RFC 7515).
+# Headers with which a token brings its own key, or requires unknown extensions (RFC 7515).
 _REFUSED_HEADERS: Final = frozenset({"jku", "jwk", "x5u", "x5c", "crit"})
 _NO_PROOF: Final = frozenset({None, "anonymous", "token_refresh"})
 
 
 class InvalidToken(Unauthenticated):
-    """The token is malformed, forged, expired, or not meant for us."""
+    """The token is malformed, forged, expired, or meant for another audience."""
 
     code = "INVALID_TOKEN"
-    message = "This access token is not valid (any more): log in or refresh it."
+    message = "This access token is invalid or has expired: log in or refresh it."
 
 
 class TokenVerifier:
     """Verifies the access tokens of Supabase Auth.
 
-    HS256 with the project's secret, ES256 and RS256 with its published keys: the token's header
-    chooses the family, and a key of one is never tried for the other. Audience, expiry, subject
-    and session are required, the issuer where one is configured.
-    Verified tokens are remembered, with their expiry checked at each use.
+    HS256 uses the project's secret, ES256 and RS256 its published keys. The token's header chooses
+    the family, and a key of one family is never tried for another. Audience, expiry, subject and
+    session are required, and the issuer if one is configured. Verified tokens are cached, and their
+    expiry is checked at each use.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class TokenVerifier:
         self._known_version = jwks.version
 
     def remembered(self, token: str) -> Caller | None:
-        """Return the caller of a token that was verified before and counts still, else None."""
+        """Return the caller of a token that was verified before and has not expired, else None."""
         if self._known_version != self._jwks.version:
             self._known.clear()
             self._known_version = self._jwks.version
@@ -58,10 +58,10 @@ class TokenVerifier:
         return caller if caller is not None and self._counts(caller) else None
 
     async def verify(self, token: str, *, remember: bool = True) -> Caller:
-        """Return the caller whom the token speaks for.
+        """Return the token's caller.
 
-        Do not remember one that its owner has not used: kernel.identity.seen_tokens notes the first
-        use. Raises InvalidToken, or Unavailable while the published keys cannot be had.
+        Do not remember a token that its owner has not used: kernel.identity.seen_tokens notes the
+        first use. Raises InvalidToken, or Unavailable while there are no published keys.
         """
         if len(token) > _MAX_LENGTH or not token.isascii():
             raise InvalidToken
@@ -112,7 +112,7 @@ class TokenVerifier:
 def _caller(claims: dict[str, Any], token: str) -> Caller:
     metadata = claims.get("app_metadata")
     role = metadata.get("role") if isinstance(metadata, dict) else None
-    if claims.get("role") != "authenticated":  # anon, service_role: keys, not people
+    if claims.get("role") != "authenticated":  # anon and service_role are keys, not people
         raise InvalidToken
     try:
         return Caller(
@@ -128,7 +128,7 @@ def _caller(claims: dict[str, Any], token: str) -> Caller:
 
 
 def _logged_in_at(methods: object) -> int:
-    """Return the newest time of the claim `amr`, 0 where there is none that proves a person.
+    """Return the newest timestamp of the claim `amr`, or 0 without one that proves a person.
 
     Supabase Auth writes [{"method": "password", "timestamp": 1795426568}]. Its methods `anonymous`
     and `token_refresh` prove nothing.

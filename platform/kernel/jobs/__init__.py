@@ -1,7 +1,7 @@
-"""Jobs: work that follows from an event or a schedule, done once, by a worker.
+"""Jobs: work that a worker performs once after an event, or on a schedule.
 
-Events come from the outbox; the relay publishes a run of each job that listens, a worker performs
-it under a lease. docs/TASKS.md says how to add one.
+Events come from the outbox. The relay publishes a run of each job that listens to the event, and a
+worker performs the run under a lease. docs/TASKS.md says how to add one.
 """
 
 from kernel.core.durations import minutes, seconds

@@ -1,4 +1,4 @@
-"""Done markers: a second memory, beside the database, of what has had its effect."""
+"""Done markers: a second record, beside the database, of the runs that succeeded."""
 
 import logging
 from typing import Final
@@ -13,24 +13,24 @@ KEPT_SECONDS: Final = 7 * 24 * 3600
 
 
 class DoneMarkers:
-    """Keys in the broker that say which runs have succeeded.
+    """Keys in the broker that mark succeeded runs.
 
-    Written as soon as a job has returned, so that a database that is away in just that moment
-    does not make the effect happen twice. Where the broker is away too, nothing is remembered.
+    A marker is written as soon as the job returns, so that a database failure at that moment does
+    not repeat the job's effect. If the broker is unavailable too, there is no marker.
     """
 
     def __init__(self, broker: Redis) -> None:
         self._broker = broker
 
     async def add(self, run_id: UUID) -> None:
-        """Remember that this run has succeeded."""
+        """Mark this run as succeeded."""
         try:
             await self._broker.set(f"done:{run_id}", "1", ex=KEPT_SECONDS)
         except (RedisError, OSError) as error:
             log.warning("A done marker was not written", extra={"reason": repr(error)})
 
     async def has(self, run_id: UUID) -> bool:
-        """Tell whether this run is known to have succeeded."""
+        """Return whether this run is marked as succeeded."""
         try:
             return bool(await self._broker.exists(f"done:{run_id}"))
         except (RedisError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Schedules, as jobs state them."""
+"""Schedules of jobs."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Schedule:
-    """A slot each `period`, counted from `offset` after 1970-01-01 00:00 UTC."""
+    """A slot in each `period`, counted from `offset` after 1970-01-01 00:00 UTC."""
 
     period: timedelta
     offset: timedelta = timedelta(0)
@@ -21,11 +21,11 @@ class Schedule:
 
 
 def daily(time: str) -> Schedule:
-    """Return the schedule of a slot a day, at HH:MM in UTC. Raises ValueError for no time."""
+    """Return a schedule with one slot a day, at HH:MM in UTC. Raises ValueError for other text."""
     at = datetime.strptime(time, "%H:%M").replace(tzinfo=UTC)
     return Schedule(timedelta(days=1), timedelta(hours=at.hour, minutes=at.minute))
 
 
 def every(period: timedelta) -> Schedule:
-    """Return the schedule of a slot each period."""
+    """Return a schedule with one slot in each period."""
     return Schedule(period)

@@ -1,4 +1,4 @@
-"""Limits: how many requests one client may make, as an exact sliding-window log in Redis."""
+"""Rate limits: an exact sliding-window log for each client, in Redis."""
 
 from kernel.limits.limit import Limit
 

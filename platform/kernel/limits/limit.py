@@ -1,4 +1,4 @@
-"""What a slice says about how often it may be called."""
+"""A slice's declaration of its rate limit."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,13 +10,13 @@ Subject = Literal["address", "account"]
 
 @dataclass(frozen=True, init=False)
 class Limit:
-    """A limit of a slice: `Limit("10/minute")`, `Limit("20/15 minutes", per="account")`.
+    """A rate limit of a slice: `Limit("10/minute")`, `Limit("20/15 minutes", per="account")`.
 
-    *address*: calls from one client address. The Edge counts them before it looks at anything else,
-    beside the default limit that all slices share. *account*: what the slice itself counts of one
-    e-mail address, by the service AccountLimit.
-    Its name derives from the slice's folder (`login`, `login_account`), and RATE_LIMIT_<NAME>
-    changes its rate. Raises ValueError for a rate that cannot be read.
+    *address*: requests from one client address. The Edge counts them first, together with the
+    default limit that all slices share. *account*: requests for one e-mail address; the slice
+    itself counts them with the service AccountLimit. The limit's name comes from the slice's folder
+    (`login`, `login_account`), and RATE_LIMIT_<NAME> changes its rate. Raises ValueError for an
+    invalid rate.
     """
 
     rate: Rate
@@ -27,5 +27,5 @@ class Limit:
         object.__setattr__(self, "per", per)
 
     def name(self, feature: str) -> str:
-        """Return the name that the limit has in the slice with this folder."""
+        """Return the limit's name in the slice with this folder."""
         return feature if self.per == "address" else f"{feature}_{self.per}"

@@ -1,4 +1,4 @@
-"""The sliding-window log of one process: what limits while Redis is away."""
+"""The sliding-window log of one process, used while Redis is unavailable."""
 
 import time
 from collections import OrderedDict, deque
@@ -12,7 +12,7 @@ LOGS: Final = 10_000
 class LocalLogs:
     """The same rules as in Redis, for this process alone.
 
-    Bounded: of more than 10,000 logs the one that was longest unused is forgotten, and none is
+    Memory is bounded: beyond 10,000 logs, the least recently used is discarded, and no log is
     longer than its quota.
     """
 
@@ -24,7 +24,7 @@ class LocalLogs:
         return len(self._logs)
 
     def take(self, subject: str, policies: PolicySet) -> Decision:
-        """Count a request of the subject to all of the policies, or to none where one refuses."""
+        """Count a request of the subject to all policies, or to none if one refuses."""
         now = time.monotonic_ns() // 1000
         logs = [self._log(subject, policy, now) for policy in policies.policies]
         pairs = list(zip(policies.policies, logs, strict=True))
@@ -47,7 +47,7 @@ class LocalLogs:
         )
 
     def give_back(self, decision: Decision) -> None:
-        """Forget the request of a decision, as if it had never come."""
+        """Uncount the request of a decision."""
         for policy in decision.policies.policies:
             log = self._logs.get((policy.counted(decision.subject), policy.name))
             if log is not None and decision.at in log:

@@ -18,7 +18,7 @@ _SHA: Final = hashlib.sha1(_SOURCE.encode(), usedforsecurity=False).hexdigest()
 
 
 def key(subject: str, policy: Policy) -> str:
-    """Return where a policy's log is; all of one subject lie in one slot of a Redis Cluster."""
+    """Return the key of a policy's log; one subject's keys share a slot of a Redis Cluster."""
     network, counted = network_of(subject), policy.counted(subject)
     within = "" if counted == network else f"{counted}:"
     return f"limit:{{{network}}}:{within}{policy.name}"
@@ -30,8 +30,8 @@ def command(
 ) -> tuple[str | int, ...]:
     """Return the command that counts a request of the subject to the policies.
 
-    Redis knows the script by its hash. Where it does not (NOSCRIPT: a restart, SCRIPT FLUSH)
-    nothing was counted: repeat the command once with the source, which makes the hash known again.
+    Redis knows the script by its hash. If it does not (NOSCRIPT: after a restart or SCRIPT FLUSH),
+    nothing was counted: repeat the command once with the source, which Redis then caches.
     """
     found = policies.policies
     head = ("EVAL", _SOURCE) if with_source else ("EVALSHA", _SHA)
@@ -41,13 +41,13 @@ def command(
 
 
 def read(reply: object, subject: str, policies: PolicySet) -> Decision:
-    """Return the decision that Redis has answered. Raises ValueError where it is not one."""
+    """Return the decision in the reply. Raises ValueError for any other reply."""
     found = policies.policies
     if type(reply) is not list or len(reply) != 2 + 2 * len(found):
-        raise ValueError("this is not the reply to these policies")
+        raise ValueError("the reply does not fit these policies")
     try:
-        sum(reply)  # the quickest way to see that all are numbers
+        sum(reply)  # the fastest check that all are numbers
     except TypeError:
-        raise ValueError("these are no numbers") from None
+        raise ValueError("the reply has values that are not numbers") from None
     standings = tuple(map(Standing, found, reply[2::2], reply[3::2]))
     return Decision(subject, policies, False, reply[0] == 1, reply[1], standings)  # noqa: FBT003

@@ -9,11 +9,10 @@ from kernel.mail.smtp import deliver
 
 
 class Mailer:
-    """Sends the mails that a slice has templates for.
+    """Sends the mails of a slice's templates.
 
-    `feature` is the name of the slice's folder, `run_id` the run of the job that sends: a run that
-    is repeated sends the same Message-IDs. `folder` holds the templates, where they are not in
-    `features/<feature>/mail`.
+    `feature` is the slice's folder, `run_id` the run of the job: a repeated run sends the same
+    Message-IDs. `folder` has the templates, if they are not in `features/<feature>/mail`.
     """
 
     def __init__(
@@ -23,13 +22,13 @@ class Mailer:
         self._folder = folder or templates.folder_of(feature)
 
     async def send(self, template: str, *, to: str, **values: object) -> None:
-        """Render the template and hand the mail to the server, which then answers for it.
+        """Render the template and deliver the mail to the server, which is then responsible for it.
 
-        The template sees `values` and `app_url`, the address of the application's pages without a
-        slash at its end. It takes half a minute at most.
+        The template gets `values` and `app_url`, the URL of the application's pages without a
+        trailing slash. This takes at most half a minute.
 
-        Raises MailRefused when the server will never take it, MailUnavailable when it may later,
-        and TemplateFault.
+        Raises MailRefused for a permanent refusal, MailUnavailable for a temporary one, and
+        TemplateFault.
         """
         rendered = templates.render(
             self._folder, template, {**values, "app_url": self._settings.app_base}

@@ -1,4 +1,4 @@
-"""Logs, metrics, readiness and heartbeats: how operators see what the processes do."""
+"""Logs, metrics, readiness and heartbeats: how operators observe the processes."""
 
 from kernel.observe.logs import configure_logging
 from kernel.observe.metrics import Metrics

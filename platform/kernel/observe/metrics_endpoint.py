@@ -1,4 +1,4 @@
-"""The answer to /metrics: https://prometheus.io/docs/instrumenting/exposition_formats/."""
+"""The endpoint /metrics: https://prometheus.io/docs/instrumenting/exposition_formats/."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -16,7 +16,7 @@ PATH: Final = "/metrics"
 
 
 class _Scrape(Collector):
-    """What one answer holds: the registry's metrics and those that were asked for beforehand."""
+    """One scrape: the registry's metrics, and those that were read beforehand."""
 
     def __init__(self, registry: Collector, asked: Iterable[Metric]) -> None:
         self._registry, self._asked = registry, asked
@@ -27,9 +27,9 @@ class _Scrape(Collector):
 
 
 def metrics_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint: always 200, as text or OpenMetrics, whichever is accepted.
+    """Return the endpoint: always 200, as text or OpenMetrics, depending on Accept.
 
-    `Operations` is taken from the running application's state.
+    It takes `Operations` from the running application's state.
     """
 
     async def answer(request: Request) -> Response:
@@ -37,7 +37,7 @@ def metrics_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response
         operations: Operations = application.state.operations
         encode, content_type = choose_encoder(", ".join(request.headers.getlist("accept")))
         scrape = _Scrape(metrics.registry, await operations.read())
-        # In a thread: some ten milliseconds in which requests go on.
+        # In a thread: it takes some ten milliseconds, and requests continue meanwhile.
         body = await asyncio.to_thread(encode, scrape)
         headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
         return Response(body, headers=headers)

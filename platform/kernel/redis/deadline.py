@@ -1,4 +1,4 @@
-"""The deadline of what is asked of Redis, by a clock that the loop's own delays do not run."""
+"""Deadlines for Redis that exclude delays of this process's own event loop."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -7,17 +7,17 @@ from typing import Any, Final, TypeVar
 from kernel.redis.pipeline import RedisAway
 
 SECONDS: Final = 0.1
-UNHURRIED_SECONDS: Final = 1.0  # where nobody waits
+UNHURRIED_SECONDS: Final = 1.0  # for background work
 _PARTS: Final = 10
 
 T = TypeVar("T")
 
 
 async def in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:
-    """Return what the work returns; raises what it raises, and RedisAway after `seconds`.
+    """Return the result of the work; raise its error, or RedisAway after `seconds`.
 
-    The time is counted in parts, between which the loop reads what has come: one that was busy for
-    longer than the deadline must not take its own delay for that of Redis.
+    The time is counted in parts, and the loop reads received data between them. So a loop that was
+    blocked for longer than the deadline does not blame Redis for its own delay.
     """
     task, part = asyncio.ensure_future(work), seconds / _PARTS
     try:
@@ -27,4 +27,4 @@ async def in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:
         raise RedisAway(f"no answer in {seconds} s")
     finally:
         if task.cancel() and (await asyncio.wait({task}, timeout=part))[0] and not task.cancelled():
-            task.exception()  # of the end that was asked for: nobody else looks at it
+            task.exception()  # of the cancellation: nothing else reads it

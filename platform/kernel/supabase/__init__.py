@@ -1,8 +1,8 @@
 """Supabase through handles of different types, so that mixing them up is a type error.
 
-- `AuthApi`: Supabase Auth, without a session of its own.
+- `AuthApi`: Supabase Auth, without a session.
 - `AuthAdmin`: Supabase Auth with the secret key.
-- `AsCaller`: tables and functions as whoever calls; row security applies.
+- `AsCaller`: tables and functions as the caller; row security applies.
 - `AsService`: tables and functions with the secret key; row security does not apply.
 """
 

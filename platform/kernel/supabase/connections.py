@@ -10,13 +10,13 @@ _REPEATABLE: Final = "GET"
 
 
 class ConnectionLost(aiohttp.ClientConnectionError):
-    """The connection broke before an answer came; whether the request was done nobody knows."""
+    """The connection broke before a response came; the server may or may not have acted."""
 
 
 def connections() -> AiohttpTransport:
-    """Return httpx's transport over connections of aiohttp, made with the first request.
+    """Return an httpx transport over aiohttp connections, created with the first request.
 
-    Their number has no limit here: the bulkheads are the limit.
+    The number of connections is unlimited here: the bulkheads limit it.
     """
     return AiohttpTransport(client=_session)
 
@@ -30,12 +30,12 @@ def _session() -> aiohttp.ClientSession:
 
 
 async def _repeat_reads_only(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-    """Keep aiohttp from sending anything but a GET a second time.
+    """Keep aiohttp from repeating any request other than a GET.
 
-    A server may close a pooled connection just when a request goes out. aiohttp then repeats the
-    request once where its method is idempotent (RFC 9112, 9.3.1), and PUT and DELETE are: but the
-    first may have been done, and a second PUT of a user sends a second mail. aiohttp repeats on
-    these two errors alone, so another error ends it.
+    A server may close a pooled connection just when a request is sent. aiohttp then repeats the
+    request once if its method is idempotent (RFC 9112, 9.3.1), such as PUT and DELETE. But the
+    server may have executed the first one, and a second PUT of a user sends a second mail. aiohttp
+    repeats only after these two errors, so another error prevents it.
     """
     try:
         return await handler(request)

@@ -1,4 +1,4 @@
-"""What Supabase's refusals mean to our caller, where no slice says it better."""
+"""How Supabase's refusals are translated for our caller, unless a slice does it."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ from kernel.errors import (
 )
 from kernel.supabase.http import SupabaseUnavailable
 
-# The records cannot be had: nothing answers or, while a deploy goes on, the function is not there.
+# The records are unavailable: no response or, during a deployment, no such SQL function yet.
 RECORDS_UNAVAILABLE: Final = (SupabaseUnavailable, APIError)
 
 
@@ -49,7 +49,7 @@ _FROM_AUTH: dict[str, type[ApiError]] = {
 
 
 def from_database(error: APIError) -> ApiError | None:
-    """Return what to answer to a refusal of PostgREST, or None where it is our own mistake."""
+    """Return the error for a refusal of PostgREST, or None if the fault is ours."""
     code = error.code or ""
     if code.startswith("22"):  # data exceptions: a value that its column cannot hold
         return ValidationFailed()
@@ -58,6 +58,6 @@ def from_database(error: APIError) -> ApiError | None:
 
 
 def from_auth(error: AuthError) -> ApiError | None:
-    """Return what to answer to a refusal of Supabase Auth, or None where it is our own mistake."""
+    """Return the error for a refusal of Supabase Auth, or None if the fault is ours."""
     kind = _FROM_AUTH.get(str(getattr(error, "code", "")))
     return kind() if kind else None

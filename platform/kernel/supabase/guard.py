@@ -1,4 +1,4 @@
-"""What stands before a part of Supabase: whom it lets through, and what it learns of answers."""
+"""The guard before Auth or PostgREST: its bulkhead and its breakers."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -11,12 +11,12 @@ from kernel.supabase.breaker import CircuitBreaker
 from kernel.supabase.bulkhead import Bulkhead
 
 NO_ANSWER: Final = (httpx.RequestError, aiohttp.ClientError, OSError)
-"""Errors of a call that got no answer: refused, silent, broken off, unreadable."""
+"""Errors of a call without a response: refused, silent, disconnected, unreadable."""
 
 Send = Callable[[], Awaitable[httpx.Response]]
 _Verdict = tuple[
     bool | None, bool | None
-]  # of the part and of the endpoint, as CircuitBreaker.settle
+]  # of the service and of the endpoint, as for CircuitBreaker.settle
 
 _NOBODY_KNOWS: Final[_Verdict] = (None, None)
 _WORKS: Final[_Verdict] = (True, True)
@@ -25,20 +25,19 @@ _PART_IS_AWAY: Final[_Verdict] = (False, None)
 
 _BAD_GATEWAY: Final = 502
 _SQLSTATE: Final = re.compile(r"[0-9A-Z]{5}")
-# Connections, resources, shutdown, system: the server's trouble, whatever was asked. See
+# Connection, resource, shutdown and system errors: faults of the server, not of the query. See
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _SERVERS_TROUBLE: Final = ("08", "53", "57P", "58")
 
 
 class Guard:
-    """The bulkhead and the breakers of one part of Supabase, Auth or PostgREST.
+    """The bulkhead and the breakers of one Supabase service, Auth or PostgREST.
 
-    The part's own breaker counts what no single request causes: no connection, no answer in time, a
-    connection that breaks off, and the statuses from 502 on, by which proxies say that it is away.
-    A 500 is a server that lives and fails at something. Where it names an SQLSTATE, the database
-    has answered, and the query was at fault: that is no failure at all. Any other 500 counts for
-    its endpoint alone, which has a breaker of its own: mails that cannot be sent stop sign-ups,
-    and not logins.
+    The service's own breaker counts failures that no single request causes: no connection, a
+    time-out, a lost connection, and the statuses from 502 on, which proxies send while the service
+    is down. A 500 comes from a running server. If it has an SQLSTATE, the database has answered and
+    the query was wrong: that is not a failure. Any other 500 counts only for its endpoint, which
+    has a breaker of its own: a broken mail server stops sign-ups, but not logins.
     """
 
     def __init__(self, part: str, *, places: int) -> None:
@@ -48,16 +47,17 @@ class Guard:
         self._endpoints: dict[str, CircuitBreaker] = {}
 
     async def call(self, path: str, send: Send) -> httpx.Response:
-        """Return what `send` returns; `path` is the one below the part's address.
+        """Return the result of `send`; `path` is relative to the service's URL.
 
-        Raises CircuitOpen or BulkheadFull where it was not called, and what it raises.
+        Raises CircuitOpen or BulkheadFull if `send` was not called, and the errors of `send`.
         """
         whole, endpoint = self._whole, self._endpoint(path)
         whole.check()
         endpoint.check()
         async with self._bulkhead:
-            # Both may have opened while we waited. The endpoint is asked first: a place of the
-            # part's probe that was taken and not used would never be free again.
+            # Both may have opened while we waited. Check the endpoint first: if the service's
+            # breaker granted its only probe and the call were then refused, no probe would ever be
+            # possible again.
             endpoint.check()
             tickets = whole.admit(), endpoint.admit()
             verdict = _NOBODY_KNOWS
@@ -73,7 +73,7 @@ class Guard:
         return response
 
     def _endpoint(self, path: str) -> CircuitBreaker:
-        """Return the breaker of a table, a function or an action: there are as many as in code."""
+        """Return the breaker of a table, function or action; the code bounds their number."""
         first, _, rest = path.partition("/")
         name = path if first == "rpc" and "/" not in rest else first
         if name not in self._endpoints:

@@ -13,7 +13,7 @@ from kernel.supabase.http import SupabaseHttp, bearer
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user, for jobs: where to write to, and by which name to call."""
+    """A user, for jobs: mail address and display name."""
 
     id: UUID
     email: str
@@ -23,23 +23,23 @@ class Account:
 class _Rest:
     def __init__(self, http: SupabaseHttp, headers: dict[str, str]) -> None:
         if current := request_id.get():
-            headers["X-Request-ID"] = current  # the outbox keeps it with the event
+            headers["X-Request-ID"] = current  # the outbox stores it with the event
         self._client = AsyncPostgrestClient(
             f"{http.base}/rest/v1", headers=headers, http_client=http, retry_enabled=False
         )
 
     def table(self, name: str) -> AsyncRequestBuilder:
-        """Begin a query of a table or view: `.select("*").eq("id", …).limit(1).execute()`."""
+        """Start a query of a table or view: `.select("*").eq("id", …).limit(1).execute()`."""
         return self._client.from_(name)
 
     async def rpc(self, name: str, **arguments: object) -> Any:
-        """Call an SQL function and return what it returns, rows as a list of dicts."""
+        """Call an SQL function and return its result, rows as a list of dicts."""
         answer = await self._client.rpc(name, cast("dict[str, str]", arguments)).execute()
         return answer.data
 
 
 class AsCaller(_Rest):
-    """The database as the caller sees it: row security decides about every row.
+    """The database with the caller's rights: row security applies to every row.
 
     Without a token the caller is `anon`.
     """
@@ -52,13 +52,13 @@ class AsCaller(_Rest):
 
 
 class AsService(_Rest):
-    """The database past row security, with the secret key: for jobs and the platform."""
+    """The database without row security, with the secret key: for jobs and the platform."""
 
     def __init__(self, http: SupabaseHttp) -> None:
         super().__init__(http, bearer(http.service_key))
 
     async def user(self, user_id: UUID) -> Account | None:
-        """Return a user, or None for one who is not there (any more)."""
+        """Return a user, or None if the user does not exist."""
         rows = await self.rpc("account", user_id=str(user_id))
         if not rows:
             return None

@@ -1,4 +1,4 @@
-"""What a route needs: envelopes, fields, its services, the call, and the list of its errors."""
+"""Everything for routes: envelopes, fields, services, the call, and the list of errors."""
 
 from kernel.core.caller import ANONYMOUS, Caller
 from kernel.web.call import Call

@@ -1,4 +1,4 @@
-"""One call of the API: what the Edge found out about it, for everything that runs after."""
+"""One call of the API: what the Edge has determined about it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from kernel.observe.metrics import CacheResult
 
 SCOPE_KEY: Final = "kernel.call"
 REFUSED: Final = "kernel.refused"
-"""Where the server puts, into the scope, the ApiError for a request that it did not take."""
+"""The scope key of the ApiError for a request that the server itself refused."""
 
 _USER_AGENT_CHARACTERS: Final = 200
 
@@ -22,9 +22,9 @@ class Call:
     """What is known of the request: its id, the client's address, its slice and its caller.
 
     `headers` are the request's, raw, with lower-case names; they hold secrets.
-    `limits` says where the client stands with the policies that the request counts to, `cache` what
-    became of a cached read: hit, miss, stale or bypass. `audited` says that the audit log has an
-    entry about it.
+    `limits` is the client's standing with the policies that count the request, `cache` the result
+    of a cached read: hit, miss, stale or bypass. `audited` is true once the audit log has an entry
+    about the call.
     """
 
     request_id: str
@@ -47,7 +47,7 @@ class Call:
 def call_of(scope: Scope) -> Call:
     """Return the call that the Edge put into the scope.
 
-    Raises RuntimeError when the Edge did not run: then nobody has checked the caller.
+    Raises RuntimeError if the Edge did not run: then the caller is not verified.
     """
     call: Call | None = scope.get(SCOPE_KEY)
     if call is None:

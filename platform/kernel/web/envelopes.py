@@ -1,4 +1,4 @@
-"""The shapes of every body: one value, a page of values, an error."""
+"""The envelopes of every response body: one value, a page of values, an error."""
 
 from typing import Any, Generic, Literal, TypeVar
 
@@ -32,7 +32,7 @@ class Page(BaseModel, Generic[T]):
 
     @classmethod
     def of(cls, data: list[T], *, page: int, page_size: int, total: int) -> "Page[T]":
-        """Return the page with `has_next` worked out."""
+        """Return the page; `has_next` is computed."""
         has_next = page * page_size < total
         return cls(data=data, page=page, page_size=page_size, total=total, has_next=has_next)
 

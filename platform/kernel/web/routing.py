@@ -1,4 +1,4 @@
-"""What a route needs: the envelopes, its services, the caller, and the list of its errors."""
+"""Everything for routes: envelopes, services, the caller, and the list of errors."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
@@ -26,11 +26,11 @@ async def _services(request: Request) -> AsyncIterator[svcs.Container]:
 
 
 Services = Annotated[svcs.Container, Depends(_services)]
-"""The services of this request: `await services.aget(AsCaller)`; closed when it is over."""
+"""The services of this request: `await services.aget(AsCaller)`; closed at its end."""
 
 
 def raises(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
-    """Return what makes a route's errors appear in OpenAPI: `responses=raises(PostNotFound)`."""
+    """Return `responses` for OpenAPI from a route's errors: `responses=raises(PostNotFound)`."""
     responses: dict[int | str, dict[str, Any]] = {}
     for error in errors:
         known = responses.setdefault(

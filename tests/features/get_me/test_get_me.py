@@ -47,4 +47,4 @@ async def test_me_is_never_taken_for_an_id(author):
     assert (await author.get("/users/me")).json()["data"]["id"] == str(author.id)
     for answer in (await author.put("/users/me", json={}), await author.delete("/users/me")):
         assert answer.status_code == 405
-        assert answer.headers["allow"] == "GET"
+        assert answer.headers["allow"] == "GET, HEAD"

@@ -96,7 +96,7 @@ async def test_an_unknown_path_is_404_and_a_wrong_method_405_in_the_envelope(ano
     assert missing.headers["cache-control"] == "no-store"
     wrong = await anonymous.put("/things")
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
-    assert wrong.headers["allow"] == "GET, POST"
+    assert wrong.headers["allow"] == "GET, HEAD, POST"
 
 
 async def test_a_role_is_asked_for_before_the_body_is_looked_at(settings, author):

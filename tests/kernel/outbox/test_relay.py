@@ -116,8 +116,8 @@ def published(own, run):
     return [found for _, found in messages(own)].count(run)
 
 
-def stamp(own, tag):
-    return own.cache.client.get(f"stamp:{tag}")
+def tag_version(own, tag):
+    return own.cache.client.get(f"tag:{tag}")
 
 
 def run_of(thing):
@@ -159,15 +159,18 @@ async def taken_away(server, how):
 
 async def test_k13_a_turn_drops_what_a_changed_row_is_cached_under(own_stack, a_relay, author):
     thing = await own_stack.thing(author, published=False)
-    assert stamp(own_stack, f"kept-thing:{thing}") is None
+    assert tag_version(own_stack, f"kept-thing:{thing}") is None
     await a_relay.turn()
-    one, page = stamp(own_stack, f"kept-thing:{thing}"), stamp(own_stack, "kept-things:page:*")
+    one, page = (
+        tag_version(own_stack, f"kept-thing:{thing}"),
+        tag_version(own_stack, "kept-things:page:*"),
+    )
     assert one
     assert page
     await own_stack.sql.execute("update public.things set title = 'Edited in Studio'")
     await a_relay.turn()
-    assert stamp(own_stack, f"kept-thing:{thing}") != one
-    assert stamp(own_stack, "kept-things:page:*") != page
+    assert tag_version(own_stack, f"kept-thing:{thing}") != one
+    assert tag_version(own_stack, "kept-things:page:*") != page
 
 
 async def test_a_turn_publishes_the_jobs_and_writes_their_runs_down(own_stack, a_relay, author):
@@ -255,8 +258,8 @@ async def test_without_the_cache_jobs_go_on_and_drops_follow(own_stack, a_relay,
         await a_relay.turn()
         assert published(own_stack, run_of(later)) == 1
         assert {row["dropped_at"] for row in await own_stack.events()} == {None}
-    await turned(a_relay, lambda: stamp(own_stack, f"kept-thing:{later}"))
-    assert stamp(own_stack, f"kept-thing:{thing}")
+    await turned(a_relay, lambda: tag_version(own_stack, f"kept-thing:{later}"))
+    assert tag_version(own_stack, f"kept-thing:{thing}")
     assert await pending(own_stack) == []
     assert published(own_stack, run_of(thing)) == 1
 
@@ -266,10 +269,10 @@ async def test_c7_without_the_broker_drops_go_on_and_jobs_follow(own_stack, a_re
     async with taken_away(own_stack.broker, how):
         thing = await own_stack.thing(author)
         await a_relay.turn()
-        assert stamp(own_stack, f"kept-thing:{thing}")
+        assert tag_version(own_stack, f"kept-thing:{thing}")
         later = await own_stack.thing(author)
         await a_relay.turn()
-        assert stamp(own_stack, f"kept-thing:{later}")
+        assert tag_version(own_stack, f"kept-thing:{later}")
         assert {row["published_at"] for row in await own_stack.events()} == {None}
     await turned(a_relay, lambda: none_pending(own_stack))
     # A broker that was silent may have taken more than it could say: a run told twice is one run.
@@ -367,11 +370,11 @@ async def renamed(own, function):
 @pytest.mark.parametrize(
     ("topic", "item", "reason"),
     [
-        ("note_sent", {"note_id": 1}, "this relay knows no such topic"),
-        ("thing_changed", {"thing_id": "not an id"}, "an item does not fit ThingChanged: 1 faults"),
+        ("note_sent", {"note_id": 1}, "this relay does not know the topic"),
+        ("thing_changed", {"thing_id": "not an id"}, "an item does not fit ThingChanged: 1 errors"),
         ("thing_published", {"thing_id": str(uuid4())}, "an item does not fit ThingPublished"),
         ("thing_changed", "not an object", "an item does not fit ThingChanged"),
-        ("job_due", {"job": "later.tick", "slot": "2026-01-01T00:00:00Z"}, "knows no job"),
+        ("job_due", {"job": "later.tick", "slot": "2026-01-01T00:00:00Z"}, "does not know the job"),
     ],
 )
 async def test_an_event_that_is_not_understood_waits_and_holds_up_no_other(
@@ -383,7 +386,7 @@ async def test_an_event_that_is_not_understood_waits_and_holds_up_no_other(
     thing = await own_stack.thing(author)
     await a_relay.turn()
     assert published(own_stack, run_of(thing)) == 1
-    assert stamp(own_stack, f"kept-thing:{thing}")
+    assert tag_version(own_stack, f"kept-thing:{thing}")
     (waiting,) = [row for row in await own_stack.events() if row["delivered_at"] is None]
     assert (waiting["id"], waiting["attempts"], waiting["claim"]) == (number, 1, None)
     assert waiting["published_at"] is None
@@ -403,14 +406,14 @@ async def test_an_event_of_a_newer_version_is_delivered_by_a_relay_that_knows_it
     async with running_relay(own_stack) as newer:
         await newer.turn()
     assert await pending(own_stack) == []
-    assert stamp(own_stack, f"kept-thing:{thing}")
+    assert tag_version(own_stack, f"kept-thing:{thing}")
 
 
 async def test_fields_that_this_version_does_not_know_are_no_fault(own_stack, a_relay):
     thing = uuid4()
     await own_stack.put("thing_changed", {"thing_id": thing, "later": 1})
     await a_relay.turn()
-    assert stamp(own_stack, f"kept-thing:{thing}")
+    assert tag_version(own_stack, f"kept-thing:{thing}")
 
 
 # A relay that dies, a broker that forgets --------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The parts of one stack, and where each of them is: ours, or a server that a setting names."""
+"""The layout of one stack, and where each of them is: ours, or a server that a setting names."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ PYTHON = (sys.executable, "-u", "-m")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class StackLayout:
     """Where everything is. `settings` are the environment's and `.env`'s, asked when needed."""
 
     root: Path
@@ -132,10 +132,10 @@ class Parts:
         ):
             if not (named := self._named(variable)):
                 continue
-            parts = urlsplit(named)
-            if not answers(parts.port or port, parts.hostname or "127.0.0.1"):
+            layout = urlsplit(named)
+            if not answers(layout.port or port, layout.hostname or "127.0.0.1"):
                 raise StackError(
-                    f"{variable} names {parts.hostname}:{parts.port or port}, and no such server "
+                    f"{variable} names {layout.hostname}:{layout.port or port}, and no such server "
                     "answers there: start it, or take the setting away to use the stack's own."
                 )
 
@@ -161,14 +161,14 @@ class Parts:
         named = self._named(variable)
         if not named:
             return {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(own_port)}
-        parts = urlsplit(named)
+        layout = urlsplit(named)
         more = {
-            "USERNAME": unquote(parts.username or ""),
-            "PASSWORD": unquote(parts.password or ""),
-            "DB": parts.path.strip("/"),
-            "TLS": "true" if parts.scheme == "rediss" else "",
+            "USERNAME": unquote(layout.username or ""),
+            "PASSWORD": unquote(layout.password or ""),
+            "DB": layout.path.strip("/"),
+            "TLS": "true" if layout.scheme == "rediss" else "",
         }
         return {
-            f"{prefix}_HOST": parts.hostname or "127.0.0.1",
-            f"{prefix}_PORT": str(parts.port or 6379),
+            f"{prefix}_HOST": layout.hostname or "127.0.0.1",
+            f"{prefix}_PORT": str(layout.port or 6379),
         } | {f"{prefix}_{name}": value for name, value in more.items() if value}
