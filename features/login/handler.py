@@ -4,7 +4,7 @@ from supabase_auth.errors import AuthApiError
 
 from features.shared.sessions import Session
 from kernel.errors import Unavailable
-from kernel.identity import AccountLimit, Audit, SessionStore, TokenVerifier
+from kernel.identity import AccountLimit, Audit, LoginNotices, SessionStore, TokenVerifier
 from kernel.supabase import AuthApi
 from kernel.web import ConstantTimeDelay
 
@@ -25,8 +25,9 @@ async def login(
     attempts: AccountLimit,
     tokens: TokenVerifier,
     sessions: SessionStore,
-    audit: Audit,
     *,
+    audit: Audit,
+    notices: LoginNotices,
     credentials: Credentials,
 ) -> Session:
     """Return a new session; failed attempts are limited.
@@ -53,4 +54,5 @@ async def login(
     session = Session.model_validate(await auth.session(begun.session))
     await sessions.keep(holder, started_at=datetime.now(UTC))
     await audit("login", user_id=session.user.id)
+    await notices.note(session.user.id)
     return session

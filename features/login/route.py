@@ -1,7 +1,7 @@
 from fastapi import APIRouter
 
 from features.shared.sessions import Session
-from kernel.identity import AccountLimit, Audit, SessionStore, TokenVerifier
+from kernel.identity import AccountLimit, Audit, LoginNotices, SessionStore, TokenVerifier
 from kernel.supabase import AuthApi
 from kernel.web import Answer, Services, raises
 
@@ -17,5 +17,7 @@ async def login(credentials: Credentials, services: Services) -> Answer[Session]
 
     An unknown address and a wrong password have the same response.
     """
-    parts = await services.aget(AuthApi, AccountLimit, TokenVerifier, SessionStore, Audit)
-    return Answer(await handler.login(*parts, credentials=credentials))
+    parts = await services.aget(AuthApi, AccountLimit, TokenVerifier, SessionStore)
+    audit, notices = await services.aget(Audit, LoginNotices)
+    session = await handler.login(*parts, audit=audit, notices=notices, credentials=credentials)
+    return Answer(session)

@@ -29,6 +29,9 @@ GRANTS = Grants(
         "revoked_sessions": Function(SERVICE),
         "user_id_of": Function(SERVICE, {"email": "nobody@example.com"}),
         "record_audit": Function(SERVICE, {"action": "login"}),
+        "note_login": Function(
+            SERVICE, {"user_id": NOBODY, "device": "", "network": None, "address": None}
+        ),
         "record_denial": Function(SERVICE, {"user_id": NOBODY, "slice": "nothing"}),
         "credentials_of": Function(SERVICE, {"user_id": NOBODY}),
         # Tokens in mails.

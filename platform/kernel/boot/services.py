@@ -18,6 +18,7 @@ from kernel.identity.audit import Audit
 from kernel.identity.denials import Denials
 from kernel.identity.fresh_login import FreshLogin
 from kernel.identity.jwks import Jwks
+from kernel.identity.login_notices import LoginNotices
 from kernel.identity.mailed_tokens import MailedTokens
 from kernel.identity.revocation import Revocations
 from kernel.identity.seen_tokens import SeenTokens
@@ -107,7 +108,7 @@ def register_services(
     registry.register_value(Reads, reads, on_registry_close=reads.aclose)
     registry.register_value(Announce, Announce(drops))
     registry.register_value(TokenVerifier, _verifier(settings, http))
-    _register_sessions(registry, http, redis)
+    _register_sessions(registry, settings, http, redis)
     registry.register_factory(Audit, audit)
     registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(AuthApi, auth_api)
@@ -119,7 +120,14 @@ def register_services(
     registry.register_factory(Mailer, mailer)
 
 
-def _register_sessions(registry: svcs.Registry, http: SupabaseHttp, redis: Redis) -> None:
+def _register_sessions(
+    registry: svcs.Registry, settings: Settings, http: SupabaseHttp, redis: Redis
+) -> None:
+    def login_notices(container: svcs.Container) -> LoginNotices:
+        parts = container.get(AsService, Call)
+        return LoginNotices(*parts, enabled=settings.login_notices)
+
+    registry.register_factory(LoginNotices, login_notices)
     registry.register_value(Revocations, Revocations(redis, AsService(http)))
     registry.register_value(SessionStore, SessionStore(redis))
     registry.register_value(SeenTokens, SeenTokens(redis))

@@ -3,6 +3,7 @@
 from kernel.identity.account_limit import AccountLimit, Reservation
 from kernel.identity.audit import Audit
 from kernel.identity.fresh_login import FreshLogin, ReauthenticationRequired, WrongPassword
+from kernel.identity.login_notices import LoginNotices
 from kernel.identity.mailed_tokens import MailedTokens, NewToken, Proof
 from kernel.identity.revocation import Revocations
 from kernel.identity.seen_tokens import SeenTokens
@@ -14,6 +15,7 @@ __all__ = [
     "Audit",
     "FreshLogin",
     "InvalidToken",
+    "LoginNotices",
     "MailedTokens",
     "NewToken",
     "Proof",
