@@ -115,10 +115,10 @@ async def test_s10_a_grandparent_ends_the_session_and_its_access_tokens(
 async def test_s10_a_client_that_lost_the_answer_goes_on_however_late(
     refresh, use, later, author, database
 ):
-    session_of(await refresh(author.refresh_token))  # this answer is lost, and the next one
-    for _ in range(2):
+    for _ in range(2):  # both answers are lost
+        session_of(await refresh(author.refresh_token))
         await later(author)
-        session = session_of(await refresh(author.refresh_token))
+    session = session_of(await refresh(author.refresh_token))
     assert await use(session["access_token"]) is None
     await later(author)
     assert await use(session_of(await refresh(session["refresh_token"]))["access_token"]) is None
