@@ -1,4 +1,4 @@
-"""The layout of one stack, and where each of them is: ours, or a server that a setting names."""
+"""The layout of one stack: its ports, folders and programs, and servers that settings name."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ PYTHON = (sys.executable, "-u", "-m")
 
 @dataclass(frozen=True, kw_only=True)
 class StackLayout:
-    """Where everything is. `settings` are the environment's and `.env`'s, asked when needed."""
+    """The layout of a stack. `settings` returns those of the environment and `.env`."""
 
     root: Path
     data: Path
@@ -30,22 +30,22 @@ class StackLayout:
 
     @property
     def api_url(self) -> str:
-        """The address of the API."""
+        """The URL of the API."""
         return f"http://127.0.0.1:{self.ports.api}"
 
     @property
     def supabase_url(self) -> str:
-        """The address of the gateway."""
+        """The URL of the gateway."""
         return f"http://127.0.0.1:{self.ports.gateway}"
 
     @property
     def inbox_url(self) -> str:
-        """The address of the inbox's page and API."""
+        """The URL of the inbox's page and API."""
         return f"http://127.0.0.1:{self.ports.inbox}"
 
     @property
     def database_url(self) -> str:
-        """The superuser's address of the database."""
+        """The superuser's URL of the database."""
         return self._named(postgres.SERVER_VARIABLE) or postgres.url(self.ports.postgres)
 
     @property
@@ -54,9 +54,9 @@ class StackLayout:
         return not self._named(postgres.SERVER_VARIABLE)
 
     def gateway_config(self) -> GatewayConfig:
-        """Return what the gateway is told at start.
+        """Return the gateway's configuration.
 
-        Raises StackError for a setting of it that cannot be read.
+        Raises StackError for an invalid setting.
         """
         interval = self._named("DEVSTACK_MAIL_INTERVAL") or "60"
         if not interval.isdigit():
@@ -74,7 +74,7 @@ class StackLayout:
         )
 
     def values(self) -> dict[str, str]:
-        """Return the stack's own values, as `./app env` prints them and applications get them."""
+        """Return the stack's values, as `./app env` prints them and applications get them."""
         config = self.gateway_config()
         return {
             "API_URL": self.api_url,
@@ -92,7 +92,7 @@ class StackLayout:
         }
 
     def own_ports(self, *, with_api: bool) -> set[str]:
-        """Return the names of the ports that this stack itself listens on."""
+        """Return the names of the ports that this stack listens on."""
         named = {
             "postgres": postgres.SERVER_VARIABLE,
             "cache": valkey.CACHE_VARIABLE,
@@ -102,7 +102,7 @@ class StackLayout:
         return own | {"gateway", "inbox", "smtp"} | ({"api"} if with_api else set())
 
     def servers(self, installation: postgres.Installation | None) -> list[Program]:
-        """Return what starts first: the database, the two Valkeys and the inbox."""
+        """Return the programs that start first: the database, the two Valkeys and the inbox."""
         programs = [self._inbox()]
         if not self._named(valkey.CACHE_VARIABLE):
             programs.insert(0, valkey.cache(self.ports.cache, self.data / "cache"))
@@ -124,7 +124,7 @@ class StackLayout:
         )
 
     def require_named_servers(self) -> None:
-        """Raise StackError where a server that a setting names does not answer."""
+        """Raise StackError if a server that a setting names does not answer."""
         for variable, answers, port in (
             (postgres.SERVER_VARIABLE, postgres_answers, 5432),
             (valkey.CACHE_VARIABLE, valkey_answers, 6379),
@@ -132,11 +132,11 @@ class StackLayout:
         ):
             if not (named := self._named(variable)):
                 continue
-            layout = urlsplit(named)
-            if not answers(layout.port or port, layout.hostname or "127.0.0.1"):
+            url = urlsplit(named)
+            if not answers(url.port or port, url.hostname or "127.0.0.1"):
                 raise StackError(
-                    f"{variable} names {layout.hostname}:{layout.port or port}, and no such server "
-                    "answers there: start it, or take the setting away to use the stack's own."
+                    f"{variable} names {url.hostname}:{url.port or port}, but no such server "
+                    "answers there: start it, or remove the setting to use the stack's own."
                 )
 
     def _inbox(self) -> Program:
@@ -161,14 +161,14 @@ class StackLayout:
         named = self._named(variable)
         if not named:
             return {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(own_port)}
-        layout = urlsplit(named)
+        url = urlsplit(named)
         more = {
-            "USERNAME": unquote(layout.username or ""),
-            "PASSWORD": unquote(layout.password or ""),
-            "DB": layout.path.strip("/"),
-            "TLS": "true" if layout.scheme == "rediss" else "",
+            "USERNAME": unquote(url.username or ""),
+            "PASSWORD": unquote(url.password or ""),
+            "DB": url.path.strip("/"),
+            "TLS": "true" if url.scheme == "rediss" else "",
         }
         return {
-            f"{prefix}_HOST": layout.hostname or "127.0.0.1",
-            f"{prefix}_PORT": str(layout.port or 6379),
+            f"{prefix}_HOST": url.hostname or "127.0.0.1",
+            f"{prefix}_PORT": str(url.port or 6379),
         } | {f"{prefix}_{name}": value for name, value in more.items() if value}

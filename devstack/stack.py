@@ -1,4 +1,4 @@
-"""`./app up`: the local stack and the application on top of it, by one command."""
+"""`./app up`: the local stack and the application on top of it, with one command."""
 
 import asyncio
 import shutil
@@ -26,12 +26,12 @@ _NAMED = 3
 
 @dataclass(frozen=True, kw_only=True)
 class StackOptions:
-    """What to run; `root` is the checkout, and its folder `.stack` holds the data.
+    """What to run; `root` is the checkout, and its folder `.stack` has the data.
 
-    `migrate` brings the schema up to date, once the database's roles and default grants are there,
-    and returns the names of the migrations that it applied; it raises StackError where it cannot.
-    `applications` returns the programs that run on top of the stack; None: the stack alone.
-    A change below one of the folders `watched` restarts them.
+    `migrate` updates the schema, after the database's roles and default grants exist, and returns
+    the names of the applied migrations; it raises StackError if it fails. `applications` returns
+    the programs on top of the stack; None: only the stack. A change below one of the folders
+    `watched` restarts them.
     """
 
     root: Path
@@ -45,14 +45,14 @@ class StackOptions:
 async def up(options: StackOptions) -> int:
     """Run everything until a signal comes; return the exit code.
 
-    Raises StackError, with nothing left running, for everything that a person can mend.
+    Raises StackError, with nothing left running, for every fault that a person can fix.
     """
     root = options.root
     refuse_production(read_settings(root))
     folder = StackFolder(root)
     folder.make()
     with folder.locked() as lock:
-        folder.forget_values()  # of a stack that was killed
+        folder.forget_values()  # of a killed stack
         reaper = Reaper(keep_open=(lock,))
         try:
             await _run(options, folder, reaper)
@@ -102,8 +102,8 @@ async def _run(options: StackOptions, folder: StackFolder, reaper: Reaper) -> No
 
 
 async def _prepare(layout: StackLayout, options: StackOptions) -> list[str]:
-    """Bring the schema up to date; return the names of the migrations that were applied."""
-    from devstack.gateway.bootstrap import prepare  # noqa: PLC0415 - only when it is needed
+    """Update the schema; return the names of the applied migrations."""
+    from devstack.gateway.bootstrap import prepare  # noqa: PLC0415 - only if needed
 
     connection = await asyncpg.connect(layout.database_url)
     try:
@@ -125,7 +125,7 @@ async def _watch(changes: Changes, output: Output) -> None:
     try:
         await changes.watch()
     except* OSError as errors:
-        output.say(f"Changes of the code are not noticed: {errors.exceptions[0]}")
+        output.say(f"Code changes are not detected: {errors.exceptions[0]}")
 
 
 def _remarks(
@@ -135,10 +135,10 @@ def _remarks(
     if installation is not None and installation.note:
         remarks.append(installation.note)
     if installation is None and options.fresh:
-        remarks.append(f"--fresh leaves the database of {postgres.SERVER_VARIABLE} as it is")
+        remarks.append(f"--fresh does not empty the database of {postgres.SERVER_VARIABLE}")
     if layout.settings().get("SUPABASE_URL", layout.supabase_url) != layout.supabase_url:
         remarks.append(
-            "SUPABASE_URL is set, and not used here: ./app up has a Supabase of its own, "
+            "SUPABASE_URL is set, and not used here: ./app up has its own Supabase, "
             "./app api uses yours"
         )
     return remarks

@@ -2,9 +2,7 @@ from fastapi import APIRouter, status
 
 from features.shared.passwords import PasswordRefused
 from features.shared.users import UserGone
-from kernel.identity import Audit, FreshLogin, Revocations
-from kernel.supabase import AuthApi
-from kernel.web import Caller, Services, raises
+from kernel.web import Services, raises
 
 from . import handler
 from .schema import PasswordChange, SamePassword, WrongPassword
@@ -23,5 +21,4 @@ async def change_password(wanted: PasswordChange, services: Services) -> None:
     All your other sessions end. This one remains, unless it is older than a day and the project
     requires a recent login: then it ends too, and you log in with the new password.
     """
-    parts = await services.aget(AuthApi, Caller, FreshLogin, Revocations, Audit)
-    await handler.change_password(*parts, wanted=wanted)
+    await services.call(handler.change_password, wanted=wanted)

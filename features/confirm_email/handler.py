@@ -1,12 +1,9 @@
-from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
-from supabase_auth.types import Session as AuthSession
-
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from features.shared.users import UserChanged
 from kernel.cache import Announce
 from kernel.identity import Audit, MailedTokens, Proof
-from kernel.supabase import AuthAdmin, AuthApi
+from kernel.supabase import AuthAdmin, AuthApi, AuthSession, refusals
 
 from .schema import AddressTaken, Confirmation, InvalidConfirmationToken, PasswordRequired
 
@@ -16,6 +13,7 @@ _REFUSALS = {
     "otp_expired": InvalidConfirmationToken,
     "validation_failed": InvalidConfirmationToken,  # the account was deleted meanwhile
     "email_exists": AddressTaken,
+    "weak_password": PasswordRefused,
 }
 
 
@@ -35,17 +33,11 @@ async def confirm_email(
     """
     token = wanted.token.get_secret_value()
     async with tokens.redeem(token, wanted.type, refused=InvalidConfirmationToken) as proof:
-        try:
+        with refusals(_REFUSALS):
             if wanted.type == "signup":
                 begun = await _open_account(auth, admin, proof, wanted)
             else:
                 begun = await _move(auth, admin, proof)
-        except AuthWeakPasswordError:
-            raise PasswordRefused from None
-        except AuthApiError as error:
-            if refusal := _REFUSALS.get(error.code or ""):
-                raise refusal from None
-            raise
     await audit("email_confirmed", user_id=proof.user_id, type=wanted.type)
     await announce(UserChanged(user_id=proof.user_id))
     return Session.model_validate(await auth.session(begun))

@@ -6,7 +6,7 @@ from kernel.errors import Forbidden
 from kernel.supabase import AsCaller
 
 
-async def delete_post(db: AsCaller, announce: Announce, post_id: UUID) -> None:
+async def delete_post(db: AsCaller, announce: Announce, *, post_id: UUID) -> None:
     """Delete the caller's own post; row security protects all others.
 
     Raises Forbidden for another user's visible post, PostNotFound for an invisible one.

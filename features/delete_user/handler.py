@@ -15,13 +15,13 @@ async def delete_user(
     auth: AuthAdmin,
     db: AsService,
     revocations: Revocations,
-    *,
-    user_id: UUID,
     caller: Caller,
     fresh: FreshLogin,
-    current_password: SecretStr | None,
     announce: Announce,
     audit: Audit,
+    *,
+    user_id: UUID,
+    current_password: SecretStr | None,
 ) -> None:
     """Delete the user; all the user's tokens are refused from then on.
 

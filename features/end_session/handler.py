@@ -9,7 +9,7 @@ from .schema import SessionNotFound
 
 
 async def end_session(
-    db: AsCaller, caller: Caller, revocations: Revocations, audit: Audit, session_id: UUID
+    db: AsCaller, caller: Caller, revocations: Revocations, audit: Audit, *, session_id: UUID
 ) -> None:
     """End the session; its tokens are refused from now on.
 

@@ -2,9 +2,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, status
 
-from kernel.identity import Audit, Revocations
-from kernel.supabase import AsCaller
-from kernel.web import Caller, Services, raises
+from kernel.web import Services, raises
 
 from . import handler
 from .schema import SessionNotFound
@@ -22,5 +20,4 @@ async def end_session(session_id: UUID, services: Services) -> None:
 
     Refresh and access tokens of the session are refused from then on.
     """
-    parts = await services.aget(AsCaller, Caller, Revocations, Audit)
-    await handler.end_session(*parts, session_id)
+    await services.call(handler.end_session, session_id=session_id)

@@ -1,7 +1,6 @@
 from fastapi import APIRouter
 
 from features.shared.users import User, UserGone
-from kernel.supabase import AsCaller
 from kernel.web import Answer, Services, raises
 
 from . import handler
@@ -14,4 +13,4 @@ router = APIRouter(tags=["users"])
 @ME.serves
 async def get_me(services: Services) -> Answer[User]:
     """Read your own user, including the e-mail address."""
-    return Answer(await handler.get_me(await services.aget(AsCaller)))
+    return Answer(await services.call(handler.get_me))

@@ -4,7 +4,7 @@ from features.shared.posts import Post, PostNotFound
 from kernel.supabase import AsCaller
 
 
-async def get_post(db: AsCaller, post_id: UUID) -> Post:
+async def get_post(db: AsCaller, *, post_id: UUID) -> Post:
     """Return the post if row security lets the caller see it.
 
     Raises PostNotFound.

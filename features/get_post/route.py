@@ -3,7 +3,6 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from features.shared.posts import Post, PostNotFound
-from kernel.supabase import AsCaller
 from kernel.web import Answer, Services, raises
 
 from . import handler
@@ -19,4 +18,4 @@ async def get_post(post_id: UUID, services: Services) -> Answer[Post]:
 
     Only its author can see a draft; for all others the response is 404.
     """
-    return Answer(await handler.get_post(await services.aget(AsCaller), post_id))
+    return Answer(await services.call(handler.get_post, post_id=post_id))

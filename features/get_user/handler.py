@@ -18,7 +18,7 @@ async def get_own(db: AsCaller) -> User:
     return User.model_validate(found[0])
 
 
-async def get_whole(db: AsService, audit: Audit, user_id: UUID) -> User:
+async def get_whole(db: AsService, audit: Audit, *, user_id: UUID) -> User:
     """Return a full user, for an admin; the audit log records who read whom.
 
     Raises UserNotFound.
@@ -30,7 +30,7 @@ async def get_whole(db: AsService, audit: Audit, user_id: UUID) -> User:
     return User.model_validate(found[0])
 
 
-async def get_profile(db: AsCaller, user_id: UUID) -> Profile:
+async def get_profile(db: AsCaller, *, user_id: UUID) -> Profile:
     """Return the public profile of a user.
 
     Raises UserNotFound.

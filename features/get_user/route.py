@@ -3,8 +3,6 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from features.shared.users import User, UserGone, UserNotFound
-from kernel.identity import Audit
-from kernel.supabase import AsCaller, AsService
 from kernel.web import Answer, Caller, Services, raises
 
 from . import handler
@@ -23,9 +21,9 @@ async def get_user(user_id: UUID, services: Services) -> Answer[User | Profile]:
     The owner and admins get the full user, including the e-mail address; others get the public
     profile.
     """
-    caller, db = await services.aget(Caller, AsCaller)
+    caller = await services.aget(Caller)
     if user_id == caller.user_id:
-        return Answer(await handler.get_own(db))
+        return Answer(await services.call(handler.get_own))
     if caller.role == "admin":
-        return Answer(await handler.get_whole(*await services.aget(AsService, Audit), user_id))
-    return Answer(await handler.get_profile(db, user_id))
+        return Answer(await services.call(handler.get_whole, user_id=user_id))
+    return Answer(await services.call(handler.get_profile, user_id=user_id))

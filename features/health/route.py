@@ -1,8 +1,5 @@
 from fastapi import APIRouter, Response
-from redis.asyncio import Redis
 
-from kernel.observe import Readiness
-from kernel.supabase import Probe
 from kernel.web import Answer, Services, raises
 
 from . import handler
@@ -11,11 +8,11 @@ from .schema import Alive, Health, NotReady, Ready
 router = APIRouter(tags=["health"], prefix="/health")
 
 
-@router.get("")
+@router.get("", response_model_exclude_none=True)
 async def health(response: Response, services: Services) -> Answer[Health]:
     """Report which services work; always 200, so that people can read it during a failure."""
     response.headers["Cache-Control"] = "no-store"
-    return Answer(await handler.health(*await services.aget(Redis, Probe)))
+    return Answer(await services.call(handler.health))
 
 
 @router.get("/readiness", responses=raises(NotReady))
@@ -26,7 +23,7 @@ async def readiness(response: Response, services: Services) -> Answer[Ready]:
     Supabase does not change it: it would take all replicas out of service at once.
     """
     response.headers["Cache-Control"] = "no-store"
-    await handler.readiness(*await services.aget(Readiness, Probe))
+    await services.call(handler.readiness)
     return Answer(Ready())
 
 

@@ -8,11 +8,12 @@ State = Literal["up", "down"]
 
 
 class Health(BaseModel):
-    """The state of the services that this process needs."""
+    """The state of the services that this process needs; `adapters` are those in use."""
 
     status: Literal["healthy", "degraded"]
     redis: State
     supabase: State
+    adapters: dict[str, State] | None = None
 
 
 class Ready(BaseModel):

@@ -6,7 +6,7 @@ from kernel.web import ANONYMOUS, Caller, Page
 from .schema import Paging
 
 
-async def list_posts(db: AsCaller, caller: Caller, paging: Paging) -> Page[Post]:
+async def list_posts(db: AsCaller, caller: Caller, *, paging: Paging) -> Page[Post]:
     """Return the page, with the posts that row security lets the caller see.
 
     Raises Unauthenticated if an anonymous caller asks for drafts.

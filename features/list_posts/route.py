@@ -3,8 +3,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from features.shared.posts import Post
-from kernel.supabase import AsCaller
-from kernel.web import Caller, Page, Services
+from kernel.web import Page, Services
 
 from . import handler
 from .cache import PAGE
@@ -20,5 +19,4 @@ async def list_posts(paging: Annotated[Paging, Query()], services: Services) -> 
 
     `published_only=false` includes the caller's own drafts.
     """
-    db = await services.aget(AsCaller)
-    return await handler.list_posts(db, await services.aget(Caller), paging)
+    return await services.call(handler.list_posts, paging=paging)

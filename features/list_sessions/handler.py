@@ -4,7 +4,7 @@ from kernel.web import Caller, Page
 from .schema import OwnSession, Paging
 
 
-async def list_sessions(db: AsCaller, caller: Caller, paging: Paging) -> Page[OwnSession]:
+async def list_sessions(db: AsCaller, caller: Caller, *, paging: Paging) -> Page[OwnSession]:
     """Return the page, the last used session first."""
     found = await db.rpc("own_sessions", **paging.model_dump())
     current = str(caller.session_id)

@@ -2,8 +2,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from kernel.supabase import AsCaller
-from kernel.web import Caller, Page, Services
+from kernel.web import Page, Services
 
 from . import handler
 from .schema import OwnSession, Paging
@@ -17,5 +16,4 @@ async def list_sessions(paging: Annotated[Paging, Query()], services: Services) 
 
     Address and device are those of the last login or refresh; either may be unknown.
     """
-    db = await services.aget(AsCaller)
-    return await handler.list_sessions(db, await services.aget(Caller), paging)
+    return await services.call(handler.list_sessions, paging=paging)

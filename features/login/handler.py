@@ -1,11 +1,9 @@
 from datetime import UTC, datetime
 
-from supabase_auth.errors import AuthApiError
-
 from features.shared.sessions import Session
 from kernel.errors import Unavailable
 from kernel.identity import AccountLimit, Audit, LoginNotices, SessionStore, TokenVerifier
-from kernel.supabase import AuthApi
+from kernel.supabase import AuthApi, AuthRefusal
 from kernel.web import ConstantTimeDelay
 
 from .schema import Credentials, EmailNotConfirmed, InvalidCredentials
@@ -25,9 +23,9 @@ async def login(
     attempts: AccountLimit,
     tokens: TokenVerifier,
     sessions: SessionStore,
-    *,
     audit: Audit,
     notices: LoginNotices,
+    *,
     credentials: Credentials,
 ) -> Session:
     """Return a new session; failed attempts are limited.
@@ -38,7 +36,7 @@ async def login(
     attempt = await attempts.reserve(credentials.email)
     try:
         begun = await auth.sign_in(credentials.email, credentials.password.get_secret_value())
-    except AuthApiError as error:
+    except AuthRefusal as error:
         if refusal := _REFUSALS.get(error.code or ""):
             await audit("login_failed", email=credentials.email, reason=str(error.code))
             await delay.wait()

@@ -1,8 +1,6 @@
 from fastapi import APIRouter
 
 from features.shared.sessions import Session
-from kernel.identity import AccountLimit, Audit, LoginNotices, SessionStore, TokenVerifier
-from kernel.supabase import AuthApi
 from kernel.web import Answer, Services, raises
 
 from . import handler
@@ -17,7 +15,4 @@ async def login(credentials: Credentials, services: Services) -> Answer[Session]
 
     An unknown address and a wrong password have the same response.
     """
-    parts = await services.aget(AuthApi, AccountLimit, TokenVerifier, SessionStore)
-    audit, notices = await services.aget(Audit, LoginNotices)
-    session = await handler.login(*parts, audit=audit, notices=notices, credentials=credentials)
-    return Answer(session)
+    return Answer(await services.call(handler.login, credentials=credentials))

@@ -1,8 +1,6 @@
 from fastapi import APIRouter, status
 
-from kernel.identity import Audit, Revocations
-from kernel.supabase import AuthApi
-from kernel.web import Caller, Services
+from kernel.web import Services
 
 from . import handler
 from .schema import Ending
@@ -16,5 +14,4 @@ async def logout(services: Services, ending: Ending | None = None) -> None:
 
     Refresh and access tokens of the ended sessions are refused from then on.
     """
-    parts = await services.aget(AuthApi, Caller, Revocations, Audit)
-    await handler.logout(*parts, (ending or Ending()).scope)
+    await services.call(handler.logout, scope=(ending or Ending()).scope)

@@ -1,8 +1,6 @@
 from fastapi import APIRouter
 
 from features.shared.sessions import Session
-from kernel.identity import Audit, Revocations, SeenTokens, SessionStore, TokenVerifier
-from kernel.supabase import AsService, AuthApi
 from kernel.web import Answer, Services, raises
 
 from . import handler
@@ -19,9 +17,4 @@ async def refresh(renewal: Renewal, services: Services) -> Answer[Session]:
     may repeat the call, and several tabs may make it within ten seconds. Using it again after the
     new tokens were used ends the session.
     """
-    parts = await services.aget(AuthApi, TokenVerifier, AsService, SessionStore, Revocations)
-    seen, audit = await services.aget(SeenTokens, Audit)
-    session = await handler.refresh(
-        *parts, seen=seen, audit=audit, refresh_token=renewal.refresh_token
-    )
-    return Answer(session)
+    return Answer(await services.call(handler.refresh, refresh_token=renewal.refresh_token))

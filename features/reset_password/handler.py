@@ -1,8 +1,6 @@
-from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
-
 from features.shared.passwords import PasswordRefused
 from kernel.identity import Audit, MailedTokens, Revocations
-from kernel.supabase import AuthAdmin
+from kernel.supabase import AuthAdmin, refusals
 
 from .schema import InvalidResetToken
 
@@ -24,13 +22,7 @@ async def reset_password(
     """
     async with tokens.redeem(token, "password_reset", refused=InvalidResetToken) as proof:
         confirm = {} if proof.confirmed else {"email_confirm": True}
-        try:
+        with refusals({"weak_password": PasswordRefused, "user_not_found": InvalidResetToken}):
             await admin.change(proof.user_id, password=password, **confirm)
-        except AuthWeakPasswordError:
-            raise PasswordRefused from None
-        except AuthApiError as error:
-            if error.code == "user_not_found":
-                raise InvalidResetToken from None
-            raise
     await revocations.publish(proof.user_id)
     await audit("password_reset", user_id=proof.user_id)

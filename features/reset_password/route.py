@@ -1,8 +1,6 @@
 from fastapi import APIRouter, status
 
 from features.shared.passwords import PasswordRefused
-from kernel.identity import Audit, MailedTokens, Revocations
-from kernel.supabase import AuthAdmin
 from kernel.web import Services, raises
 
 from . import handler
@@ -22,8 +20,8 @@ async def reset_password(choice: NewChoice, services: Services) -> None:
     All sessions of the user end: log in with the new password. After a refused password the token
     is still valid.
     """
-    await handler.reset_password(
-        *await services.aget(MailedTokens, AuthAdmin, Revocations, Audit),
+    await services.call(
+        handler.reset_password,
         token=choice.token.get_secret_value(),
         password=choice.password.get_secret_value(),
     )

@@ -1,10 +1,8 @@
-from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
-
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from features.shared.settings import SETTINGS_ID, SiteSettings
 from kernel.cache import CacheWarmer
-from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi
+from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, AuthRefusal, refusals
 from kernel.web import Call, ConstantTimeDelay
 
 from .schema import EmailTaken, NewUser, SignupsClosed
@@ -13,6 +11,7 @@ _REFUSALS = {
     "user_already_exists": EmailTaken,
     "email_exists": EmailTaken,
     "signup_disabled": SignupsClosed,
+    "weak_password": PasswordRefused,
 }
 
 # Auth hashes a password for a new address, but not for a taken one.
@@ -25,8 +24,8 @@ async def signup(
     db: AsCaller,
     service: AsService,
     warmer: CacheWarmer,
-    *,
     call: Call,
+    *,
     new: NewUser,
 ) -> Session | None:
     """Create the user and return the first session, or None while the address is unconfirmed.
@@ -36,17 +35,11 @@ async def signup(
     settings = await auth.settings()
     if not settings.takes_signups or not await _open(db):  # before the address is examined
         raise SignupsClosed
-    try:
+    with refusals(_REFUSALS):
         if settings.confirms_addresses:
             await _claim(auth, admin, service, call, new)
             return None
         begun = (await auth.sign_up(new.email, _password(new), _data(new))).session
-    except AuthWeakPasswordError:
-        raise PasswordRefused from None
-    except AuthApiError as error:
-        if refusal := _REFUSALS.get(error.code or ""):
-            raise refusal from None
-        raise
     if begun is None:  # confirmation was enabled meanwhile
         return None
     session = Session.model_validate(await auth.session(begun))
@@ -66,9 +59,7 @@ async def _claim(
             await admin.sign_up(new.email, _password(new), _data(new))
         elif confirmed:  # Auth checks the password as for a new address, and changes nothing
             await auth.sign_up(new.email, _password(new), {})
-    except AuthWeakPasswordError:
-        raise
-    except AuthApiError as error:
+    except AuthRefusal as error:
         if created and error.code != "email_exists":
             raise
         created = False  # a concurrent sign-up was faster, or the address has an account

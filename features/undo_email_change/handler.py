@@ -1,12 +1,10 @@
 import secrets
 from typing import Final
 
-from supabase_auth.errors import AuthApiError
-
 from features.shared.users import UserChanged
 from kernel.cache import Announce
 from kernel.identity import Audit, MailedTokens, Revocations
-from kernel.supabase import AsService, AuthAdmin
+from kernel.supabase import AsService, AuthAdmin, refusals
 from kernel.web import Call
 
 from .schema import InvalidUndoToken, OldAddressTaken
@@ -20,11 +18,11 @@ async def undo_email_change(
     admin: AuthAdmin,
     db: AsService,
     call: Call,
-    *,
-    token: str,
     revocations: Revocations,
     announce: Announce,
     audit: Audit,
+    *,
+    token: str,
 ) -> None:
     """Restore the old address, and set a random password that no one knows, in one step.
 
@@ -38,14 +36,10 @@ async def undo_email_change(
         if proof.rival is not None:
             await admin.delete_user(proof.rival)
         password = secrets.token_urlsafe(40) + _EVERY_CLASS
-        try:
+        with refusals(_REFUSALS):
             await admin.change(
                 proof.user_id, email=proof.email, email_confirm=True, password=password
             )
-        except AuthApiError as error:
-            if refusal := _REFUSALS.get(error.code or ""):
-                raise refusal from None
-            raise
     await revocations.publish(proof.user_id)
     await announce(UserChanged(user_id=proof.user_id))
     await audit("email_change_undone", user_id=proof.user_id)

@@ -7,7 +7,7 @@ from .schema import SettingsChanges
 
 
 async def update_settings(
-    db: AsCaller, announce: Announce, audit: Audit, changes: SettingsChanges
+    db: AsCaller, announce: Announce, audit: Audit, *, changes: SettingsChanges
 ) -> SiteSettings:
     """Change the settings and return all of them; row security admits only admins."""
     change = db.table("settings").update(changes.sent)

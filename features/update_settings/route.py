@@ -1,9 +1,6 @@
 from fastapi import APIRouter
 
 from features.shared.settings import SiteSettings
-from kernel.cache import Announce
-from kernel.identity import Audit
-from kernel.supabase import AsCaller
 from kernel.web import Answer, Services
 
 from . import handler
@@ -18,5 +15,4 @@ async def update_settings(changes: SettingsChanges, services: Services) -> Answe
 
     While `signups_open` is false sign-ups are refused.
     """
-    parts = await services.aget(AsCaller, Announce, Audit)
-    return Answer(await handler.update_settings(*parts, changes))
+    return Answer(await services.call(handler.update_settings, changes=changes))

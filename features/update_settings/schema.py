@@ -1,9 +1,8 @@
 from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, StrictBool, model_validator
-from pydantic_core import PydanticCustomError
 
-from kernel.web import Body, Line, Text
+from kernel.web import Body, Line, Text, invalid
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
@@ -25,7 +24,7 @@ class SettingsChanges(Body):
     announcement: (
         Annotated[Text, Field(min_length=1, max_length=500, examples=["Closed on Sunday."])] | None
     ) = Field(default=None, description="null removes the announcement")
-    signups_open: StrictBool = Field(default=True, description="false lets nobody sign up")
+    signups_open: StrictBool = Field(default=True, description="false closes sign-ups")
 
     @property
     def sent(self) -> dict[str, Any]:
@@ -35,5 +34,5 @@ class SettingsChanges(Body):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.model_fields_set:
-            raise PydanticCustomError("missing", "Send at least one field.")
+            raise invalid("Send at least one field.")
         return self

@@ -1,13 +1,11 @@
 import logging
 from uuid import UUID
 
-from postgrest import APIError
-
 from features.shared.users import User, UserChanged, UserGone
 from kernel.cache import Announce
 from kernel.errors import ApiError, TooManyRequests
 from kernel.identity import Audit, FreshLogin
-from kernel.supabase import AsCaller, AsService, AuthApi
+from kernel.supabase import AsCaller, AsService, AuthApi, DatabaseRefusal
 from kernel.web import Call
 
 from .schema import EmailTaken, PartialUpdate, UserChanges
@@ -23,11 +21,11 @@ async def update_user(
     service: AsService,
     fresh: FreshLogin,
     call: Call,
+    announce: Announce,
+    audit: Audit,
     *,
     changes: UserChanges,
     user_id: UUID,
-    announce: Announce,
-    audit: Audit,
 ) -> User:
     """Change the caller's user and return it; a new address first needs confirmation.
 
@@ -47,7 +45,7 @@ async def update_user(
     if changes.renames:
         try:
             await _rename(db, user_id, changes.display_name)
-        except (ApiError, APIError) as error:
+        except (ApiError, DatabaseRefusal) as error:
             if not changed:
                 raise
             log.exception("The second half of a change failed")

@@ -1,10 +1,9 @@
 from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from kernel.errors import Conflict, Unavailable
-from kernel.web import Body, Email, Line, Password
+from kernel.web import Body, Email, Line, Password, invalid
 
 
 class UserChanges(Body):
@@ -32,7 +31,7 @@ class UserChanges(Body):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if self.email is None and not self.renames:
-            raise PydanticCustomError("missing", "Send email, display_name or both.")
+            raise invalid("Send email, display_name or both.")
         return self
 
 

@@ -7,9 +7,9 @@ from typing import Final
 
 from devstack import PYTHON, Program, StackLayout, Terminal, http_answers
 
-# The stack's servers have no passwords: what the settings say of others is left out.
+# The stack's servers have no passwords: omit the settings of other servers.
 _FOREIGN: Final = ("REDIS_", "BROKER_", "SMTP_")
-# Four processes import everything at once, which takes a busy machine its time.
+# Four processes import everything in parallel, which takes long on a busy machine.
 _START_LIMIT: Final = 60.0
 # Lines of every start and end: the stack itself prints one line for all.
 _NOISE: Final = (
@@ -26,7 +26,7 @@ _NOISE: Final = (
 
 
 def applications(layout: StackLayout, terminal: Terminal) -> list[Program]:
-    """Return the processes as programs; each start reads `.env` anew.
+    """Return the processes as programs; each start reads `.env` again.
 
     Their log lines are for people, unless LOG_FORMAT says otherwise.
     """
@@ -44,12 +44,12 @@ def applications(layout: StackLayout, terminal: Terminal) -> list[Program]:
 
 
 def _background(layout: StackLayout, name: str, shared: Callable[[], Mapping[str, str]]) -> Program:
-    # It is ready when it touches its file, which is gone before each start.
+    # It is ready when it touches its file, which is deleted before each start.
     file = layout.data / f"{name}.alive"
 
     def environment() -> dict[str, str]:
         file.unlink(missing_ok=True)
-        # A restart after a change is not to take long.
+        # A restart after a change must be quick.
         own = {"WORKER_GRACE_SECONDS": "5", "HEARTBEAT_FILE": str(file)}
         return {**shared(), **own}
 
@@ -65,7 +65,7 @@ def _background(layout: StackLayout, name: str, shared: Callable[[], Mapping[str
 
 
 def _environment(layout: StackLayout, terminal: Terminal) -> dict[str, str]:
-    # `.env` has been read already: the processes are not to read it once more.
+    # `.env` is already read: the processes must not read it again.
     passed = {k: v for k, v in layout.settings().items() if not k.startswith(_FOREIGN)}
     output = {
         "LOG_FORMAT": passed.get("LOG_FORMAT") or "console",

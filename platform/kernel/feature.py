@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from kernel.cache.cached import Cached, reads_of
+from kernel.config.own import OwnSettings
 from kernel.jobs import Job
 from kernel.limits.limit import Limit
 
@@ -24,6 +25,7 @@ class Feature:
     either is enough. `limits` apply in addition to the default limit, which all slices share;
     `limited=False` exempts a slice from the default limit, too. A slice without a router has no
     calls: it has `jobs`.
+    `settings` are the slice's own: its handlers and jobs ask for them by their type.
     """
 
     router: APIRouter | None = None
@@ -33,6 +35,7 @@ class Feature:
     limits: tuple[Limit, ...] = ()
     limited: bool = True
     jobs: tuple[Job, ...] = ()
+    settings: type[OwnSettings] | None = None
 
     def __post_init__(self) -> None:
         """Refuse restrictions without a caller, and limits that would count nothing."""

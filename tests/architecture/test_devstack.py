@@ -105,7 +105,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_no_wheel_of_the_application_has_the_stack_or_the_benchmark(wheels):
     names = zipfile.ZipFile(wheels["slices"]).namelist()
     packages = {name.partition("/")[0] for name in names if ".dist-info" not in name}
-    assert packages == {"features", "kernel", "migrate", "cli"}
+    assert packages == {"features", "adapters", "kernel", "migrate", "cli"}
 
 
 def test_the_stacks_own_wheel_has_all_of_it_but_its_tests(wheels):

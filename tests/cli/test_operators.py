@@ -78,7 +78,7 @@ async def test_an_unknown_address_is_one_sentence_and_exit_code_1(user, command)
     email = new_email()
     found = await user(command, email)
     assert found.exit_code == 1
-    assert found.output == f"Nobody has an account with the address {email}.\n"
+    assert found.output == f"There is no account with the address {email}.\n"
 
 
 async def test_a_supabase_that_is_away_is_one_sentence(user, author, monkeypatch):

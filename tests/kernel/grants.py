@@ -15,6 +15,7 @@ GRANTS = Grants(
         "claim_events": Function(SERVICE, _CLAIM),
         "settle_events": Function(SERVICE, {"claim": NOBODY, "results": [], "runs": []}),
         "lost_runs": Function(SERVICE, {"untouched_seconds": 1, "batch": 0}),
+        "event_topics": Function(SERVICE),
         # Beat's.
         "put_slot": Function(SERVICE, {"job": "a.job", "slot": "2000-01-01T00:00:00Z"}),
         # The worker's.
@@ -29,6 +30,10 @@ GRANTS = Grants(
         "revoked_sessions": Function(SERVICE),
         "user_id_of": Function(SERVICE, {"email": "nobody@example.com"}),
         "record_audit": Function(SERVICE, {"action": "login"}),
+        "renew_session": Function(
+            SERVICE, {"session_id": NOBODY, "token_hash": NOBODY, "expires_at": 0}
+        ),
+        "end_session_of_token": Function(SERVICE, {"token_hash": NOBODY}),
         "note_login": Function(
             SERVICE, {"user_id": NOBODY, "device": "", "network": None, "address": None}
         ),

@@ -1,4 +1,4 @@
-"""Who calls: the user of an access token, or the service role."""
+"""The caller: the user of an access token, or the service role."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from devstack.gateway.claims import bearer_token
 
 @dataclass(frozen=True)
 class TokenUser:
-    """A user in a session; it is old when it began more than a day ago."""
+    """A user in a session; `is_old` for a session that started more than a day ago."""
 
     user_id: UUID
     session_id: UUID
@@ -21,7 +21,7 @@ class TokenUser:
 
 
 async def authenticate(service: Service, db: Db, request: Request) -> TokenUser:
-    """Return the caller; raises AuthError 401 without a token, 403 for one that is not good."""
+    """Return the caller; raises AuthError 401 without a token, 403 for an invalid one."""
     return await _caller(db, _claims(service, request))
 
 

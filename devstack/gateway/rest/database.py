@@ -1,4 +1,4 @@
-"""The pool, the schema as it was last read, and a request's one transaction."""
+"""The pool, the cached schema, and the transaction of a request."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ _CONTEXT: Final = (
 
 @dataclass(frozen=True)
 class Context:
-    """What SQL can know of a request, by `current_setting`."""
+    """The facts of a request that SQL can read with `current_setting`."""
 
     role: str
     claims: dict[str, Any]
@@ -43,9 +43,9 @@ class Context:
 
 @dataclass(frozen=True)
 class Result:
-    """What a statement answered.
+    """The result of a statement.
 
-    `headers` and `status` are as SQL set them, '' when it did not; `merged` counts the rows that an
+    `headers` and `status` are as SQL set them, otherwise ''; `merged` counts the rows that an
     upsert found, `location` is a JSON list of the primary key's values.
     """
 
@@ -58,7 +58,7 @@ class Result:
     merged: int = 0
 
 
-# The result of a write that had nothing to write.
+# The result of a write without rows.
 NOTHING: Final = Result(body="[]", rows=0, total=0)
 
 
@@ -90,7 +90,7 @@ class Database:
         await self._pool.close()
 
     async def refresh(self) -> bool:
-        """Read the catalog again, once for all who wait; returns whether something changed."""
+        """Read the catalog again, once for all waiters; return whether it has changed."""
         before = self.schema
         async with self._reading:
             if self.schema is before:
@@ -108,9 +108,9 @@ class Database:
         count: Count | None,
         check: Callable[[Result], None],
     ) -> Result:
-        """Run a statement in a transaction of the caller's role; what `check` raises undoes it.
+        """Run a statement in a transaction of the caller's role; an error of `check` undoes it.
 
-        Raises RestError for everything that PostgreSQL refuses, at commit too.
+        Raises RestError for every refusal of PostgreSQL, also at commit.
         """
         try:
             async with (
@@ -136,8 +136,8 @@ class Database:
             raise RestError(503, "PGRST001", message, details=str(error)) from error
 
     async def _planned(self, connection: Any, statement: Statement, *, exact: bool) -> int:
-        """Return the planner's estimate; small ones are counted when `exact`."""
-        # A parameter that the query leaves out still needs a type: this names all of them.
+        """Return the planner's estimate; with `exact`, small numbers are counted."""
+        # A parameter that the query omits still needs a type: this names all of them.
         types = ("text[]" if isinstance(value, list) else "text" for value in statement.parameters)
         declared = ", ".join(f"${n}::{name}" for n, name in enumerate(types, 1))
         planned = f"WITH p AS (SELECT {declared}) {statement.planned}"

@@ -1,4 +1,4 @@
-"""The one statement of a request: a read, a write or a call, and what is asked about its rows."""
+"""The one statement of a request: a read, a write or a call, and facts about its rows."""
 # ruff: noqa: S608 - this is the compiler: names are from the catalog, values are bound
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from devstack.gateway.rest.syntax import Query
 Shape = Literal["array", "object", "csv", "none"]
 Count = Literal["exact", "planned", "estimated"]
 
-# What SQL functions and triggers say about the answer; read last, when they have run.
+# Settings by which SQL functions and triggers change the response; read last, after they ran.
 _SETTINGS: Final = ", ".join(
     f"current_setting('{name}', true) AS {name.split('.')[1]}_setting"
     for name in ("response.headers", "response.status", "rest.merged")
@@ -22,7 +22,7 @@ _SETTINGS: Final = ", ".join(
 
 @dataclass(frozen=True)
 class ResponseForm:
-    """The form of an answer: its shape, and the count of the whole."""
+    """The format of a response: its shape, and the kind of total count."""
 
     shape: Shape = "array"
     count: Count | None = None
@@ -30,7 +30,7 @@ class ResponseForm:
 
 @dataclass(frozen=True)
 class Statement:
-    """SQL that answers one row: body, rows, total, location and the settings.
+    """SQL that returns one row: body, rows, total, location and the settings.
 
     `planned` is a query to EXPLAIN for the total, `header` is the first line of CSV.
     """
@@ -89,7 +89,7 @@ def _arguments(
     body: str | None,
     names: tuple[str, ...],
 ) -> tuple[str, str]:
-    """Return what the call reads its arguments from, and how it passes them."""
+    """Return the source of the call's arguments, and how to pass them."""
     passed = []
     if body is None:
         for argument in function.arguments:
@@ -125,10 +125,10 @@ def answer_rows(
     prefix: str = "",
     location: str = "NULL::text",
 ) -> Statement:
-    """Compile what is answered about `rows`, in the form asked for.
+    """Compile the response about `rows`, in the requested format.
 
-    `counted` selects all rows of which these are a page; a write has no pages, and None. `prefix`
-    is the WITH clause in front, `location` the SQL of the key that was written.
+    `counted` selects all rows of which these are a page; None for a write, which has no pages.
+    `prefix` is the WITH clause before it, `location` the SQL of the written key.
     """
     header = ""
     if form.shape == "none":

@@ -7,6 +7,7 @@ import svcs
 from fastapi import Depends, FastAPI, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kernel.boot.adapters import own_settings
 from kernel.boot.connections import Bounds, Connections
 from kernel.boot.discovery import discover, version
 from kernel.boot.documentation import OPENAPI, add_pages
@@ -52,10 +53,10 @@ def create_app(
     By default the settings come from the environment and the slices from their folder. Raises
     SettingsError or BootError; their messages are for people.
     """
-    if settings is None:
-        settings = load_settings()
-        refuse_unsafe(settings)
     features = discover() if features is None else features
+    if settings is None:
+        settings = load_settings(own=own_settings(features))
+        refuse_unsafe(settings)
     policies = PolicyTable(features, settings)
     configure_logging(settings.level, for_people=settings.console_logs)
     metrics = Metrics(features)

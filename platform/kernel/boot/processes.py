@@ -9,6 +9,7 @@ from typing import Any, Final
 import svcs
 
 from kernel.boot.services import register_services
+from kernel.boot.topics import require_topics
 from kernel.cache import Drops
 from kernel.config.settings import Settings
 from kernel.events import known_events
@@ -44,13 +45,17 @@ def run_worker(
 
 
 def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
-    """Run a relay until SIGTERM or Ctrl-C."""
+    """Run a relay until SIGTERM or Ctrl-C.
+
+    Raises BootError where a slice follows an event that the database does not tell.
+    """
     jobs = JobTable.of(features)
 
     async def main() -> None:
         await report_eviction(settings)
         async with _services(settings, features) as services:
             drops, revocations, db = services.get(Drops, Revocations, AsService)
+            await require_topics(db, features)
             relay = Relay(
                 Outbox(db),
                 Publisher(celery_app(settings), jobs),

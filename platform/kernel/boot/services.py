@@ -1,14 +1,17 @@
 """The services, and how each is created."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import svcs
 from redis.asyncio import Redis
 
+from kernel.boot.adapters import Adapters, discover_adapters
 from kernel.cache import Drops
 from kernel.cache.announce import Announce
 from kernel.cache.reads import Reads
+from kernel.cache.warmer import CacheWarmer
 from kernel.config.settings import Settings
 from kernel.core.caller import Caller
 from kernel.edge.policies import PolicyTable
@@ -24,27 +27,43 @@ from kernel.identity.revocation import Revocations
 from kernel.identity.seen_tokens import SeenTokens
 from kernel.identity.sessions import SessionStore
 from kernel.identity.tokens import TokenVerifier
+from kernel.identity.used_refresh_tokens import UsedRefreshTokens
 from kernel.jobs.done import DoneMarkers
 from kernel.jobs.runs import Run, Runs
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.mail import Mailer
 from kernel.observe.operations import Operations
+from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
 from kernel.redis import Pipeline, connect_broker, connect_pipeline, connect_redis
 from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.web.call import Call
 
+_OF_BOTH: Final = {Settings, AsService, AuthAdmin, Announce, Redis, SupabaseHttp}
 # The services that a job can ask for: a job has no caller.
-JOB_SERVICES: Final[frozenset[type]] = frozenset(
-    {Settings, AsService, AuthAdmin, Mailer, Announce, Redis, Run, SupabaseHttp}
+JOB_SERVICES: Final[frozenset[type]] = frozenset({*_OF_BOTH, Mailer, Run})
+# The services that the handler of a request can ask for.
+REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
+    {
+        *_OF_BOTH,
+        *(AuthApi, AsCaller, Call, Caller),
+        *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
+        *(LoginNotices, UsedRefreshTokens),
+        *(CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
+    }
 )
 
 
 def register_services(
-    registry: svcs.Registry, settings: Settings, features: Mapping[str, Feature]
+    registry: svcs.Registry,
+    settings: Settings,
+    features: Mapping[str, Feature],
+    adapters: Adapters | None = None,
 ) -> None:
     """Register all services; the process-wide ones are closed with the registry.
+
+    Without `adapters`, it takes those of their folder.
 
     A request's own objects (Call, Caller) are registered in its container, and AuthApi, AsCaller,
     AccountLimit, FreshLogin and MailedTokens are created from them: a service of one request never
@@ -109,6 +128,8 @@ def register_services(
     registry.register_value(Announce, Announce(drops))
     registry.register_value(TokenVerifier, _verifier(settings, http))
     _register_sessions(registry, settings, http, redis)
+    _register_own_settings(registry, settings, features)
+    _register_adapters(registry, settings, discover_adapters() if adapters is None else adapters)
     registry.register_factory(Audit, audit)
     registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(AuthApi, auth_api)
@@ -127,12 +148,36 @@ def _register_sessions(
         parts = container.get(AsService, Call)
         return LoginNotices(*parts, enabled=settings.login_notices)
 
+    def used_refresh_tokens(container: svcs.Container) -> UsedRefreshTokens:
+        return UsedRefreshTokens(*container.get(AsService, SeenTokens, Revocations, Audit))
+
     registry.register_factory(LoginNotices, login_notices)
     registry.register_value(Revocations, Revocations(redis, AsService(http)))
     registry.register_value(SessionStore, SessionStore(redis))
     registry.register_value(SeenTokens, SeenTokens(redis))
+    registry.register_factory(UsedRefreshTokens, used_refresh_tokens)
     denials = Denials(AsService(http))
     registry.register_value(Denials, denials, on_registry_close=denials.aclose)
+
+
+def _register_own_settings(
+    registry: svcs.Registry, settings: Settings, features: Mapping[str, Feature]
+) -> None:
+    for feature in features.values():
+        if feature.settings is not None:
+            registry.register_value(feature.settings, settings.own(feature.settings))
+
+
+def _register_adapters(registry: svcs.Registry, settings: Settings, adapters: Adapters) -> None:
+    pings = Pings()
+    registry.register_value(Pings, pings)
+    for name, adapter in adapters.items():
+        seconds = adapter.deadline.total_seconds()
+        client = adapter.make(settings.own(adapter.settings), seconds)
+        close = partial(adapter.close, client) if adapter.close is not None else None
+        registry.register_value(adapter.client, client, on_registry_close=close)
+        if adapter.ping is not None:
+            pings.add(name, partial(adapter.ping, client), seconds=seconds)
 
 
 def _verifier(settings: Settings, http: SupabaseHttp) -> TokenVerifier:

@@ -65,7 +65,7 @@ class TimedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         served = config.loaded_app
         if not isinstance(served, Served):
-            raise TypeError("this protocol serves what is wrapped in Served")
+            raise TypeError("this protocol serves only an application that is wrapped in Served")
         self.app = served.app
         self._connections = served.connections
         self._bounds = served.connections.bounds

@@ -112,5 +112,5 @@ def reads_of(function: Callable[..., Any]) -> tuple[Cached, ...]:
 
 
 def written(value: object) -> str:
-    """Return a value as it is written in keys, and in the URLs of canonical requests."""
+    """Return a value as written in keys, and in the URLs of canonical requests."""
     return str(value).lower() if isinstance(value, bool) else str(value)

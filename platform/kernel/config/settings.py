@@ -3,24 +3,35 @@
 import importlib
 import os
 import sys
+from collections.abc import Iterable
 from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    HttpUrl,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
+from kernel.config.own import OwnSettings
 from kernel.config.rate_limits import RateLimitSource
 from kernel.config.rates import Rate, RateSetting
 from kernel.config.types import Addresses, Networks, Words
 
 ROOT = Path(__file__).parents[2]
 NO_REPLY = "no-reply@localhost"
+Own = TypeVar("Own", bound=OwnSettings)
 JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: at least the size of the hash
 
 
@@ -116,6 +127,8 @@ class Settings(BaseSettings):
     rate_limits: dict[str, RateSetting] = {}
     """RATE_LIMIT_<SLICE>, by the name in lower case."""
 
+    _own: dict[type[OwnSettings], OwnSettings] = PrivateAttr(default_factory=dict)
+
     worker_concurrency: int = Field(default=2, ge=1)
     worker_grace_seconds: float = Field(default=20, ge=0)
     visibility_timeout_seconds: int = Field(default=900, ge=1)
@@ -151,6 +164,14 @@ class Settings(BaseSettings):
             )
         return self
 
+    def own(self, kind: type[Own]) -> Own:
+        """Return the settings of a slice or an adapter, of this class.
+
+        They are those that `load_settings` has read, else what the environment says now.
+        """
+        found = self._own.get(kind)
+        return found if isinstance(found, kind) else kind()
+
     @property
     def supabase(self) -> str:
         """The base URL of Supabase, without a trailing slash."""
@@ -182,25 +203,38 @@ class Settings(BaseSettings):
         return self.app_env == "development" and stream is not None and stream.isatty()
 
 
-def load_settings(env_file: Path | None = None) -> Settings:
+def load_settings(env_file: Path | None = None, own: Iterable[type[OwnSettings]] = ()) -> Settings:
     """Return the settings of the environment and, for missing ones, of the file.
 
     The file is `.env` of the checkout unless the argument or the variable ENV_FILE names another.
+    `own` are the classes of slices and adapters, which `Settings.own` returns.
     Raises SettingsError, which names all faults together.
     """
     env_file = env_file or Path(os.environ.get("ENV_FILE") or ROOT / ".env")
+    faults: set[str] = set()
+    settings, read = None, {}
     try:
         # The values come from the environment, which pyright does not know.
-        return Settings(_env_file=env_file)  # pyright: ignore[reportCallIssue]
+        settings = Settings(_env_file=env_file)  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
         # A default that derives from an invalid value is not a fault of its own.
-        own = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
-        faults = "\n".join(sorted(_fault(item["loc"], item) for item in own))
+        found = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
+        faults.update(_fault(item["loc"], item) for item in found)
+    for kind in own:
+        try:
+            read[kind] = kind(_env_file=env_file)  # pyright: ignore[reportCallIssue]
+        except ValidationError as error:
+            for item in error.errors():
+                field, *rest = item["loc"] or (kind.__name__,)
+                faults.add(_fault((kind.variable(str(field)), *rest), item))
+    if settings is None or faults:
         raise SettingsError(
-            f"The settings are not complete:\n{faults}\n"
+            "The settings are not complete:\n" + "\n".join(sorted(faults)) + "\n"
             "Set them in the environment or in .env; .env.example explains each. "
             "For development, ./app up needs none."
         ) from None
+    settings._own.update(read)  # noqa: SLF001 - its own module
+    return settings
 
 
 def _fault(location: tuple[int | str, ...], item: object) -> str:

@@ -152,7 +152,7 @@ class Edge:
             call.cache = "hit"
             await out.body(value.body, value.etag, control)
             return
-        apart = shared and call.caller is not ANONYMOUS
+        retry_as_caller = shared and call.caller is not ANONYMOUS
         load = self._loading(scope, call, ANONYMOUS if shared else call.caller)
         if value is not None and value.kind is Kind.BODY:
             call.cache = "stale"
@@ -160,7 +160,7 @@ class Edge:
             await out.body(value.body, value.etag, control)
             return
         if value is not None and value.kind is Kind.MISSING and not reads.is_old(value):
-            call.cache = "bypass" if apart else "hit"
+            call.cache = "bypass" if retry_as_caller else "hit"
             rendered = RenderedResponse(
                 _NOT_FOUND, [(b"content-type", b"application/json")], value.body
             )
@@ -170,7 +170,7 @@ class Edge:
                 rendered = await reads.load(lookup, found, load)
             else:
                 rendered = await load()
-        if apart and rendered.status in _NOT_FOR_ALL:
+        if retry_as_caller and rendered.status in _NOT_FOR_ALL:
             # This caller may be allowed to see it: run the handler again, and do not cache.
             call.cache = "bypass"
             rendered = await self._loading(scope, call, call.caller)()

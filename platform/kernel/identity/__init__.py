@@ -6,9 +6,9 @@ from kernel.identity.fresh_login import FreshLogin, ReauthenticationRequired, Wr
 from kernel.identity.login_notices import LoginNotices
 from kernel.identity.mailed_tokens import MailedTokens, NewToken, Proof
 from kernel.identity.revocation import Revocations
-from kernel.identity.seen_tokens import SeenTokens
 from kernel.identity.sessions import SessionStore
 from kernel.identity.tokens import InvalidToken, TokenVerifier
+from kernel.identity.used_refresh_tokens import UsedRefreshTokens
 
 __all__ = [
     "AccountLimit",
@@ -22,8 +22,8 @@ __all__ = [
     "ReauthenticationRequired",
     "Reservation",
     "Revocations",
-    "SeenTokens",
     "SessionStore",
     "TokenVerifier",
+    "UsedRefreshTokens",
     "WrongPassword",
 ]

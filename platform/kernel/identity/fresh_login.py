@@ -3,7 +3,8 @@
 A stolen access token is not enough for these changes. A slice asks with one call, before it changes
 anything:
 
-    await (await services.aget(FreshLogin)).require(changes.current_password)
+    async def update_user(fresh: FreshLogin, *, changes: UserChanges) -> User:
+        await fresh.require(changes.current_password)
 """
 
 import contextlib

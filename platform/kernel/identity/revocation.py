@@ -119,7 +119,7 @@ class Revocations:
             token = await self._copy.begin()
             try:
                 if self._failed_at > since and self._read_at == _NEVER:
-                    raise SupabaseUnavailable  # who waited while it failed does not wait again
+                    raise SupabaseUnavailable  # waiting callers do not retry
                 if self._failed_at > since or not await self._read(since=time.monotonic()):
                     return True
             except ApiError:

@@ -3,6 +3,7 @@
 from kernel.observe.logs import configure_logging
 from kernel.observe.metrics import Metrics
 from kernel.observe.operations import Operations
+from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
 
-__all__ = ["Metrics", "Operations", "Readiness", "configure_logging"]
+__all__ = ["Metrics", "Operations", "Pings", "Readiness", "configure_logging"]

@@ -30,7 +30,7 @@ LEASE_SECONDS: Final = 30
 IDLE_SECONDS: Final = 1.0
 LOST_EVERY_SECONDS: Final = 60.0
 # The longest backoff, so that ended sessions reach the cache soon after it is back.
-CACHE_PAUSE_SECONDS: Final = 1.0
+CACHE_BACKOFF_SECONDS: Final = 1.0
 
 
 class Relay:
@@ -55,7 +55,7 @@ class Relay:
         self._revocations = revocations
         self._jobs, self._events, self._lost_after = jobs, events, lost_after_seconds
         self._database, self._broker = Backoff(), Backoff()
-        self._cache = Backoff(longest=CACHE_PAUSE_SECONDS)
+        self._cache = Backoff(longest=CACHE_BACKOFF_SECONDS)
         self._looked_for_lost = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:

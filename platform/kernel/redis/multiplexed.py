@@ -55,7 +55,7 @@ class Multiplexed:
             self._in_line -= 1
         self._breaker.check()
         if self._connection is None:
-            raise RedisAway("the connection was lost at once")
+            raise RedisAway("the connection was lost immediately")
         return self._connection
 
     async def _try(self) -> None:

@@ -59,8 +59,8 @@ class AuthApi:
     real client. A hosted project accepts the address only where "IP address forwarding" is on, and
     only with a secret key of the form `sb_secret_…`: then that key is sent.
 
-    Refusals raise `supabase_auth.errors.AuthApiError`; its `code` gives the reason. A slice
-    translates the codes of its use case; the kernel translates the rest.
+    Refusals raise `AuthRefusal`; its `code` gives the reason. A slice translates the codes of its
+    use case (`with refusals({…})`); the kernel translates the rest.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class AuthAdmin:
         """Create a user whose address waits for confirmation; Auth sends no mail.
 
         Auth's password rules and hooks apply. It makes a one-time token, which the SQL function
-        `request_confirmation` removes. Raises AuthApiError `email_exists` for a confirmed address.
+        `request_confirmation` removes. Raises AuthRefusal `email_exists` for a confirmed address.
         For an unconfirmed one, nothing visible changes.
         """
         await self._client().admin.generate_link(
@@ -165,9 +165,9 @@ class AuthAdmin:
         )
 
     async def one_time_token(self, email: str, kind: TokenKind) -> str:
-        """Return a token of Auth for `AuthApi.redeem`, of a user who exists; no mail is sent.
+        """Return a one-time token of an existing user, for `AuthApi.redeem`; no mail is sent.
 
-        It can be guessed by whoever asks Auth directly: redeem it at once, and show it to nobody.
+        Attackers can guess it at Auth's own API: redeem it immediately, and never reveal it.
         """
         link = await self._client().admin.generate_link(
             cast("Any", {"type": kind, "email": email, "password": ""})

@@ -14,20 +14,19 @@ NO_ANSWER: Final = (httpx.RequestError, aiohttp.ClientError, OSError)
 """Errors of a call without a response: refused, silent, disconnected, unreadable."""
 
 Send = Callable[[], Awaitable[httpx.Response]]
-_Verdict = tuple[
-    bool | None, bool | None
-]  # of the service and of the endpoint, as for CircuitBreaker.settle
+# Of the service and of the endpoint, as for CircuitBreaker.settle.
+_Verdict = tuple[bool | None, bool | None]
 
-_NOBODY_KNOWS: Final[_Verdict] = (None, None)
+_UNKNOWN: Final[_Verdict] = (None, None)
 _WORKS: Final[_Verdict] = (True, True)
 _ENDPOINT_FAILS: Final[_Verdict] = (True, False)
-_PART_IS_AWAY: Final[_Verdict] = (False, None)
+_SERVICE_DOWN: Final[_Verdict] = (False, None)
 
 _BAD_GATEWAY: Final = 502
 _SQLSTATE: Final = re.compile(r"[0-9A-Z]{5}")
 # Connection, resource, shutdown and system errors: faults of the server, not of the query. See
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-_SERVERS_TROUBLE: Final = ("08", "53", "57P", "58")
+_SERVER_ERRORS: Final = ("08", "53", "57P", "58")
 
 
 class Guard:
@@ -60,12 +59,12 @@ class Guard:
             # possible again.
             endpoint.check()
             tickets = whole.admit(), endpoint.admit()
-            verdict = _NOBODY_KNOWS
+            verdict = _UNKNOWN
             try:
                 response = await send()
                 verdict = _verdict(response)
             except NO_ANSWER:
-                verdict = _PART_IS_AWAY
+                verdict = _SERVICE_DOWN
                 raise
             finally:
                 whole.settle(tickets[0], answered=verdict[0])
@@ -83,13 +82,13 @@ class Guard:
 
 def _verdict(response: httpx.Response) -> _Verdict:
     if response.status_code >= _BAD_GATEWAY:
-        return _PART_IS_AWAY
+        return _SERVICE_DOWN
     if response.status_code != httpx.codes.INTERNAL_SERVER_ERROR:
         return _WORKS
     sqlstate = _sqlstate(response)
     if sqlstate is None:
         return _ENDPOINT_FAILS
-    return _PART_IS_AWAY if sqlstate.startswith(_SERVERS_TROUBLE) else _WORKS
+    return _SERVICE_DOWN if sqlstate.startswith(_SERVER_ERRORS) else _WORKS
 
 
 def _sqlstate(response: httpx.Response) -> str | None:

@@ -35,7 +35,7 @@ _BY_STATUS: Final[dict[int, type[ApiError]]] = {
 # Kinds of validation errors whose message contains none of the input.
 _SAFE_KINDS: Final = frozenset(
     {
-        "missing",
+        "missing", "invalid",
         "bool_parsing", "bool_type",
         "int_from_float", "int_parsing", "int_parsing_size", "int_type",
         "string_type", "string_too_long", "string_too_short", "string_unicode",

@@ -28,6 +28,16 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
+def invalid(message: str) -> PydanticCustomError:
+    """Return an error for a validator to raise, whose message the caller of the API reads.
+
+    `raise invalid("The end is before the start.")`. The message must hold nothing of what was sent.
+    All other errors of validators read "This value is not valid."
+    """
+    # Pydantic takes braces for placeholders, which nothing would fill.
+    return PydanticCustomError("invalid", "{message}", {"message": message})
+
+
 def _without_nul(value: str) -> str:
     # PostgreSQL's text cannot contain it.
     if "\x00" in value:

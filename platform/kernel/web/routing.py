@@ -1,32 +1,14 @@
-"""Everything for routes: envelopes, services, the caller, and the list of errors."""
+"""What a route needs: the prefix of its path, the envelopes, and the list of its errors."""
 
-from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import svcs
-from fastapi import Depends, Request
-
-from kernel.core.caller import Caller
 from kernel.errors import ApiError
-from kernel.web.call import Call, call_of
 from kernel.web.envelopes import Answer, Failure, Page
+from kernel.web.services import Services
 
 PREFIX: Final = "/api/v1"
 
-
-__all__ = ["Answer", "Page", "Services", "raises"]
-
-
-async def _services(request: Request) -> AsyncIterator[svcs.Container]:
-    call = call_of(request.scope)
-    async with svcs.Container(request.app.state.services) as container:
-        container.register_local_value(Call, call)
-        container.register_local_value(Caller, call.caller)
-        yield container
-
-
-Services = Annotated[svcs.Container, Depends(_services)]
-"""The services of this request: `await services.aget(AsCaller)`; closed at its end."""
+__all__ = ["PREFIX", "Answer", "Page", "Services", "raises"]
 
 
 def raises(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from kernel.boot.adapters import own_settings
+from kernel.boot.discovery import discover
 from kernel.config.settings import Settings, SettingsError, load_settings
 from kernel.config.types import host_and_port
 
@@ -167,5 +169,6 @@ def test_the_example_explains_every_setting_and_no_other():
     text = (ROOT / ".env.example").read_text()
     named = set(re.findall(r"^#? ?([A-Z][A-Z_]+)=", text, flags=re.MULTILINE))
     fields = {name.upper() for name in Settings.model_fields} - {"RATE_LIMITS"}
+    fields = fields.union(*(kind.variables() for kind in own_settings(discover())))
     of_others = {name for name in named - fields if name.startswith(("DEVSTACK_", "RATE_LIMIT_"))}
     assert named - of_others == fields

@@ -69,7 +69,7 @@ async def test_a_loop_may_end_with_the_mail(smtp, mailer_for, trusted, monkeypat
 async def test_a_server_without_starttls_gets_nothing(smtp, mailer_for):
     server = await smtp(offers=["AUTH PLAIN"])
     mailer = mailer_for(server.port, smtp_security="starttls", **LOGIN)
-    with pytest.raises(MailUnavailable, match="STARTTLS: the mail server does not offer it"):
+    with pytest.raises(MailUnavailable, match="STARTTLS: the mail server does not support it"):
         await mailer.send("welcome", to=TO, display_name=None)
     assert [line.split()[0] for line in server.commands] == ["EHLO"]
 

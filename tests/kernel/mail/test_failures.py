@@ -60,7 +60,7 @@ async def test_a_refusal_of_recipient_or_letter_is_for_good(smtp, failure_of, an
     [
         ({"greeting": "554 5.7.1 Go away"}, "connect: the mail server answered 554 5.7.1"),
         ({"greeting": "421 Busy"}, "connect: the mail server answered 421"),
-        ({"greeting": "HTTP/1.1 400"}, "connect: the answer of the mail server is not SMTP"),
+        ({"greeting": "HTTP/1.1 400"}, "connect: the reply of the mail server is not SMTP"),
         ({"EHLO": "502 Unknown"}, "EHLO: the mail server answered 502"),
         ({"MAIL": "530 5.7.0 Log in first"}, "MAIL: the mail server answered 530 5.7.0"),
         ({"MAIL": "550 5.7.1 Not your name"}, "MAIL: the mail server answered 550 5.7.1"),

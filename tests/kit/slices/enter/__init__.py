@@ -3,12 +3,11 @@
 from typing import Any
 
 from fastapi import APIRouter
-from supabase_auth.errors import AuthApiError
 
 from kernel import Feature, Limit
 from kernel.errors import Unauthenticated, Unavailable
 from kernel.identity.account_limit import AccountLimit
-from kernel.supabase import AuthApi
+from kernel.supabase import AuthApi, refusals
 from kernel.web.fields import Body, Email, Password
 from kernel.web.routing import Answer, Services
 
@@ -28,11 +27,8 @@ async def enter(known: Credentials, services: Services) -> Answer[dict[str, Any]
     auth, attempts = await services.aget(AuthApi, AccountLimit)
     attempt = await attempts.reserve(known.email)
     try:
-        begun = await auth.sign_in(known.email, known.password.get_secret_value())
-    except AuthApiError as error:
-        if error.code == "invalid_credentials":
-            raise Unauthenticated from None
-        raise
+        with refusals({"invalid_credentials": Unauthenticated}):
+            begun = await auth.sign_in(known.email, known.password.get_secret_value())
     except Unavailable:
         await attempts.refund(attempt)
         raise
