@@ -43,9 +43,10 @@ class Finding:
 def findings(settings: Settings) -> list[Finding]:
     """Return all findings, errors first.
 
-    Outside production only the connection to Supabase is checked, because secrets travel there.
+    Outside production only the connection to Supabase is checked, because secrets travel there, and
+    whether there is a broker.
     """
-    found = [*_supabase_url(settings)]
+    found = [*_supabase_url(settings), *_one_redis(settings)]
     if settings.app_env == "production":
         found += [*_secrets(settings), *_mail(settings), *_addresses(settings), *_rest(settings)]
     return sorted(found, key=lambda finding: finding.level)
@@ -133,10 +134,15 @@ def _addresses(settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", "ALLOWED_HOSTS", "is *: name the hosts that you serve")
 
 
-def _rest(settings: Settings) -> Iterator[Finding]:
+def _one_redis(settings: Settings) -> Iterator[Finding]:
     if settings.broker_host is None:
-        reason = "is missing: the cache may evict jobs; name a server that does not"
-        yield Finding("error", "BROKER_HOST", reason)
+        reason = (
+            "is missing: the cache may evict jobs, and counters of wrong passwords; name a server "
+        )
+        yield Finding("warning", "BROKER_HOST", reason + "that evicts nothing")
+
+
+def _rest(settings: Settings) -> Iterator[Finding]:
     if settings.docs:
         yield Finding("warning", "DOCS_ENABLED", "is true: everyone can read /docs")
 
