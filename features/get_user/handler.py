@@ -1,6 +1,7 @@
 from uuid import UUID
 
 from features.shared.users import User, UserGone, UserNotFound
+from kernel.identity import Audit
 from kernel.supabase import AsCaller, AsService
 
 from .schema import Profile
@@ -17,14 +18,15 @@ async def get_own(db: AsCaller) -> User:
     return User.model_validate(found[0])
 
 
-async def get_whole(db: AsService, *, user_id: UUID) -> User:
-    """Return a full user, for an admin.
+async def get_whole(db: AsService, audit: Audit, *, user_id: UUID) -> User:
+    """Return a full user, for an admin; the audit log records who read whom.
 
     Raises UserNotFound.
     """
     found = await db.rpc("account", user_id=str(user_id))
     if not found:
         raise UserNotFound(user_id=user_id)
+    await audit("user_read", user_id=user_id)
     return User.model_validate(found[0])
 
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 from features.shared.sessions import Session
 from kernel.errors import Unavailable
-from kernel.identity import AccountLimit, Audit, SessionStore, TokenVerifier
+from kernel.identity import AccountLimit, Audit, LoginNotices, SessionStore, TokenVerifier
 from kernel.supabase import AuthApi, AuthRefusal
 from kernel.web import ConstantTimeDelay
 
@@ -24,6 +24,7 @@ async def login(
     tokens: TokenVerifier,
     sessions: SessionStore,
     audit: Audit,
+    notices: LoginNotices,
     *,
     credentials: Credentials,
 ) -> Session:
@@ -51,4 +52,5 @@ async def login(
     session = Session.model_validate(await auth.session(begun.session))
     await sessions.keep(holder, started_at=datetime.now(UTC))
     await audit("login", user_id=session.user.id)
+    await notices.note(session.user.id)
     return session

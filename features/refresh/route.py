@@ -14,6 +14,7 @@ async def refresh(renewal: Renewal, services: Services) -> Answer[Session]:
     """Renew a session.
 
     The response has a new refresh token. The old one works once; a client that lost the response
-    may repeat the call within a few seconds. A later use ends the whole chain of tokens.
+    may repeat the call, and several tabs may make it within ten seconds. Using it again after the
+    new tokens were used ends the session.
     """
     return Answer(await services.call(handler.refresh, refresh_token=renewal.refresh_token))

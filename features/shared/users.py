@@ -63,3 +63,9 @@ class AccountChanged(Event):
     """An account was deleted, or has a new password or address: notify its owner."""
 
     notice_id: UUID
+
+
+class NewLogin(Event):
+    """A user logged in from a network or device that is new to the account."""
+
+    notice_id: UUID

@@ -32,6 +32,14 @@ GRANTS = Grants(
         "revoked_sessions": Function(SERVICE),
         "user_id_of": Function(SERVICE, {"email": "nobody@example.com"}),
         "record_audit": Function(SERVICE, {"action": "login"}),
+        "renew_session": Function(
+            SERVICE, {"session_id": NOBODY, "token_hash": NOBODY, "expires_at": 0}
+        ),
+        "end_session_of_token": Function(SERVICE, {"token_hash": NOBODY}),
+        "note_login": Function(
+            SERVICE, {"user_id": NOBODY, "device": "", "network": None, "address": None}
+        ),
+        "record_denial": Function(SERVICE, {"user_id": NOBODY, "slice": "nothing"}),
         "credentials_of": Function(SERVICE, {"user_id": NOBODY}),
         # Mails, and tokens in them.
         "admit_mail": Function(

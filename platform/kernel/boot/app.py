@@ -28,6 +28,7 @@ from kernel.edge.routes import RouteTable, routes_of
 from kernel.edge.services import EdgeServices
 from kernel.errors import NotFound
 from kernel.feature import Feature
+from kernel.identity.denials import Denials
 from kernel.identity.revocation import Revocations
 from kernel.identity.tokens import TokenVerifier
 from kernel.limits.limiter import Limiter
@@ -69,7 +70,8 @@ def create_app(
             register_services(registry, settings, features)
             with svcs.Container(registry) as container:
                 edge.parts = EdgeServices(
-                    *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads)
+                    *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads),
+                    container.get(Denials),
                 )
                 readiness, app.state.operations = container.get(Readiness, Operations)
                 registry.register_value(CacheWarmer, RouteWarmer(app.behind, routes, edge.parts))

@@ -18,12 +18,16 @@ from kernel.edge.policies import PolicyTable
 from kernel.feature import Feature
 from kernel.identity.account_limit import AccountLimit, AccountLimiter, account_key
 from kernel.identity.audit import Audit
+from kernel.identity.denials import Denials
 from kernel.identity.fresh_login import FreshLogin
 from kernel.identity.jwks import Jwks
+from kernel.identity.login_notices import LoginNotices
 from kernel.identity.mailed_tokens import MailedTokens
 from kernel.identity.revocation import Revocations
+from kernel.identity.seen_tokens import SeenTokens
 from kernel.identity.sessions import SessionStore
 from kernel.identity.tokens import TokenVerifier
+from kernel.identity.used_refresh_tokens import UsedRefreshTokens
 from kernel.jobs.done import DoneMarkers
 from kernel.jobs.runs import Run, Runs
 from kernel.limits.limiter import Limiter
@@ -45,6 +49,7 @@ REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
         *_OF_BOTH,
         *(AuthApi, AsCaller, Call, Caller),
         *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
+        *(LoginNotices, UsedRefreshTokens),
         *(CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
     }
 )
@@ -73,7 +78,8 @@ def register_services(
     drops = Drops(pipeline, (one for feature in features.values() for one in feature.cached))
 
     def auth_api(container: svcs.Container) -> AuthApi:
-        return AuthApi(http, client_address=container.get(Call).client_address)
+        call = container.get(Call)
+        return AuthApi(http, client_address=call.client_address, user_agent=call.user_agent)
 
     def as_caller(container: svcs.Container) -> AsCaller:
         return AsCaller(http, container.get(Caller).token)
@@ -119,8 +125,7 @@ def register_services(
     registry.register_value(Reads, reads, on_registry_close=reads.aclose)
     registry.register_value(Announce, Announce(drops))
     registry.register_value(TokenVerifier, _verifier(settings, http))
-    registry.register_value(Revocations, Revocations(redis, AsService(http)))
-    registry.register_value(SessionStore, SessionStore(redis))
+    _register_sessions(registry, settings, http, redis)
     _register_own_settings(registry, settings, features)
     _register_adapters(registry, settings, discover_adapters() if adapters is None else adapters)
     registry.register_factory(Audit, audit)
@@ -132,6 +137,25 @@ def register_services(
     registry.register_factory(FreshLogin, fresh_login)
     registry.register_factory(MailedTokens, mailed_tokens)
     registry.register_factory(Mailer, mailer)
+
+
+def _register_sessions(
+    registry: svcs.Registry, settings: Settings, http: SupabaseHttp, redis: Redis
+) -> None:
+    def login_notices(container: svcs.Container) -> LoginNotices:
+        parts = container.get(AsService, Call)
+        return LoginNotices(*parts, enabled=settings.login_notices)
+
+    def used_refresh_tokens(container: svcs.Container) -> UsedRefreshTokens:
+        return UsedRefreshTokens(*container.get(AsService, SeenTokens, Revocations, Audit))
+
+    registry.register_factory(LoginNotices, login_notices)
+    registry.register_value(Revocations, Revocations(redis, AsService(http)))
+    registry.register_value(SessionStore, SessionStore(redis))
+    registry.register_value(SeenTokens, SeenTokens(redis))
+    registry.register_factory(UsedRefreshTokens, used_refresh_tokens)
+    denials = Denials(AsService(http))
+    registry.register_value(Denials, denials, on_registry_close=denials.aclose)
 
 
 def _register_own_settings(

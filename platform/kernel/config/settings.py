@@ -150,6 +150,7 @@ class Settings(BaseSettings):
     worker_grace_seconds: float = Field(default=20, ge=0)
     visibility_timeout_seconds: int = Field(default=900, ge=1)
     cleanup_dry_run: bool = False
+    login_notices: bool = False
     heartbeat_file: Path | None = None
 
     api_host: str = "127.0.0.1"

@@ -11,6 +11,7 @@ from kernel.edge.request_head import RequestHead
 from kernel.edge.routes import Route, RouteTable
 from kernel.edge.services import EdgeServices
 from kernel.errors import ApiError, Forbidden, MethodNotAllowed, TooManyRequests, Unauthenticated
+from kernel.identity.seen_tokens import SeenTokens
 from kernel.limits.policy import PolicySet
 from kernel.redis import Command, RedisAway
 from kernel.web.call import Call
@@ -69,12 +70,13 @@ class Admission:
         if caller is None:
             caller = await parts.verifier.verify(token)
             commands, lookup = self._question(scope, route, caller, parts)
-            replies = await ask(parts, commands)
+            # The first use of this token here: `refresh` wants to know of it.
+            *replies, _ = await ask(parts, [*commands, SeenTokens.command(caller)])
         if caller is not ANONYMOUS:
             await parts.revocations.check(caller.session_id, replies.pop(0))
+            call.caller = caller
             if not route.admits(caller, scope["path"]):
                 raise Forbidden
-            call.caller = caller
         if lookup is None:
             return None
         return CacheLookup(lookup, parts.reads.judge(replies.pop() if replies else None))

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 MAX_PATH_BYTES: Final = 2048
 
 _NOT_FOUND = 404
+_FORBIDDEN = 403
 # These depend on the caller: a response for everyone may refuse what a caller may see.
 _NOT_FOR_ALL = frozenset({401, 403, _NOT_FOUND})
 
@@ -91,6 +92,7 @@ class Edge:
             request_id=head.request_id,
             sent_id=head.sent_id,
             client_address=client.address,
+            headers=scope["headers"],
             feature=route.feature_name if route else None,
         )
         scope[SCOPE_KEY] = call
@@ -136,6 +138,8 @@ class Edge:
             elif not out.whole:  # too late for an error response
                 raise
         finally:
+            if out.status == _FORBIDDEN:
+                self.parts.denials.note(call)
             self._record.write(call, asked, path, out.status, time.perf_counter() - started)
             request_id.reset(current)
 

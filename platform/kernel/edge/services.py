@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kernel.cache.reads import Reads
+from kernel.identity.denials import Denials
 from kernel.identity.revocation import Revocations
 from kernel.identity.tokens import TokenVerifier
 from kernel.limits.limiter import Limiter
@@ -18,3 +19,4 @@ class EdgeServices:
     verifier: TokenVerifier
     revocations: Revocations
     reads: Reads
+    denials: Denials

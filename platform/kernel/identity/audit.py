@@ -40,6 +40,7 @@ class Audit:
         if not _ACTION.fullmatch(action):
             raise ValueError(f"{action!r} is not the name of an action, such as report_exported")
         call = self._call
+        call.audited = True
         entry = {
             "action": action,
             "user_id": str(user_id) if user_id else None,

@@ -63,10 +63,11 @@ class TokenVerifier:
         caller = self._known.get(token)
         return caller if caller is not None and self._counts(caller) else None
 
-    async def verify(self, token: str) -> Caller:
+    async def verify(self, token: str, *, remember: bool = True) -> Caller:
         """Return the token's caller.
 
-        Raises InvalidToken, or Unavailable while there are no published keys.
+        Do not remember a token that its owner has not used: kernel.identity.seen_tokens notes the
+        first use. Raises InvalidToken, or Unavailable while there are no published keys.
         """
         if len(token) > _MAX_LENGTH or not token.isascii():
             raise InvalidToken
@@ -77,7 +78,8 @@ class TokenVerifier:
             caller = _caller(claims, token)
             if not self._counts(caller):
                 raise InvalidToken
-            self._known[token] = caller
+            if remember:
+                self._known[token] = caller
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         return caller

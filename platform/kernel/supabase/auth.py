@@ -56,15 +56,21 @@ class AuthApi:
 
     Each call has a client of its own, and discards the session that it gets: a shared client would
     remember the last user who signed in, and act as that user for every other caller.
-    `client_address` is passed on, so that Auth's own limits and log see the real client.
+    `client_address` and `user_agent` are passed on, so that Auth's limits, log and sessions see the
+    real client. A hosted project accepts the address only where "IP address forwarding" is on, and
+    only with a secret key of the form `sb_secret_…`: then that key is sent.
 
     Refusals raise `AuthRefusal`; its `code` gives the reason. A slice translates the codes of its
     use case (`with refusals({…})`); the kernel translates the rest.
     """
 
-    def __init__(self, http: SupabaseHttp, *, client_address: str | None) -> None:
+    def __init__(
+        self, http: SupabaseHttp, *, client_address: str | None, user_agent: str = ""
+    ) -> None:
         self._http = http
-        self._headers = {"apikey": http.key}
+        trusted = http.service_key.startswith("sb_secret_")
+        self._headers = {"apikey": http.service_key if trusted else http.key}
+        self._headers["User-Agent"] = user_agent  # never that of our HTTP client
         if client_address is not None:
             self._headers["Sb-Forwarded-For"] = client_address
 

@@ -1,6 +1,7 @@
 """One call of the API: what the Edge has determined about it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.types import Scope
@@ -13,23 +14,36 @@ SCOPE_KEY: Final = "kernel.call"
 REFUSED: Final = "kernel.refused"
 """The scope key of the ApiError for a request that the server itself refused."""
 
+_USER_AGENT_CHARACTERS: Final = 200
+
 
 @dataclass(slots=True, kw_only=True)
 class Call:
     """What is known of the request: its id, the client's address, its slice and its caller.
 
+    `headers` are the request's, raw, with lower-case names; they hold secrets.
     `limits` is the client's standing with the policies that count the request, `cache` the result
     of a cached read: hit, miss, stale or bypass. `sent_id` is the caller's own X-Request-ID; only
-    the access log has it, because several requests, or none, may have the same.
+    the access log has it, because several requests, or none, may have the same. `audited` is true
+    once the audit log has an entry about the call.
     """
 
     request_id: str
     client_address: str | None
+    headers: Iterable[tuple[bytes, bytes]] = field(default=(), repr=False)
     feature: str | None = None
     caller: Caller = ANONYMOUS
     limits: Decision | None = None
     sent_id: str | None = None
     cache: CacheResult | None = None
+    audited: bool = False
+
+    @property
+    def user_agent(self) -> str:
+        """What the client calls itself: printable ASCII, at most 200 characters; may be empty."""
+        sent = next((value for name, value in self.headers if name == b"user-agent"), b"")
+        text = sent[:_USER_AGENT_CHARACTERS].decode("latin-1")
+        return "".join(one if " " <= one <= "~" else " " for one in text).strip()
 
 
 def call_of(scope: Scope) -> Call:
