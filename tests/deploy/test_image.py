@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import subprocess
+from functools import partial
 from uuid import uuid4
 
 import asyncpg
@@ -116,7 +117,7 @@ async def test_it_migrates_a_database(image, postgres_url):
     try:
         await prepare(sql)
         done = await asyncio.to_thread(
-            image.run, *image.docker["Entrypoint"], "migrate", DATABASE_URL=url
+            partial(image.run, *image.docker["Entrypoint"], "migrate", DATABASE_URL=url)
         )
         assert done.returncode == 0, done.stderr
         assert "applied" in done.stdout
