@@ -108,7 +108,7 @@ class Edge:
         )
         current = request_id.set(call.request_id)
         try:
-            self._refuse_unread(refusal, head)
+            self._refuse_unread(refusal, head, route)
             if method == "OPTIONS" and (answer := self._headers.preflight(scope, head.origin)):
                 await out.unchanged(answer)
                 return
@@ -193,11 +193,15 @@ class Edge:
             return receive
         return looked_at_again(receive, call.caller, self.parts)
 
-    def _refuse_unread(self, refusal: ApiError | None, head: RequestHead) -> None:
+    def _refuse_unread(
+        self, refusal: ApiError | None, head: RequestHead, route: Route | None
+    ) -> None:
         """Refuse a request for reasons that need neither limits nor caller."""
         if refusal is not None:
             raise refusal
-        if not self._hosts.any and not self._hosts.admits(head.host):
+        if self._hosts.any or (route is not None and not route.feature.limited):
+            return  # probes of an orchestrator call health by the address of a container
+        if not self._hosts.admits(head.host):
             raise HostNotAllowed
 
     def _refuse_long_body(self, head: RequestHead) -> None:
