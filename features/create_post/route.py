@@ -1,7 +1,8 @@
 from fastapi import APIRouter, Response, status
 
 from features.shared.posts import Post
-from kernel.web import PREFIX, Answer, Services
+from kernel.errors import QuotaExceeded, TooManyRequests
+from kernel.web import PREFIX, Answer, Services, raises
 
 from . import handler
 from .schema import NewPost
@@ -9,7 +10,11 @@ from .schema import NewPost
 router = APIRouter(tags=["posts"])
 
 
-@router.post("/posts", status_code=status.HTTP_201_CREATED)
+@router.post(
+    "/posts",
+    status_code=status.HTTP_201_CREATED,
+    responses=raises(TooManyRequests, QuotaExceeded),
+)
 async def create_post(new: NewPost, response: Response, services: Services) -> Answer[Post]:
     """Write a post; the `Location` header has its URL."""
     post = await services.call(handler.create_post, new=new)

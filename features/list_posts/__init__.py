@@ -4,4 +4,4 @@ from kernel import Feature
 
 from . import route
 
-feature = Feature(router=route.router, caller="optional")
+feature = Feature(router=route.router, caller="optional", weight=2)

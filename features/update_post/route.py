@@ -3,7 +3,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 
 from features.shared.posts import Post, PostNotFound
-from kernel.errors import Forbidden
+from kernel.errors import Forbidden, QuotaExceeded, TooManyRequests
 from kernel.web import Answer, Services, raises
 
 from . import handler
@@ -20,7 +20,7 @@ async def _by_its_author(post_id: UUID, services: Services) -> None:
 @router.put(
     "/posts/{post_id}",
     dependencies=[Depends(_by_its_author)],
-    responses=raises(Forbidden, PostNotFound),
+    responses=raises(Forbidden, PostNotFound, TooManyRequests, QuotaExceeded),
 )
 async def update_post(post_id: UUID, revision: Revision, services: Services) -> Answer[Post]:
     """Replace title, content and state of your own post.

@@ -1,1 +1,1 @@
-"""Yours: one module for each system outside. docs/how-to/outside-api.md says how to add one."""
+"""Your adapters: one module for each external system. See docs/how-to/outside-api.md."""

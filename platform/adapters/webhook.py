@@ -1,4 +1,4 @@
-"""Tells a system of yours by HTTP what has happened here; off until WEBHOOK_URL is set."""
+"""Sends events to your own system by HTTP; disabled until WEBHOOK_URL is set."""
 
 import asyncio
 import base64
@@ -50,11 +50,11 @@ class WebhookSettings(OwnSettings):
 
 
 class WebhookUnavailable(Unavailable):
-    """The other system did not take the message; it may later."""
+    """The other system did not accept the message; a retry may help."""
 
 
 class Webhook:
-    """Posts events as JSON, signed by the Standard Webhooks specification where there is a secret.
+    """Posts events as JSON, signed by the Standard Webhooks specification if there is a secret.
 
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
     """
@@ -65,10 +65,10 @@ class Webhook:
         self._http = httpx.AsyncClient(timeout=deadline) if settings.url else None
 
     async def post(self, event: Event, *, message_id: UUID) -> None:
-        """Return once the other system has taken the event; at once where WEBHOOK_URL is not set.
+        """Return when the other system has accepted the event; immediately without WEBHOOK_URL.
 
-        A message that is repeated has the same id: pass the id of the job's run. Raises
-        WebhookUnavailable where a repetition may help, and Permanent where it will not.
+        A repeated message has the same id: pass the id of the job's run. Raises WebhookUnavailable
+        if a retry may help, and Permanent if not.
         """
         data = event.model_dump_json()
         body = f'{{"type":"{event.topic}","data":{data}}}'.encode()
@@ -82,7 +82,7 @@ class Webhook:
             raise Permanent(f"WEBHOOK_URL refuses a message with {status}")
 
     async def up(self) -> bool | None:
-        """Return whether the other system answers; None where there is none."""
+        """Return whether the other system answers; None without WEBHOOK_URL."""
         try:
             status = await self._send("HEAD", {}, b"")
         except WebhookUnavailable:
@@ -90,12 +90,12 @@ class Webhook:
         return None if status is None else status < _SERVER_ERROR
 
     async def aclose(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         if self._http is not None:
             await self._http.aclose()
 
     async def _send(self, method: str, headers: dict[str, str], body: bytes) -> int | None:
-        """Return the status of the answer, whose body is not read."""
+        """Return the status of the response, without reading its body."""
         if self._http is None:
             return None
         try:

@@ -29,9 +29,9 @@ def promote(email: Email) -> None:
 
 
 def demote(email: Email) -> None:
-    """Make an admin a plain user again, from the next login or refresh on."""
+    """Make an admin a plain user again, at once: their sessions end."""
     _change(email, None)
-    typer.echo(f"{email} is a plain user from the next login or refresh on.")
+    typer.echo(f"{email} is a plain user now, and has to log in again.")
 
 
 def _change(email: str, role: str | None) -> None:

@@ -1,4 +1,4 @@
-"""What a module of `platform/adapters/` states: one client of a system outside."""
+"""`Adapter`: what a module of `platform/adapters/` declares, a client of an external system."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ _DEADLINE: Final = seconds(5)
 
 @dataclass(frozen=True, kw_only=True)
 class Adapter(Generic[Settings, Client]):
-    """One outside client: handlers and jobs ask for it by its type, `client`.
+    """One external client: handlers and jobs ask for it by its type, `client`.
 
-    `make` makes it out of its settings and its deadline in seconds, once a process and without any
-    request; `close` ends it with the process. `deadline` bounds each call of it, which the client
-    itself sees to. `ping` says for `/health` whether the system answers; None: it is not in use.
-    `jobs=False` keeps it from jobs.
+    `make` creates it from its settings and its deadline in seconds, once in each process and
+    without a request; `close` closes it at the end of the process. `deadline` limits each of its
+    calls; the client itself enforces it. `ping` returns for `/health` whether the system answers;
+    None: it is not in use. `jobs=False` excludes it from jobs.
     """
 
     client: type[Client]
@@ -33,6 +33,6 @@ class Adapter(Generic[Settings, Client]):
     jobs: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what could not work."""
+        """Raise ValueError for a declaration that cannot work."""
         if self.deadline <= timedelta(0):
-            raise ValueError("an adapter has a deadline above 0")
+            raise ValueError("an adapter needs a deadline above 0")

@@ -95,6 +95,13 @@ class Unauthenticated(ApiError):
     message = "A valid access token is needed: send it in the header 'Authorization: Bearer …'."
 
 
+class SessionRevoked(Unauthenticated):
+    """The token is valid, but its session has ended: logout, new password, deletion."""
+
+    code = "SESSION_ENDED"
+    message = "This session has ended: log in again."
+
+
 class Forbidden(ApiError):
     """The caller is known, but not allowed to do this."""
 
@@ -142,6 +149,16 @@ class TooManyRequests(ApiError):
     code = "TOO_MANY_REQUESTS"
     message = "Too many requests: wait as long as the Retry-After header says."
     retry_after = 60
+
+
+class QuotaExceeded(ApiError):
+    """A user may store no more of `details.quota`, of which there is `details.limit`."""
+
+    status = 429
+    code = "QUOTA_EXCEEDED"
+    message = (
+        "You have used up a quota: delete something, or wait if there is a Retry-After header."
+    )
 
 
 class Unavailable(ApiError):

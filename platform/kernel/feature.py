@@ -23,8 +23,8 @@ class Feature:
     `role` also requires that `app_metadata.role`, else 403; it needs a required caller. `owner`
     names the path parameter that must be the caller's own id, else 403; with a role beside it,
     either is enough. `limits` apply in addition to the default limit, which all slices share;
-    `limited=False` exempts a slice from the default limit, too. A slice without a router has no
-    calls: it has `jobs`.
+    `limited=False` exempts a slice from the default limit, too. A call that the cache cannot answer
+    counts `weight` times to the default limit. A slice without a router has no calls: it has jobs.
     `settings` are the slice's own: its handlers and jobs ask for them by their type.
     """
 
@@ -34,6 +34,7 @@ class Feature:
     owner: str | None = None
     limits: tuple[Limit, ...] = ()
     limited: bool = True
+    weight: int = 1
     jobs: tuple[Job, ...] = ()
     settings: type[OwnSettings] | None = None
 
@@ -48,6 +49,8 @@ class Feature:
             raise ValueError(f"{{{self.owner}}}, the owner, is not in the path of every route")
         if self.limits and (self.router is None or not self.limited):
             raise ValueError("a feature with limits needs a router, and must not be limited=False")
+        if self.weight < 1:
+            raise ValueError("a call has a weight of 1 or more")
         if len({limit.per for limit in self.limits}) < len(self.limits):
             raise ValueError("a feature has at most one limit per address, and one per account")
 

@@ -11,6 +11,8 @@ GRANTS = Grants(
         "alive": Function(EVERYONE),
         "me": Function(USERS),
         "account": Function(SERVICE, {"user_id": NOBODY}),
+        # Called before each request of PostgREST.
+        "check_session": Function(EVERYONE),
         # The relay's.
         "claim_events": Function(SERVICE, _CLAIM),
         "settle_events": Function(SERVICE, {"claim": NOBODY, "results": [], "runs": []}),

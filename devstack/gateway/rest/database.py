@@ -20,7 +20,12 @@ _CONTEXT: Final = (
     "SELECT set_config('search_path', '\"public\", \"extensions\"', true), "
     "set_config('role', $1, true), set_config('request.jwt.claims', $2, true), "
     "set_config('request.method', $3, true), set_config('request.path', $4, true), "
-    "set_config('request.headers', $5, true), set_config('request.cookies', $6, true)"
+    "set_config('request.headers', $5, true), set_config('request.cookies', $6, true), "
+    # PostgREST reads this at its start and at NOTIFY pgrst; here each request reads it.
+    "(SELECT split_part(c, '=', 2) FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c "
+    "WHERE s.setrole = session_user::regrole AND c LIKE 'pgrst.db_pre_request=%' "
+    "AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d "
+    "WHERE d.datname = current_database())) ORDER BY s.setdatabase DESC LIMIT 1) AS pre_request"
 )
 
 
@@ -117,7 +122,9 @@ class Database:
                 self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection,
                 connection.transaction(readonly=read_only),
             ):
-                await connection.fetchrow(_CONTEXT, *context.parameters())
+                set_up = await connection.fetchrow(_CONTEXT, *context.parameters())
+                if set_up is not None and set_up["pre_request"]:
+                    await connection.execute(f"SELECT {_quoted(set_up['pre_request'])}()")
                 row = await connection.fetchrow(statement.sql, *statement.parameters)
                 assert row is not None  # an aggregate without GROUP BY is always one row
                 total = row["total"]
@@ -147,6 +154,11 @@ class Database:
             counted = f"SELECT count(*) FROM ({planned}) AS c"  # noqa: S608 - compiled text
             return int(await connection.fetchval(counted, *statement.parameters))
         return estimate
+
+
+def _quoted(name: str) -> str:
+    """Return a function's name, with its schema or without, as an identifier."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
 
 
 def _result(row: Any, total: int | None) -> Result:

@@ -1,4 +1,4 @@
-"""Finds the adapters: each module of `platform/adapters/` states one client of a system outside."""
+"""Finds the adapters: each module of `platform/adapters/` declares one external client."""
 
 import importlib
 import pkgutil
@@ -14,9 +14,9 @@ Adapters = Mapping[str, Adapter[Any, Any]]
 
 
 def discover_adapters(package: str = "adapters") -> Adapters:
-    """Return the adapters by the name of their module; none where there is no such package.
+    """Return the adapters by module name; none if there is no such package.
 
-    Raises BootError for a module that states none, and for two of the same client.
+    Raises BootError for a module without an adapter, and for two adapters of the same client.
     """
     try:
         root = importlib.import_module(package)
@@ -42,7 +42,7 @@ def discover_adapters(package: str = "adapters") -> Adapters:
 def own_settings(
     features: Mapping[str, Feature], adapters: Adapters | None = None
 ) -> list[type[OwnSettings]]:
-    """Return the classes of settings that slices and adapters have of their own, each once."""
+    """Return the settings classes of slices and adapters, each once."""
     adapters = discover_adapters() if adapters is None else adapters
     of_slices = [one.settings for one in features.values() if one.settings is not None]
     return list(dict.fromkeys([*of_slices, *(one.settings for one in adapters.values())]))

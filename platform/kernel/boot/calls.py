@@ -1,4 +1,4 @@
-"""Checks at the start that each handler a route calls can get its services and its arguments."""
+"""Checks at the start that each handler of a route gets its services and its arguments."""
 
 import ast
 import inspect
@@ -14,11 +14,11 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def faults_of(module: ModuleType, services: Collection[Any], *, by_account: bool) -> Iterator[str]:
-    """Yield a sentence for each service that a module's routes ask for and cannot have.
+    """Yield a sentence for each service that a module's routes ask for but cannot have.
 
     Routes ask by `services.call(handler.get_post, post_id=…)` and by `services.aget(AsCaller)`,
-    where `services` is a parameter that is annotated with Services. `services` here are those that
-    exist; `by_account` says whether the feature has a limit for accounts.
+    where `services` is a parameter with the annotation Services. The argument `services` has the
+    existing ones; `by_account` says whether the slice has a limit for accounts.
     """
     tree = ast.parse(Path(str(module.__file__)).read_bytes())
     for node in _uses(tree):
@@ -32,7 +32,7 @@ def faults_of(module: ModuleType, services: Collection[Any], *, by_account: bool
 
 
 def _uses(tree: ast.Module) -> Iterator[ast.Call]:
-    """Yield the calls of methods of each parameter that is annotated with Services."""
+    """Yield the method calls of each parameter with the annotation Services."""
     for function in (node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)):
         names = {
             one.arg
@@ -95,7 +95,7 @@ def _faults_of_kind(
 
 
 def _resolve(module: ModuleType, node: ast.expr) -> Any:
-    """Return what a dotted name means in the module, or an object that is nothing else."""
+    """Return the object of a dotted name in the module, or a unique placeholder."""
     found: Any = module
     for part in ast.unparse(node).split("."):
         found = getattr(found, part, node)

@@ -1,4 +1,4 @@
-"""What stops the start."""
+"""Errors that prevent the start."""
 
 
 class BootError(Exception):

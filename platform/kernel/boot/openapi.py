@@ -9,13 +9,13 @@ from kernel.edge.routes import Route
 from kernel.errors import (
     ApiError,
     Forbidden,
+    SessionRevoked,
     TooManyRequests,
     Unauthenticated,
     Unavailable,
     ValidationFailed,
 )
 from kernel.feature import Feature
-from kernel.identity.revocation import SessionRevoked
 from kernel.identity.tokens import InvalidToken
 from kernel.web.routing import raises
 

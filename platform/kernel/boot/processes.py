@@ -47,7 +47,7 @@ def run_worker(
 def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
     """Run a relay until SIGTERM or Ctrl-C.
 
-    Raises BootError where a slice follows an event that the database does not tell.
+    Raises BootError if a slice follows an event whose topic the database does not have.
     """
     jobs = JobTable.of(features)
 

@@ -16,7 +16,7 @@ from kernel.config.settings import Settings
 from kernel.core.caller import Caller
 from kernel.edge.policies import PolicyTable
 from kernel.feature import Feature
-from kernel.identity.account_limit import AccountLimit, account_key
+from kernel.identity.account_limit import AccountLimit, AccountLimiter, account_key
 from kernel.identity.audit import Audit
 from kernel.identity.fresh_login import FreshLogin
 from kernel.identity.jwks import Jwks
@@ -32,7 +32,7 @@ from kernel.mail import Mailer
 from kernel.observe.operations import Operations
 from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
-from kernel.redis import Pipeline, connect_broker, connect_pipeline, connect_redis
+from kernel.redis import Pipeline, connect_broker, connect_keeping, connect_pipeline, connect_redis
 from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.web.call import Call
 
@@ -58,15 +58,15 @@ def register_services(
 ) -> None:
     """Register all services; the process-wide ones are closed with the registry.
 
-    Without `adapters`, it takes those of their folder.
+    By default `adapters` are those of their folder.
 
     A request's own objects (Call, Caller) are registered in its container, and AuthApi, AsCaller,
     AccountLimit, FreshLogin and MailedTokens are created from them: a service of one request never
     outlives it. The same applies to a job's Run and Mailer.
     """
     http = SupabaseHttp(settings)
-    pipeline = connect_pipeline(settings)
-    limiter = Limiter(pipeline)
+    pipeline, keeping = connect_pipeline(settings), connect_keeping(settings)
+    accounts = AccountLimiter(keeping)
     by_account = PolicyTable(features, settings).by_account
     key = account_key(settings.supabase_service_key.get_secret_value())
     redis, broker = connect_redis(settings), connect_broker(settings)
@@ -88,19 +88,16 @@ def register_services(
                 f"features/{name} asks for an AccountLimit but declares none: "
                 'Feature(limits=(Limit("20/15 minutes", per="account"),))'
             )
-        return AccountLimit(limiter, by_account[name], key)
+        return AccountLimit(accounts, by_account[name], key)
 
     reauthentication = PolicySet([Policy("reauthentication", settings.rate_limit_reauthentication)])
 
     def fresh_login(container: svcs.Container) -> FreshLogin:
         parts = container.get(AuthApi, AsService, Caller, Audit)
-        return FreshLogin(*parts, attempts=AccountLimit(limiter, reauthentication, key))
+        return FreshLogin(*parts, attempts=AccountLimit(accounts, reauthentication, key))
 
     def mailed_tokens(container: svcs.Container) -> MailedTokens:
         return MailedTokens(*container.get(AsService, Call))
-
-    def as_service() -> AsService:
-        return AsService(http)
 
     def mailer(container: svcs.Container) -> Mailer:
         run = container.get(Run)
@@ -112,7 +109,8 @@ def register_services(
     registry.register_value(Probe, Probe(http))
     registry.register_value(Redis, redis, on_registry_close=redis.aclose)
     registry.register_value(Pipeline, pipeline, on_registry_close=pipeline.aclose)
-    registry.register_value(Limiter, limiter)
+    registry.register_value(Limiter, Limiter(pipeline))
+    registry.register_value(AccountLimiter, accounts, on_registry_close=keeping.aclose)
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
     registry.register_value(Runs, Runs(AsService(http)))
     registry.register_value(Operations, Operations(AsService(http)))
@@ -130,7 +128,7 @@ def register_services(
     registry.register_factory(AuthApi, auth_api)
     registry.register_factory(AccountLimit, account_limit)
     registry.register_factory(AsCaller, as_caller)
-    registry.register_factory(AsService, as_service)
+    registry.register_factory(AsService, lambda: AsService(http))
     registry.register_factory(FreshLogin, fresh_login)
     registry.register_factory(MailedTokens, mailed_tokens)
     registry.register_factory(Mailer, mailer)
@@ -163,4 +161,5 @@ def _verifier(settings: Settings, http: SupabaseHttp) -> TokenVerifier:
         jwks=Jwks(http, f"{http.base}/auth/v1/.well-known/jwks.json"),
         audience=settings.jwt_audience,
         issuer=settings.jwt_issuer,
+        longest_seconds=settings.max_token_seconds,
     )

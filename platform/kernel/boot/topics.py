@@ -1,4 +1,4 @@
-"""Checks at the start of the relay that the database tells the events that slices follow."""
+"""Checks at the start of the relay that the database has the topics that slices follow."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,10 @@ log = logging.getLogger(__name__)
 
 
 async def require_topics(db: AsService, features: Mapping[str, Feature]) -> None:
-    """Return when each event that jobs and cached reads follow has its topic in the database.
+    """Return if each event that jobs and cached reads follow has its topic in the database.
 
-    Where the database does not answer, nothing is checked: a relay starts without it, too. Raises
-    BootError, which names the slice, what follows the event, and what to do.
+    If the database does not answer, nothing is checked, because a relay starts without it, too.
+    Raises BootError, which names the slice, the job or cached read, and what to do.
     """
     try:
         topics: dict[str, list[str]] = await db.rpc("event_topics")

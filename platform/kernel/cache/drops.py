@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Tag versions outlive every value that depends on them. Their lifetimes vary, so that versions that
-# were created together do not expire together. Reading does not extend them.
+# were created together do not expire together.
 VERSION_SECONDS: Final = 48 * 3600
+# A version that a reader creates lives for so long until a response is stored under it: reads of
+# missing rows leave nothing behind. It is longer than a load, and than a 404 is cached.
+_SHORT_SECONDS: Final = 300
 _LONGER_BY: Final = 0.25
 _BATCH: Final = 1000  # versions per batch: a batch must finish within the deadline
 
@@ -44,7 +47,16 @@ def new_version() -> str:
 
 def version_seconds() -> int:
     """Return the lifetime of a new tag version: 48 to 60 hours."""
-    return round(VERSION_SECONDS * (1 + random.uniform(0, _LONGER_BY)))  # noqa: S311 - jitter
+    return _varied(VERSION_SECONDS)
+
+
+def short_seconds() -> int:
+    """Return the lifetime of a version under which nothing is stored yet: about 5 minutes."""
+    return _varied(_SHORT_SECONDS)
+
+
+def _varied(seconds: int) -> int:
+    return round(seconds * (1 + random.uniform(0, _LONGER_BY)))  # noqa: S311 - jitter
 
 
 class Drops:

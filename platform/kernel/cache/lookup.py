@@ -81,10 +81,9 @@ class RouteCache:
 
     def find(self, path: str, query: bytes, caller: Caller) -> Lookup | None:
         """Return where the response lies, or None for a request that bypasses the cache."""
-        if len(path) + len(query) > _LONGEST:
-            return None
         own_id = caller.user_id if self._one_caller else None
-        return self._find(path, query, own_id, caller.role is not None)
+        find = self._find if len(path) + len(query) <= _LONGEST else self._work_out
+        return find(path, query, own_id, caller.role is not None)
 
     def _work_out(
         self,

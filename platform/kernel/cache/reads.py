@@ -15,14 +15,15 @@ from typing import Any, Final, NamedTuple, TypeGuard
 from redis.exceptions import ResponseError
 
 from kernel.cache.cached import SPREAD
-from kernel.cache.drops import Drops, new_version, version_seconds
+from kernel.cache.drops import Drops, new_version, short_seconds, version_seconds
 from kernel.cache.flights import Flights
 from kernel.cache.lookup import Lookup
 from kernel.cache.rendered import RenderedResponse
 from kernel.cache.stored import VERSION_BYTES, Kind, Stored, etag_of, pack, unpack
 from kernel.redis import Command, Pipeline, RedisAway
 
-LARGEST_BYTES: Final = 512 * 1024
+# A page of 100 posts at its longest has 1.3 MB: JSON has 6 bytes for a control character.
+LARGEST_BYTES: Final = 1536 * 1024
 LEASE_MS: Final = 3000
 WAIT_SECONDS: Final = 0.4  # wait for another process to load; after that, load here
 _POLL_SECONDS: Final = 0.02
@@ -112,7 +113,7 @@ class Reads:
             if not new:
                 break
             replies = await self._ask(
-                *(("SET", key, one, *how, "EX", version_seconds()) for key, one in new.items())
+                *(("SET", key, one, *how, "EX", short_seconds()) for key, one in new.items())
             )
             for (key, one), reply in zip(new.items(), replies, strict=False):
                 found[key] = one if reply == taken else reply
@@ -147,7 +148,8 @@ class Reads:
         rendered = await load()
         stored = self._to_store(lookup, versions, rendered)
         if stored is not None:
-            await self._ask(stored, give_back)
+            longer = self._versions_of(lookup) if rendered.status == _STATUS[Kind.BODY] else []
+            await self._ask(stored, *longer, give_back)
         elif seconds:
             await self._ask(give_back)
         # A failed renewal keeps its lease: the next attempt starts when the lease has expired.
@@ -183,6 +185,10 @@ class Reads:
         keep_ms = max(1, round(keep.total_seconds() * spread * 1000))
         value = Stored(kind, body, etag_of(body), old_at)
         return ("SET", lookup.key, pack(value, versions), "PX", keep_ms)
+
+    def _versions_of(self, lookup: Lookup) -> list[Command]:
+        """Return the commands that make the versions of a value outlive it; they create none."""
+        return [("EXPIRE", key, version_seconds(), "GT") for key in lookup.versions]
 
     async def _ask(self, *commands: Command) -> list[Any]:
         """Return the replies, or [] if Redis is unavailable: the cache never fails a read."""

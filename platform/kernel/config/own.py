@@ -1,14 +1,14 @@
-"""Settings of a slice's or an adapter's own, read and checked at the start with all others."""
+"""Settings of slices and adapters, read and validated at the start with all others."""
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class OwnSettings(BaseSettings):
-    """Settings of one slice or adapter: each field is a variable of the environment or of `.env`.
+    """Settings of one slice or adapter: each field is a variable of the environment or `.env`.
 
     `class GreetingSettings(OwnSettings): greeting: str = "Hello"` reads GREETING. With
-    `model_config = SettingsConfigDict(env_prefix="WEBHOOK_")` the field `url` is WEBHOOK_URL.
-    A field without a default must be set, or nothing starts. `.env.example` explains each.
+    `model_config = SettingsConfigDict(env_prefix="WEBHOOK_")` the field `url` is WEBHOOK_URL. A
+    field without a default is required at the start. `.env.example` explains each.
     """
 
     model_config = SettingsConfigDict(
@@ -17,7 +17,7 @@ class OwnSettings(BaseSettings):
 
     @classmethod
     def variable(cls, field: str) -> str:
-        """Return the name of the variable that a field is read from."""
+        """Return the variable of a field."""
         return f"{cls.model_config.get('env_prefix', '')}{field}".upper()
 
     @classmethod

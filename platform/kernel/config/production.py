@@ -36,9 +36,10 @@ _LONGEST_SECONDS: Final = {
 def findings(settings: Settings) -> list[Finding]:
     """Return all findings, errors first.
 
-    Outside production only the connection to Supabase is checked, because secrets travel there.
+    Outside production only the connection to Supabase is checked, because secrets travel there, and
+    whether there is a broker.
     """
-    found = [*_supabase_url(settings)]
+    found = [*_supabase_url(settings), *_one_redis(settings)]
     if settings.app_env == "production":
         for look in (key_findings, _redis, _mail, _addresses, _proxies, _bounds, _rest):
             found += look(settings)
@@ -90,8 +91,6 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         cache = [host_and_port(one)[0] for one in settings.redis_sentinels]
     yield from _server("REDIS", cache, settings.redis_password is not None, settings.redis_tls)
     if settings.broker_host is None:
-        reason = "is missing: the cache may evict jobs; name a server that does not"
-        yield Finding("error", "BROKER_HOST", reason)
         return
     broker = [settings.broker_host]
     yield from _server("BROKER", broker, settings.broker_password is not None, settings.broker_tls)
@@ -179,6 +178,14 @@ def _bounds(settings: Settings) -> Iterator[Finding]:
 
 def _a_second(rate: Rate) -> float:
     return rate.quota / rate.seconds
+
+
+def _one_redis(settings: Settings) -> Iterator[Finding]:
+    if settings.broker_host is None:
+        reason = (
+            "is missing: the cache may evict jobs, and counters of wrong passwords; name a server "
+        )
+        yield Finding("warning", "BROKER_HOST", reason + "that evicts nothing")
 
 
 def _rest(settings: Settings) -> Iterator[Finding]:

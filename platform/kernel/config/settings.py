@@ -99,6 +99,7 @@ class Settings(BaseSettings):
     jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
     jwt_audience: str = "authenticated"
     jwt_issuer: str | None = None
+    max_token_seconds: int = Field(default=24 * 3600, ge=60, le=24 * 3600)
 
     redis_port: int = Field(default=6379, ge=1, le=65535)
     redis_username: str | None = None
@@ -139,6 +140,9 @@ class Settings(BaseSettings):
     rate_limit_reauthentication: RateSetting = Rate(20, 15 * 60)
     rate_limits: dict[str, RateSetting] = {}
     """RATE_LIMIT_<SLICE>, by the name in lower case."""
+
+    quota_posts_per_day: int = Field(default=1000, ge=0, lt=10**15)
+    quota_bytes: int = Field(default=100_000_000, ge=0, lt=10**15)
 
     _own: dict[type[OwnSettings], OwnSettings] = PrivateAttr(default_factory=dict)
 
@@ -181,7 +185,7 @@ class Settings(BaseSettings):
     def own(self, kind: type[Own]) -> Own:
         """Return the settings of a slice or an adapter, of this class.
 
-        They are those that `load_settings` has read, else what the environment says now.
+        They are those that `load_settings` has read, otherwise the current ones of the environment.
         """
         found = self._own.get(kind)
         return found if isinstance(found, kind) else kind()

@@ -51,11 +51,14 @@ class Admission:
         """
         caller, token, refusal = _presented(route, head, parts)
         commands, lookup = self._question(scope, route, caller, parts)
+        weight = _weight(route, caller, lookup)
         if policies is not None:
-            commands.insert(0, parts.limiter.command(subject, policies))
-        replies = await _ask(parts, commands)
+            commands.insert(0, parts.limiter.command(subject, policies, weight))
+        replies = await ask(parts, commands)
         if policies is not None:
-            limits = call.limits = await parts.limiter.decide(subject, policies, replies.pop(0))
+            limits = call.limits = await parts.limiter.decide(
+                subject, policies, replies.pop(0), weight
+            )
             if not limits.admitted:
                 raise TooManyRequests(retry_after=limits.retry_after)
         if route is None:
@@ -66,7 +69,7 @@ class Admission:
         if caller is None:
             caller = await parts.verifier.verify(token)
             commands, lookup = self._question(scope, route, caller, parts)
-            replies = await _ask(parts, commands)
+            replies = await ask(parts, commands)
         if caller is not ANONYMOUS:
             await parts.revocations.check(caller.session_id, replies.pop(0))
             if not route.admits(caller, scope["path"]):
@@ -114,7 +117,14 @@ def _presented(
     return ANONYMOUS, "", None
 
 
-async def _ask(parts: EdgeServices, commands: list[Command]) -> list[Any]:
+def _weight(route: Route | None, caller: Caller | None, lookup: Lookup | None) -> int:
+    """Return how often a call counts to the default limit: more if the cache cannot answer it."""
+    if route is None or caller is None or lookup is not None:
+        return 1
+    return route.feature.weight
+
+
+async def ask(parts: EdgeServices, commands: list[Command]) -> list[Any]:
     """Return the replies; if Redis is unavailable, the RedisAway in place of each."""
     if not commands:
         return []

@@ -14,6 +14,7 @@ from kernel.cache.stored import Kind, etag_of
 from kernel.core.caller import ANONYMOUS, Caller
 from kernel.core.request_id import request_id
 from kernel.edge.admission import Admission, CacheLookup
+from kernel.edge.body import looked_at_again
 from kernel.edge.client_address import ClientAddresses
 from kernel.edge.headers import StandingHeaders
 from kernel.edge.hosts import Hosts
@@ -21,7 +22,7 @@ from kernel.edge.policies import PolicyTable
 from kernel.edge.recorder import RequestRecorder
 from kernel.edge.request_head import RequestHead
 from kernel.edge.response_writer import PRIVATE, SHARED, ResponseWriter
-from kernel.edge.routes import RouteTable
+from kernel.edge.routes import Route, RouteTable
 from kernel.edge.services import EdgeServices
 from kernel.errors import ApiError, BodyTooLarge, HostNotAllowed, UriTooLong
 from kernel.web.call import REFUSED, SCOPE_KEY, Call
@@ -124,9 +125,8 @@ class Edge:
             if place is not None:
                 await self._read(scope, call, place, out)
             else:
-                if route is not None and route.cache is not None:
-                    call.cache = "bypass"
-                await self._app(scope, receive, out.relay)
+                body = self._uncached(route, scope, call, receive)
+                await self._app(scope, body, out.relay)
         except ApiError as error:
             await out.failed(error)
         except Exception:
@@ -178,6 +178,16 @@ class Edge:
             await out.body(rendered.body, etag_of(rendered.body), control)
         else:
             await out.rendered(rendered)
+
+    def _uncached(self, route: Route | None, scope: Scope, call: Call, receive: Receive) -> Receive:
+        """Look at a request that the cache was not asked for; return how its body is received."""
+        if route is not None:
+            route.refuse_doubled(scope["query_string"])
+            if route.cache is not None:
+                call.cache = "bypass"
+        if call.caller is ANONYMOUS:
+            return receive
+        return looked_at_again(receive, call.caller, self.parts)
 
     def _refuse_unread(self, refusal: ApiError | None, head: RequestHead) -> None:
         """Refuse a request for reasons that need neither limits nor caller."""

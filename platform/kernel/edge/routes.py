@@ -4,13 +4,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 from fastapi.routing import APIRoute
 
 from kernel.cache.cached import Cached, reads_of
+from kernel.cache.canonical import parameters_of
 from kernel.cache.lookup import RouteCache
 from kernel.core.caller import Caller
+from kernel.errors import ValidationFailed
 from kernel.feature import Feature
 from kernel.web.routing import PREFIX
 
@@ -21,7 +24,8 @@ _PARAMETER = re.compile(r"\{[^{}]*\}")
 class Route:
     """One route of one slice: `path` is its template, with the prefix.
 
-    `cache` has its cached reads, None without any.
+    `cache` has its cached reads, None without any. `single` are the query parameters that have one
+    value.
     """
 
     feature_name: str
@@ -29,6 +33,7 @@ class Route:
     method: str
     path: str
     cache: RouteCache | None = None
+    single: frozenset[str] = frozenset()
 
     @property
     def shape(self) -> str:
@@ -58,6 +63,20 @@ class Route:
         if feature.role is not None and caller.role == feature.role:
             return True
         return feature.owner is not None and self._is_own(caller, path, feature.owner)
+
+    def refuse_doubled(self, query: bytes) -> None:
+        """Raise ValidationFailed for a parameter that is sent twice: which one counts is a guess.
+
+        Two programs that guess differently, a proxy and we, would see two requests in one.
+        """
+        if not query or not self.single:
+            return
+        sent: set[str] = set()
+        for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+            if name in sent and name in self.single:
+                message = "This parameter may be sent once."
+                raise ValidationFailed(fields=[{"field": f"query.{name}", "message": message}])
+            sent.add(name)
 
     def _is_own(self, caller: Caller, path: str, parameter: str) -> bool:
         place = self.path.split("/").index(f"{{{parameter}}}")
@@ -111,7 +130,14 @@ def routes_of(features: Mapping[str, Feature]) -> list[Route]:
     cached read that does not fit its route.
     """
     routes = [
-        Route(name, feature, method, PREFIX + route.path, _cache(name, feature, route))
+        Route(
+            feature_name=name,
+            feature=feature,
+            method=method,
+            path=PREFIX + route.path,
+            cache=_cache(name, feature, route),
+            single=frozenset(one.name for one in parameters_of(route) if not one.many),
+        )
         for name, feature in features.items()
         if feature.router is not None
         for route in feature.router.routes

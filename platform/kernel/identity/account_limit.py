@@ -10,6 +10,13 @@ from kernel.limits.policy import Decision, PolicySet
 Reservation = Decision
 
 
+class AccountLimiter(Limiter):
+    """The limiter of accounts: it counts in the broker's server, which evicts nothing.
+
+    In the cache ordinary reads could push a counter out of memory, and guessing would go on.
+    """
+
+
 class AccountLimit:
     """The limit that a slice declares by `Limit("20/15 minutes", per="account")`.
 

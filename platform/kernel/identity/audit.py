@@ -34,11 +34,11 @@ class Audit:
         """Write an entry; name the account by id or, if that is unknown, by address.
 
         The entry's actor is the request's caller. If the entry cannot be written, the same content
-        is logged as an error, and the response does not change.
-        Raises ValueError for an action that is no name of lower-case letters, digits and `_`.
+        is logged as an error, and the response does not change. Raises ValueError for an action
+        with anything but lower-case letters, digits and `_`.
         """
         if not _ACTION.fullmatch(action):
-            raise ValueError(f"{action!r} is no name of an action, such as report_exported")
+            raise ValueError(f"{action!r} is not the name of an action, such as report_exported")
         call = self._call
         entry = {
             "action": action,

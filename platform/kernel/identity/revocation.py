@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from kernel.cache import CacheUnavailable
 from kernel.core.backoff import Backoff
-from kernel.errors import ApiError, Unauthenticated
+from kernel.errors import ApiError, SessionRevoked
 from kernel.identity.revoked_set import WHOLE_WITHOUT_IT, RevokedSet
 from kernel.redis import Command
 from kernel.supabase import AsService
@@ -28,13 +28,6 @@ log = logging.getLogger(__name__)
 LOCAL_SECONDS: Final = 1.5
 _DAY_SECONDS: Final = 24 * 3600
 _NEVER: Final = float("-inf")
-
-
-class SessionRevoked(Unauthenticated):
-    """The token is valid, but its session has ended: logout, new password, deletion."""
-
-    code = "SESSION_ENDED"
-    message = "This session has ended: log in again."
 
 
 class Revocations:
@@ -71,6 +64,11 @@ class Revocations:
         if reply == WHOLE_WITHOUT_IT and not self._doubtful:
             return  # nearly always
         if await self._has_ended(session_id, reply):
+            raise SessionRevoked
+
+    def refuse_known(self, session_id: UUID | None) -> None:
+        """Raise SessionRevoked for a session that this process knows as ended, and for none."""
+        if session_id is None or session_id in self._list:
             raise SessionRevoked
 
     async def publish(self, user_id: UUID) -> None:

@@ -1,5 +1,6 @@
 """Verification of access tokens, without a network call."""
 
+import logging
 import time
 from collections import OrderedDict
 from typing import Any, Final
@@ -11,7 +12,10 @@ from kernel.core.caller import Caller
 from kernel.errors import Unauthenticated
 from kernel.identity.jwks import Jwks
 
+log = logging.getLogger(__name__)
+
 LEEWAY_SECONDS: Final = 10
+DAY_SECONDS: Final = 24 * 3600
 REMEMBERED: Final = 10_000
 _MAX_LENGTH: Final = 8192
 _ASYMMETRIC: Final = frozenset({"ES256", "RS256"})
@@ -32,8 +36,9 @@ class TokenVerifier:
 
     HS256 uses the project's secret, ES256 and RS256 its published keys. The token's header chooses
     the family, and a key of one family is never tried for another. Audience, expiry, subject and
-    session are required, and the issuer if one is configured. Verified tokens are cached, and their
-    expiry is checked at each use.
+    session are required, and the issuer if one is configured. A token that lives longer than
+    `longest_seconds` is refused, because the end of its session would be forgotten before it
+    expires. Verified tokens are cached, and their expiry is checked at each use.
     """
 
     def __init__(
@@ -43,8 +48,9 @@ class TokenVerifier:
         jwks: Jwks,
         audience: str,
         issuer: str | None = None,
+        longest_seconds: int = DAY_SECONDS,
     ) -> None:
-        self._secret, self._jwks = secret, jwks
+        self._secret, self._jwks, self._longest = secret, jwks, longest_seconds
         self._audience, self._issuer = audience, issuer
         self._known: OrderedDict[str, Caller] = OrderedDict()
         self._known_version = jwks.version
@@ -66,13 +72,22 @@ class TokenVerifier:
             raise InvalidToken
         caller = self.remembered(token)
         if caller is None:
-            caller = _caller(await self._claims(token), token)
+            claims = await self._claims(token)
+            self._refuse_long(claims)
+            caller = _caller(claims, token)
             if not self._counts(caller):
                 raise InvalidToken
             self._known[token] = caller
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         return caller
+
+    def _refuse_long(self, claims: dict[str, Any]) -> None:
+        issued = claims.get("iat")
+        since = issued if isinstance(issued, int | float) else time.time()
+        if claims["exp"] - since > self._longest:
+            log.warning("An access token lives longer than MAX_TOKEN_SECONDS: it is refused")
+            raise InvalidToken
 
     def _counts(self, caller: Caller) -> bool:
         return time.time() < caller.expires_at + LEEWAY_SECONDS

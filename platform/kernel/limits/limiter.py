@@ -36,24 +36,29 @@ class Limiter:
         reply = await self._reply(self.command(subject, policies))
         return await self.decide(subject, policies, reply)
 
-    def command(self, subject: str, policies: PolicySet) -> Command:
-        """Return the command that counts a request as `take` does, to send with other commands."""
-        return script.command(subject, policies)
+    def command(self, subject: str, policies: PolicySet, weight: int = 1) -> Command:
+        """Return the command that counts a request as `take` does, to send with other commands.
 
-    async def decide(self, subject: str, policies: PolicySet, reply: object) -> Decision:
+        To the first policy it counts `weight` times.
+        """
+        return script.command(subject, policies, weight)
+
+    async def decide(
+        self, subject: str, policies: PolicySet, reply: object, weight: int = 1
+    ) -> Decision:
         """Return the decision; `reply` is the reply to the command, or the RedisAway instead.
 
         If Redis did not know the script, send it once more with its source.
         """
         if isinstance(reply, NoScriptError):
-            reply = await self._reply(script.command(subject, policies, with_source=True))
+            reply = await self._reply(script.command(subject, policies, weight, with_source=True))
         try:
             if isinstance(reply, Exception):
                 raise reply
             decision = script.read(reply, subject, policies)
         except (RedisAway, ResponseError, ValueError) as error:
             self._failed(error)
-            return self._local.take(subject, policies.alone)
+            return self._local.take(subject, policies.alone, weight)
         if self._alone:
             self._succeeded()
         return decision

@@ -23,15 +23,19 @@ class LocalLogs:
     def __len__(self) -> int:
         return len(self._logs)
 
-    def take(self, subject: str, policies: PolicySet) -> Decision:
-        """Count a request of the subject to all policies, or to none if one refuses."""
+    def take(self, subject: str, policies: PolicySet, weight: int = 1) -> Decision:
+        """Count a request of the subject to all policies, or to none if one refuses.
+
+        To the first of them it counts `weight` times.
+        """
         now = time.monotonic_ns() // 1000
         logs = [self._log(subject, policy, now) for policy in policies.policies]
-        pairs = list(zip(policies.policies, logs, strict=True))
-        admitted = all(len(log) < policy.rate.quota for policy, log in pairs)
+        costs = [min(weight, policies.policies[0].rate.quota)] + [1] * (len(logs) - 1)
+        pairs = list(zip(policies.policies, logs, costs, strict=True))
+        admitted = all(len(log) + cost <= policy.rate.quota for policy, log, cost in pairs)
         if admitted:
-            for policy, log in pairs:
-                log.append(now)
+            for policy, log, cost in pairs:
+                log.extend([now] * cost)
                 counted = (policy.counted(subject), policy.name)
                 self._logs[counted] = log
                 self._logs.move_to_end(counted)
@@ -43,7 +47,9 @@ class LocalLogs:
             alone=True,
             admitted=admitted,
             at=now,
-            standings=tuple(_standing(policy, log, now) for policy, log in pairs),
+            standings=tuple(
+                _standing(policy, log, now, 1 if admitted else cost) for policy, log, cost in pairs
+            ),
         )
 
     def give_back(self, decision: Decision) -> None:
@@ -62,7 +68,8 @@ class LocalLogs:
         return log
 
 
-def _standing(policy: Policy, log: deque[int], now: int) -> Standing:
+def _standing(policy: Policy, log: deque[int], now: int, cost: int) -> Standing:
     remaining = policy.rate.quota - len(log)
-    wait = log[0] + policy.rate.microseconds - now if log else 0
+    place = max(0, cost - remaining - 1)  # of the one that makes room when it leaves
+    wait = log[place] + policy.rate.microseconds - now if log else 0
     return Standing(policy, remaining, wait)

@@ -26,9 +26,11 @@ def key(subject: str, policy: Policy) -> str:
 
 @lru_cache(4096)
 def command(
-    subject: str, policies: PolicySet, *, with_source: bool = False
+    subject: str, policies: PolicySet, weight: int = 1, *, with_source: bool = False
 ) -> tuple[str | int, ...]:
     """Return the command that counts a request of the subject to the policies.
+
+    To the first of them it counts `weight` times.
 
     Redis knows the script by its hash. If it does not (NOSCRIPT: after a restart or SCRIPT FLUSH),
     nothing was counted: repeat the command once with the source, which Redis then caches.
@@ -37,7 +39,7 @@ def command(
     head = ("EVAL", _SOURCE) if with_source else ("EVALSHA", _SHA)
     keys = (key(subject, policy) for policy in found)
     rates = (number for one in found for number in (one.rate.quota, one.rate.microseconds))
-    return (*head, len(found), *keys, *rates)
+    return (*head, len(found), *keys, *rates, weight)
 
 
 def read(reply: object, subject: str, policies: PolicySet) -> Decision:

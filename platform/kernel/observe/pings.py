@@ -1,4 +1,4 @@
-"""Whether the systems outside answer that adapters are clients of."""
+"""Whether the external systems of the adapters answer."""
 
 import asyncio
 import time
@@ -9,9 +9,9 @@ _FRESH_SECONDS: Final = 5.0
 
 
 class Pings:
-    """Asks the outside systems whether they answer; what it hears counts for five seconds.
+    """Asks the external systems whether they answer; a result is valid for five seconds.
 
-    So callers of `/health` cannot make us send more than that.
+    So callers of `/health` cannot cause more requests.
     """
 
     def __init__(self) -> None:
@@ -22,11 +22,11 @@ class Pings:
         self._heard_at: float | None = None
 
     def add(self, name: str, ask: Callable[[], Awaitable[bool | None]], *, seconds: float) -> None:
-        """Ask this system from now on, by a call that may take so long; None: it is not in use."""
+        """Add a system, its ping and the deadline of it; `ask` returns None if not in use."""
         self._asked[name], self._deadlines[name] = ask, seconds
 
     async def up(self) -> Mapping[str, bool]:
-        """Return for each system that is in use whether it answers."""
+        """Return for each system in use whether it answers."""
         async with self._lock:
             now = time.monotonic()
             if self._heard_at is None or now - self._heard_at > _FRESH_SECONDS:
@@ -40,5 +40,5 @@ class Pings:
         try:
             async with asyncio.timeout(self._deadlines[name]):
                 return await self._asked[name]()
-        except Exception:  # noqa: BLE001 - whatever its client raises, it does not answer
+        except Exception:  # noqa: BLE001 - after any error of its client, it does not answer
             return False

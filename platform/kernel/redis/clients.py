@@ -33,6 +33,16 @@ def connect_pipeline(settings: Settings) -> Pipeline:
     return Multiplexed(Endpoint.of(settings))
 
 
+def connect_keeping(settings: Settings) -> Pipeline:
+    """Return the way to what must never be evicted: the broker, as a pipeline.
+
+    Only what few requests ask belongs there. Without BROKER_HOST it is the cache.
+    """
+    if settings.broker_host is None:
+        return connect_pipeline(settings)
+    return Multiplexed(Endpoint.of_broker(settings))
+
+
 def connect_redis(
     settings: Settings,
     *,

@@ -39,6 +39,20 @@ class Endpoint:
             tls=ssl.create_default_context() if settings.redis_tls else None,
         )
 
+    @classmethod
+    def of_broker(cls, settings: Settings) -> "Endpoint":
+        """Return the broker's; without BROKER_HOST it is the cache's."""
+        if settings.broker_host is None:
+            return cls.of(settings)
+        return cls(
+            host=settings.broker_host,
+            port=settings.broker_port,
+            db=settings.broker_db,
+            username=settings.broker_username,
+            password=settings.broker_password,
+            tls=ssl.create_default_context() if settings.broker_tls else None,
+        )
+
     @property
     def greeting(self) -> dict[str, tuple[Word, ...]]:
         """The first commands, by name; the last is PING, which a loading server refuses."""

@@ -1,7 +1,9 @@
 """How Supabase's refusals are translated for our caller, unless a slice does it."""
 
+import re
 from typing import Final
 
+import orjson
 from postgrest import APIError
 from supabase_auth.errors import AuthError
 
@@ -10,6 +12,8 @@ from kernel.errors import (
     Conflict,
     Forbidden,
     NotFound,
+    QuotaExceeded,
+    SessionRevoked,
     TooManyRequests,
     Unauthenticated,
     ValidationFailed,
@@ -33,7 +37,10 @@ _FROM_DATABASE: dict[str, type[ApiError]] = {
     "23502": ValidationFailed,
     "23514": ValidationFailed,
     "57014": SupabaseUnavailable,
+    "PT401": SessionRevoked,  # check_session: it ended after we had looked
 }
+_QUOTA: Final = "PT429"  # PostgREST: PT and the status; raised by quotas.refuse
+_NAME: Final = re.compile(r"[a-z_]{1,40}")
 # https://supabase.com/docs/guides/auth/debugging/error-codes
 _FROM_AUTH: dict[str, type[ApiError]] = {
     "over_request_rate_limit": TooManyRequests,
@@ -53,8 +60,23 @@ def from_database(error: APIError) -> ApiError | None:
     code = error.code or ""
     if code.startswith("22"):  # data exceptions: a value that its column cannot hold
         return ValidationFailed()
+    if code == _QUOTA:
+        return _quota(error.details)
     kind = _FROM_DATABASE.get(code)
     return kind() if kind else None
+
+
+def _quota(details: object) -> QuotaExceeded:
+    """Return the refusal with what `quotas.refuse` says of it."""
+    try:
+        said = orjson.loads(str(details))
+        quota, limit, seconds = said["quota"], int(said["limit"]), said.get("retry_after")
+    except (ValueError, KeyError, TypeError):
+        return QuotaExceeded()
+    if not _NAME.fullmatch(str(quota)):
+        return QuotaExceeded()
+    wait = max(1, int(seconds)) if seconds is not None else None
+    return QuotaExceeded(retry_after=wait, quota=quota, limit=limit)
 
 
 def from_auth(error: AuthError) -> ApiError | None:

@@ -51,6 +51,7 @@ class SupabaseHttp(httpx.AsyncClient):
         self.key = settings.supabase_key.get_secret_value()
         self.service_key = settings.supabase_service_key.get_secret_value()
         self.passwords = PasswordRules(common=settings.refuses_common_passwords)
+        self.quotas = f"posts_per_day={settings.quota_posts_per_day}, bytes={settings.quota_bytes}"
         self._path = httpx.URL(self.base).path.rstrip("/")
         self._guards = {part: Guard(part, places=settings.supabase_concurrency) for part in _PARTS}
         super().__init__(

@@ -1,4 +1,4 @@
-"""What a slice makes of the refusals of Supabase: its own errors, by their code."""
+"""Translates refusals of Supabase to a slice's own errors, by their code."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ def refusals(meanings: Mapping[str, type[ApiError]]) -> Iterator[None]:
     """Raise a slice's own errors for refusals of Supabase Auth, by their code.
 
     `with refusals({"same_password": SamePassword}): await auth.set_password(…)`. A refusal with
-    another code stays as it is: the kernel answers for it. The codes are listed at
+    another code is not changed: the kernel translates it. The codes are listed at
     https://supabase.com/docs/guides/auth/debugging/error-codes
     """
     try:

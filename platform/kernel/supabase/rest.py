@@ -50,7 +50,7 @@ class AsCaller(_Rest):
     """
 
     def __init__(self, http: SupabaseHttp, token: str | None) -> None:
-        headers = {"apikey": http.key}
+        headers = {"apikey": http.key, "X-Quotas": http.quotas}  # quotas.most reads it
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         super().__init__(http, headers)

@@ -29,12 +29,12 @@ class Body(BaseModel):
 
 
 def invalid(message: str) -> PydanticCustomError:
-    """Return an error for a validator to raise, whose message the caller of the API reads.
+    """Return an error for a validator to raise; the caller of the API gets its message.
 
-    `raise invalid("The end is before the start.")`. The message must hold nothing of what was sent.
-    All other errors of validators read "This value is not valid."
+    `raise invalid("The end is before the start.")`. The message must not contain the input. All
+    other errors of validators become "This value is not valid."
     """
-    # Pydantic takes braces for placeholders, which nothing would fill.
+    # Pydantic treats braces as placeholders, without values here.
     return PydanticCustomError("invalid", "{message}", {"message": message})
 
 

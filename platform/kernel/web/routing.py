@@ -1,4 +1,4 @@
-"""What a route needs: the prefix of its path, the envelopes, and the list of its errors."""
+"""Helpers for routes: the prefix of paths, the envelopes, and the list of errors."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""The services of one request, and the call of a handler that asks for them by its annotations."""
+"""The services of one request, and the call of a handler with the services it needs."""
 
 import functools
 import inspect
@@ -25,7 +25,7 @@ H = TypeVar("H")
 
 @functools.cache
 def services_of(handler: Callable[..., Any]) -> tuple[tuple[str, Any], ...]:
-    """Return the names and types of the services that a handler asks for, in their order.
+    """Return the names and types of a handler's services, in order.
 
     They are its parameters before the `*`; those after it are its own arguments. A parameter
     without an annotation has the type None.
@@ -115,11 +115,11 @@ class RequestServices(svcs.Container):
         **own: Own.kwargs,
     ) -> Result: ...
     async def call(self, handler: Callable[..., Awaitable[Any]], /, *args: Any, **own: Any) -> Any:
-        """Call a handler with the services that it asks for, and with these arguments of its own.
+        """Call a handler with its services, and with these arguments of its own.
 
-        `await services.call(handler.get_post, post_id=post_id)` for a handler
-        `async def get_post(db: AsCaller, *, post_id: UUID) -> Post`. The start checks the services
-        and the names of the own arguments; type checkers check the types.
+        `await services.call(handler.get_post, post_id=post_id)` for a handler `async def
+        get_post(db: AsCaller, *, post_id: UUID) -> Post`. The start checks the services and the
+        names of the own arguments; type checkers check the types.
         """
         services = [await self.aget(kind) for _, kind in services_of(handler)]
         return await handler(*services, *args, **own)

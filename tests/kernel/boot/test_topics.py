@@ -35,7 +35,8 @@ def dropped_on(event: type[Event]) -> Feature:
 
     @router.get("/motto")
     @kept.serves
-    async def motto() -> str: ...
+    async def motto() -> str:
+        return "motto"
 
     return Feature(router=router, caller="ignored")
 

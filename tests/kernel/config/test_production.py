@@ -11,7 +11,7 @@ from devstack.testing import CLI_JWT_SECRET, api_key
 from kernel.boot.app import create_app
 from kernel.config import keys
 from kernel.config.keys import KNOWN_JWT_SECRETS, is_guessable
-from kernel.config.production import findings, refusal, refuse_unsafe
+from kernel.config.production import findings, log_warnings, refusal, refuse_unsafe
 from kernel.config.settings import Settings, SettingsError
 
 SECRET = "a-secret-of-your-own-with-more-than-32-bytes"
@@ -68,7 +68,6 @@ ERRORS: list[tuple[str, dict[str, Any]]] = [
     ("CORS_ORIGINS", {"cors_origins": ["https://app.example.com", "*"]}),
     ("SMTP_HOST", {"smtp_host": None}),
     ("SMTP_SECURITY", {"smtp_security": "none"}),
-    ("BROKER_HOST", {"broker_host": None}),
     ("APP_URL", {"app_url": "http://app.example.com"}),
     ("APP_URL", {"app_url": "http://127.0.0.1:3000"}),
 ]
@@ -118,6 +117,7 @@ S8_ERRORS: list[tuple[str, dict[str, Any]]] = [
     ),
 ]
 WARNINGS: list[tuple[str, dict[str, Any]]] = [
+    ("BROKER_HOST", {"broker_host": None}),
     ("DOCS_ENABLED", {"docs_enabled": True}),
     ("ALLOWED_HOSTS", {"allowed_hosts": ["*"]}),
     ("CORS_ORIGINS", {"cors_origins": ["http://app.example.com"]}),
@@ -192,6 +192,14 @@ def test_all_findings_come_at_once_errors_first():
     assert levels == sorted(levels)
 
 
+@pytest.mark.parametrize("app_env", ["development", "test", "production"])
+def test_s6_one_redis_for_all_is_a_warning_and_never_a_refusal(app_env, caplog):
+    one = settings(app_env=app_env, broker_host=None)
+    refuse_unsafe(one)
+    log_warnings(one)
+    assert [line.setting for line in caplog.records] == ["BROKER_HOST"]
+
+
 @pytest.mark.parametrize("app_env", ["development", "test"])
 def test_outside_production_only_the_way_to_supabase_counts(app_env):
     local = {"app_env": app_env, "smtp_host": None, "jwt_secret": CLI_JWT_SECRET}
@@ -206,10 +214,10 @@ def test_an_application_that_reads_its_own_settings_refuses_them_too(monkeypatch
     monkeypatch.setenv("ENV_FILE", str(tmp_path / "none"))
     for name, value in GOOD.items():
         monkeypatch.setenv(name.upper(), value if isinstance(value, str) else ",".join(value))
-    monkeypatch.setenv("BROKER_HOST", "")
-    with pytest.raises(SettingsError, match="BROKER_HOST is missing"):
+    monkeypatch.setenv("SMTP_HOST", "")
+    with pytest.raises(SettingsError, match="SMTP_HOST is missing"):
         create_app()
-    monkeypatch.setenv("BROKER_HOST", "broker")
+    monkeypatch.setenv("SMTP_HOST", GOOD["smtp_host"])
     assert create_app().openapi_url is None
 
 

@@ -124,6 +124,8 @@ REFUSED = {
     "expired": lambda: hs256(exp=NOW - LEEWAY_SECONDS - 1),
     "not yet valid": lambda: hs256(nbf=NOW + 600),
     "no expiry": lambda: hs256(exp=None),
+    "longer than ended sessions are remembered": lambda: hs256(exp=NOW + 24 * 3600 + 1),
+    "longer, and it does not say since when": lambda: hs256(iat=None, exp=NOW + 25 * 3600),
     "no subject": lambda: hs256(sub=None),
     "no session": lambda: hs256(session_id=None),
     "a session that is no UUID": lambda: hs256(session_id="1"),

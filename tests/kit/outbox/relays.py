@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 from uuid import UUID, uuid4
 
 import svcs
@@ -17,10 +19,12 @@ from kernel.jobs.broker import celery_app
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
 from kernel.outbox import relay
-from kernel.outbox.outbox import Outbox
+from kernel.outbox.outbox import Claimed, Outbox
 from kernel.supabase import AsService
 from kernel.web.routing import Answer
+from kit.own_database import OwnDatabase
 from kit.slices.shared.things import ThingChanged, ThingPublished
+from kit.valkeys import Valkey
 from kit.waiting import until
 
 
@@ -65,13 +69,15 @@ class CountingOutbox(Outbox):
 
     claims = 0
 
-    async def claim(self, **options):
+    async def claim(self, **options: Any) -> list[Claimed]:
         self.claims += 1
         return await super().claim(**options)
 
 
 @contextlib.asynccontextmanager
-async def running_relay(own, *, outbox: type[Outbox] = CountingOutbox, lost_after=3600):
+async def running_relay(
+    own: OwnDatabase, *, outbox: type[Outbox] = CountingOutbox, lost_after: int = 3600
+) -> AsyncIterator[relay.Relay]:
     async with own.services(FEATURES) as services:
         drops, revocations, db = svcs.Container(services).get(Drops, Revocations, AsService)
         publisher = Publisher(celery_app(own.settings), JOBS)
@@ -88,33 +94,33 @@ async def running_relay(own, *, outbox: type[Outbox] = CountingOutbox, lost_afte
         publisher.close()
 
 
-def messages(own, queue="default"):
+def messages(own: OwnDatabase, queue: str = "default") -> list[tuple[str, UUID]]:
     """Return the messages of a queue, newest first: job, run, event."""
     found = [json.loads(text) for text in own.broker.client.lrange(queue, 0, -1)]
     return [(one["headers"]["task"], UUID(one["headers"]["id"])) for one in found]
 
 
-def published(own, run):
+def published(own: OwnDatabase, run: UUID) -> int:
     return [found for _, found in messages(own)].count(run)
 
 
-def tag_version(own, tag):
+def tag_version(own: OwnDatabase, tag: str) -> Any:
     return own.cache.client.get(f"tag:{tag}")
 
 
-def run_of(thing):
+def run_of(thing: UUID) -> UUID:
     return tell.run_id(ThingPublished(thing_id=thing, author_id=uuid4()), 0, 0)
 
 
-async def pending(own):
+async def pending(own: OwnDatabase) -> list[str]:
     rows = await own.events()
     return [row["topic"] for row in rows if row["delivered_at"] is None]
 
 
-async def turned(one, condition):
+async def turned(one: relay.Relay, condition: Callable[[], Any]) -> Any:
     """Let the relay turn until the condition holds."""
 
-    async def again():
+    async def again() -> Any:
         await one.turn()
         found = condition()
         return await found if asyncio.iscoroutine(found) else found
@@ -123,7 +129,7 @@ async def turned(one, condition):
 
 
 @contextlib.asynccontextmanager
-async def taken_away(server, how):
+async def taken_away(server: Valkey, how: str) -> AsyncIterator[None]:
     """Let a server be frozen (it is silent), or killed (it refuses)."""
     if how == "silent":
         with server.frozen():
@@ -137,7 +143,7 @@ async def taken_away(server, how):
 
 
 @contextlib.asynccontextmanager
-async def renamed(own, function):
+async def renamed(own: OwnDatabase, function: str) -> AsyncIterator[None]:
     """Let a function be missing, as it is while an older schema is in place."""
     await own.sql.execute(f"alter function public.{function} rename to gone")
     try:
@@ -146,5 +152,5 @@ async def renamed(own, function):
         await own.sql.execute(f"alter function public.gone rename to {function}")
 
 
-async def none_pending(own):
+async def none_pending(own: OwnDatabase) -> bool:
     return not await pending(own)
