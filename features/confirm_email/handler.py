@@ -49,7 +49,8 @@ async def _open_account(
     """Confirm a new account; after several sign-ups, none of their passwords is used."""
     if wanted.password is not None:
         # Before the confirmation: until then no one can log in with another password.
-        await admin.change(proof.user_id, password=wanted.password.get_secret_value())
+        password = wanted.password.get_secret_value()
+        await admin.change(proof.user_id, known_as=proof.email, password=password)
     elif proof.claims > 1:
         raise PasswordRequired
     hashed = await admin.one_time_token(proof.email, "signup")

@@ -35,8 +35,7 @@ async def get_profile(db: AsCaller, *, user_id: UUID) -> Profile:
 
     Raises UserNotFound.
     """
-    columns = ",".join(Profile.model_fields)
-    found = await db.table("profiles").select(columns).eq("id", str(user_id)).limit(1).execute()
-    if not found.data:
+    found = await db.rpc("profile", user_id=str(user_id))
+    if not found:
         raise UserNotFound(user_id=user_id)
-    return Profile.model_validate(found.data[0])
+    return Profile.model_validate(found[0])

@@ -16,4 +16,4 @@ async def notify_owner(notice_id: UUID, db: AsService, mailer: Mailer) -> None:
     token = NewToken()
     notice = await db.rpc("issue_notice", notice=str(notice_id), **token.arguments)
     if notice is not None:
-        await mailer.send(notice["kind"], to=notice["email"], token=token.text)
+        await mailer.send(notice["kind"], to=notice["email"], security=True, token=token.text)

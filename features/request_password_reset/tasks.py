@@ -16,4 +16,4 @@ async def send_reset_email(reset_id: UUID, db: AsService, mailer: Mailer) -> Non
     issued = await mailed_tokens.issue(db, reset_id)
     if issued is not None:
         to, token = issued
-        await mailer.send("reset", to=to, token=token)
+        await mailer.send("reset", to=to, security=True, token=token)

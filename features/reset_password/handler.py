@@ -23,6 +23,6 @@ async def reset_password(
     async with tokens.redeem(token, "password_reset", refused=InvalidResetToken) as proof:
         confirm = {} if proof.confirmed else {"email_confirm": True}
         with refusals({"weak_password": PasswordRefused, "user_not_found": InvalidResetToken}):
-            await admin.change(proof.user_id, password=password, **confirm)
+            await admin.change(proof.user_id, known_as=proof.email, password=password, **confirm)
     await revocations.publish(proof.user_id)
     await audit("password_reset", user_id=proof.user_id)

@@ -36,6 +36,7 @@ async def signup(
     if not settings.takes_signups or not await _open(db):  # before the address is examined
         raise SignupsClosed
     with refusals(_REFUSALS):
+        auth.check_password(_password(new), email=new.email)
         if settings.confirms_addresses:
             await _claim(auth, admin, service, call, new)
             return None

@@ -13,7 +13,7 @@ async def send_confirmation_email(confirmation_id: UUID, db: AsService, mailer: 
     issued = await mailed_tokens.issue(db, confirmation_id)
     if issued is not None:
         to, token = issued
-        await mailer.send("confirm", to=to, token=token)
+        await mailer.send("confirm", to=to, security=True, token=token)
 
 
 @job(

@@ -68,6 +68,7 @@ def _environment(layout: StackLayout, terminal: Terminal) -> dict[str, str]:
     # `.env` is already read: the processes must not read it again.
     passed = {k: v for k, v in layout.settings().items() if not k.startswith(_FOREIGN)}
     output = {
+        "APP_ENV": passed.get("APP_ENV") or "development",
         "LOG_FORMAT": passed.get("LOG_FORMAT") or "console",
         # They write into a pipe; whether that ends at a terminal only the stack knows.
         "FORCE_COLOR" if terminal.coloured else "NO_COLOR": "1",

@@ -21,12 +21,16 @@ def _group() -> None:
 def check(
     *,
     project: Annotated[
-        bool, typer.Option("--project", help="Ask the Supabase project for its own settings, too.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--project/--no-project",
+            help="Ask the Supabase project for its own settings [default: in production].",
+        ),
+    ] = None,
 ) -> None:
     """Show all unsafe settings; exit code 1 if production would refuse to start.
 
-    No value is shown. Before a deployment: APP_ENV=production ./app config check --project
+    No value is shown. Before a deployment: APP_ENV=production ./app config check
     """
     from kernel.boot.adapters import own_settings
     from kernel.boot.discovery import discover
@@ -36,16 +40,17 @@ def check(
 
     settings = load_settings(own=own_settings(discover()))
     found = findings(settings)
-    if project:
+    asked = settings.app_env == "production" if project is None else project
+    if asked:
         found += asyncio.run(project_findings(settings))
     errors = [finding for finding in found if finding.level == "error"]
     warnings = [finding for finding in found if finding.level == "warning"]
     if errors:
-        typer.echo(refusal(errors), err=True)
+        typer.echo(refusal(errors, assumed=settings.app_env_is_assumed), err=True)
     if warnings:
         lines = "\n".join(map(str, warnings))
         typer.echo(f"Look at these, too; they do not stop the start:\n{lines}", err=bool(errors))
-    if project:
+    if asked:
         lines = "\n".join(f"  {setting}" for setting in BY_HAND)
         typer.echo(f"Supabase Auth does not publish these settings; check them yourself:\n{lines}")
     if settings.app_env != "production":

@@ -28,17 +28,21 @@ def api(
 
     This is the production process; .env.example explains its settings.
     """
+    import os
+
     import uvicorn
 
     from kernel.boot.serving import UVICORN
 
+    if host:
+        os.environ["API_HOST"] = host  # for the workers, too: what is safe depends on it
     # Load the slices here first, so that a fault in them is one message, not one for each worker.
     settings, _ = _prepared()
     with _counting_together(settings.api_workers):
         uvicorn.run(
             "kernel.boot.server:application",
             factory=True,
-            host=host or settings.api_host,
+            host=settings.api_host,
             port=port or settings.api_port,
             workers=settings.api_workers,
             http="kernel.boot.protocol:ServerProtocol",

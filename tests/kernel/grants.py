@@ -41,7 +41,10 @@ GRANTS = Grants(
         ),
         "record_denial": Function(SERVICE, {"user_id": NOBODY, "slice": "nothing"}),
         "credentials_of": Function(SERVICE, {"user_id": NOBODY}),
-        # Tokens in mails.
+        # Mails, and tokens in them.
+        "admit_mail": Function(
+            SERVICE, {"mail": NOBODY, "recipient": "x@example.com", "kind": "", "security": True}
+        ),
         "issue_mailed_token": Function(SERVICE, {"request": NOBODY, "token": NOBODY, "hash": ""}),
         "take_mailed_token": Function(SERVICE, {"token": NOBODY, "hash": "", "purpose": "signup"}),
         "settle_mailed_token": Function(SERVICE, {"token": NOBODY, "used": False}),

@@ -4,7 +4,7 @@ from typing import Final
 
 from supabase_auth.errors import AuthError
 
-from kernel.config.production import Finding
+from kernel.config.finding import Finding
 from kernel.config.settings import Settings
 from kernel.errors import ApiError
 from kernel.supabase import AuthApi, SupabaseHttp

@@ -107,7 +107,7 @@ def register_services(
 
     def mailer(container: svcs.Container) -> Mailer:
         run = container.get(Run)
-        return Mailer(settings, feature=run.slice, run_id=run.id)
+        return Mailer(settings, feature=run.slice, run_id=run.id, db=container.get(AsService))
 
     registry.register_value(Settings, settings)
     registry.register_value(Readiness, Readiness())

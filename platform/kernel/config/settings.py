@@ -27,12 +27,15 @@ from pydantic_settings import (
 from kernel.config.own import OwnSettings
 from kernel.config.rate_limits import RateLimitSource
 from kernel.config.rates import Rate, RateSetting
-from kernel.config.types import Addresses, Networks, Words
+from kernel.config.types import Addresses, Networks, Origins, Words, host_and_port, is_loopback
 
 ROOT = Path(__file__).parents[2]
 NO_REPLY = "no-reply@localhost"
 Own = TypeVar("Own", bound=OwnSettings)
 JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: at least the size of the hash
+
+
+Environment = Literal["development", "test", "production"]
 
 
 class SettingsError(Exception):
@@ -64,6 +67,15 @@ def _app_name() -> str:
 
 def _mail_from(settings: dict[str, Any]) -> str:
     return str(Address(display_name=settings["app_name"], addr_spec=NO_REPLY))
+
+
+def _app_env(settings: dict[str, Any]) -> Environment:
+    """Return what a missing APP_ENV means: production, unless all is on this machine."""
+    hosts = [settings["supabase_url"].host, settings["redis_host"], settings["api_host"]]
+    hosts += [host_and_port(one)[0] for one in settings["redis_sentinels"]]
+    if settings["broker_host"] is not None:
+        hosts.append(settings["broker_host"])
+    return "development" if all(map(is_loopback, hosts)) else "production"
 
 
 class Settings(BaseSettings):
@@ -105,6 +117,8 @@ class Settings(BaseSettings):
     broker_db: int = Field(default=0, ge=0)
     broker_tls: bool = False
 
+    refuse_common_passwords: bool | None = None
+
     smtp_host: str | None = None
     smtp_port: int = Field(default=587, ge=1, le=65535)
     smtp_username: str | None = None
@@ -113,11 +127,10 @@ class Settings(BaseSettings):
     mail_from: Annotated[str, AfterValidator(_address)] = Field(default_factory=_mail_from)
     app_url: HttpUrl = HttpUrl("http://127.0.0.1:3000")
 
-    app_env: Literal["development", "test", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = None
     log_format: Literal["json", "console"] | None = None
     docs_enabled: bool | None = None
-    cors_origins: Words = []
+    cors_origins: Origins = []
     allowed_hosts: Words = ["*"]
     max_body_bytes: int = Field(default=1024 * 1024, ge=1)
     trusted_proxies: Networks = []
@@ -152,6 +165,8 @@ class Settings(BaseSettings):
     max_connections: int | None = Field(default=None, ge=1)
     max_connections_per_client: int | None = Field(default=None, ge=1)
 
+    app_env: Environment = Field(default_factory=_app_env)
+
     @classmethod
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], *args: Any, **kwargs: Any
@@ -177,6 +192,11 @@ class Settings(BaseSettings):
         return found if isinstance(found, kind) else kind()
 
     @property
+    def app_env_is_assumed(self) -> bool:
+        """Whether this is production because APP_ENV is missing."""
+        return self.app_env == "production" and "app_env" not in self.model_fields_set
+
+    @property
     def supabase(self) -> str:
         """The base URL of Supabase, without a trailing slash."""
         return str(self.supabase_url).rstrip("/")
@@ -192,6 +212,13 @@ class Settings(BaseSettings):
         if self.docs_enabled is None:
             return self.app_env != "production"
         return self.docs_enabled
+
+    @property
+    def refuses_common_passwords(self) -> bool:
+        """Whether new passwords must not be among the commonest: in production unless it is set."""
+        if self.refuse_common_passwords is None:
+            return self.app_env == "production"
+        return self.refuse_common_passwords
 
     @property
     def level(self) -> str:

@@ -73,6 +73,12 @@ class ClientAddresses:
                     break
         return found
 
+    def through_proxy(self, scope: Scope) -> bool:
+        """Tell whether a trusted proxy passed a request on (ASGI scope)."""
+        peer = scope.get("client")
+        found = self._read(peer[0]) if peer else None
+        return found is not None and found.trusted
+
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
     """Return the address; a port may follow it, as some proxies write."""

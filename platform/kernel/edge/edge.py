@@ -81,6 +81,8 @@ class Edge:
         if method == "HEAD":  # a GET in all but the body, which the server leaves out
             method, scope = "GET", {**scope, "method": "GET"}
         head = RequestHead(scope["headers"])
+        if head.sent_id is not None and self._clients.through_proxy(scope):
+            head.request_id, head.sent_id = head.sent_id, None
         refusal = scope.get(REFUSED)
         if len(scope.get("raw_path") or path) > MAX_PATH_BYTES:
             refusal = UriTooLong()
@@ -88,6 +90,7 @@ class Edge:
         client = self._clients.of(scope)
         call = Call(
             request_id=head.request_id,
+            sent_id=head.sent_id,
             client_address=client.address,
             headers=scope["headers"],
             feature=route.feature_name if route else None,

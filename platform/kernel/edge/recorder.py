@@ -37,6 +37,7 @@ class RequestRecorder:
                 seconds=seconds,
                 cache=call.cache,
                 request_id=call.request_id,
+                sent_id=call.sent_id,
             )
         self._access_log.flush()
         self._count(done)

@@ -8,7 +8,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import parseaddr
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -39,14 +39,11 @@ class Letter:
     utf8: bool
 
 
-def write(
-    rendered: RenderedMail, *, mail_from: str, to: str, run_id: UUID, template: str
-) -> Letter:
+def write(rendered: RenderedMail, *, mail_from: str, to: str, mail_id: UUID) -> Letter:
     """Write the letter of one run of a job.
 
-    Its Message-ID derives from run, template and recipient: a repeated run has the same one, so
-    that mail systems can discard the duplicate. `Auto-Submitted` (RFC 3834) prevents absence
-    notices.
+    Its Message-ID derives from `mail_id`: a repeated run has the same one, so that mail systems can
+    discard the duplicate. `Auto-Submitted` (RFC 3834) prevents absence notices.
 
     Raises MailRefused if `to` is invalid, MailUnavailable if MAIL_FROM is.
     """
@@ -65,7 +62,7 @@ def write(
     message["To"] = recipient
     message["Subject"] = rendered.subject
     message["Date"] = datetime.now(UTC)
-    message["Message-ID"] = f"<{uuid5(run_id, f'{template}:{to}')}@{domain}>"
+    message["Message-ID"] = f"<{mail_id}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(rendered.text)
     if rendered.html is not None:

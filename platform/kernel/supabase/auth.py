@@ -12,6 +12,7 @@ from supabase_auth.types import AuthResponse, Session
 
 from kernel.errors import Unauthenticated
 from kernel.supabase.http import SupabaseHttp, bearer
+from kernel.supabase.passwords import email_in
 from kernel.supabase.rest import AsCaller
 
 SignOutScope = Literal["local", "others", "global"]
@@ -73,6 +74,10 @@ class AuthApi:
         if client_address is not None:
             self._headers["Sb-Forwarded-For"] = client_address
 
+    def check_password(self, password: str, *, email: str) -> None:
+        """Raise AuthWeakPasswordError for a new password that would be guessed first."""
+        self._http.passwords.check(password, email=email)
+
     async def sign_up(self, email: str, password: str, data: dict[str, Any]) -> AuthResponse:
         """Create a user; `data` becomes the user's metadata.
 
@@ -104,6 +109,7 @@ class AuthApi:
         `current` is for projects that require it. If a project requires a recent login, a session
         older than a day is refused: `reauthentication_needed`.
         """
+        self._http.passwords.check(password, email=email_in(token))
         attributes = {"password": password, "current_password": current}
         await self._client().as_user(token, attributes)
 
@@ -174,11 +180,18 @@ class AuthAdmin:
         )
         return link.properties.hashed_token
 
-    async def change(self, user_id: UUID, **attributes: str | bool) -> None:
+    async def change(
+        self, user_id: UUID, *, known_as: str | None = None, **attributes: str | bool
+    ) -> None:
         """Change `email` or `password` of a user; `email_confirm` marks the address as confirmed.
+
+        `known_as` is the user's address: as a password it is refused, like others that are guessed
+        first, by AuthWeakPasswordError.
 
         A new password ends all sessions of the user, and Auth's own one-time tokens.
         """
+        if isinstance(password := attributes.get("password"), str):
+            self._http.passwords.check(password, email=known_as)
         await self._client().admin.update_user_by_id(str(user_id), cast("Any", attributes))
 
     async def set_role(self, user_id: UUID, role: str | None) -> None:

@@ -15,6 +15,7 @@ from kernel.supabase.breaker import CircuitOpen
 from kernel.supabase.bulkhead import BulkheadFull
 from kernel.supabase.connections import connections
 from kernel.supabase.guard import NO_ANSWER, Guard
+from kernel.supabase.passwords import PasswordRules
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class SupabaseHttp(httpx.AsyncClient):
         self.key = settings.supabase_key.get_secret_value()
         self.service_key = settings.supabase_service_key.get_secret_value()
         self.quotas = f"posts_per_day={settings.quota_posts_per_day}, bytes={settings.quota_bytes}"
+        self.passwords = PasswordRules(common=settings.refuses_common_passwords)
         self._path = httpx.URL(self.base).path.rstrip("/")
         self._guards = {part: Guard(part, places=settings.supabase_concurrency) for part in _PARTS}
         super().__init__(

@@ -13,11 +13,16 @@ from kernel.supabase.http import SupabaseHttp, bearer
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user, for jobs: mail address and display name."""
+    """A user, for jobs: mail address and display name.
+
+    `proven` says that somebody opened a link that was mailed to this address. Where nobody did, the
+    address may be a bystander's: it gets no words of users, and `display_name` is None.
+    """
 
     id: UUID
     email: str
     display_name: str | None
+    proven: bool
 
 
 class _Rest:
@@ -62,4 +67,6 @@ class AsService(_Rest):
         rows = await self.rpc("account", user_id=str(user_id))
         if not rows:
             return None
-        return Account(user_id, rows[0]["email"], rows[0]["display_name"])
+        row = rows[0]
+        proven: bool = row["proven"]
+        return Account(user_id, row["email"], row["display_name"] if proven else None, proven)

@@ -24,7 +24,8 @@ class Call:
     `headers` are the request's, raw, with lower-case names; they hold secrets.
     `limits` is the client's standing with the policies that count the request, `cache` the result
     of a cached read: hit, miss, stale or bypass. `audited` is true once the audit log has an entry
-    about the call.
+    about the call. `sent_id` is the caller's own X-Request-ID; only the access log has it, because
+    several requests, or none, may have the same.
     """
 
     request_id: str
@@ -33,6 +34,7 @@ class Call:
     feature: str | None = None
     caller: Caller = ANONYMOUS
     limits: Decision | None = None
+    sent_id: str | None = None
     cache: CacheResult | None = None
     audited: bool = False
 

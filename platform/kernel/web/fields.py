@@ -57,7 +57,13 @@ def _new_password(value: SecretStr) -> SecretStr:
     if len(password) < PASSWORD_MIN_CHARACTERS:
         raise PydanticCustomError("password_too_short", "A password has 8 characters or more.")
     if len(password.encode()) > PASSWORD_MAX_BYTES:
-        raise PydanticCustomError("password_too_long", "A password has at most 72 bytes in UTF-8.")
+        raise PydanticCustomError(
+            "password_too_long",
+            (
+                "This password is too long: it may have 72 bytes in UTF-8, where a plain letter is "
+                "one byte, other letters are 2 or 3, and emoji are 4."
+            ),
+        )
     return value
 
 
@@ -91,12 +97,12 @@ def _schema(min_length: int) -> WithJsonSchema:
 
 
 _NO_NUL = r"^[^\x00]*$"
-_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 Text = Annotated[str, StringConstraints(pattern=_NO_NUL)]
 """Any text without NUL characters, unchanged."""
 
-Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_ONE_LINE)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=ONE_LINE)]
 """One line of text without control characters; white space at both ends is removed."""
 
 Email = Annotated[EmailStr, AfterValidator(_email), Field(examples=["ada@example.com"])]

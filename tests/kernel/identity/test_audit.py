@@ -22,5 +22,5 @@ async def test_an_action_of_a_slices_own_is_written(settings, database):
 async def test_an_action_that_is_no_name_is_refused(settings, action):
     async with SupabaseHttp(settings) as http:
         audit = Audit(AsService(http), Call(request_id="r" * 32, client_address=None))
-        with pytest.raises(ValueError, match="no name of an action"):
+        with pytest.raises(ValueError, match="not the name of an action"):
             await audit(action)

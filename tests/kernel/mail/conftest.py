@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from kernel.config.settings import Settings
 from kernel.mail import Mailer
+from kernel.supabase import AsService, SupabaseHttp
 from kit.slices.notify_author import tasks
 
 USER, PASSWORD = "ada", "correct horse 9"
@@ -156,7 +158,9 @@ async def smtp() -> AsyncIterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def mailer_for() -> Callable[..., Mailer]:
+async def mailer_for(
+    settings: Settings, database: asyncpg.Connection
+) -> AsyncIterator[Callable[..., Mailer]]:
     """Makes the mailer of a run: `mailer_for(port, smtp_security="tls")`."""
 
     def make(
@@ -165,13 +169,10 @@ def mailer_for() -> Callable[..., Mailer]:
         run_id: UUID | None = None,
         feature: str = "notify_author",
         folder: Path | None = MAILS,
+        db: AsService | None = None,
         **values: object,
     ) -> Mailer:
-        settings = {
-            "supabase_url": "http://127.0.0.1:1",
-            "supabase_key": "public",
-            "supabase_service_key": "secret",
-            "redis_host": "127.0.0.1",
+        of_mail = {
             "smtp_host": None if port is None else "127.0.0.1",
             "smtp_port": port or 25,
             "smtp_security": "none",
@@ -179,13 +180,16 @@ def mailer_for() -> Callable[..., Mailer]:
             "app_url": "https://app.example/",
         }
         return Mailer(
-            Settings.model_validate(settings | values),
+            Settings.model_validate(settings.model_dump() | of_mail | values),
             feature=feature,
             run_id=run_id or uuid4(),
+            db=db or AsService(http),
             folder=folder,
         )
 
-    return make
+    await database.execute("delete from identity.mails")  # all tests write to the same inbox
+    async with SupabaseHttp(settings) as http:
+        yield make
 
 
 @pytest.fixture

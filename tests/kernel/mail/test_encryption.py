@@ -8,6 +8,7 @@ import pytest
 
 from kernel.mail import MailUnavailable
 from kernel.mail import smtp as conversation
+from kernel.supabase import AsService, SupabaseHttp
 
 TO = "ada@example.com"
 LOGIN = {"smtp_username": "ada", "smtp_password": "correct horse 9"}
@@ -50,14 +51,20 @@ async def test_tls_from_the_first_byte_hides_everything(smtp, mailer_for, truste
 
 
 @pytest.mark.parametrize("answers", [{}, {"RCPT": "silent"}, {"greeting": "silent"}])
-async def test_a_loop_may_end_with_the_mail(smtp, mailer_for, trusted, monkeypatch, answers):
+async def test_a_loop_may_end_with_the_mail(
+    smtp, mailer_for, settings, trusted, monkeypatch, answers
+):
     monkeypatch.setattr(conversation, "COMMAND_SECONDS", 0.3 if answers else 10)
     server = await smtp(answers=answers, tls=trusted, implicit=True)
 
+    async def send():
+        async with SupabaseHttp(settings) as http:
+            mailer = mailer_for(server.port, smtp_security="tls", db=AsService(http))
+            with contextlib.suppress(MailUnavailable):
+                await mailer.send("welcome", to=TO, display_name=None)
+
     def run():
-        mailer = mailer_for(server.port, smtp_security="tls")
-        with contextlib.suppress(MailUnavailable):
-            asyncio.run(mailer.send("welcome", to=TO, display_name=None))
+        asyncio.run(send())
         gc.collect()  # what is still open now is a warning, and warnings are errors
 
     await asyncio.to_thread(run)
