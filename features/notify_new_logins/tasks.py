@@ -14,6 +14,7 @@ async def tell_owner(notice_id: UUID, db: AsService, mailer: Mailer) -> None:
         await mailer.send(
             "new_login",
             to=notice["email"],
+            security=True,
             device=notice["device"],
             address=notice["address"],
             at=notice["at"],

@@ -184,4 +184,3 @@ async def mailer_for(
     await database.execute("delete from identity.mails")  # all tests write to the same inbox
     async with SupabaseHttp(settings) as http:
         yield make
-    return make
