@@ -13,7 +13,7 @@ import uvicorn
 from redis.asyncio import Redis
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kernel.boot.serving import UVICORN
+from kernel.boot.server import UVICORN
 
 _KEY: Final = "body"
 _FRAME: Final = b'{"data":""}'

@@ -32,7 +32,7 @@ def api(
 
     import uvicorn
 
-    from kernel.boot.serving import UVICORN
+    from kernel.boot.server import UVICORN
 
     if host:
         os.environ["API_HOST"] = host  # for the workers, too: what is safe depends on it

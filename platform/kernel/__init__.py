@@ -4,7 +4,7 @@ import warnings
 
 from kernel.adapter import Adapter
 from kernel.feature import Feature
-from kernel.limits.limit import Limit
+from kernel.limits.policy import Limit
 
 # svcs imports FastAPI's test client for a type; the client warns about its httpx version.
 warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from kernel.cache.cached import Cached, reads_of
 from kernel.config.own import OwnSettings
 from kernel.jobs import Job
-from kernel.limits.limit import Limit
+from kernel.limits.policy import Limit
 
 CallerRule = Literal["required", "optional", "ignored"]
 

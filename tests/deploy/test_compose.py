@@ -11,7 +11,7 @@ import typer.main
 import yaml
 
 import cli
-from kernel.boot.serving import UVICORN
+from kernel.boot.server import UVICORN
 from kernel.config.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,7 @@ import asyncpg
 import svcs
 
 from kernel.jobs import Job, job
-from kernel.jobs.done import DoneMarkers
-from kernel.jobs.runs import Begun, Run, Runs
+from kernel.jobs.runs import Begun, DoneMarkers, Run, Runs
 from kernel.jobs.table import Message
 from kit.own_database import OwnDatabase
 from kit.slices.shared.things import ThingChanged

@@ -33,9 +33,8 @@ from kernel.identity.revocation import Revocations
 from kernel.identity.tokens import TokenVerifier
 from kernel.limits.limiter import Limiter
 from kernel.observe.logs import configure_logging
-from kernel.observe.metrics import Metrics
-from kernel.observe.metrics_endpoint import PATH as METRICS
-from kernel.observe.metrics_endpoint import metrics_endpoint
+from kernel.observe.metrics import PATH as METRICS
+from kernel.observe.metrics import Metrics, metrics_endpoint
 from kernel.observe.operations import Operations
 from kernel.observe.readiness import Readiness, drained_on_sigterm
 from kernel.observe.request_log import ConsoleRequestLog, RequestLog

@@ -1,7 +1,9 @@
 """The application that uvicorn serves in production."""
 
 import gc
-from typing import Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 from kernel.boot.app import create_app
 from kernel.boot.timed import Served
@@ -20,3 +22,16 @@ def application() -> Served:
     gc.freeze()
     gc.set_threshold(_YOUNG, 20, 50)
     return Served(app.front, app.connections)
+
+
+UVICORN: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "log_config": None,
+        "access_log": False,  # the Edge writes it
+        "proxy_headers": False,  # X-Forwarded-For is not trusted here
+        "server_header": False,
+        "ws": "none",  # no slice uses WebSocket: a handshake is an ordinary request
+        "timeout_graceful_shutdown": 20,
+    }
+)
+"""Keyword arguments of `uvicorn.run`."""

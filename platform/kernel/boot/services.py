@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from kernel.boot.adapters import Adapters, discover_adapters
 from kernel.cache import Drops
-from kernel.cache.announce import Announce
+from kernel.cache.drops import Announce
 from kernel.cache.reads import Reads
 from kernel.cache.warmer import CacheWarmer
 from kernel.config.settings import Settings
@@ -28,8 +28,7 @@ from kernel.identity.seen_tokens import SeenTokens
 from kernel.identity.sessions import SessionStore
 from kernel.identity.tokens import TokenVerifier
 from kernel.identity.used_refresh_tokens import UsedRefreshTokens
-from kernel.jobs.done import DoneMarkers
-from kernel.jobs.runs import Run, Runs
+from kernel.jobs.runs import DoneMarkers, Run, Runs
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.mail import Mailer

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from redis.exceptions import ResponseError
 
 from kernel.cache.cached import Cached
+from kernel.events import Event
 from kernel.redis import Pipeline, RedisAway
 
 if TYPE_CHECKING:
@@ -106,3 +107,18 @@ class Drops:
             log.warning(
                 "The relay drops these reads later", extra={"reason": repr(error.__cause__)}
             )
+
+
+class Announce:
+    """Drops the cached reads that an event makes stale: `await announce(PostChanged(…))`.
+
+    This happens before the response is sent, so that a writer reads its own write. It does nothing
+    else: jobs come from the outbox only. If the cache does not answer, the relay drops later.
+    """
+
+    def __init__(self, drops: Drops) -> None:
+        self._drops = drops
+
+    async def __call__(self, *events: Event) -> None:
+        """Drop the reads that the events make stale; an unavailable cache raises nothing."""
+        await self._drops.try_drop(events)

@@ -1,10 +1,11 @@
 """Where a response lies in Redis, and which tag versions validate it."""
 
+import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import orjson
@@ -127,3 +128,39 @@ def _digest(*parts: object) -> str:
 
 def _is_single(kept: object) -> bool:
     return isinstance(kept, tuple | list | set | frozenset) and len(kept) == 1
+
+
+T = TypeVar("T")
+
+
+class Flights(Generic[T]):
+    """Loads in progress in this process, by key."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[Hashable, asyncio.Task[T]] = {}
+
+    def begin(
+        self, what: Hashable, load: Callable[[], Coroutine[Any, Any, T]]
+    ) -> tuple[asyncio.Task[T], bool]:
+        """Return the load in progress, or start one; and whether this call started it.
+
+        No waiter owns the load: wait with `await asyncio.shield(…)`, or do not wait at all.
+        """
+        task = self._tasks.get(what)
+        begins = task is None
+        if task is None:
+            task = self._tasks[what] = asyncio.create_task(load())
+            task.add_done_callback(lambda done: self._end(what, done))
+        return task, begins
+
+    async def aclose(self) -> None:
+        """Cancel all loads."""
+        while tasks := list(self._tasks.values()):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    def _end(self, what: Hashable, done: "asyncio.Task[T]") -> None:
+        del self._tasks[what]
+        if not done.cancelled():
+            done.exception()  # retrieve it: asyncio warns about an exception that no waiter reads

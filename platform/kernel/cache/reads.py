@@ -16,10 +16,8 @@ from redis.exceptions import ResponseError
 
 from kernel.cache.cached import SPREAD
 from kernel.cache.drops import Drops, new_version, short_seconds, version_seconds
-from kernel.cache.flights import Flights
-from kernel.cache.lookup import Lookup
-from kernel.cache.rendered import RenderedResponse
-from kernel.cache.stored import VERSION_BYTES, Kind, Stored, etag_of, pack, unpack
+from kernel.cache.lookup import Flights, Lookup
+from kernel.cache.stored import VERSION_BYTES, Kind, RenderedResponse, Stored, etag_of, pack, unpack
 from kernel.redis import Command, Pipeline, RedisAway
 
 # A page of 100 posts at its longest has 1.3 MB: JSON has 6 bytes for a control character.

@@ -4,11 +4,16 @@ The header holds a format mark, a checksum of everything after it (a truncated o
 ignored), the kind, the time when the value becomes old, the ETag, and the tag versions.
 """
 
+import asyncio
 import hashlib
 import struct
 import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
+
+from starlette.types import ASGIApp, Message, Scope
 
 _MARK: Final = b"cached:1"
 _HEADER: Final = struct.Struct("<8sIBdB34s")
@@ -65,3 +70,65 @@ def unpack(data: bytes, versions: bytes) -> Stored | None:
     ):
         return None
     return Stored(kind, data[end:], etag, old_at)
+
+
+_OK: Final = 200
+_JSON: Final = b"application/json"
+_OF_BODY: Final = frozenset({b"content-type", b"content-length"})
+_OF_FAILURE: Final = frozenset({b"www-authenticate", b"retry-after"})
+# These depend on the caller: the next caller may be allowed.
+_OF_CALLER: Final = frozenset({401, 403})
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedResponse:
+    """Status, headers (raw, lower-case names) and body."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is JSON without further headers, so that storing the body loses nothing."""
+        return (b"content-type", _JSON) in self.headers and self._has_only(_OF_BODY)
+
+    @property
+    def storable(self) -> bool:
+        """Whether it is a plain success."""
+        return self.status == _OK and self.plain
+
+    @property
+    def shareable(self) -> bool:
+        """Whether all waiters may share it: no cookie, and not specific to one caller."""
+        return self.status not in _OF_CALLER and self._has_only(_OF_BODY | _OF_FAILURE)
+
+    def _has_only(self, names: frozenset[bytes]) -> bool:
+        return all(name in names for name, _ in self.headers)
+
+
+async def render(app: ASGIApp, scope: Scope) -> RenderedResponse:
+    """Run the application on a request without a body, and return the response.
+
+    It is independent of the client: a disconnect does not cancel it. Raises what the application
+    raises.
+    """
+    status, headers, parts = 0, [], []
+
+    requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> Message:
+        for request in requests:
+            return request
+        gone: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        return await gone  # never: a stream waits for a disconnect meanwhile
+
+    async def send(message: Message) -> None:
+        nonlocal status, headers
+        if message["type"] == "http.response.start":
+            status, headers = message["status"], list(message["headers"])
+        elif message["type"] == "http.response.body":
+            parts.append(message.get("body", b""))
+
+    await app(scope, receive, send)
+    return RenderedResponse(status, headers, b"".join(parts))

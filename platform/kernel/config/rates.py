@@ -1,11 +1,13 @@
 """Rates: `10/minute`."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BeforeValidator
-from pydantic_settings import NoDecode
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource
 
 _WRITTEN: Final = re.compile(
     r"([0-9]{1,7}) ?/ ?(?:([0-9]{1,5}) ?)?(second|minute|hour)s?", re.IGNORECASE
@@ -59,3 +61,34 @@ def _parsed(value: object) -> object:
 
 RateSetting = Annotated[Rate, NoDecode, BeforeValidator(_parsed)]
 """The type of a setting that is a rate."""
+
+
+PREFIX: Final = "rate_limit_"
+
+
+class RateLimitSource(PydanticBaseSettingsSource):
+    """Collects them into the field `rate_limits`; the first source wins."""
+
+    def __init__(
+        self, settings_cls: type[BaseSettings], sources: Iterable[PydanticBaseSettingsSource]
+    ) -> None:
+        super().__init__(settings_cls)
+        self._sources = [one for one in sources if isinstance(one, EnvSettingsSource)]
+
+    def get_field_value(
+        self,
+        field: FieldInfo,  # noqa: ARG002 - the base class names it
+        field_name: str,
+    ) -> tuple[Any, str, bool]:
+        """Return nothing: this source has one field, and fills it as a whole."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the field."""
+        found: dict[str, str] = {}
+        for source in self._sources:
+            for name, value in source.env_vars.items():
+                is_slices = name.startswith(PREFIX) and name not in self.settings_cls.model_fields
+                if is_slices and value is not None:
+                    found.setdefault(name.removeprefix(PREFIX), value)
+        return {"rate_limits": found} if found else {}

@@ -25,8 +25,7 @@ from pydantic_settings import (
 )
 
 from kernel.config.own import OwnSettings
-from kernel.config.rate_limits import RateLimitSource
-from kernel.config.rates import Rate, RateSetting
+from kernel.config.rates import Rate, RateLimitSource, RateSetting
 from kernel.config.types import Addresses, Networks, Origins, Words, host_and_port, is_loopback
 
 ROOT = Path(__file__).parents[2]

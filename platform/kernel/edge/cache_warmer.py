@@ -7,7 +7,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from kernel.cache.cached import one_caller
-from kernel.cache.rendered import RenderedResponse, render
+from kernel.cache.stored import RenderedResponse, render
 from kernel.cache.warmer import CacheWarmer
 from kernel.core.caller import Caller
 from kernel.core.request_id import request_id

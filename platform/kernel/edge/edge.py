@@ -9,8 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kernel.cache.cached import Audience
 from kernel.cache.reads import Load
-from kernel.cache.rendered import RenderedResponse, render
-from kernel.cache.stored import Kind, etag_of
+from kernel.cache.stored import Kind, RenderedResponse, etag_of, render
 from kernel.core.caller import ANONYMOUS, Caller
 from kernel.core.request_id import request_id
 from kernel.edge.admission import Admission, CacheLookup

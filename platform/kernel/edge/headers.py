@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Receive, Scope, Send
 
-from kernel.cache.rendered import RenderedResponse
+from kernel.cache.stored import RenderedResponse
 from kernel.errors import PreflightRefused
 
 Block = tuple[tuple[bytes, bytes], ...]

@@ -6,8 +6,7 @@ from typing import Final
 import orjson
 from starlette.types import Message, Send
 
-from kernel.cache.rendered import RenderedResponse
-from kernel.cache.stored import etag_of
+from kernel.cache.stored import RenderedResponse, etag_of
 from kernel.core.caller import ANONYMOUS
 from kernel.edge.headers import Block, added
 from kernel.edge.request_head import RequestHead

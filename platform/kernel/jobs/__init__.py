@@ -6,7 +6,6 @@ worker performs the run under a lease. docs/TASKS.md says how to add one.
 
 from kernel.core.durations import minutes, seconds
 from kernel.errors import Permanent
-from kernel.jobs.job import Job, job
-from kernel.jobs.schedule import daily, every
+from kernel.jobs.job import Job, daily, every, job
 
 __all__ = ["Job", "Permanent", "daily", "every", "job", "minutes", "seconds"]

@@ -15,9 +15,8 @@ from pydantic import ValidationError
 from kernel.core.request_id import request_id
 from kernel.errors import Permanent
 from kernel.events import Event
-from kernel.jobs.done import DoneMarkers
 from kernel.jobs.job import Job
-from kernel.jobs.runs import HEARTBEAT, Begun, Run, Runs
+from kernel.jobs.runs import HEARTBEAT, Begun, DoneMarkers, Run, Runs
 from kernel.jobs.table import Message
 from kernel.observe.logs import redact
 from kernel.supabase.errors import RECORDS_UNAVAILABLE

@@ -1,9 +1,13 @@
 """Runs in the database: lease, attempts and result."""
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from kernel.jobs.table import Message
 from kernel.supabase import AsService
@@ -114,3 +118,34 @@ class Runs:
             state=state,
             error=error,
         )
+
+
+log = logging.getLogger(__name__)
+
+KEPT_SECONDS: Final = 7 * 24 * 3600
+
+
+class DoneMarkers:
+    """Keys in the broker that mark succeeded runs.
+
+    A marker is written as soon as the job returns, so that a database failure at that moment does
+    not repeat the job's effect. If the broker is unavailable too, there is no marker.
+    """
+
+    def __init__(self, broker: Redis) -> None:
+        self._broker = broker
+
+    async def add(self, run_id: UUID) -> None:
+        """Mark this run as succeeded."""
+        try:
+            await self._broker.set(f"done:{run_id}", "1", ex=KEPT_SECONDS)
+        except (RedisError, OSError) as error:
+            log.warning("A done marker was not written", extra={"reason": repr(error)})
+
+    async def has(self, run_id: UUID) -> bool:
+        """Return whether this run is marked as succeeded."""
+        try:
+            return bool(await self._broker.exists(f"done:{run_id}"))
+        except (RedisError, OSError) as error:
+            log.warning("A done marker was not read", extra={"reason": repr(error)})
+            return False

@@ -1,20 +1,27 @@
 """Request metrics, of this process or, through a shared folder, of all its workers."""
 
+import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPMethod
 from typing import Final, Literal
 
 import prometheus_client
+from fastapi import FastAPI, Request, Response
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     GCCollector,
     Histogram,
+    Metric,
     PlatformCollector,
     ProcessCollector,
 )
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from kernel.observe.operations import Operations
 
 CacheResult = Literal["hit", "miss", "stale", "bypass"]
 
@@ -134,3 +141,36 @@ class Metrics:
 
     def _slice(self, feature: str | None) -> str:
         return feature if feature is not None and feature in self._slices else _NO_SLICE
+
+
+PATH: Final = "/metrics"
+
+
+class _Scrape(Collector):
+    """One scrape: the registry's metrics, and those that were read beforehand."""
+
+    def __init__(self, registry: Collector, asked: Iterable[Metric]) -> None:
+        self._registry, self._asked = registry, asked
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._registry.collect()
+        yield from self._asked
+
+
+def metrics_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint: always 200, as text or OpenMetrics, depending on Accept.
+
+    It takes `Operations` from the running application's state.
+    """
+
+    async def answer(request: Request) -> Response:
+        application: FastAPI = request.app
+        operations: Operations = application.state.operations
+        encode, content_type = choose_encoder(", ".join(request.headers.getlist("accept")))
+        scrape = _Scrape(metrics.registry, await operations.read())
+        # In a thread: it takes some ten milliseconds, and requests continue meanwhile.
+        body = await asyncio.to_thread(encode, scrape)
+        headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
+        return Response(body, headers=headers)
+
+    return answer

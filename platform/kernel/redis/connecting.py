@@ -10,8 +10,7 @@ from redis.exceptions import ResponseError
 
 from kernel.config.settings import Settings
 from kernel.redis.connection import RedisConnection
-from kernel.redis.deadline import in_time
-from kernel.redis.pipeline import RedisAway, Word
+from kernel.redis.pipeline import RedisAway, Word, in_time
 
 _ANSWERS: Final = {"AUTH": b"OK", "SELECT": b"OK", "PING": b"PONG"}
 

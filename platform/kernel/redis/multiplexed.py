@@ -6,8 +6,7 @@ from typing import Any
 from kernel.redis.breaker import ConnectionBreaker
 from kernel.redis.connecting import Endpoint, connect
 from kernel.redis.connection import RedisConnection
-from kernel.redis.deadline import SECONDS, UNHURRIED_SECONDS
-from kernel.redis.pipeline import MOST_ASKS, Command, RedisAway
+from kernel.redis.pipeline import MOST_ASKS, SECONDS, UNHURRIED_SECONDS, Command, RedisAway
 
 
 class Multiplexed:

@@ -7,8 +7,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from kernel.redis.breaker import ConnectionBreaker
-from kernel.redis.deadline import SECONDS, UNHURRIED_SECONDS, in_time
-from kernel.redis.pipeline import MOST_ASKS, Command, RedisAway
+from kernel.redis.pipeline import MOST_ASKS, SECONDS, UNHURRIED_SECONDS, Command, RedisAway, in_time
 
 _MOST: Final = 500  # requests per pipeline: a longer one would block loop and server
 

@@ -3,9 +3,8 @@
 from kernel.core.caller import ANONYMOUS, Caller
 from kernel.web.call import Call
 from kernel.web.constant_time import ConstantTimeDelay
-from kernel.web.envelopes import Answer, Page
 from kernel.web.fields import Body, Email, Line, MailedToken, NewPassword, Password, Text, invalid
-from kernel.web.routing import PREFIX, raises
+from kernel.web.routing import PREFIX, Answer, Page, raises
 from kernel.web.services import Services
 
 __all__ = [

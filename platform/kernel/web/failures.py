@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from supabase_auth.errors import AuthError
 
-from kernel.cache.rendered import RenderedResponse
+from kernel.cache.stored import RenderedResponse
 from kernel.core.request_id import request_id
 from kernel.errors import (
     ApiError,

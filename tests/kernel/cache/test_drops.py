@@ -8,8 +8,7 @@ import pytest
 
 from kernel.boot.app import create_app
 from kernel.cache import Cached, CacheUnavailable, Drops, everyone, minutes
-from kernel.cache.announce import Announce
-from kernel.cache.drops import VERSION_SECONDS
+from kernel.cache.drops import VERSION_SECONDS, Announce
 from kernel.events import Event
 from kernel.redis import connect_pipeline
 from kit.application import SLICES, running

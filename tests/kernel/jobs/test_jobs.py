@@ -19,8 +19,8 @@ from kernel.config.settings import Settings, SettingsError
 from kernel.events import Event, JobDue
 from kernel.jobs import Job, daily, every, job, minutes, seconds
 from kernel.jobs.broker import broker_url, celery_app, require_visibility_timeout
+from kernel.jobs.job import Schedule
 from kernel.jobs.publisher import BrokerUnavailable, Publisher
-from kernel.jobs.schedule import Schedule
 from kernel.jobs.table import JobTable, Message
 from kernel.mail import Mailer
 from kernel.supabase import AsService

@@ -45,30 +45,28 @@ def having(value, *path):
     return changed
 
 
+NO_MESSAGES: tuple[object, ...] = (
+    None, 1, "text", [], {}, {"body": "x"},
+    without("properties"), without("headers"), without("body"),
+    without("properties", "delivery_tag"), without("properties", "delivery_info"),
+    without("headers", "task"), without("headers", "id"),
+    having(7, "headers"), having("text", "properties"), having(None, "body"),
+    having({"a": 1}, "properties", "delivery_tag"), having("!", "body"),
+    having("e30=", "body"), having("application/x-python-serialize", "content-type"),
+    having("no uuid", "headers", "id"), having("a\x00job", "headers", "task"),
+    having("tomorrow", "headers", "eta"), having("2000-01-01", "headers", "expires"),
+    having(["soon", 1], "headers", "timelimit"), having("many", "headers", "retries"),
+    message(event_id="one"), message(event_id=2**63), message(event_id=-1),
+    message(item=2**31), message(item=None), message(event_id=True),
+)  # fmt: skip
 POISON = [
     b"",
     b"not json",
     b"\xff\xfe",
     b"[" * 50_000,
     b'"' + b"x" * 100_000 + b'"',
-    *(
-        json.dumps(one).encode()
-        for one in (
-            None, 1, "text", [], {}, {"body": "x"},
-            without("properties"), without("headers"), without("body"),
-            without("properties", "delivery_tag"), without("properties", "delivery_info"),
-            without("headers", "task"), without("headers", "id"),
-            having(7, "headers"), having("text", "properties"), having(None, "body"),
-            having({"a": 1}, "properties", "delivery_tag"), having("!", "body"),
-            having("e30=", "body"), having("application/x-python-serialize", "content-type"),
-            having("no uuid", "headers", "id"), having("a\x00job", "headers", "task"),
-            having("tomorrow", "headers", "eta"), having("2000-01-01", "headers", "expires"),
-            having(["soon", 1], "headers", "timelimit"), having("many", "headers", "retries"),
-            message(event_id="one"), message(event_id=2**63), message(event_id=-1),
-            message(item=2**31), message(item=None), message(event_id=True),
-        )
-    ),
-]  # fmt: skip
+    *(json.dumps(one).encode() for one in NO_MESSAGES),
+]
 
 
 @pytest.mark.parametrize("raw", POISON)
