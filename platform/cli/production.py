@@ -108,14 +108,17 @@ def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
     from kernel.boot.adapters import own_settings
     from kernel.boot.discovery import discover
     from kernel.config.production import log_warnings, refuse_unsafe
-    from kernel.config.settings import load_settings
+    from kernel.config.settings import SettingsError, load_settings
     from kernel.edge.policies import PolicyTable
     from kernel.observe.logs import configure_logging, log_uncaught
 
+    # Faults of the settings come together, below, when those of slices are known, too.
+    with contextlib.suppress(SettingsError):
+        early = load_settings()
+        configure_logging(early.level, for_people=early.console_logs)
+        sys.excepthook = log_uncaught
     features = discover()
     settings = load_settings(own=own_settings(features))
-    configure_logging(settings.level, for_people=settings.console_logs)
-    sys.excepthook = log_uncaught
     refuse_unsafe(settings)
     log_warnings(settings)
     PolicyTable(features, settings)  # so that an unknown limit is one message, too

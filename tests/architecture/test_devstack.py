@@ -156,7 +156,7 @@ def test_without_the_stack_its_commands_are_one_sentence(installed, command):
     found = installed("slices", command=("-m", "cli", command))
     assert found.returncode == 1
     assert found.stderr == (
-        "The local stack is not installed here, and this command needs it: "
+        "This command needs the local stack, which is not installed here: "
         "run it in a checkout of the project.\n"
     )
 

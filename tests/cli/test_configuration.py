@@ -40,6 +40,14 @@ def check(monkeypatch, tmp_path):
     return run
 
 
+def keys(stack):
+    """The keys of the project that is asked."""
+    return {
+        "SUPABASE_KEY": stack.gateway.anon_key,
+        "SUPABASE_SERVICE_KEY": stack.gateway.service_key,
+    }
+
+
 def test_good_settings_are_one_line_and_exit_code_0(check):
     found = check()
     assert found.exit_code == 0
@@ -70,7 +78,7 @@ def test_outside_production_it_says_what_it_did_not_check(check):
 def test_s1_s4_a_project_is_asked_and_what_it_does_not_tell_is_named(
     check, stack, confirming_supabase_url
 ):
-    own = {"APP_ENV": "development", "SUPABASE_KEY": stack.gateway.anon_key}
+    own = {"APP_ENV": "development", **keys(stack)}
     lax = check("--project", SUPABASE_URL=stack.supabase_url, **own)
     assert "enable_confirmations is off" in lax.output
     careful = check("--project", SUPABASE_URL=confirming_supabase_url, **own)
@@ -87,7 +95,7 @@ def test_a_project_that_does_not_answer_is_exit_code_1(check, unused_tcp_port):
 
 
 def test_s8_production_asks_its_project_by_itself(check, stack, confirming_supabase_url):
-    own = {"SUPABASE_KEY": stack.gateway.anon_key, "LOG_LEVEL": "INFO"}
+    own = {"LOG_LEVEL": "INFO", **keys(stack)}
     for url, expected in ((stack.supabase_url, True), (confirming_supabase_url, False)):
         found = check("--", SUPABASE_URL=url, **own)
         assert ("enable_confirmations is off" in found.output) is expected
@@ -121,7 +129,7 @@ async def test_production_processes_refuse_them_in_the_words_of_the_check(stack)
     words = ["config check --no-project", "api", "worker", "relay", "beat"]
     code, checked = await _run(env, words[0])
     assert code == 1
-    for name in ("SUPABASE_URL", "SUPABASE_SERVICE_KEY", "JWT_SECRET", "SMTP_HOST", "BROKER_HOST"):
+    for name in ("SUPABASE_URL", "SUPABASE_SERVICE_KEY", "JWT_SECRET", "SMTP_HOST"):
         assert f"  {name} " in checked
     assert stack.gateway.jwt_secret not in checked
     assert stack.gateway.service_key not in checked

@@ -109,8 +109,9 @@ def whole() -> dict[str, Feature]:
     """Return all slices of the application and, beside them, what tests of slices observe by.
 
     GET /whoami answers whether a session counts, GET /whoami/stored what is stored of its user.
+    POST /enter, /renew and /leave begin, renew and end a session.
     """
-    return {**discover(), "whoami": SLICES["whoami"]}
+    return {**discover(), **{name: SLICES[name] for name in ("whoami", "enter", "renew", "leave")}}
 
 
 @pytest.fixture

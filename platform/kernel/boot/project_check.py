@@ -23,7 +23,10 @@ async def project_findings(settings: Settings) -> list[Finding]:
         try:
             said = await AuthApi(http, client_address=None).settings()
         except (ApiError, AuthError):
-            reason = "does not lead to a running Supabase Auth: see the log line above"
+            reason = (
+                "does not lead to a running Supabase Auth, or the keys are those of another "
+                "project: see the log line above"
+            )
             return [Finding("error", "SUPABASE_URL", reason)]
     if said.confirms_addresses:
         return []

@@ -9,16 +9,13 @@ import logging
 import random
 import secrets
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from redis.exceptions import ResponseError
 
 from kernel.cache.cached import Cached
 from kernel.events import Event
 from kernel.redis import Pipeline, RedisAway
-
-if TYPE_CHECKING:
-    from kernel.events import Event
 
 log = logging.getLogger(__name__)
 

@@ -91,9 +91,7 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         cache = [host_and_port(one)[0] for one in settings.redis_sentinels]
     yield from _server("REDIS", cache, settings.redis_password is not None, settings.redis_tls)
     if settings.broker_host is None:
-        reason = "is missing: the cache may evict jobs; name a server that does not"
-        yield Finding("error", "BROKER_HOST", reason)
-        return
+        return  # a warning of its own
     broker = [settings.broker_host]
     yield from _server("BROKER", broker, settings.broker_password is not None, settings.broker_tls)
 

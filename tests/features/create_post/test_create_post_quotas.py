@@ -64,7 +64,7 @@ async def test_s5_one_post_more_than_a_days_is_429_and_not_stored(
         (one, _) = await database.fetch(
             "select id from public.posts where author_id = $1", author.id
         )
-        assert (await client.delete(f"/posts/{one['id']}")).status_code == 204
+        await database.execute("delete from public.posts where id = $1", one["id"])
         refused(await client.post("/posts", json=POST), "posts_per_day", 2)  # none is given back
         await database.execute(
             "update quotas.usage set day = day - 1 where author_id = $1", author.id
@@ -73,17 +73,20 @@ async def test_s5_one_post_more_than_a_days_is_429_and_not_stored(
     assert (await stranger.post("/posts", json=POST)).status_code == 201
 
 
-async def test_s5_bytes_are_counted_by_the_byte_and_given_back(limited, author, database):
+async def test_s5_bytes_are_counted_by_the_byte_and_given_back(limited, author, supabase, database):
     async with limited(bytes=2 * SIZE) as client:
         posts = [(await client.post("/posts", json=POST)).json()["data"] for _ in range(2)]
         refused(await client.post("/posts", json=POST), "bytes", 2 * SIZE)
-        longer = POST | {"published": False, "content": POST["content"] + "x"}
-        url = f"/posts/{posts[0]['id']}"
-        refused(await client.put(url, json=longer), "bytes", 2 * SIZE)
-        wide = longer | {"content": "é" * 100}
-        refused(await client.put(url, json=wide), "bytes", 2 * SIZE)
-        assert (await client.put(url, json=longer | {"content": "x" * 99})).status_code == 200
-        assert (await client.delete(f"/posts/{posts[1]['id']}")).status_code == 204
+        longer = POST | {"content": POST["content"] + "x"}
+        url = f"/rest/v1/posts?id=eq.{posts[0]['id']}"
+        quotas = {"X-Quotas": f"posts_per_day=9, bytes={2 * SIZE}"}
+        headers = {"Authorization": f"Bearer {author.token}", **quotas}
+        for content in (longer["content"], "é" * 100):
+            answer = await supabase.patch(url, json={"content": content}, headers=headers)
+            assert (answer.status_code, answer.json()["message"]) == (429, "QUOTA_EXCEEDED")
+        shorter = await supabase.patch(url, json={"content": "x" * 99}, headers=headers)
+        assert shorter.is_success
+        await database.execute("delete from public.posts where id = $1::uuid", posts[1]["id"])
         assert (await client.post("/posts", json=POST)).status_code == 201
     assert await stored(database, author) == 2
     used = await database.fetchval("select bytes from quotas.usage where author_id = $1", author.id)

@@ -16,7 +16,7 @@ def logs_in(client_for):
             headers = {} if device is None else {"User-Agent": device}
             if device is None:
                 del client.headers["user-agent"]
-            answer = await client.post("/auth/login", json=body, headers=headers)
+            answer = await client.post("/enter", json=body, headers=headers)
         return answer.raise_for_status().json()["data"]
 
     return log_in
@@ -51,7 +51,7 @@ async def test_a_refresh_is_a_use_and_renews_address_and_device(author, logs_in,
     session = await logs_in(author, "203.0.113.82", FIREFOX)
     async with client_for(address="203.0.113.83") as client:
         body = {"refresh_token": session["refresh_token"]}
-        answer = await client.post("/auth/refresh", json=body, headers={"User-Agent": "Other/1"})
+        answer = await client.post("/renew", json=body, headers={"User-Agent": "Other/1"})
         answer.raise_for_status()
     newest = (await author.get("/users/me/sessions")).json()["data"][0]
     assert (newest["address"], newest["device"]) == ("203.0.113.83", "Other/1")

@@ -21,9 +21,7 @@ async def log_in(settings, author):
         async def log_in(address, user_agent):
             body = {"email": author.email, "password": author.password}
             async with client_for(address=address) as client:
-                answer = await client.post(
-                    "/auth/login", json=body, headers={"User-Agent": user_agent}
-                )
+                answer = await client.post("/enter", json=body, headers={"User-Agent": user_agent})
             assert answer.status_code == 200
 
         yield log_in
@@ -90,6 +88,6 @@ async def test_an_address_that_nobody_proved_is_not_written_to(log_in, mails, au
 
 async def test_without_the_setting_nothing_is_kept(anonymous, author, database):
     body = {"email": author.email, "password": author.password}
-    assert (await anonymous.post("/auth/login", json=body)).status_code == 200
+    assert (await anonymous.post("/enter", json=body)).status_code == 200
     query = "select count(*) from identity.known_clients where user_id = $1"
     assert await database.fetchval(query, author.id) == 0

@@ -1,11 +1,13 @@
 """Begin a session at Supabase Auth; attempts that fail are limited by account."""
 
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter
 
 from kernel import Feature, Limit
 from kernel.errors import Unauthenticated, Unavailable
+from kernel.identity import LoginNotices
 from kernel.identity.account_limit import AccountLimit
 from kernel.supabase import AuthApi, refusals
 from kernel.web.fields import Body, Email, Password
@@ -24,7 +26,7 @@ class Credentials(Body):
 @router.post("/enter")
 async def enter(known: Credentials, services: Services) -> Answer[dict[str, Any]]:
     """Begin a session."""
-    auth, attempts = await services.aget(AuthApi, AccountLimit)
+    auth, attempts, notices = await services.aget(AuthApi, AccountLimit, LoginNotices)
     attempt = await attempts.reserve(known.email)
     try:
         with refusals({"invalid_credentials": Unauthenticated}):
@@ -34,6 +36,8 @@ async def enter(known: Credentials, services: Services) -> Answer[dict[str, Any]
         raise
     await attempts.refund(attempt)
     assert begun.session is not None
+    assert begun.user is not None
+    await notices.note(UUID(begun.user.id))
     return Answer(await auth.session(begun.session))
 
 
