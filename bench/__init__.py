@@ -1,1 +1,1 @@
-"""What a request costs: `./app bench` measures servers side by side on a stack of its own."""
+"""The benchmark: `./app bench` measures servers side by side on a separate stack."""

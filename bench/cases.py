@@ -1,4 +1,4 @@
-"""The cases: what is asked of which server, and what it has to answer."""
+"""The cases: the request, the server, and the expected response."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ from bench.errors import BenchError
 from bench.messages import POST, message, post_id
 
 BASE: Final = "bare_redis_get"
-"""The case that all others are compared with."""
+"""The case that the others are compared with."""
 POSTS: Final = "/api/v1/bench/posts"
-"""Where the posts of the benchmark are: see bench/slices."""
+"""The path of the benchmark's posts: see bench/slices."""
 HOT: Final = f"{POSTS}/{post_id(0)}"
 """The path of the post that hits read."""
 
@@ -27,15 +27,15 @@ class Case:
 
     @property
     def message(self) -> str:
-        """What the load sends."""
+        """The message that the load sends."""
         return message(self.path, self.headers)
 
     def admits(self, answer: str) -> bool:
-        """Tell whether an answer (`200 HIT`) is as expected, as far as that says."""
+        """Return whether a response (`200 HIT`) is as expected, as far as that is specified."""
         return answer == self.expected or answer.startswith(f"{self.expected} ")
 
     def refuse_wrong(self, answers: Mapping[str, int]) -> None:
-        """Raise BenchError where not all of these answers are as expected, or there are none."""
+        """Raise BenchError if a response is not as expected, or if there are none."""
         wrong = {answer: times for answer, times in answers.items() if not self.admits(answer)}
         if wrong or not answers:
             found = ", ".join(f"{times} of {answer}" for answer, times in wrong.items())
@@ -46,7 +46,7 @@ class Case:
 
 
 def cases(token: str, etag: str) -> list[Case]:
-    """Return all cases, in the order in which they run and are shown."""
+    """Return all cases, in the order of measurement and report."""
     bearer = {"Authorization": f"Bearer {token}"}
     known = {"If-None-Match": etag}
     return [

@@ -1,4 +1,4 @@
-"""One keep-alive connection of the load, which reads as little of an answer as it can."""
+"""A keep-alive connection of the load generator, which parses as little as possible."""
 
 import asyncio
 from typing import Final, Protocol, cast
@@ -9,29 +9,29 @@ _CACHE: Final = b"\r\nx-cache:"
 _WITHOUT_BODY: Final = (b"204", b"304")
 
 
-class Source(Protocol):
-    """Says what is sent, and is told what came back."""
+class RequestSource(Protocol):
+    """Provides the messages to send, and receives the results."""
 
     def next(self) -> bytes | None:
         """Return the next message, or None to close the connection."""
         ...
 
     def answered(self, kind: bytes) -> None:
-        """Take the status and X-Cache of an answer, as `200 HIT` or `404`."""
+        """Record the status and X-Cache of a response, as `200 HIT` or `404`."""
         ...
 
     def fail(self, reason: str) -> None:
-        """Take why the connection cannot go on."""
+        """Record why the connection cannot continue."""
         ...
 
 
-class Connection(asyncio.Protocol):
-    """Sends a message, and the next one when the answer is whole; `closed` is done at its end."""
+class LoadConnection(asyncio.Protocol):
+    """Sends a message, and the next one after the whole response; `closed` is done at its end."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: RequestSource) -> None:
         self._source = source
         self._rest = b""
-        self._length = -1  # of the answer that is on its way, once its head is here
+        self._length = -1  # of the current response, once its head is complete
         self._over = False
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -41,7 +41,7 @@ class Connection(asyncio.Protocol):
         self._send()
 
     def data_received(self, data: bytes) -> None:
-        """Take a part of an answer."""
+        """Receive a part of a response."""
         if self._rest:
             data = self._rest + data
         if self._length < 0:
@@ -63,7 +63,7 @@ class Connection(asyncio.Protocol):
         self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the interface's
-        """Tell the source where the server was it who closed."""
+        """Report to the source if it was the server that closed."""
         self.closed.set_result(None)
         if not self._over:
             self._source.fail("The server closed a connection.")
@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(message)
 
     def _whole_length(self, head: bytes, start_of_body: int) -> int:
-        """Return the length of the whole answer, and note its status and X-Cache."""
+        """Return the length of the whole response, and record its status and X-Cache."""
         lower = head.lower()
         status, cache, length = head[9:12], _field(head, lower, _CACHE), 0
         self._kind = status + b" " + cache if cache else status

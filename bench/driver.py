@@ -1,4 +1,4 @@
-"""Runs the load in a process of its own, beside the one that measures."""
+"""Runs the load generator in a separate process."""
 
 import contextlib
 import json
@@ -17,9 +17,9 @@ _LIMIT_SECONDS: Final = 3600
 
 
 def drive(plan: Plan, environment: Mapping[str, str]) -> Outcome:
-    """Run the load on the processors of this thread, and return what it has measured.
+    """Run the load on the processors of this thread, and return its outcome.
 
-    Raises BenchError with its own words where it cannot.
+    Raises BenchError with the load's own message if it fails.
     """
     program = subprocess.Popen(  # noqa: S603 - our own program
         [*PYTHON, "bench.load"],
@@ -31,7 +31,7 @@ def drive(plan: Plan, environment: Mapping[str, str]) -> Outcome:
         env=dict(environment),
     )
     try:
-        # Not as an argument, which every user of the machine can read: there is a token in it.
+        # Not as an argument, which every user of the machine can read: it contains a token.
         printed, said = program.communicate(json.dumps(asdict(plan)), timeout=_LIMIT_SECONDS)
     except subprocess.TimeoutExpired:
         raise BenchError(f"The load did not end within {_LIMIT_SECONDS} s.") from None

@@ -1,6 +1,6 @@
 """`./app api` with one more slice, the benchmark's own: `python -m bench.entry api --port N`.
 
-The application's slices are there, too: a request finds its route among as many as in production.
+The application's slices are included, so that routing takes as long as in production.
 """
 
 from pathlib import Path

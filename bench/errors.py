@@ -1,5 +1,5 @@
-"""What makes figures worthless."""
+"""The benchmark's error."""
 
 
 class BenchError(Exception):
-    """One sentence for a person: what went wrong, so that there is no figure."""
+    """One sentence for a person: the reason why there are no figures."""

@@ -1,4 +1,4 @@
-"""The first answers of a server: asked for until they are as a case expects them."""
+"""The first responses of a server: the request is repeated until one is as expected."""
 
 import http.client
 import time
@@ -12,16 +12,16 @@ _SECONDS: Final = 5.0
 
 
 class First(NamedTuple):
-    """An answer that is as expected."""
+    """A response that is as expected."""
 
     etag: str
     size: int
 
 
 def settle(case: Case, server: Server, *, seconds: float = _SECONDS) -> First:
-    """Ask until the answer is as expected: the first hit is the second read.
+    """Repeat the request until the response is as expected: the first hit is the second read.
 
-    Raises BenchError where it is not after this time.
+    Raises BenchError if it is not after this time.
     """
     deadline = time.monotonic() + seconds
     while True:

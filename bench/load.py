@@ -1,7 +1,7 @@
-"""The load: a program that keeps connections busy and counts what comes back.
+"""The load generator: a program that keeps connections busy and counts the responses.
 
-Run as `python -m bench.load`, with a Plan as JSON on standard input; the Outcome, as JSON,
-is what it prints. Each connection sends its next request when the answer to the last one is whole.
+Run as `python -m bench.load`, with a Plan as JSON on standard input; it prints the Outcome as JSON.
+Each connection sends its next request after the whole response to the last one.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import uvloop
 
-from bench.connection import Connection
+from bench.connection import LoadConnection
 from bench.errors import BenchError
 from bench.messages import Messages
 from bench.processors import cpu_seconds
@@ -26,11 +26,11 @@ _PATIENCE_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to send to a port of this machine, where the process `pid` answers.
+    """The messages for a port of this machine, on which the process `pid` answers.
 
-    `templates` are messages (see messages.py); `posts` are the numbers of the first post that they
-    may ask for and of the one behind the last. After the warm-up the measurement ends after
-    `requests` or, where that is None, after `seconds`, and in any case when posts run out.
+    `templates` are messages (see messages.py); `posts` are the number of the first usable post and
+    the number after the last one. After the warm-up the measurement ends after `requests` or, if
+    that is None, after `seconds`, and always when the posts are used up.
     """
 
     port: int
@@ -46,7 +46,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What was measured: `answers` counts them by status and X-Cache, as `200 HIT` or `404`."""
+    """The result: `answers` counts responses by status and X-Cache, as `200 HIT` or `404`."""
 
     answers: dict[str, int]
     seconds: float
@@ -55,9 +55,9 @@ class Outcome:
 
 
 class Load:
-    """One measurement, made in a running event loop.
+    """One measurement in a running event loop.
 
-    Connections ask it what to send, and tell it what came back.
+    Connections get their messages from it, and report their results to it.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -71,19 +71,19 @@ class Load:
         self._ended: asyncio.Future[tuple[float, float]] = self._loop.create_future()
 
     async def run(self) -> Outcome:
-        """Run it. Raises BenchError where the server breaks off, falls silent or has too little."""
+        """Run it. Raises BenchError if the server disconnects, is silent, or has too few posts."""
         self._loop.call_later(self._plan.warm_up_seconds, self._begin)
         self._loop.call_later(_PATIENCE_SECONDS, self._watch, 0)
         opened = [
             await self._loop.create_connection(
-                lambda: Connection(self), "127.0.0.1", self._plan.port
+                lambda: LoadConnection(self), "127.0.0.1", self._plan.port
             )
             for _ in range(self._plan.connections)
         ]
         after, before = await self._ended, self._before
         if before is None:
             raise BenchError("There were too few posts for the warm-up.")
-        # The server is to have nothing left of this when the next one is measured.
+        # Nothing of this may still run on the server during the next measurement.
         await asyncio.wait([one.closed for _, one in opened], timeout=_PATIENCE_SECONDS)
         return Outcome(
             answers={kind.decode("latin-1"): times for kind, times in self._answers.items()},
@@ -93,7 +93,7 @@ class Load:
         )
 
     def next(self) -> bytes | None:
-        """Return the next message, or None when it is over."""
+        """Return the next message, or None at the end."""
         if self._ended.done():
             return None
         message = next(self._messages, None)
@@ -102,7 +102,7 @@ class Load:
         return message
 
     def answered(self, kind: bytes) -> None:
-        """Count an answer, as `200 HIT` or `404`."""
+        """Count a response, as `200 HIT` or `404`."""
         self._seen += 1
         if self._before is None or self._ended.done():
             return
@@ -137,10 +137,10 @@ class Load:
 
 
 def main() -> None:
-    """Read the plan, run it, print the outcome; what goes wrong is one sentence and exit code 1."""
+    """Read the plan, run it, print the outcome; a failure is one sentence and exit code 1."""
     values: dict[str, Any] = json.load(sys.stdin)
     plan = Plan(**values)
-    gc.disable()  # it makes no cycles, and is to cost as little as it can
+    gc.disable()  # it creates no cycles, and must be as cheap as possible
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             outcome = runner.run(_run(plan))

@@ -1,4 +1,4 @@
-"""`./app bench --memory`: whether one API process keeps its size under requests of all kinds."""
+"""`./app bench --memory`: whether an API process grows under requests of all kinds."""
 
 import json
 import random
@@ -22,7 +22,7 @@ _PARTS: Final = 10
 _EXPECTED: Final = ("200", "201", "304", "404", "429")
 _ABSENT: Final = f"{POSTS}/{post_id(0xFFFFFFFFFFFF)}"
 _GREEDY: Final = "203.0.113.7"  # RFC 5737
-# How many of 200 requests are of each kind.
+# The share of each kind in 200 requests.
 _SHARES: Final = {
     "hit": 90,
     "hit_with_token": 50,
@@ -36,7 +36,7 @@ _SHARES: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Growth:
-    """What a process held, in MiB, before and after that many requests, and their answers."""
+    """The memory of a process, in MiB, before and after the requests, and its responses."""
 
     before_mib: float
     after_mib: float
@@ -58,10 +58,10 @@ class Growth:
 def measure_memory(
     root: Path, *, requests: int, connections: int, say: Callable[[str], None]
 ) -> Growth:
-    """Return what this many requests did to a process that as many before had warmed up by a tenth.
+    """Return the growth of a process after this many requests; a tenth more warm it up first.
 
-    All but those that are refused come from ever new addresses. Raises BenchError where an answer
-    is of no kind that was asked for, StackError where a part of the stack does not start.
+    All requests but the refused ones come from new addresses. Raises BenchError for an unexpected
+    response, StackError if a server of the stack does not start.
     """
     each = max(1, requests // _PARTS)
     misses = (1 + _PARTS) * (each // sum(_SHARES.values()) * _SHARES["miss"] + connections)
@@ -100,7 +100,7 @@ def measure_memory(
 
 
 def _mix(system: System, etag: str) -> list[str]:
-    """Return the messages of one turn, in an order that is the same each time."""
+    """Return the messages of one turn, in a fixed order."""
     bearer = {"Authorization": f"Bearer {system.token}"}
     fresh, greedy = {"X-Forwarded-For": ADDRESS}, {"X-Forwarded-For": _GREEDY}
     post = json.dumps({"title": "A post", "content": "x", "published": True})
@@ -114,7 +114,7 @@ def _mix(system: System, etag: str) -> list[str]:
         "write": message(POSTS, fresh | bearer, method="POST", body=post),
     }
     mix = [kinds[kind] for kind, share in _SHARES.items() for _ in range(share)]
-    random.Random(1).shuffle(mix)  # noqa: S311 - an order, no secret
+    random.Random(1).shuffle(mix)  # noqa: S311 - an order, not a secret
     return mix
 
 

@@ -1,10 +1,10 @@
-"""The HTTP/1.1 messages that the load sends, written once and sent many times."""
+"""The HTTP/1.1 messages of the load, written once and sent many times."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, cycle
 
 POST, ADDRESS = "{post}", "{address}"
-"""What a message may leave open: the next post's id, an address that never called before."""
+"""The variable parts of a message: the next post's id, a new address."""
 
 
 def message(
@@ -19,14 +19,14 @@ def message(
 
 
 def post_id(number: int) -> str:
-    """Return the id of the post of this number."""
+    """Return the id of the post with this number."""
     return f"00000000-0000-4000-8000-{number:012x}"
 
 
 class Messages:
-    """An endless row of messages, in turn; it ends where one wants a post and there is none left.
+    """An endless series of messages, in turn; it ends when there is no post left for one.
 
-    `next_post` is the number of the post that nobody has asked for.
+    `next_post` is the number of the next unused post.
     """
 
     def __init__(self, templates: Sequence[str], posts: range, first_address: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Processor time and memory of another process, and which processors programs run on."""
+"""Processor time and memory of another process, and the processors of programs."""
 
 import contextlib
 import os
@@ -15,9 +15,9 @@ _PROCESS_CLOCK: Final = 2  # CPUCLOCK_SCHED of the whole process
 
 @dataclass(frozen=True)
 class Processors:
-    """One processor for the server that is measured, the others for everything else.
+    """One processor for the measured server, the others for everything else.
 
-    Both are empty where programs cannot be kept on processors; `note` says why.
+    Both are empty if programs cannot be bound to processors; `note` says why.
     """
 
     server: frozenset[int] = frozenset()
@@ -26,18 +26,18 @@ class Processors:
 
     @classmethod
     def divide(cls) -> Self:
-        """Divide those that this process may use."""
+        """Divide the processors that this process may use."""
         if sys.platform != "linux":
-            return cls(note="This system does not keep a process on a processor: figures vary more")
+            return cls(note="This system cannot bind a process to a processor: figures vary more")
         *others, last = sorted(os.sched_getaffinity(0))  # the first often serves interrupts
         if not others:
-            return cls(note="There is one processor only: server and load share it")
+            return cls(note="There is only one processor: server and load share it")
         return cls(frozenset([last]), frozenset(others))
 
 
 @contextlib.contextmanager
 def on(processors: frozenset[int]) -> Iterator[None]:
-    """Keep this thread, and what it starts meanwhile, on these processors; none: anywhere."""
+    """Bind this thread, and the programs that it starts meanwhile, to these processors."""
     if sys.platform != "linux" or not processors:
         yield
         return
@@ -50,10 +50,10 @@ def on(processors: frozenset[int]) -> Iterator[None]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the user and system time that a process has used so far, all its threads together.
+    """Return the user and system time of all threads of a process.
 
     On Linux in nanoseconds, by the process's own clock (clock_getcpuclockid(3)); elsewhere ps
-    says it in hundredths of a second. Raises ProcessLookupError where there is no such process.
+    reports it in hundredths of a second. Raises ProcessLookupError if there is no such process.
     """
     if sys.platform == "linux":
         try:
@@ -61,13 +61,13 @@ def cpu_seconds(pid: int) -> float:
         except OSError:
             raise ProcessLookupError(f"The process {pid} has ended.") from None
     seconds = 0.0
-    for part in _ps("time", pid).split(":"):  # 12:34.56, minutes without a bound
+    for part in _ps("time", pid).split(":"):  # 12:34.56, minutes without a limit
         seconds = seconds * 60 + float(part)
     return seconds
 
 
 def resident_bytes(pid: int) -> int:
-    """Return how much memory a process holds. Raises ProcessLookupError where there is none."""
+    """Return the memory of a process. Raises ProcessLookupError if there is none."""
     if sys.platform == "linux":
         try:
             pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])

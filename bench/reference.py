@@ -1,8 +1,8 @@
-"""What the API is compared with: bare ASGI applications, served as the API is.
+"""The reference servers: bare ASGI applications, served like the API.
 
-Run as `python -m bench.reference --port N --size BYTES [--redis-port N]`. Each answers
-every request with the same JSON body; with `--redis-port` it gets that body from Redis each time,
-by redis-py with its defaults.
+Run as `python -m bench.reference --port N --size BYTES [--redis-port N]`. Each answers every
+request with the same JSON body; with `--redis-port` it gets that body from Redis each time, by
+redis-py with its defaults.
 """
 
 import argparse
@@ -13,21 +13,21 @@ import uvicorn
 from redis.asyncio import Redis
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kernel.boot.serving import UVICORN
+from kernel.boot.server import UVICORN
 
 _KEY: Final = "body"
 _FRAME: Final = b'{"data":""}'
 
 
 def reference(size: int, redis: Redis | None = None) -> ASGIApp:
-    """Return the application whose bodies have this size, in bytes."""
+    """Return the application with bodies of this size, in bytes."""
     body = _FRAME[:-2] + b"x" * (size - len(_FRAME)) + _FRAME[-2:]
 
     async def bare() -> bytes:
         return body
 
     async def from_redis() -> Any:
-        assert redis is not None  # or `bare` it is
+        assert redis is not None  # otherwise it is `bare`
         return await redis.get(_KEY)
 
     async def prepare() -> None:

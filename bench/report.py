@@ -1,4 +1,4 @@
-"""What `./app bench` prints: medians over the rounds, and ratios to the base."""
+"""The output of `./app bench`: medians over the rounds, and ratios to the base."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -10,10 +10,9 @@ from bench.run import Figure
 
 
 def ratios(rounds: Sequence[Sequence[Figure]]) -> dict[str, float]:
-    """Return the CPU of each case as a part of the base's: the median of the rounds' ratios.
+    """Return the CPU time of each case relative to the base: the median of the rounds' ratios.
 
-    Each round is compared with its own base, so that a machine that is slower for a while is
-    slower for both.
+    Each round is compared with its own base, so that a temporarily slow machine affects both.
     """
     found: dict[str, list[float]] = {}
     for figures in rounds:
@@ -30,7 +29,7 @@ def lines(rounds: Sequence[Sequence[Figure]]) -> list[str]:
 
 
 def table(rounds: Sequence[Sequence[Figure]]) -> list[str]:
-    """Return the same for people."""
+    """Return the report for people."""
     part = ratios(rounds)
     rows = [f"{'':<15} {'CPU µs a request':^26} {'requests/s':>11} {'busy':>6} {'ratio':>7}"]
     rows.append(f"{'':<15} {'min':>8} {'median':>8} {'max':>8} {'median':>11} {'':>6} {'':>7}")
@@ -41,7 +40,7 @@ def table(rounds: Sequence[Sequence[Figure]]) -> list[str]:
             f"{one['case']:<15} {cpu} {one['requests_per_second']['median']:11,.0f} "
             f"{one['busy']:6.0%} {part[one['case']]:7.2f}"
         )
-    return [*rows, "", f"ratio: CPU a request, as a part of {BASE}'s in the same round"]
+    return [*rows, "", f"ratio: CPU a request, relative to {BASE} in the same round"]
 
 
 def _by_case(rounds: Sequence[Sequence[Figure]]) -> list[Sequence[Figure]]:

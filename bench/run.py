@@ -14,12 +14,12 @@ from bench.processors import Processors
 from bench.system import Server, System, running
 
 Say = Callable[[str], None]
-_MISSES_PER_SECOND: Final = 3000  # more than any machine has shown; there are posts for as many
+_MISSES_PER_SECOND: Final = 3000  # more than any machine has reached; there are posts for as many
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What `./app bench` was asked for; `requests`, where given, counts instead of `seconds`."""
+    """The options of `./app bench`; `requests`, if given, replaces `seconds`."""
 
     root: Path
     rounds: int = 3
@@ -31,7 +31,7 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One case in one round: CPU in microseconds a request, and how busy its processor was."""
+    """One case in one round: CPU microseconds for each request, and the processor's utilisation."""
 
     case: str
     requests: int
@@ -41,10 +41,9 @@ class Figure:
 
 
 def measure(options: Options, say: Say) -> list[list[Figure]]:
-    """Return the figures of each round; `say` is told how it goes on.
+    """Return the figures of each round; `say` gets progress messages.
 
-    Raises BenchError where an answer is not what its case is about, StackError where a part of
-    the stack does not start.
+    Raises BenchError for a wrong response, StackError if a server of the stack does not start.
     """
     processors = Processors.divide()
     if processors.note:
@@ -81,7 +80,7 @@ def measure(options: Options, say: Say) -> list[list[Figure]]:
 def _prepared(
     system: System, options: Options, say: Say
 ) -> tuple[Sequence[Case], dict[str, Server]]:
-    """Start the servers that are needed; return the cases, each of which has been seen to work."""
+    """Start the needed servers; return the cases, each of which has been checked once."""
     wanted = {BASE, *options.only}
     every = {case.name: case for case in cases(system.token, "")}
     say("starting the servers")
@@ -93,7 +92,7 @@ def _prepared(
     makers: dict[str, Callable[[str], Server]] = {
         "bare": lambda name: system.reference(name, size=hit.size, redis=False),
         BASE: lambda name: system.reference(name, size=hit.size, redis=True),
-        # A database of its own: its log of requests is not that of the others.
+        # A separate database: its rate limit log is not shared with the others.
         "refusing": lambda name: system.api(name, RATE_LIMIT_DEFAULT="1/hour", REDIS_DB="1"),
         "without_lookup": lambda name: system.api(name, CACHE_ENABLED="false"),
     }
@@ -106,7 +105,7 @@ def _prepared(
 
 
 def _posts_of_a_run(options: Options) -> int:
-    """Return how many posts the misses of one run may read, its warm-up included."""
+    """Return how many posts the misses of one run may read, including the warm-up."""
     wanted = options.requests or round(options.seconds * _MISSES_PER_SECOND)
     return wanted + _MISSES_PER_SECOND
 

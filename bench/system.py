@@ -1,4 +1,4 @@
-"""What is measured, and what it needs: a stack of its own, its data, and the servers."""
+"""The benchmark's system: a separate stack, its data, and the measured servers."""
 
 import asyncio
 import contextlib
@@ -42,9 +42,9 @@ class Server:
 
 
 class System:
-    """The stack; `token` is a user's, `posts` says how many posts there are.
+    """The stack; `token` is a user's, `posts` the number of posts.
 
-    Servers under test run on one processor, everything else on the others.
+    Measured servers run on one processor, everything else on the others.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class System:
         self._cache = urlsplit(servers.cache_url)
 
     def fill(self, posts: int) -> None:
-        """Sign a user up, who has written that many posts, all published."""
+        """Sign up a user with that many posts, all published."""
         answer = httpx.post(
             f"{self._gateway.url}/auth/v1/signup",
             json=_PERSON,
@@ -68,7 +68,7 @@ class System:
         asyncio.run(_insert(self._servers.postgres_url, session["user"]["id"], posts))
 
     def api(self, name: str, **changes: str) -> Server:
-        """Start `./app api`, with these changes of its settings. Raises StackError."""
+        """Start `./app api` with these changes of its settings. Raises StackError."""
         settings = {
             "SUPABASE_URL": self._gateway.url,
             "SUPABASE_KEY": self._gateway.config.anon_key,
@@ -85,13 +85,13 @@ class System:
         return self._start(name, ("bench.entry", "api"), settings, path=_READY)
 
     def reference(self, name: str, *, size: int, redis: bool) -> Server:
-        """Start a bare application whose bodies have this size. Raises StackError."""
+        """Start a bare application with bodies of this size. Raises StackError."""
         options = ("--redis-port", str(self._cache.port)) if redis else ()
         command = ("bench.reference", "--size", str(size), *options)
         return self._start(name, command, {}, path="/")
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of a program of ours: nothing of the caller's settings."""
+        """Return the environment of our programs, without the caller's settings."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "PYTHONPATH": os.pathsep.join([str(self._root), str(self._root / "platform")]),
@@ -116,9 +116,9 @@ class System:
 
 @contextlib.contextmanager
 def running(root: Path, processors: Processors, *, posts: int) -> Iterator[System]:
-    """Run a stack of a checkout's code, filled; nothing of it is left in the end.
+    """Run a filled stack with a checkout's code; nothing of it remains at the end.
 
-    Raises StackError where a part does not start.
+    Raises StackError if a server does not start.
     """
     with on(processors.others), Servers() as servers:
         asyncio.run(_migrated(servers.postgres_url, root / "supabase" / "migrations"))
@@ -151,7 +151,7 @@ async def _migrated(url: str, migrations: Path) -> None:
 async def _insert(url: str, author: str, posts: int) -> None:
     connection = await asyncpg.connect(url)
     try:
-        # Nobody relays: no triggers, or there would be an event with all of the posts.
+        # No relay runs: disable triggers, which would create an event with all posts.
         await connection.execute("set session_replication_role = replica")
         await connection.execute(_POSTS, post_id(0), CONTENT, author, posts - 1)
         await connection.execute("analyze public.bench_posts")

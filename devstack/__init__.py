@@ -7,7 +7,7 @@ For development and tests only; it refuses to run with APP_ENV=production. This 
 from devstack.debugger import Terminal
 from devstack.errors import StackError
 from devstack.folder import StackFolder
-from devstack.parts import PYTHON, Parts
+from devstack.layout import PYTHON, StackLayout
 from devstack.programs import Program
 from devstack.readiness import http_answers
 from devstack.settings import read_settings
@@ -15,10 +15,10 @@ from devstack.stack import StackOptions, up
 
 __all__ = [
     "PYTHON",
-    "Parts",
     "Program",
     "StackError",
     "StackFolder",
+    "StackLayout",
     "StackOptions",
     "Terminal",
     "http_answers",

@@ -11,7 +11,7 @@ from devstack.errors import StackError
 
 
 @dataclass(frozen=True)
-class Account:
+class OsAccount:
     """A user of this machine."""
 
     name: str
@@ -19,11 +19,11 @@ class Account:
     gid: int
 
     def options(self) -> dict[str, Any]:
-        """Return what subprocess.Popen needs to run a program as this user."""
+        """Return the arguments of subprocess.Popen to run a program as this user."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def may(self, test: str, path: Path) -> bool:
-        """Tell whether this user passes test(1) for a path: -x to enter, -r to read."""
+        """Return whether this user passes test(1) for a path: -x to enter, -r to read."""
         try:
             done = subprocess.run(  # noqa: S603 - a fixed program, no shell
                 ["/usr/bin/env", "test", test, str(path)], check=False, cwd="/", **self.options()
@@ -36,7 +36,7 @@ class Account:
         return done.returncode == 0
 
     def own(self, folder: Path) -> None:
-        """Give a folder and all in it to this user."""
+        """Make this user the owner of a folder and its content."""
         if folder.stat().st_uid == self.uid:
             return
         for place, _, files in os.walk(folder):
@@ -44,10 +44,10 @@ class Account:
                 os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
-def unprivileged_account() -> Account | None:
-    """Return the user that PostgreSQL is to run as, or None where the current one will do.
+def unprivileged_account() -> OsAccount | None:
+    """Return the user to run PostgreSQL as, or None if the current one is suitable.
 
-    Raises StackError on a machine that has neither `postgres` nor `nobody`.
+    Raises StackError on a machine with neither `postgres` nor `nobody`.
     """
     if os.geteuid() != 0:
         return None
@@ -56,7 +56,7 @@ def unprivileged_account() -> Account | None:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
-        return Account(name, entry.pw_uid, entry.pw_gid)
+        return OsAccount(name, entry.pw_uid, entry.pw_gid)
     raise StackError(
         "PostgreSQL does not run as root, and this machine has no user postgres or nobody "
         "to run it as: start the stack as an ordinary user."

@@ -1,4 +1,4 @@
-"""One running program: started, waited for, stopped."""
+"""One running program: start, wait, stop."""
 
 import asyncio
 import signal
@@ -15,7 +15,7 @@ _LAST_WORDS = 0.5
 
 
 class Child:
-    """A process of a program, whose output is printed and whose end can be awaited."""
+    """A process of a program; its output is printed, and its end can be awaited."""
 
     def __init__(
         self, program: Program, process: asyncio.subprocess.Process, pump: Pump, reaper: Reaper
@@ -31,9 +31,9 @@ class Child:
     async def start(
         cls, program: Program, output: Output, reaper: Reaper, *, hold: bool = False
     ) -> Self:
-        """Start the process; with `hold` its lines are printed from `release` on.
+        """Start the process; with `hold` its lines are printed only after `release`.
 
-        Raises StackError when the system refuses to start it.
+        Raises StackError if the system refuses to start it.
         """
         try:
             process = await asyncio.create_subprocess_exec(*program.argv, **program.options())
@@ -44,9 +44,9 @@ class Child:
         return cls(program, process, pump, reaper)
 
     async def wait_until_ready(self) -> None:
-        """Return when the program says that it is ready.
+        """Return when the program is ready.
 
-        Raises ProgramError, with the program's last lines, when it ends first or takes too long.
+        Raises ProgramError, with the program's last lines, if it ends first or takes too long.
         """
         deadline = time.monotonic() + self.program.start_limit
         while not await asyncio.to_thread(self.program.ready):
@@ -55,15 +55,15 @@ class Child:
             if time.monotonic() > deadline:
                 raise self._error(f"did not get ready within {self.program.start_limit:.0f} s")
             await asyncio.wait({self.ended}, timeout=_POLL)
-        if self.ended.done():  # somebody else answered on its port
+        if self.ended.done():  # another program answered on its port
             raise self.obituary("did not start")
 
     def release(self) -> None:
-        """Print the lines that were held, and from now on each as it comes."""
+        """Print the held lines, and from now on each line immediately."""
         self._pump.release()
 
     async def stop(self) -> None:
-        """End the process group: by the program's own signal, then, after its grace, by force."""
+        """End the process group: with the program's own signal and, after its grace, by force."""
         self.stopping = True
         if not self.ended.done():
             signal_group(self.pid, self.program.stop_signal)
@@ -72,7 +72,7 @@ class Child:
         await self.ended
 
     def kill(self) -> None:
-        """Kill what is left of the process group, at once."""
+        """Kill the rest of the process group immediately."""
         self.stopping = True
         if not self.ended.done():
             signal_group(self.pid, signal.SIGKILL)
@@ -93,7 +93,7 @@ class Child:
         assert process.stdout is not None  # Program.options asks for a pipe
         pump = asyncio.create_task(self._pump.run(process.stdout))
         code = await process.wait()
-        # The leader is gone; what it left of its group is not to outlive it.
+        # The leader has ended; the rest of its group must not outlive it.
         signal_group(self.pid, signal.SIGKILL)
         self._reaper.forget(self.pid)
         # A process that left the group may hold the pipe open: do not wait for it.

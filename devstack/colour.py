@@ -1,4 +1,4 @@
-"""Whether output has colours, and text in one of them."""
+"""Coloured text, and whether output has colours."""
 
 import os
 from typing import TextIO
@@ -7,8 +7,8 @@ from typing import TextIO
 def wants_colour(stream: TextIO | None) -> bool:
     """Whether text for this stream is coloured.
 
-    NO_COLOR (https://no-color.org) says no, FORCE_COLOR (https://force-color.org) says yes; without
-    them, terminals get colour.
+    NO_COLOR (https://no-color.org) disables it, FORCE_COLOR (https://force-color.org) enables it;
+    without them, terminals get colour.
     """
     if stream is None or os.environ.get("NO_COLOR"):
         return False
@@ -18,5 +18,5 @@ def wants_colour(stream: TextIO | None) -> bool:
 
 
 def paint(code: str, text: str, *, coloured: bool) -> str:
-    """Return the text in the colour of an SGR code (ECMA-48), or as it is."""
+    """Return the text in the colour of an SGR code (ECMA-48), or unchanged."""
     return f"\x1b[{code}m{text}\x1b[0m" if coloured else text

@@ -1,9 +1,9 @@
-"""`breakpoint()` under `./app up`: the program that stops gets the terminal until it goes on.
+"""`breakpoint()` under `./app up`: the stopped program gets the terminal until it continues.
 
 Programs of the stack have neither a terminal nor standard input. PYTHONBREAKPOINT makes
 `breakpoint()` call `prompt`, which asks the stack for its terminal through a Unix socket. The stack
-passes the file descriptors (SCM_RIGHTS) and prints nothing until that connection is closed, also by
-the program's end.
+passes the file descriptors (SCM_RIGHTS) and prints nothing until that connection is closed, at the
+latest by the program's end.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _LAST_WORDS = 0.05
 
 
 class Terminal:
-    """The stack's side: hands its terminal out, to one program at a time."""
+    """The stack's side: lends its terminal to one program at a time."""
 
     def __init__(self, output: Output, server: socket.socket | None) -> None:
         self._output, self._server = output, server
@@ -39,7 +39,7 @@ class Terminal:
         """Listen for programs, if standard input and output are a terminal."""
         if not (os.isatty(0) and os.isatty(1)):
             return cls(output, None)
-        # A folder of its own: a socket's path has 100 bytes, which a checkout's may exceed.
+        # A separate folder: a socket's path has at most 100 bytes, which a checkout's may exceed.
         folder = Path(tempfile.mkdtemp(prefix="devstack-"))
         reaper.remove(folder)
         server = socket.socket(socket.AF_UNIX)
@@ -54,14 +54,14 @@ class Terminal:
         return self._output.coloured
 
     def environment(self) -> dict[str, str]:
-        """Return the variables by which programs find the terminal."""
+        """Return the variables that tell programs how to reach the terminal."""
         found = {"PYTHONBREAKPOINT": f"{__name__}.{prompt.__name__}"}
         if self._server is not None:
             found[_PLACE] = self._server.getsockname()
         return found
 
     async def serve(self) -> None:
-        """Hand the terminal out until cancelled; in the end it is as it was before."""
+        """Lend the terminal until cancelled; restore its state at the end."""
         loop = asyncio.get_running_loop()
         while self._server is not None:
             line, _ = await loop.sock_accept(self._server)
@@ -74,17 +74,17 @@ class Terminal:
         loop = asyncio.get_running_loop()
         if not (pid := await loop.sock_recv(line, 16)):
             return
-        await asyncio.sleep(_LAST_WORDS)  # what the program printed before is still on its way
+        await asyncio.sleep(_LAST_WORDS)  # earlier output of the program is still in the pipe
         self._output.pause()
         before = termios.tcgetattr(0)
         try:
-            termios.tcflush(0, termios.TCIFLUSH)  # keys that were pressed before are no commands
+            termios.tcflush(0, termios.TCIFLUSH)  # discard keys that were pressed before
             with contextlib.suppress(OSError):  # the program has ended
                 socket.send_fds(line, [b"!"], [0, 1])
                 if not await loop.sock_recv(line, 1):
                     os.write(1, b"\n")  # its end leaves the prompt unfinished
         except asyncio.CancelledError:
-            # The stack ends: nobody but the shell is to read from its terminal any more.
+            # The stack ends: from now on only the shell may read from its terminal.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
             raise
@@ -94,16 +94,16 @@ class Terminal:
 
 
 def _in_the_foreground() -> bool:
-    """Whether the terminal's keys are for this process, and not for a shell: `./app up &`."""
+    """Whether the terminal's keys reach this process; not after `./app up &`."""
     try:
         return os.tcgetpgrp(0) == os.getpgrp()
-    except OSError:  # it is another session's terminal
+    except OSError:  # the terminal belongs to another session
         return False
 
 
 def prompt(*_: Any, **__: Any) -> None:
-    """Stop where `breakpoint()` was called, and let the terminal ask what to do."""
-    frame = sys._getframe(1)  # noqa: SLF001 - as pdb.set_trace finds its caller
+    """Stop at the call of `breakpoint()`, and prompt for commands in the terminal."""
+    frame = sys._getframe(1)  # noqa: SLF001 - as pdb.set_trace does
     if _PLACE in os.environ:
         _Prompt().set_trace(frame)
     else:
@@ -117,7 +117,7 @@ class _Prompt(pdb.Pdb):
         super().__init__(nosigint=True)  # Ctrl-C goes to the stack
 
     def interaction(self, frame: FrameType | None, *arguments: Any, **more: Any) -> None:
-        """Ask for commands until one lets the program go on."""
+        """Prompt for commands until one continues the program."""
         with _borrowed() as borrowed:
             if borrowed:
                 self.stdout = sys.stdout
@@ -130,17 +130,17 @@ class _Prompt(pdb.Pdb):
 def _say_skipped(frame: FrameType | None) -> None:
     where = f"{frame.f_code.co_filename}, line {frame.f_lineno}" if frame else "an unknown place"
     text = f"breakpoint() in {where} was skipped: ./app up needs a terminal for it."
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - for the person who wrote it
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - for the developer
 
 
 @contextlib.contextmanager
 def _borrowed() -> Iterator[bool]:
-    """Have the stack's terminal as standard input and output; yields whether it was given."""
+    """Use the stack's terminal as standard input and output; yield whether it was granted."""
     with socket.socket(socket.AF_UNIX) as line:
         try:
             line.connect(os.environ[_PLACE])
             line.sendall(b"%d" % os.getpid())
-            _, descriptors, *_ = socket.recv_fds(line, 1, 2)  # others may come first
+            _, descriptors, *_ = socket.recv_fds(line, 1, 2)  # other data may come first
         except OSError:
             descriptors = []
         if not descriptors:
@@ -148,7 +148,7 @@ def _borrowed() -> Iterator[bool]:
             return
         with _standard(*descriptors), _ends_at_once():
             yield True
-        line.sendall(b"!")  # else its end ended the prompt
+        line.sendall(b"!")  # otherwise its end ended the prompt
 
 
 @contextlib.contextmanager
@@ -157,7 +157,7 @@ def _standard(source: int, target: int) -> Iterator[None]:
     sys.stdout.flush()
     kept = os.dup(0), os.dup(1)
     try:
-        # Line editing (readline) wants the descriptors 0 and 1 themselves.
+        # Line editing (readline) needs the descriptors 0 and 1 themselves.
         for own, lent in enumerate((source, target)):
             os.dup2(lent, own)
             os.close(lent)
@@ -173,7 +173,7 @@ def _standard(source: int, target: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _ends_at_once() -> Iterator[None]:
-    """Let SIGTERM end this process: its own handler waits for a loop that stands still."""
+    """Let SIGTERM end this process: its own handler waits for a loop that is stopped."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""What goes wrong for the person who starts the stack."""
+"""Errors for the developer who starts the stack."""
 
 from collections.abc import Iterable
 
@@ -6,11 +6,11 @@ _COMPARED = 2
 
 
 class StackError(Exception):
-    """One sentence for a person: what is wrong, and what to do about it."""
+    """One sentence for a person: the fault, and what to do about it."""
 
 
 class ProgramError(StackError):
-    """A program ended or did not start; `what` says so, `lines` are what it printed last."""
+    """A program ended or did not start; `what` says so, `lines` are its last lines."""
 
     def __init__(self, name: str, what: str, lines: Iterable[str]) -> None:
         super().__init__(_sentence([name], what, lines))
@@ -18,7 +18,7 @@ class ProgramError(StackError):
 
 
 def said_once(errors: Iterable[ProgramError]) -> str:
-    """Return what happened to programs; those with the same last lines share one paragraph."""
+    """Return the failures of programs; those with the same last lines share a paragraph."""
     groups: dict[tuple[str, ...], list[ProgramError]] = {}
     for error in errors:
         groups.setdefault(tuple(error.lines[-_COMPARED:]), []).append(error)

@@ -1,4 +1,4 @@
-"""The stack's own folder in the checkout: its lock, its data, and what the running stack is."""
+"""The stack's folder in the checkout: its lock, its data, and the values of the running stack."""
 
 import fcntl
 import json
@@ -25,7 +25,7 @@ class StackFolder:
         self._lock, self._state = self.path / "lock", self.path / "state.json"
 
     def make(self) -> None:
-        """Make the folder. Raises StackError where something else has this name."""
+        """Create the folder. Raises StackError if another file has this name."""
         marker = self.path / _MARKER
         if self.path.exists() and not marker.exists() and any(self.path.iterdir()):
             raise StackError(
@@ -36,10 +36,10 @@ class StackFolder:
 
     @contextmanager
     def locked(self) -> Iterator[int]:
-        """Hold the lock; yields its file descriptor.
+        """Hold the lock; yield its file descriptor.
 
-        Raises StackError when another stack runs here. After a stack was killed, waits until its
-        reaper has ended what it left.
+        Raises StackError if another stack runs here. After a killed stack, it waits until the
+        reaper has ended the rest of it.
         """
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -51,7 +51,7 @@ class StackFolder:
             os.close(descriptor)
 
     def empty(self) -> None:
-        """Delete the data in the folder; only its holder may call this."""
+        """Delete the data in the folder; only the holder of the lock may call this."""
         for path in self.path.iterdir():
             if path.name in _KEPT:
                 continue
@@ -61,7 +61,7 @@ class StackFolder:
                 path.unlink()
 
     def write_values(self, values: dict[str, str]) -> None:
-        """Write down the running stack's values, readable by this user alone."""
+        """Store the running stack's values, readable only by this user."""
         unfinished = self._state.with_suffix(".new")
         unfinished.unlink(missing_ok=True)
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -70,11 +70,11 @@ class StackFolder:
         unfinished.rename(self._state)
 
     def forget_values(self) -> None:
-        """Forget the values: nothing runs any more."""
+        """Delete the values: no stack runs."""
         self._state.unlink(missing_ok=True)
 
     def read_values(self) -> dict[str, str]:
-        """Return the running stack's values. Raises StackError when none runs."""
+        """Return the running stack's values. Raises StackError if none runs."""
         try:
             with self._lock.open() as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -82,7 +82,7 @@ class StackFolder:
             pass
         except BlockingIOError:
             return self._values_of_running()
-        raise StackError("Nothing runs here: start it with ./app up")
+        raise StackError("No stack runs here: start it with ./app up")
 
     def _values_of_running(self) -> dict[str, str]:
         try:

@@ -1,4 +1,4 @@
-"""The stack's own ES256 key, for those who want tokens as projects with signing keys have them."""
+"""The stack's own ES256 key, for tokens like those of projects with signing keys."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def signing_key(folder: Path) -> str:
-    """Return the private key as PEM; the first call makes it, in a file for this user alone."""
+    """Return the private key as PEM; the first call creates it, in a file only for this user."""
     path = folder / "signing_key.pem"
     if not path.exists():
         pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(

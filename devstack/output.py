@@ -1,4 +1,4 @@
-"""Merges the lines of many programs into one stream that says whose line is whose."""
+"""Merges the lines of many programs into one stream, with the program's name on each line."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ _HELD_LINES = 200
 
 
 class Output:
-    """Where everything is printed; coloured on a terminal, unless NO_COLOR is set.
+    """Prints all output; coloured on a terminal, unless NO_COLOR is set.
 
     While it is paused, lines wait.
     """
@@ -28,7 +28,7 @@ class Output:
         self.closed = asyncio.Event()
 
     def say(self, line: str) -> None:
-        """Print a line of the stack's own, as it is."""
+        """Print a line of the stack itself, unchanged."""
         if self.closed.is_set():
             return
         if self._waiting is not None:
@@ -37,13 +37,13 @@ class Output:
         try:
             print(line, file=self._stream, flush=True)
         except (BrokenPipeError, ValueError):
-            # Nobody reads any more (`./app up | head`); a stack that nobody sees is to stop.
+            # The reader has closed the pipe (`./app up | head`): stop a stack without output.
             self.closed.set()
-            if self._stream is sys.stdout:  # else the interpreter complains when it leaves
+            if self._stream is sys.stdout:  # otherwise the interpreter reports an error at exit
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def line(self, name: str, text: str) -> None:
-        """Print a program's line behind its name."""
+        """Print a program's line after its name."""
         if name not in self._names:
             self._names.append(name)
         colour = _COLOURS[self._names.index(name) % len(_COLOURS)]
@@ -51,22 +51,22 @@ class Output:
         self.say(f"{prefix} {text}")
 
     def pause(self) -> None:
-        """Let lines wait: a debugger has the terminal."""
+        """Hold lines: a debugger has the terminal."""
         if self._waiting is None:
             self._waiting = []
 
     def resume(self) -> None:
-        """Print the lines that waited."""
+        """Print the held lines."""
         waiting, self._waiting = self._waiting or [], None
         for line in waiting:
             self.say(line)
 
 
 class Pump:
-    """Carries the lines of one program to the output and remembers the last ones.
+    """Copies the lines of one program to the output and remembers the last ones.
 
-    With `hold` it keeps them until `release`: what several programs say when none of them starts
-    can be printed once.
+    With `hold` it keeps them until `release`, so that equal output of several failed programs is
+    printed once.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Pump:
         self.last_lines: deque[str] = deque(maxlen=_HELD_LINES if hold else _LAST_LINES)
 
     async def run(self, source: asyncio.StreamReader) -> None:
-        """Carry until the program has closed its output; a line too long is cut in pieces."""
+        """Copy until the program has closed its output; a line that is too long is split."""
         rest = b""
         while chunk := await source.read(_CHUNK):
             *lines, rest = (rest + chunk).split(b"\n")
@@ -90,7 +90,7 @@ class Pump:
             self._take(rest)
 
     def release(self) -> None:
-        """Print what was held; from now on lines are printed as they come."""
+        """Print the held lines; from now on print each line immediately."""
         if self._hold:
             self._hold = False
             for text in self.last_lines:

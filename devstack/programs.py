@@ -1,4 +1,4 @@
-"""What the stack needs to know of a program that it runs."""
+"""The description of a program that the stack runs."""
 
 import os
 import signal
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devstack.account import Account
+from devstack.account import OsAccount
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """One program: how it is started, when it is ready, how it is stopped; times in seconds.
+    """One program: how to start it, when it is ready, how to stop it; times in seconds.
 
-    `ready` is asked again and again and must answer within a second. `environment` is asked at
-    each start; without it the program gets ours. Lines with a part in `noise` are shown only
-    when the program fails.
+    `ready` is called repeatedly and must return within a second. `environment` is called at each
+    start; without it the program gets ours. Lines that contain a text of `noise` are printed only
+    if the program fails.
     """
 
     name: str
@@ -25,17 +25,17 @@ class Program:
     ready: Callable[[], bool]
     folder: Path | None = None
     environment: Callable[[], Mapping[str, str]] | None = None
-    account: Account | None = None
+    account: OsAccount | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     grace: float = 8
     start_limit: float = 30
     noise: tuple[str, ...] = ()
 
     def options(self) -> dict[str, Any]:
-        """Return the keyword arguments for subprocess.Popen or its asyncio twin.
+        """Return the keyword arguments for subprocess.Popen or its asyncio counterpart.
 
-        Each program leads a session of its own, so that Ctrl-C reaches only the one who started
-        it, and its whole process group can be ended.
+        Each program leads its own session, so that Ctrl-C does not reach it, and its whole process
+        group can be ended.
         """
         options: dict[str, Any] = {
             "stdin": subprocess.DEVNULL,
@@ -51,9 +51,9 @@ class Program:
 
 
 def signal_group(pid: int, number: int) -> None:
-    """Send a signal to the process group that this process leads; a group that is gone is fine."""
+    """Send a signal to the process group of this process; a group that has ended is accepted."""
     try:
         os.killpg(pid, number)
     except (ProcessLookupError, PermissionError):
-        # macOS answers "not permitted" for a group of which only a zombie is left.
+        # macOS answers "not permitted" if only a zombie is left of a group.
         return

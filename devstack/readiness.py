@@ -1,4 +1,4 @@
-"""Asks servers whether they are ready, with plain sockets and no client library."""
+"""Checks whether servers are ready, with plain sockets and no client library."""
 
 import http.client
 import socket
@@ -11,7 +11,7 @@ _PROTOCOL_3 = 196608
 
 
 def postgres_answers(port: int, host: str = "127.0.0.1") -> bool:
-    """Tell whether a PostgreSQL lets a client in: it answers R (authentication), not E (error).
+    """Return whether a PostgreSQL accepts clients: it answers R (authentication), not E (error).
 
     https://www.postgresql.org/docs/current/protocol-flow.html
     """
@@ -21,12 +21,12 @@ def postgres_answers(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def valkey_answers(port: int, host: str = "127.0.0.1") -> bool:
-    """Tell whether a Valkey or Redis answers PING; asking for a password is an answer too."""
+    """Return whether a Valkey or Redis answers PING; a request for a password counts, too."""
     return _ask(host, port, b"PING\r\n").startswith((b"+PONG", b"-NOAUTH"))
 
 
 def http_answers(url: str) -> bool:
-    """Tell whether a GET of this address answers 200."""
+    """Return whether a GET of this URL answers 200."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
     try:

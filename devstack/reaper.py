@@ -1,9 +1,9 @@
-"""Ends what a killed process has started, also where that process had no chance to do so.
+"""Ends the processes that a killed process has started, although it could not do so itself.
 
-The reaper reads from a pipe that nobody else writes to. When the writer is gone, however it went
-(SIGKILL included), the pipe ends: then the reaper ends the process groups and removes the folders
-that it was told of. This works on every Unix and for whole groups, which PR_SET_PDEATHSIG does not.
-The file is run as a script and needs the standard library alone, so that it starts in 20 ms.
+The reaper reads from a pipe with a single writer. When the writer ends in any way (SIGKILL
+included), the pipe ends. Then the reaper ends the registered process groups and removes the
+registered folders. This works on every Unix and for whole groups; PR_SET_PDEATHSIG does not. The
+file runs as a script and needs only the standard library, so that it starts in 20 ms.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ GRACE = 5.0
 
 
 class Reaper:
-    """The writer's end: what shall end with this process."""
+    """The writer's end: it registers what must end with this process."""
 
     def __init__(self, keep_open: tuple[int, ...] = ()) -> None:
-        """Start the reaper; it keeps these file descriptors (a lock) open until it has done."""
-        self._process = subprocess.Popen(  # noqa: S603 - this very file, no shell
+        """Start the reaper; it keeps these file descriptors (a lock) open until it is done."""
+        self._process = subprocess.Popen(  # noqa: S603 - this file, no shell
             [sys.executable, "-I", "-S", __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -37,15 +37,15 @@ class Reaper:
         self._tell(f"watch {pid} {int(number)}")
 
     def forget(self, pid: int) -> None:
-        """Leave this process group alone: it has ended, and its number may be given anew."""
+        """Unregister this process group: it has ended, and its number may be reused."""
         self._tell(f"forget {pid}")
 
     def remove(self, folder: Path) -> None:
-        """Delete this folder in the end."""
+        """Delete this folder at the end."""
         self._tell(f"remove {folder}")
 
     def finish(self) -> None:
-        """Let the reaper end what is left, and wait for it."""
+        """Let the reaper end the rest, and wait for it."""
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()

@@ -1,4 +1,4 @@
-"""Tells applications that the code they run has changed."""
+"""Notifies applications of changes of their code."""
 
 import asyncio
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ _SUFFIXES = (".py", ".sql")
 
 
 class Changes:
-    """Changes of a checkout's code and `.env`: how many there were, and what the latest was.
+    """Changes of a checkout's code and `.env`: their number, and the latest one.
 
-    `.env` lies in `root`; the code lies below `folders`.
+    `.env` is in `root`; the code is below `folders`.
     """
 
     def __init__(self, root: Path, folders: Iterable[Path]) -> None:
@@ -23,15 +23,15 @@ class Changes:
         self.latest = ""
 
     async def beyond(self, seen: int) -> int:
-        """Return the count as soon as it is more than the caller has seen."""
+        """Return the number of changes as soon as it exceeds the caller's."""
         while self.count == seen:
             await self._changed.wait()
         return self.count
 
     async def watch(self) -> None:
-        """Watch until cancelled. Raises OSError where the system watches no more files."""
+        """Watch until cancelled. Raises OSError if the system watches no more files."""
         folders = [folder for folder in self._folders if folder.is_dir()]
-        # `.env` may not exist yet, and editors replace it: its folder is watched, not the file.
+        # `.env` may not exist yet, and editors replace it: watch its folder, not the file.
         async with asyncio.TaskGroup() as group:
             if folders:
                 group.create_task(self._watch(folders, recursive=True))
@@ -40,7 +40,7 @@ class Changes:
     async def _watch(self, paths: Iterable[Path], *, recursive: bool) -> None:
         def wanted(change: Change, path: str) -> bool:
             if recursive:
-                # The files of a folder that was copied may come without a word of their own.
+                # A copied folder may come without events for its files.
                 folder = (
                     change is Change.added and "__pycache__" not in path and Path(path).is_dir()
                 )

@@ -1,4 +1,4 @@
-"""`./app up`: the local stack and the application on top of it, by one command."""
+"""`./app up`: the local stack and the application on top of it, with one command."""
 
 import asyncio
 import shutil
@@ -12,8 +12,8 @@ import asyncpg
 from devstack import postgres
 from devstack.debugger import Terminal
 from devstack.folder import StackFolder
+from devstack.layout import StackLayout
 from devstack.output import Output
-from devstack.parts import Parts
 from devstack.ports import DEFAULT_API_PORT, Ports
 from devstack.programs import Program
 from devstack.reaper import Reaper
@@ -26,17 +26,17 @@ _NAMED = 3
 
 @dataclass(frozen=True, kw_only=True)
 class StackOptions:
-    """What to run; `root` is the checkout, and its folder `.stack` holds the data.
+    """What to run; `root` is the checkout, and its folder `.stack` has the data.
 
-    `migrate` brings the schema up to date, once the database's roles and default grants are there,
-    and returns the names of the migrations that it applied; it raises StackError where it cannot.
-    `applications` returns the programs that run on top of the stack; None: the stack alone.
-    A change below one of the folders `watched` restarts them.
+    `migrate` updates the schema, after the database's roles and default grants exist, and returns
+    the names of the applied migrations; it raises StackError if it fails. `applications` returns
+    the programs on top of the stack; None: only the stack. A change below one of the folders
+    `watched` restarts them.
     """
 
     root: Path
-    migrate: Callable[[Parts], Awaitable[list[str]]]
-    applications: Callable[[Parts, Terminal], Sequence[Program]] | None = None
+    migrate: Callable[[StackLayout], Awaitable[list[str]]]
+    applications: Callable[[StackLayout, Terminal], Sequence[Program]] | None = None
     watched: tuple[Path, ...] = ()
     port: int = DEFAULT_API_PORT
     fresh: bool = False
@@ -45,14 +45,14 @@ class StackOptions:
 async def up(options: StackOptions) -> int:
     """Run everything until a signal comes; return the exit code.
 
-    Raises StackError, with nothing left running, for everything that a person can mend.
+    Raises StackError, with nothing left running, for every fault that a person can fix.
     """
     root = options.root
     refuse_production(read_settings(root))
     folder = StackFolder(root)
     folder.make()
     with folder.locked() as lock:
-        folder.forget_values()  # of a stack that was killed
+        folder.forget_values()  # of a killed stack
         reaper = Reaper(keep_open=(lock,))
         try:
             await _run(options, folder, reaper)
@@ -65,52 +65,52 @@ async def up(options: StackOptions) -> int:
 async def _run(options: StackOptions, folder: StackFolder, reaper: Reaper) -> None:
     settings = partial(read_settings, options.root)
     output = Output()
-    parts = Parts(
+    layout = StackLayout(
         root=options.root,
         data=folder.path,
         ports=Ports.choose(options.port, folder.path / "ports.json"),
         settings=settings,
     )
-    installation = postgres.locate(folder.path / "postgres") if parts.own_database else None
-    parts.ports.require_free(parts.own_ports(with_api=options.applications is not None))
-    parts.require_named_servers()
+    installation = postgres.locate(folder.path / "postgres") if layout.own_database else None
+    layout.ports.require_free(layout.own_ports(with_api=options.applications is not None))
+    layout.require_named_servers()
     if options.fresh:
         folder.empty()
         if installation is not None:
             shutil.rmtree(installation.data, ignore_errors=True)
-    for line in _remarks(options, parts, installation):
+    for line in _remarks(options, layout, installation):
         output.say(line)
     supervisor, changes = Supervisor(output, reaper), Changes(options.root, options.watched)
 
     async def bring_up() -> None:
         if installation is not None:
             await asyncio.to_thread(postgres.initialise, installation)
-        await supervisor.start_parts(*parts.servers(installation))
-        output.say(_applied(await _prepare(parts, options)))
-        await supervisor.start_parts(parts.gateway())
+        await supervisor.start_parts(*layout.servers(installation))
+        output.say(_applied(await _prepare(layout, options)))
+        await supervisor.start_parts(layout.gateway())
         if options.applications is not None:
             supervisor.keep(_watch(changes, output))
             terminal = Terminal.listen(output, reaper)
             supervisor.keep(terminal.serve())
-            programs = options.applications(parts, terminal)
+            programs = options.applications(layout, terminal)
             await supervisor.start_applications(programs, changes)
-        folder.write_values(parts.values())
-        for line in _welcome(options, parts):
+        folder.write_values(layout.values())
+        for line in _welcome(options, layout):
             output.say(line)
 
     await supervisor.run(bring_up)
 
 
-async def _prepare(parts: Parts, options: StackOptions) -> list[str]:
-    """Bring the schema up to date; return the names of the migrations that were applied."""
-    from devstack.gateway.bootstrap import prepare  # noqa: PLC0415 - only when it is needed
+async def _prepare(layout: StackLayout, options: StackOptions) -> list[str]:
+    """Update the schema; return the names of the applied migrations."""
+    from devstack.gateway.bootstrap import prepare  # noqa: PLC0415 - only if needed
 
-    connection = await asyncpg.connect(parts.database_url)
+    connection = await asyncpg.connect(layout.database_url)
     try:
         await prepare(connection)
     finally:
         await connection.close()
-    return await options.migrate(parts)
+    return await options.migrate(layout)
 
 
 def _applied(names: list[str]) -> str:
@@ -125,36 +125,36 @@ async def _watch(changes: Changes, output: Output) -> None:
     try:
         await changes.watch()
     except* OSError as errors:
-        output.say(f"Changes of the code are not noticed: {errors.exceptions[0]}")
+        output.say(f"Code changes are not detected: {errors.exceptions[0]}")
 
 
 def _remarks(
-    options: StackOptions, parts: Parts, installation: postgres.Installation | None
+    options: StackOptions, layout: StackLayout, installation: postgres.Installation | None
 ) -> list[str]:
     remarks = []
     if installation is not None and installation.note:
         remarks.append(installation.note)
     if installation is None and options.fresh:
-        remarks.append(f"--fresh leaves the database of {postgres.SERVER_VARIABLE} as it is")
-    if parts.settings().get("SUPABASE_URL", parts.supabase_url) != parts.supabase_url:
+        remarks.append(f"--fresh does not empty the database of {postgres.SERVER_VARIABLE}")
+    if layout.settings().get("SUPABASE_URL", layout.supabase_url) != layout.supabase_url:
         remarks.append(
-            "SUPABASE_URL is set, and not used here: ./app up has a Supabase of its own, "
+            "SUPABASE_URL is set, and not used here: ./app up has its own Supabase, "
             "./app api uses yours"
         )
     return remarks
 
 
-def _welcome(options: StackOptions, parts: Parts) -> list[str]:
+def _welcome(options: StackOptions, layout: StackLayout) -> list[str]:
     alone = options.applications is None
-    main = parts.supabase_url if alone else parts.api_url
+    main = layout.supabase_url if alone else layout.api_url
     places = [
-        ("Supabase API", parts.supabase_url),
-        ("Inbox", parts.inbox_url),
-        ("Database", parts.database_url),
+        ("Supabase API", layout.supabase_url),
+        ("Inbox", layout.inbox_url),
+        ("Database", layout.database_url),
         ("Settings", "./app env"),
     ]
     if not alone:
-        places.insert(0, ("Documents", f"{parts.api_url}/docs"))
-    if parts.own_database:
+        places.insert(0, ("Documents", f"{layout.api_url}/docs"))
+    if layout.own_database:
         places.append(("Data", "kept in .stack for the next start; ./app up --fresh empties it"))
     return [f"ready {main}", *(f"  {name:<13} {place}" for name, place in places)]

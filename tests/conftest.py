@@ -11,6 +11,7 @@ pytest_plugins = [
     "kit.clock",
     "kit.summary",
     "kit.servers",
+    "kit.certificates",
     "kit.application",
     "kit.front",
     "kit.people",

@@ -1,4 +1,4 @@
-"""Both halves of the gateway behind one address, as Supabase's own API gateway has them."""
+"""Both halves of the gateway behind one URL, as in Supabase's own API gateway."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
-from devstack.gateway.auth import AuthApi
+from devstack.gateway.auth import AuthServer
 from devstack.gateway.config import GatewayConfig
 from devstack.gateway.rest import RestApi
 
-# The keys are known to everyone, so they protect nothing: a web page from elsewhere must not reach
-# the gateway through the browser of whoever runs it. CORS keeps it from reading answers, and the
-# host names from calling it by a name of its own that it lets point here (DNS rebinding).
+# The keys are public, so they protect nothing: a web page of another site must not reach the
+# gateway through the developer's browser. CORS prevents it from reading responses, and the list of
+# host names from using a host name that resolves to this machine (DNS rebinding).
 _LOCAL_ORIGINS = r"https?://(127\.0\.0\.1|\[::1\]|([a-z0-9-]+\.)*localhost)(:[0-9]+)?"
 _HOSTS = [
     "127.0.0.1",
@@ -29,8 +29,8 @@ _HOSTS = [
 
 
 def create_app(config: GatewayConfig) -> Starlette:
-    """Return the gateway: /auth/v1 and /rest/v1, and a line at / that says what this is."""
-    auth, rest = AuthApi(config), RestApi(config)
+    """Return the gateway: /auth/v1 and /rest/v1, and a description at /."""
+    auth, rest = AuthServer(config), RestApi(config)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

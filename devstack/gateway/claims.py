@@ -1,4 +1,4 @@
-"""Who calls: the project's key in front, and the token that speaks for a user."""
+"""The caller's credentials: the project's key, and the token of a user."""
 
 import hmac
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from devstack.gateway.config import GatewayConfig
 
-# PostgREST's own tolerance for clocks that differ, in seconds.
+# PostgREST's own tolerance for clock differences, in seconds.
 _LEEWAY: Final = 30
 _KEY_ROLES: Final = frozenset({"anon", "service_role"})
 _PARTS: Final = 3
-# What PyJWT raises for a token, and what Python's parsers raise for absurd JSON inside one.
+# Errors of PyJWT for a token, and of Python's parsers for absurd JSON inside one.
 _UNREADABLE: Final = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
 
 
 class KeyRefused(Exception):
-    """The request has no API key, or none of ours; answered with 401 and `body`."""
+    """The request has no API key, or an unknown one; the response is 401 with `body`."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -29,7 +29,7 @@ class KeyRefused(Exception):
 class TokenRefused(Exception):
     """The bearer token is unreadable, forged, or not valid at this time.
 
-    `code` is PostgREST's: PGRST301 for what cannot be verified, PGRST303 for refused claims.
+    `code` is PostgREST's: PGRST301 for a failed verification, PGRST303 for refused claims.
     """
 
     def __init__(self, code: str, message: str, details: str | None = None) -> None:
@@ -40,9 +40,9 @@ class TokenRefused(Exception):
 def check_api_key(
     config: GatewayConfig, headers: Mapping[str, str], query: Mapping[str, str]
 ) -> str:
-    """Return the role of the request's `apikey` (header or query parameter), else raise KeyRefused.
+    """Return the role of the request's `apikey` (header or query), else raise KeyRefused.
 
-    Valid are the configured keys and every JWT of the secret with role anon or service_role.
+    The configured keys and every JWT of the secret with role anon or service_role are valid.
     """
     key = headers.get("apikey") or query.get("apikey")
     if not key:
@@ -56,7 +56,7 @@ def check_api_key(
 
 
 def _key_role(config: GatewayConfig, key: str) -> str | None:
-    """Return the role that an API key stands for, None when it is no key of this project."""
+    """Return the role of an API key, None for a key of another project."""
     for known, role in ((config.anon_key, "anon"), (config.service_key, "service_role")):
         if hmac.compare_digest(key.encode(errors="replace"), known.encode()):
             return role
@@ -68,7 +68,7 @@ def _key_role(config: GatewayConfig, key: str) -> str | None:
 
 
 def bearer_token(headers: Mapping[str, str]) -> str | None:
-    """Return what follows `Bearer` in Authorization; None for no header or another scheme."""
+    """Return the token after `Bearer` in Authorization; None without it."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
@@ -76,8 +76,8 @@ def bearer_token(headers: Mapping[str, str]) -> str | None:
 def verify_token(config: GatewayConfig, token: str) -> dict[str, Any]:
     """Return the claims of a token of this project; raises TokenRefused.
 
-    HS256 with the secret, ES256 with the public half of `signing_key` where there is one: the
-    token's header chooses, and a key of one algorithm is never tried for the other.
+    HS256 with the secret, ES256 with the public half of `signing_key` if there is one: the token's
+    header chooses, and a key of one algorithm is never tried for the other.
     """
     if not token:
         raise TokenRefused("PGRST301", "Empty JWT is sent in Authorization header")

@@ -1,10 +1,10 @@
-"""What the gateway is told at start."""
+"""The gateway's configuration."""
 
 from dataclasses import dataclass, field
 
 import jwt
 
-# The Supabase CLI's public defaults: known to everyone, so they are for this machine only.
+# The Supabase CLI's public defaults: only for this machine.
 CLI_JWT_SECRET = "super-secret-jwt-token-with-at-least-32-characters-long"  # noqa: S105  # no secret
 _CLI_KEY_EXPIRY = 1983812996
 
@@ -19,12 +19,12 @@ def api_key(role: str, secret: str = CLI_JWT_SECRET) -> str:
 class GatewayConfig:
     """Settings of one gateway; times in seconds.
 
-    `database_url` names host, port and database; the gateway signs in as `supabase_auth_admin`
-    for Auth and as `authenticator` for PostgREST's part, as the real servers do.
-    `signing_key` is an ES256 private key in PEM form: with it tokens are ES256 and published as
-    JWKS, without it they are HS256 with `jwt_secret`.
-    `double_confirm_changes`: a change of address is confirmed at both addresses.
-    `secure_password_change`: a session of more than a day cannot change the password by itself.
+    `database_url` has host, port and database; the gateway connects as `supabase_auth_admin` for
+    Auth and as `authenticator` for PostgREST's part, as the real servers do. `signing_key` is an
+    ES256 private key in PEM form: with it tokens are ES256 and published as JWKS, without it they
+    are HS256 with `jwt_secret`. `double_confirm_changes`: a change of address is confirmed at both
+    addresses. `secure_password_change`: a session of more than a day cannot change the password by
+    itself.
     """
 
     database_url: str

@@ -15,22 +15,22 @@ from devstack.gateway.config import GatewayConfig
 
 
 class GatewayThread:
-    """A gateway on a free port, in a thread with an event loop of its own.
+    """A gateway on a free port, in a thread with its own event loop.
 
-    Its `public_url` is set to where it listens; attribute `url` says that too.
+    Its `public_url` is set to its address, which is also in the attribute `url`.
     """
 
     def __init__(self, config: GatewayConfig) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
-        # Inherited by what it accepts; asyncio does it only for sockets that name their protocol.
-        # Without it an answer with a body waits 40 ms for the acknowledgement of its headers.
+        # Accepted sockets inherit it; asyncio sets it only for sockets that name their protocol.
+        # Without it a response with a body waits 40 ms for the acknowledgement of its headers.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.config = replace(config, public_url=self.url)
 
     def start(self) -> Self:
         """Start it and return when it answers. Raises StackError when it does not start."""
-        from devstack.gateway.app import create_app  # noqa: PLC0415 - slow, and not always wanted
+        from devstack.gateway.app import create_app  # noqa: PLC0415 - slow, and not always needed
 
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -63,6 +63,6 @@ class GatewayThread:
         self.stop()
 
     def _serve(self) -> None:
-        # uvicorn leaves by sys.exit when the lifespan fails: start() sees that the thread ended.
+        # uvicorn calls sys.exit if the lifespan fails: start() notices that the thread ended.
         with contextlib.suppress(SystemExit):
             asyncio.run(self._server.serve(sockets=[self._socket]))

@@ -1,1 +1,1 @@
-"""A mail inbox for development: takes every mail by SMTP, delivers none, shows all."""
+"""A mail inbox for development: accepts all mails by SMTP, delivers none, shows all."""

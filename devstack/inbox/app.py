@@ -10,8 +10,8 @@ from starlette.routing import Route
 from devstack.inbox import mailpit, page
 from devstack.inbox.mailbox import Mailbox
 
-# Mails hold links that sign people in: a web page must not read them through a name of its own
-# that it lets point to this machine (DNS rebinding).
+# Mails have links that sign users in. A web page must not read them through a host name that
+# resolves to this machine (DNS rebinding).
 _HOSTS = ["127.0.0.1", "localhost"]
 
 

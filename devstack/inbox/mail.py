@@ -1,4 +1,4 @@
-"""One received mail, taken apart."""
+"""Parses a received mail."""
 
 import re
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from html import unescape
 from typing import Any
 
 _SNIPPET = 250
-# A part that is never closed goes to the end, as browsers have it.
+# An unclosed part extends to the end, as in browsers.
 _UNSEEN = re.compile(r"(?is)<(script|style|head)\b(?:.*?</\1\s*>|.*)|<[^<>]*>")
 
 
 @dataclass(frozen=True)
 class Address:
-    """A mailbox: the name that is shown, and the address."""
+    """A mailbox: display name and address."""
 
     name: str
     address: str
@@ -36,7 +36,7 @@ class Attachment:
 
 @dataclass(kw_only=True)
 class Mail:
-    """A mail as it is listed and shown; `bcc` are recipients that the headers do not name."""
+    """A mail, as listed and shown; `bcc` are recipients that are not in the headers."""
 
     id: str
     received: datetime
@@ -65,7 +65,7 @@ class Mail:
 def parse(
     id_: str, raw: bytes, received: datetime, sender: str, recipients: tuple[str, ...]
 ) -> Mail:
-    """Take a mail apart; whatever is wrong with it, what can be read is read."""
+    """Parse a mail; return all that is readable of a malformed one."""
     message = _attempt(lambda: message_from_bytes(raw, policy=policy.default), EmailMessage())
     to, cc = _addresses(message, "to"), _addresses(message, "cc")
     named = {one.address.lower() for one in to + cc}
@@ -135,7 +135,7 @@ def _header(message: EmailMessage, name: str) -> str:
 
 
 def _clean(text: str) -> str:
-    # Bytes that are no UTF-8 come out of the parser as lone surrogates, which JSON cannot hold.
+    # The parser returns bytes that are not UTF-8 as lone surrogates, which JSON cannot contain.
     return text.encode(errors="surrogateescape").decode(errors="replace")
 
 

@@ -1,4 +1,4 @@
-"""The mails that have come, newest first, in memory and in a folder."""
+"""The received mails, newest first, in memory and in a folder."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ _TERM = re.compile(
 
 
 class Mailbox:
-    """Keeps the newest mails; with a folder they outlive a restart, in files of this user alone."""
+    """Keeps the newest mails; a folder of private files preserves them over restarts."""
 
     def __init__(self, folder: Path | None = None, capacity: int = CAPACITY) -> None:
         self._folder, self._capacity = folder, capacity
@@ -33,11 +33,11 @@ class Mailbox:
 
     @property
     def unread(self) -> int:
-        """How many mails nobody has opened yet."""
+        """The number of unread mails."""
         return sum(not mail.read for mail in self._mails.values())
 
     def add(self, raw: bytes, sender: str, recipients: tuple[str, ...]) -> Mail:
-        """Keep a mail; where there is no room, the oldest one goes."""
+        """Store a mail; if there is no room, delete the oldest one."""
         received = datetime.now(UTC)
         mail = parse(secrets.token_urlsafe(16), raw, received, sender, recipients)
         self._mails[mail.id] = mail
@@ -60,10 +60,10 @@ class Mailbox:
         return self._mails.get(id_)
 
     def search(self, query: str) -> list[Mail]:
-        """Return the mails that fit all terms of a query in Mailpit's language.
+        """Return the mails that match all terms of a query in Mailpit's language.
 
         `to:`, `from:`, `cc:`, `bcc:`, `addressed:`, `subject:`, `message-id:`, `is:read`,
-        `is:unread` and plain words; `"…"` holds words together, `!` or `-` negates.
+        `is:unread` and plain words; `"…"` joins words, `!` or `-` negates.
         """
         terms = [
             (not found["no"], found["field"], found["quoted"] or found["word"] or "")
@@ -89,7 +89,7 @@ class Mailbox:
             raw = base64.b64decode(kept["raw"])
             recipients = tuple(kept["recipients"])
             mail = parse(kept["id"], raw, received, kept["sender"], recipients)
-        except (ValueError, KeyError, TypeError):  # half written when the machine went down
+        except (ValueError, KeyError, TypeError):  # partly written when the machine crashed
             path.unlink()
         else:
             path.chmod(0o600)
@@ -101,7 +101,7 @@ class Mailbox:
 
 
 def _write(path: Path, text: str) -> None:
-    # Mails hold links that sign people in.
+    # Mails have links that sign users in.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)

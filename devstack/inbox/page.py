@@ -1,4 +1,4 @@
-"""The inbox's page: the mails, newest first, and one of them."""
+"""The inbox's page: the mails, newest first, and a single mail."""
 
 import re
 from datetime import datetime
@@ -11,8 +11,8 @@ from starlette.routing import Route
 from devstack.inbox.mail import Address, Mail
 from devstack.inbox.mailbox import Mailbox
 
-# No script, nothing from elsewhere, no tracking images: also inside of a mail, whose frame
-# inherits this policy and has a sandbox on top. Inline styles are what HTML mail is made of.
+# No scripts, no other hosts, no tracking images. A mail's frame inherits this policy, and has a
+# sandbox in addition. HTML mail needs inline styles.
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -84,7 +84,7 @@ def _inbox(mails: list[Mail]) -> str:
     unread = sum(not mail.read for mail in mails)
     title = f"({unread}) Inbox" if unread else "Inbox"
     listed = f"<ul>{''.join(_item(mail) for mail in mails)}</ul>"
-    empty = '<p class="empty">No mail yet. What the application sends appears here.</p>'
+    empty = '<p class="empty">No mail yet. Mails of the application appear here.</p>'
     count = f"{len(mails)} mail{'s' * (len(mails) != 1)}, {unread} unread" if mails else ""
     head = f"<header><h1>Inbox</h1><small>{count}</small></header>"
     return _document(title, head + (listed if mails else empty), _REFRESH)
@@ -113,7 +113,7 @@ def _mail(mail: Mail) -> str:
     rows = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in fields if value)
     parts = []
     if mail.html:
-        # A link in a mail opens a page of its own: that page is not in the sandbox.
+        # A link in a mail opens a new page, which is not in the sandbox.
         framed = escape(f'<base target="_blank">{mail.html}')
         sandbox = "allow-popups allow-popups-to-escape-sandbox"
         parts.append(f'<iframe sandbox="{sandbox}" srcdoc="{framed}" title="HTML"></iframe>')

@@ -24,11 +24,11 @@ _HTTP = {"GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "PATCH", "CONNECT"}
 
 
 class _TooLong(Exception):
-    """A line is longer than any that we take; it has been read to its end."""
+    """A line is longer than the limit; it was read to its end."""
 
 
 class SmtpSession:
-    """One connection. A command of its own is a method `_name(argument) -> reply`."""
+    """One connection. Each command is a method `_name(argument) -> reply`."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class SmtpSession:
         self._reset()
 
     async def run(self) -> None:
-        """Talk until the client leaves, falls silent, or makes too many errors."""
+        """Talk until the client disconnects, is silent, or makes too many errors."""
         await self._say("220 inbox ESMTP: mail ends here")
         while self._errors < MAX_ERRORS:
             try:
@@ -131,10 +131,10 @@ class SmtpSession:
         return refusal or "250 Kept"
 
     async def _content(self) -> tuple[bytes, str | None]:
-        """Read to the final dot, also what is refused: else its lines would be commands."""
+        """Read to the final dot, even of a refused mail: its lines are not commands."""
         content = bytearray()
         refusal = None
-        whole = True  # the last line ended with CRLF: only then may a dot be the end (smuggling)
+        whole = True  # the last line ended with CRLF: else a dot is no end
         while True:
             try:
                 line = await self._line()
@@ -150,7 +150,7 @@ class SmtpSession:
                 content.clear()
 
     async def _line(self) -> bytes:
-        """Return one line with its end. Raises IncompleteReadError when the client is gone."""
+        """Return one line with its end. Raises IncompleteReadError after a disconnect."""
         async with asyncio.timeout(TIMEOUT):
             try:
                 return await self._reader.readuntil(b"\n")

@@ -4,7 +4,7 @@ import jwt
 import pytest
 
 from devstack.errors import StackError
-from devstack.parts import Parts
+from devstack.layout import StackLayout
 from devstack.ports import Ports
 
 
@@ -13,7 +13,7 @@ def told(tmp_path):
     """The gateway's configuration under these settings."""
 
     def config(**settings):
-        return Parts(
+        return StackLayout(
             root=tmp_path, data=tmp_path, ports=Ports(), settings=lambda: settings
         ).gateway_config()
 

@@ -2,9 +2,7 @@ from fastapi import APIRouter, status
 
 from features.shared.passwords import PasswordRefused
 from features.shared.users import UserGone
-from kernel.identity import Audit, FreshLogin, Revocations
-from kernel.supabase import AuthApi
-from kernel.web import Caller, Services, raises
+from kernel.web import Services, raises
 
 from . import handler
 from .schema import PasswordChange, SamePassword, WrongPassword
@@ -18,10 +16,9 @@ router = APIRouter(tags=["users"])
     responses=raises(WrongPassword, PasswordRefused, SamePassword, UserGone),
 )
 async def change_password(wanted: PasswordChange, services: Services) -> None:
-    """Change the own password.
+    """Change your own password.
 
-    All other sessions of the user end at once. This one stays, unless it is older than a day and
-    the project asks for a recent login: then it ends too, and you log in with the new password.
+    All your other sessions end. This one remains, unless it is older than a day and the project
+    requires a recent login: then it ends too, and you log in with the new password.
     """
-    parts = await services.aget(AuthApi, Caller, FreshLogin, Revocations, Audit)
-    await handler.change_password(*parts, wanted=wanted)
+    await services.call(handler.change_password, wanted=wanted)

@@ -3,14 +3,14 @@ from kernel.web import Body, NewPassword, Password
 
 
 class PasswordChange(Body):
-    """The password that was, and the one that is to be."""
+    """The current and the new password."""
 
     current_password: Password
     password: NewPassword
 
 
 class WrongPassword(Forbidden):
-    """The current password is another."""
+    """The current password is wrong."""
 
     code = "WRONG_PASSWORD"
     message = "The current password is wrong."

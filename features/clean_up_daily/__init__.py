@@ -1,4 +1,4 @@
-"""Move and delete each day what the database need not keep any longer."""
+"""Archive and delete each day the rows that have passed their retention period."""
 
 from kernel import Feature
 

@@ -11,10 +11,10 @@ BATCH = 1000
 
 @job(schedule=daily("02:00"), timeout=minutes(9))
 async def clean_up(db: AsService, settings: Settings) -> None:
-    """Carry out every rule that the migrations state by `retention.keep`, batch by batch.
+    """Apply every rule that migrations state by `retention.keep`, in batches.
 
-    One line of the log says how many rows of which table were archived or deleted. With
-    CLEANUP_DRY_RUN it says how many it would be, and touches nothing.
+    A log line has the numbers of archived and deleted rows for each table. With CLEANUP_DRY_RUN it
+    has the numbers that would be affected, and nothing changes.
     """
     dry_run = settings.cleanup_dry_run
     report: dict[str, int] = {}

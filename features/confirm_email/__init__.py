@@ -1,4 +1,4 @@
-"""Confirm an e-mail address with the token from the mail, and begin a session."""
+"""Confirm an e-mail address with the token from the mail, and start a session."""
 
 from kernel import Feature, Limit
 

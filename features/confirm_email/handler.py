@@ -1,12 +1,9 @@
-from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
-from supabase_auth.types import Session as AuthSession
-
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from features.shared.users import UserChanged
 from kernel.cache import Announce
 from kernel.identity import Audit, MailedTokens, Proof
-from kernel.supabase import AuthAdmin, AuthApi
+from kernel.supabase import AuthAdmin, AuthApi, AuthSession, refusals
 
 from .schema import AddressTaken, Confirmation, InvalidConfirmationToken, PasswordRequired
 
@@ -14,8 +11,9 @@ _REFUSALS = {
     "user_not_found": InvalidConfirmationToken,
     "user_banned": InvalidConfirmationToken,
     "otp_expired": InvalidConfirmationToken,
-    "validation_failed": InvalidConfirmationToken,  # the account was deleted at this moment
+    "validation_failed": InvalidConfirmationToken,  # the account was deleted meanwhile
     "email_exists": AddressTaken,
+    "weak_password": PasswordRefused,
 }
 
 
@@ -28,24 +26,18 @@ async def confirm_email(
     *,
     wanted: Confirmation,
 ) -> Session:
-    """Confirm the address that the link went to and return a new session.
+    """Confirm the address that got the link, and return a new session.
 
-    Raises InvalidConfirmationToken, PasswordRequired, PasswordRefused or AddressTaken; after the
-    middle two the token counts as before.
+    Raises InvalidConfirmationToken, PasswordRequired, PasswordRefused or AddressTaken; after
+    PasswordRequired and PasswordRefused the token is still valid.
     """
     token = wanted.token.get_secret_value()
     async with tokens.redeem(token, wanted.type, refused=InvalidConfirmationToken) as proof:
-        try:
+        with refusals(_REFUSALS):
             if wanted.type == "signup":
                 begun = await _open_account(auth, admin, proof, wanted)
             else:
                 begun = await _move(auth, admin, proof)
-        except AuthWeakPasswordError:
-            raise PasswordRefused from None
-        except AuthApiError as error:
-            if refusal := _REFUSALS.get(error.code or ""):
-                raise refusal from None
-            raise
     await audit("email_confirmed", user_id=proof.user_id, type=wanted.type)
     await announce(UserChanged(user_id=proof.user_id))
     return Session.model_validate(await auth.session(begun))
@@ -54,10 +46,11 @@ async def confirm_email(
 async def _open_account(
     auth: AuthApi, admin: AuthAdmin, proof: Proof, wanted: Confirmation
 ) -> AuthSession:
-    """Confirm a new account; where several people claimed it, none of their passwords counts."""
+    """Confirm a new account; after several sign-ups, none of their passwords is used."""
     if wanted.password is not None:
-        # Before the address is confirmed: until then nobody can log in with another password.
-        await admin.change(proof.user_id, password=wanted.password.get_secret_value())
+        # Before the confirmation: until then no one can log in with another password.
+        password = wanted.password.get_secret_value()
+        await admin.change(proof.user_id, known_as=proof.email, password=password)
     elif proof.claims > 1:
         raise PasswordRequired
     hashed = await admin.one_time_token(proof.email, "signup")
@@ -65,7 +58,7 @@ async def _open_account(
 
 
 async def _move(auth: AuthApi, admin: AuthAdmin, proof: Proof) -> AuthSession:
-    """Give the account its new address; an account that nobody ever used makes way."""
+    """Change the account's address; an unused account with that address is deleted."""
     if proof.rival_in_use:
         raise AddressTaken
     if proof.rival is not None:

@@ -7,34 +7,34 @@ from kernel.web import Body, MailedToken, NewPassword
 
 
 class Confirmation(Body):
-    """The token from the mail, what the mail was about, and a password where one is asked for."""
+    """The token from the mail, the purpose of the mail, and a password if required."""
 
     token: MailedToken
     type: Literal["signup", "email_change"] = "signup"
     password: NewPassword | None = Field(
         default=None,
-        description="for a new account: the password that counts from now on; needed where several "
+        description="for a new account: its password from now on; required if several "
         "people signed up with the address (PASSWORD_REQUIRED)",
     )
 
 
 class InvalidConfirmationToken(Unauthenticated):
-    """Unknown, used or too old, or its account is closed: one answer for all."""
+    """An unknown, used or expired token, or a closed account: one response for all."""
 
     code = "INVALID_CONFIRMATION_TOKEN"
-    message = "This link does not count (any more): ask for a new one."
+    message = "This link is invalid or has expired: ask for a new one."
 
 
 class PasswordRequired(ApiError):
-    """Several people signed up with the address: who opens the link chooses the password."""
+    """Several sign-ups used the address: the owner of the mailbox chooses the password."""
 
     status = 422
     code = "PASSWORD_REQUIRED"
-    message = "More than one sign-up named this address: send the password that is to count."
+    message = "More than one sign-up used this address: send the password for the account."
 
 
 class AddressTaken(Conflict):
-    """While the change waited, somebody else got an account with the new address."""
+    """Another account got the new address before the confirmation."""
 
     code = "EMAIL_TAKEN"
-    message = "Another account has this e-mail address by now."
+    message = "Another account now has this e-mail address."

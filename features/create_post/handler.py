@@ -5,7 +5,7 @@ from kernel.supabase import AsCaller
 from .schema import NewPost
 
 
-async def create_post(db: AsCaller, announce: Announce, new: NewPost) -> Post:
+async def create_post(db: AsCaller, announce: Announce, *, new: NewPost) -> Post:
     """Store the post; the database makes the caller its author."""
     created = await db.table("posts").insert(new.model_dump()).execute()
     post = Post.model_validate(created.data[0])

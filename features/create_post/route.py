@@ -1,9 +1,8 @@
 from fastapi import APIRouter, Response, status
 
 from features.shared.posts import Post
-from kernel.cache import Announce
-from kernel.supabase import AsCaller
-from kernel.web import PREFIX, Answer, Services
+from kernel.errors import QuotaExceeded, TooManyRequests
+from kernel.web import PREFIX, Answer, Services, raises
 
 from . import handler
 from .schema import NewPost
@@ -11,10 +10,13 @@ from .schema import NewPost
 router = APIRouter(tags=["posts"])
 
 
-@router.post("/posts", status_code=status.HTTP_201_CREATED)
+@router.post(
+    "/posts",
+    status_code=status.HTTP_201_CREATED,
+    responses=raises(TooManyRequests, QuotaExceeded),
+)
 async def create_post(new: NewPost, response: Response, services: Services) -> Answer[Post]:
-    """Write a post; the `Location` header says where it can be read."""
-    db, announce = await services.aget(AsCaller, Announce)
-    post = await handler.create_post(db, announce, new)
+    """Write a post; the `Location` header has its URL."""
+    post = await services.call(handler.create_post, new=new)
     response.headers["Location"] = f"{PREFIX}/posts/{post.id}"
     return Answer(post)

@@ -6,7 +6,7 @@ from kernel.web import Body, Line, Text
 
 
 class NewPost(Body):
-    """What an author writes; the author is the caller."""
+    """The content of a new post; the author is the caller."""
 
     title: Annotated[
         Line, Field(min_length=3, max_length=200, examples=["Notes on the Analytical Engine"])

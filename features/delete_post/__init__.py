@@ -1,4 +1,4 @@
-"""Delete the own post, for good."""
+"""Delete your own post permanently."""
 
 from kernel import Feature
 

@@ -6,11 +6,10 @@ from kernel.errors import Forbidden
 from kernel.supabase import AsCaller
 
 
-async def delete_post(db: AsCaller, announce: Announce, post_id: UUID) -> None:
-    """Delete the caller's own post; row security keeps all others.
+async def delete_post(db: AsCaller, announce: Announce, *, post_id: UUID) -> None:
+    """Delete the caller's own post; row security protects all others.
 
-    Raises Forbidden for another's post that the caller can see, PostNotFound for one that the
-    caller cannot see.
+    Raises Forbidden for another user's visible post, PostNotFound for an invisible one.
     """
     posts = db.table("posts")
     deleted = await posts.delete().eq("id", str(post_id)).execute()

@@ -3,9 +3,7 @@ from uuid import UUID
 from fastapi import APIRouter, status
 
 from features.shared.posts import PostNotFound
-from kernel.cache import Announce
 from kernel.errors import Forbidden
-from kernel.supabase import AsCaller
 from kernel.web import Services, raises
 
 from . import handler
@@ -19,6 +17,5 @@ router = APIRouter(tags=["posts"])
     responses=raises(Forbidden, PostNotFound),
 )
 async def delete_post(post_id: UUID, services: Services) -> None:
-    """Delete the own post, for good."""
-    db, announce = await services.aget(AsCaller, Announce)
-    await handler.delete_post(db, announce, post_id)
+    """Delete your own post permanently."""
+    await services.call(handler.delete_post, post_id=post_id)

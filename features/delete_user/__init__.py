@@ -1,4 +1,4 @@
-"""Delete an account with everything that belongs to it: one's own, or any as an admin."""
+"""Delete an account with all its data: your own, or any account as an admin."""
 
 from kernel import Feature
 

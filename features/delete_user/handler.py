@@ -15,19 +15,19 @@ async def delete_user(
     auth: AuthAdmin,
     db: AsService,
     revocations: Revocations,
-    *,
-    user_id: UUID,
     caller: Caller,
     fresh: FreshLogin,
-    current_password: SecretStr | None,
     announce: Announce,
     audit: Audit,
+    *,
+    user_id: UUID,
+    current_password: SecretStr | None,
 ) -> None:
-    """Delete the user; from then on all tokens of theirs are refused.
+    """Delete the user; all the user's tokens are refused from then on.
 
-    The database deletes what belongs to the user and writes events for it, which are announced
-    here: of more than 10,000 rows the relay drops what is cached of the rest. Raises UserNotFound,
-    or ReauthenticationRequired for users who delete themselves.
+    The database deletes the user's data and writes events, which are announced here; beyond 10,000
+    rows the relay drops the rest of the cached reads. Raises UserNotFound, or
+    ReauthenticationRequired for users who delete themselves.
     """
     if caller.user_id == user_id:
         await fresh.require(current_password)
@@ -40,11 +40,11 @@ async def delete_user(
 
 
 async def _written(db: AsService, *, after: int) -> list[Event]:
-    """Return what the database told since: other writers' events among it do no harm."""
+    """Return the database's events since then; events of other writers do no harm."""
     kinds = known_events()
     found: list[Event] = []
     for row in await db.rpc("events_after", event_id=after):
-        # A topic or field of a newer version is left to the relay that knows it.
+        # A topic or field of a newer version is left to a newer relay.
         with contextlib.suppress(KeyError, ValidationError):
             found += map(kinds[row["topic"]].model_validate, row["items"])
     return found

@@ -3,10 +3,8 @@ from uuid import UUID
 from fastapi import APIRouter, status
 
 from features.shared.users import UserNotFound
-from kernel.cache import Announce
-from kernel.identity import Audit, FreshLogin, ReauthenticationRequired, Revocations
-from kernel.supabase import AsService, AuthAdmin
-from kernel.web import Caller, Services, raises
+from kernel.identity import ReauthenticationRequired
+from kernel.web import Services, raises
 
 from . import handler
 from .schema import Deletion
@@ -20,21 +18,10 @@ router = APIRouter(tags=["users"])
     responses=raises(ReauthenticationRequired, UserNotFound),
 )
 async def delete_user(user_id: UUID, services: Services, deletion: Deletion | None = None) -> None:
-    """Delete a user and their posts, for good.
+    """Delete a user and the user's posts permanently.
 
-    Every session of theirs ends at once. The owner sends `current_password`, unless the login is
-    younger than ten minutes.
+    All sessions of the user end. The owner sends `current_password`, unless the login is younger
+    than ten minutes.
     """
-    auth, db, revocations = await services.aget(AuthAdmin, AsService, Revocations)
-    caller, fresh, announce, audit = await services.aget(Caller, FreshLogin, Announce, Audit)
-    await handler.delete_user(
-        auth,
-        db,
-        revocations,
-        user_id=user_id,
-        caller=caller,
-        fresh=fresh,
-        current_password=deletion.current_password if deletion else None,
-        announce=announce,
-        audit=audit,
-    )
+    current_password = deletion.current_password if deletion else None
+    await services.call(handler.delete_user, user_id=user_id, current_password=current_password)

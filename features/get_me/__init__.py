@@ -1,4 +1,4 @@
-"""Read the own user."""
+"""Read your own user."""
 
 from kernel import Feature
 

@@ -1,4 +1,4 @@
-"""Where the own user is kept, and what makes it stale."""
+"""The cached read of the caller's own user."""
 
 from features.shared.users import UserChanged
 from kernel.cache import Cached, hours, one_caller

@@ -5,7 +5,7 @@ from kernel.supabase import AsCaller
 async def get_me(db: AsCaller) -> User:
     """Return the caller's own user.
 
-    Raises UserGone when the user was deleted while the token is still valid.
+    Raises UserGone if the user was deleted while the token is still valid.
     """
     found = await db.rpc("me")
     if not found:

@@ -1,7 +1,6 @@
 from fastapi import APIRouter
 
 from features.shared.users import User, UserGone
-from kernel.supabase import AsCaller
 from kernel.web import Answer, Services, raises
 
 from . import handler
@@ -13,5 +12,5 @@ router = APIRouter(tags=["users"])
 @router.get("/users/me", responses=raises(UserGone))
 @ME.serves
 async def get_me(services: Services) -> Answer[User]:
-    """Read the own user, e-mail address included."""
-    return Answer(await handler.get_me(await services.aget(AsCaller)))
+    """Read your own user, including the e-mail address."""
+    return Answer(await services.call(handler.get_me))

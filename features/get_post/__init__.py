@@ -1,4 +1,4 @@
-"""Read one post: a published one by anyone, a draft by its author."""
+"""Read one post: a published one without a token, a draft as its author."""
 
 from kernel import Feature
 

@@ -1,4 +1,4 @@
-"""Where a read post is kept, and what makes it stale."""
+"""The cached read of a post."""
 
 from features.shared.posts import PostChanged
 from kernel.cache import Cached, everyone, minutes

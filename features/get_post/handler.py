@@ -4,8 +4,8 @@ from features.shared.posts import Post, PostNotFound
 from kernel.supabase import AsCaller
 
 
-async def get_post(db: AsCaller, post_id: UUID) -> Post:
-    """Return the post, as far as row security lets the caller see it.
+async def get_post(db: AsCaller, *, post_id: UUID) -> Post:
+    """Return the post if row security lets the caller see it.
 
     Raises PostNotFound.
     """

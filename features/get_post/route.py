@@ -3,7 +3,6 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from features.shared.posts import Post, PostNotFound
-from kernel.supabase import AsCaller
 from kernel.web import Answer, Services, raises
 
 from . import handler
@@ -17,6 +16,6 @@ router = APIRouter(tags=["posts"])
 async def get_post(post_id: UUID, services: Services) -> Answer[Post]:
     """Read one post.
 
-    A draft is shown to its author alone; for everyone else it does not exist.
+    Only its author can see a draft; for all others the response is 404.
     """
-    return Answer(await handler.get_post(await services.aget(AsCaller), post_id))
+    return Answer(await services.call(handler.get_post, post_id=post_id))

@@ -1,4 +1,4 @@
-"""Where the settings of the site are kept, and what makes them stale."""
+"""The cached read of the site's settings."""
 
 from features.shared.settings import SettingsChanged
 from kernel.cache import Cached, everyone, hours

@@ -1,7 +1,6 @@
 from fastapi import APIRouter
 
 from features.shared.settings import SiteSettings
-from kernel.supabase import AsCaller
 from kernel.web import Answer, Services
 
 from . import handler
@@ -14,4 +13,4 @@ router = APIRouter(tags=["settings"])
 @SETTINGS.serves
 async def get_settings(services: Services) -> Answer[SiteSettings]:
     """Read the settings of the site."""
-    return Answer(await handler.get_settings(await services.aget(AsCaller)))
+    return Answer(await services.call(handler.get_settings))

@@ -1,4 +1,4 @@
-"""Read a user: the whole of it by its owner and admins, the public profile by everyone else."""
+"""Read a user: the full user as its owner or an admin, the public profile as another user."""
 
 from kernel import Feature
 

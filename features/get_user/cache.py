@@ -1,4 +1,4 @@
-"""Where users are kept: whole for themselves, their profiles for all; admins' views nowhere."""
+"""The cached reads of users: full for their owners, profiles for all, none for admins."""
 
 from features.shared.users import UserChanged
 from kernel.cache import Cached, every_caller, hours, one_caller

@@ -3,7 +3,6 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from features.shared.users import User, UserGone, UserNotFound
-from kernel.supabase import AsCaller, AsService
 from kernel.web import Answer, Caller, Services, raises
 
 from . import handler
@@ -19,12 +18,12 @@ router = APIRouter(tags=["users"])
 async def get_user(user_id: UUID, services: Services) -> Answer[User | Profile]:
     """Read a user.
 
-    The owner and admins get the whole user, e-mail address included; everyone else the public
+    The owner and admins get the full user, including the e-mail address; others get the public
     profile.
     """
-    caller, db = await services.aget(Caller, AsCaller)
+    caller = await services.aget(Caller)
     if user_id == caller.user_id:
-        return Answer(await handler.get_own(db))
+        return Answer(await services.call(handler.get_own))
     if caller.role == "admin":
-        return Answer(await handler.get_whole(await services.aget(AsService), user_id))
-    return Answer(await handler.get_profile(db, user_id))
+        return Answer(await services.call(handler.get_whole, user_id=user_id))
+    return Answer(await services.call(handler.get_profile, user_id=user_id))

@@ -5,7 +5,7 @@ from pydantic import BaseModel, Field
 
 
 class Profile(BaseModel):
-    """What every user may know of another."""
+    """The part of a user that every user may see."""
 
     id: UUID
     display_name: str | None = Field(examples=["Ada Lovelace"])

@@ -1,4 +1,4 @@
-"""Tell load balancers and people whether this process and the parts behind it work."""
+"""Report to load balancers and people whether this process and its services work."""
 
 from kernel import Feature
 

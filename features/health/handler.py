@@ -3,24 +3,27 @@ import asyncio
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from kernel.observe import Readiness
+from kernel.observe import Pings, Readiness
 from kernel.supabase import Probe
 
 from .schema import Health, NotReady
 
 
-async def health(redis: Redis, supabase: Probe) -> Health:
-    """Return which parts answer at this moment."""
-    redis_up, supabase_up = await asyncio.gather(_answers(redis), supabase.up())
+async def health(redis: Redis, supabase: Probe, outside: Pings) -> Health:
+    """Return which services answer now."""
+    redis_up, supabase_up, others = await asyncio.gather(
+        _answers(redis), supabase.up(), outside.up()
+    )
     return Health(
-        status="healthy" if redis_up and supabase_up else "degraded",
+        status="healthy" if redis_up and supabase_up and all(others.values()) else "degraded",
         redis="up" if redis_up else "down",
         supabase="up" if supabase_up else "down",
+        adapters={name: "up" if up else "down" for name, up in others.items()} or None,
     )
 
 
 async def readiness(state: Readiness, supabase: Probe) -> None:
-    """Return once this process may take requests; Redis is not asked, nothing depends on it.
+    """Return if this process accepts requests; Redis is not checked, because it is optional.
 
     Raises NotReady.
     """

@@ -1,8 +1,5 @@
 from fastapi import APIRouter, Response
-from redis.asyncio import Redis
 
-from kernel.observe import Readiness
-from kernel.supabase import Probe
 from kernel.web import Answer, Services, raises
 
 from . import handler
@@ -11,27 +8,27 @@ from .schema import Alive, Health, NotReady, Ready
 router = APIRouter(tags=["health"], prefix="/health")
 
 
-@router.get("")
+@router.get("", response_model_exclude_none=True)
 async def health(response: Response, services: Services) -> Answer[Health]:
-    """Say which parts work; always 200, so that people can read it in a fault."""
+    """Report which services work; always 200, so that people can read it during a failure."""
     response.headers["Cache-Control"] = "no-store"
-    return Answer(await handler.health(*await services.aget(Redis, Probe)))
+    return Answer(await services.call(handler.health))
 
 
 @router.get("/readiness", responses=raises(NotReady))
 async def readiness(response: Response, services: Services) -> Answer[Ready]:
-    """Say whether requests may be sent here.
+    """Report whether this process accepts requests.
 
-    503 before the first successful check and while the process drains. A later fault of Redis or
-    Supabase keeps it at 200: it would hit every replica at once, and take all out of service.
+    503 before the first successful check and while the process drains. A later failure of Redis or
+    Supabase does not change it: it would take all replicas out of service at once.
     """
     response.headers["Cache-Control"] = "no-store"
-    await handler.readiness(*await services.aget(Readiness, Probe))
+    await services.call(handler.readiness)
     return Answer(Ready())
 
 
 @router.get("/liveness")
 async def liveness(response: Response) -> Answer[Alive]:
-    """Say that the process runs; asks nobody."""
+    """Report that the process runs; it checks no service."""
     response.headers["Cache-Control"] = "no-store"
     return Answer(Alive())

@@ -8,15 +8,16 @@ State = Literal["up", "down"]
 
 
 class Health(BaseModel):
-    """How the parts are that this process needs."""
+    """The state of the services that this process needs; `adapters` are those in use."""
 
     status: Literal["healthy", "degraded"]
     redis: State
     supabase: State
+    adapters: dict[str, State] | None = None
 
 
 class Ready(BaseModel):
-    """The process takes requests."""
+    """The process accepts requests."""
 
     status: Literal["ready"] = "ready"
 
@@ -28,7 +29,7 @@ class Alive(BaseModel):
 
 
 class NotReady(Unavailable):
-    """No successful check of Supabase yet, or on the way to the shutdown."""
+    """Supabase was not yet checked successfully, or the process is shutting down."""
 
     code = "NOT_READY"
-    message = "This process does not take requests yet, or not any more."
+    message = "This process is starting or shutting down, and does not accept requests."

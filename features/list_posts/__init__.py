@@ -1,7 +1,7 @@
-"""Read a page of posts, newest first; an author may ask for the own drafts too."""
+"""Read a page of posts, newest first; authors can include their own drafts."""
 
 from kernel import Feature
 
 from . import route
 
-feature = Feature(router=route.router, caller="optional")
+feature = Feature(router=route.router, caller="optional", weight=2)

@@ -1,4 +1,4 @@
-"""Where the first pages of published posts are kept, and what makes them stale."""
+"""The cached read of the first pages of published posts."""
 
 from features.shared.posts import PostChanged
 from kernel.cache import Cached, everyone, minutes
@@ -8,5 +8,6 @@ PAGE = Cached(
     ttl=minutes(30),
     audience=everyone,
     drop_on=(PostChanged,),
-    where={"page": range(1, 101), "published_only": (True,)},
+    # Few sizes: whoever asks for all of them is not to fill the cache with the same posts.
+    where={"page": range(1, 101), "page_size": (10, 20, 50, 100), "published_only": (True,)},
 )

@@ -1,18 +1,19 @@
-from features.shared.posts import Post
 from kernel.errors import Unauthenticated
 from kernel.supabase import AsCaller
 from kernel.web import ANONYMOUS, Caller, Page
 
-from .schema import Paging
+from .schema import ListedPost, Paging
 
 
-async def list_posts(db: AsCaller, caller: Caller, paging: Paging) -> Page[Post]:
-    """Return the page, as far as row security lets the caller see it.
+async def list_posts(db: AsCaller, caller: Caller, *, paging: Paging) -> Page[ListedPost]:
+    """Return the page, with the posts that row security lets the caller see.
 
-    Raises Unauthenticated when somebody unknown asks for drafts.
+    Raises Unauthenticated if an anonymous caller asks for drafts.
     """
     if not paging.published_only and caller is ANONYMOUS:
         raise Unauthenticated
     found = await db.rpc("list_posts", **paging.model_dump())
-    posts = [Post.model_validate(row) for row in found["posts"]]
-    return Page[Post].of(posts, page=paging.page, page_size=paging.page_size, total=found["total"])
+    posts = [ListedPost.model_validate(row) for row in found["posts"]]
+    return Page[ListedPost].of(
+        posts, page=paging.page, page_size=paging.page_size, total=found["total"]
+    )

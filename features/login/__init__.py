@@ -1,4 +1,4 @@
-"""Begin a session with e-mail address and password."""
+"""Start a session with e-mail address and password."""
 
 from kernel import Feature, Limit
 

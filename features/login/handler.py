@@ -1,11 +1,9 @@
 from datetime import UTC, datetime
 
-from supabase_auth.errors import AuthApiError
-
 from features.shared.sessions import Session
 from kernel.errors import Unavailable
-from kernel.identity import AccountLimit, Audit, SessionStore, TokenVerifier
-from kernel.supabase import AuthApi
+from kernel.identity import AccountLimit, Audit, LoginNotices, SessionStore, TokenVerifier
+from kernel.supabase import AuthApi, AuthRefusal
 from kernel.web import ConstantTimeDelay
 
 from .schema import Credentials, EmailNotConfirmed, InvalidCredentials
@@ -16,7 +14,7 @@ _REFUSALS = {
     "email_not_confirmed": EmailNotConfirmed,
 }
 
-# Auth compares a password with its hash for a known address, and not for an unknown one.
+# Auth compares a password with a hash only for a known address.
 _STEP_SECONDS = 0.5
 
 
@@ -26,10 +24,11 @@ async def login(
     tokens: TokenVerifier,
     sessions: SessionStore,
     audit: Audit,
+    notices: LoginNotices,
     *,
     credentials: Credentials,
 ) -> Session:
-    """Return a new session; what is limited are attempts that fail.
+    """Return a new session; failed attempts are limited.
 
     Raises InvalidCredentials, EmailNotConfirmed or TooManyRequests.
     """
@@ -37,14 +36,14 @@ async def login(
     attempt = await attempts.reserve(credentials.email)
     try:
         begun = await auth.sign_in(credentials.email, credentials.password.get_secret_value())
-    except AuthApiError as error:
+    except AuthRefusal as error:
         if refusal := _REFUSALS.get(error.code or ""):
             await audit("login_failed", email=credentials.email, reason=str(error.code))
             await delay.wait()
             raise refusal from None
         raise
     except Unavailable:
-        await attempts.refund(attempt)  # nobody has looked at the password
+        await attempts.refund(attempt)  # Auth did not check the password
         raise
     await attempts.refund(attempt)
     if begun.session is None:
@@ -53,4 +52,5 @@ async def login(
     session = Session.model_validate(await auth.session(begun.session))
     await sessions.keep(holder, started_at=datetime.now(UTC))
     await audit("login", user_id=session.user.id)
+    await notices.note(session.user.id)
     return session

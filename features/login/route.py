@@ -1,8 +1,6 @@
 from fastapi import APIRouter
 
 from features.shared.sessions import Session
-from kernel.identity import AccountLimit, Audit, SessionStore, TokenVerifier
-from kernel.supabase import AuthApi
 from kernel.web import Answer, Services, raises
 
 from . import handler
@@ -13,9 +11,8 @@ router = APIRouter(tags=["auth"])
 
 @router.post("/auth/login", responses=raises(InvalidCredentials, EmailNotConfirmed))
 async def login(credentials: Credentials, services: Services) -> Answer[Session]:
-    """Begin a session.
+    """Start a session.
 
-    An unknown address and a wrong password have the same answer.
+    An unknown address and a wrong password have the same response.
     """
-    parts = await services.aget(AuthApi, AccountLimit, TokenVerifier, SessionStore, Audit)
-    return Answer(await handler.login(*parts, credentials=credentials))
+    return Answer(await services.call(handler.login, credentials=credentials))

@@ -3,17 +3,17 @@ from kernel.web import Body, Email, Password
 
 
 class Credentials(Body):
-    """Who logs in."""
+    """E-mail address and password."""
 
     email: Email
     password: Password
 
 
 class InvalidCredentials(Unauthenticated):
-    """Unknown address or wrong password: the same answer, so that it tells nobody which."""
+    """Unknown address or wrong password: one response, which does not reveal which."""
 
     code = "INVALID_CREDENTIALS"
-    message = "E-mail address or password are wrong."
+    message = "The e-mail address or the password is wrong."
 
 
 class EmailNotConfirmed(Forbidden):

@@ -1,4 +1,4 @@
-"""End the own session, the user's other sessions, or all of them."""
+"""End your own session, your other sessions, or all of them."""
 
 from kernel import Feature
 

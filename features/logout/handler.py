@@ -11,6 +11,7 @@ async def logout(
     caller: Caller,
     revocations: Revocations,
     audit: Audit,
+    *,
     scope: Literal["local", "others", "global"],
 ) -> None:
     """End the sessions; their access tokens are refused from now on."""

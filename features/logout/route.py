@@ -1,8 +1,6 @@
 from fastapi import APIRouter, status
 
-from kernel.identity import Audit, Revocations
-from kernel.supabase import AuthApi
-from kernel.web import Caller, Services
+from kernel.web import Services
 
 from . import handler
 from .schema import Ending
@@ -12,9 +10,8 @@ router = APIRouter(tags=["auth"])
 
 @router.post("/auth/logout", status_code=status.HTTP_204_NO_CONTENT)
 async def logout(services: Services, ending: Ending | None = None) -> None:
-    """End sessions: the own one, unless the body says otherwise.
+    """End sessions: this one, unless the body says otherwise.
 
     Refresh and access tokens of the ended sessions are refused from then on.
     """
-    parts = await services.aget(AuthApi, Caller, Revocations, Audit)
-    await handler.logout(*parts, (ending or Ending()).scope)
+    await services.call(handler.logout, scope=(ending or Ending()).scope)

@@ -6,9 +6,9 @@ from kernel.web import Body
 
 
 class Ending(Body):
-    """Which sessions end."""
+    """The sessions to end."""
 
     scope: Literal["local", "others", "global"] = Field(
         default="local",
-        description="the own session, all of the user's but this, or all of the user's",
+        description="this session, all other sessions of the user, or all sessions of the user",
     )

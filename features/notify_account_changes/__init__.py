@@ -1,4 +1,4 @@
-"""Tell the owner of an account by e-mail when its password, address or existence changed."""
+"""Notify the owner of an account by e-mail of a new password, a new address or a deletion."""
 
 from kernel import Feature
 

@@ -9,11 +9,11 @@ from kernel.supabase import AsService
 
 @job(on=AccountChanged, once_per="notice_id", retries=3, retry_every=seconds(60))
 async def notify_owner(notice_id: UUID, db: AsService, mailer: Mailer) -> None:
-    """Write to the address that the account had before the change, whoever made it.
+    """Write to the address from before the change, whatever made the change.
 
-    The mail about a new address has a link that undoes it, for seven days.
+    The mail about a new address has a link that undoes the change, for seven days.
     """
     token = NewToken()
     notice = await db.rpc("issue_notice", notice=str(notice_id), **token.arguments)
     if notice is not None:
-        await mailer.send(notice["kind"], to=notice["email"], token=token.text)
+        await mailer.send(notice["kind"], to=notice["email"], security=True, token=token.text)

@@ -1,4 +1,4 @@
-"""Tell the author by e-mail that a post was published for the first time."""
+"""Notify the author by e-mail when a post is published for the first time."""
 
 from kernel import Feature
 

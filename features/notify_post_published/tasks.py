@@ -8,7 +8,10 @@ from kernel.supabase import AsService
 
 @job(on=PostPublished, once_per="post_id")
 async def notify_author(post_id: UUID, author_id: UUID, db: AsService, mailer: Mailer) -> None:
-    """Send the mail, once for each post; a post or author who is gone already gets none."""
+    """Send the mail, once for each post; a deleted post or author gets none.
+
+    An address that no mail has proven may be a bystander's: it gets no words of the author.
+    """
     author = await db.user(author_id)
     found = await db.table("posts").select("*").eq("id", str(post_id)).execute()
     if author is None or not found.data:
@@ -18,6 +21,6 @@ async def notify_author(post_id: UUID, author_id: UUID, db: AsService, mailer: M
         "published",
         to=author.email,
         display_name=author.display_name,
-        title=post.title,
+        title=post.title if author.proven else None,
         post_id=post.id,
     )

@@ -1,4 +1,4 @@
-"""Go on with a session: new tokens for its refresh token, which works once."""
+"""Continue a session: get new tokens for its refresh token, which works once."""
 
 from kernel import Feature, Limit
 

@@ -1,57 +1,61 @@
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from supabase_auth.errors import AuthApiError, AuthSessionMissingError
-
 from features.shared.sessions import Session
-from kernel.identity import Revocations, SessionStore, TokenVerifier
-from kernel.supabase import AsService, AuthApi
+from kernel.errors import ApiError
+from kernel.identity import Revocations, SessionStore, TokenVerifier, UsedRefreshTokens
+from kernel.supabase import AuthApi, refusals
 
 from .schema import InvalidRefreshToken
 
-# However often it is renewed. Not every project's Auth has such a time-box of its own.
+# A maximum, for any number of renewals. Not every project's Auth has such a time-box.
 LONGEST: Final = timedelta(days=7)
-_REFUSALS: Final = frozenset(
-    {
+
+
+class _Used(InvalidRefreshToken):
+    """Auth recognises it, and refuses it: others hold its successors."""
+
+
+_REFUSALS: Final[Mapping[str, type[ApiError]]] = dict.fromkeys(
+    (
         "refresh_token_not_found",
-        "refresh_token_already_used",
         "session_not_found",
         "session_expired",
         "user_not_found",
         "user_banned",
-        "validation_failed",  # it does not look like a refresh token
-    }
-)
+        "validation_failed",  # it does not have the form of a refresh token
+    ),
+    InvalidRefreshToken,
+) | {"refresh_token_already_used": _Used}
 
 
 async def refresh(
     auth: AuthApi,
     tokens: TokenVerifier,
-    db: AsService,
     sessions: SessionStore,
     revocations: Revocations,
+    used: UsedRefreshTokens,
     *,
     refresh_token: str,
 ) -> Session:
-    """Return the session with new tokens; one that is too old ends instead.
+    """Return the session with new tokens; a session past its maximum age ends instead.
 
+    So does a session whose used refresh token comes again after its successors were used.
     Raises InvalidRefreshToken.
     """
     try:
-        renewed = (await auth.refresh(refresh_token)).session
-    except AuthSessionMissingError:  # it is empty
-        raise InvalidRefreshToken from None
-    except AuthApiError as error:
-        if error.code in _REFUSALS:
-            raise InvalidRefreshToken from None
+        with refusals(_REFUSALS):
+            renewed = (await auth.refresh(refresh_token)).session
+    except _Used:
+        await used.end_session(refresh_token)
         raise
     if renewed is None:
         raise InvalidRefreshToken
-    holder = await tokens.verify(renewed.access_token)
-    started = await db.rpc("session_started", session_id=str(holder.session_id))
-    if started is None or holder.user_id is None:  # ended since
+    holder = await tokens.verify(renewed.access_token, remember=False)
+    started_at = await used.note(refresh_token, holder)
+    if started_at is None or holder.user_id is None:  # ended meanwhile
         raise InvalidRefreshToken
-    started_at = datetime.fromisoformat(started)
     if datetime.now(UTC) - started_at > LONGEST:
         await auth.sign_out(renewed.access_token, "local")
         await revocations.publish(holder.user_id)

@@ -1,8 +1,6 @@
 from fastapi import APIRouter
 
 from features.shared.sessions import Session
-from kernel.identity import Revocations, SessionStore, TokenVerifier
-from kernel.supabase import AsService, AuthApi
 from kernel.web import Answer, Services, raises
 
 from . import handler
@@ -15,8 +13,8 @@ router = APIRouter(tags=["auth"])
 async def refresh(renewal: Renewal, services: Services) -> Answer[Session]:
     """Renew a session.
 
-    The answer has a new refresh token. The old one works once; a client that lost the answer may
-    repeat the call within a few seconds. Whoever uses it later ends the whole chain of tokens.
+    The response has a new refresh token. The old one works once; a client that lost the response
+    may repeat the call, and several tabs may make it within ten seconds. Using it again after the
+    new tokens were used ends the session.
     """
-    parts = await services.aget(AuthApi, TokenVerifier, AsService, SessionStore, Revocations)
-    return Answer(await handler.refresh(*parts, refresh_token=renewal.refresh_token))
+    return Answer(await services.call(handler.refresh, refresh_token=renewal.refresh_token))

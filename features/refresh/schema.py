@@ -7,13 +7,13 @@ from kernel.web import Body, Text
 
 
 class Renewal(Body):
-    """Which session goes on."""
+    """The session to continue."""
 
     refresh_token: Annotated[Text, Field(repr=False, examples=["the-refresh-token-of-the-session"])]
 
 
 class InvalidRefreshToken(Unauthenticated):
-    """Unknown, malformed, used up, or its session has ended: the same answer for all of them."""
+    """Unknown, malformed or used token, or an ended session: one response for all."""
 
     code = "INVALID_REFRESH_TOKEN"
-    message = "This refresh token is not valid (any more): log in again."
+    message = "This refresh token is invalid or has expired: log in again."

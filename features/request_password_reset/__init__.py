@@ -1,4 +1,4 @@
-"""Ask for a link by e-mail with which a forgotten password can be replaced."""
+"""Request a link by e-mail to replace a forgotten password."""
 
 from kernel import Feature, Limit
 

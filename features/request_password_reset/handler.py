@@ -1,13 +1,15 @@
 from kernel.supabase import AsService
+from kernel.web import Call
 
 
-async def request_password_reset(
-    db: AsService, *, email: str, client_address: str | None, request_id: str
-) -> None:
-    """Write the request down; whose it is, and whether a mail is sent, is looked up by the job.
+async def request_password_reset(db: AsService, call: Call, *, email: str) -> None:
+    """Store the request; the job finds the account and decides whether to send a mail.
 
-    So the answer takes the same time for every address.
+    So the response takes the same time for every address.
     """
     await db.rpc(
-        "request_password_reset", email=email, address=client_address, request_id=request_id
+        "request_password_reset",
+        email=email,
+        address=call.client_address,
+        request_id=call.request_id,
     )

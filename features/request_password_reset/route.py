@@ -1,7 +1,6 @@
 from fastapi import APIRouter, status
 
-from kernel.supabase import AsService
-from kernel.web import Answer, Call, Services
+from kernel.web import Answer, Services
 
 from . import handler
 from .schema import Forgotten, ResetRequested
@@ -13,15 +12,9 @@ router = APIRouter(tags=["auth"])
 async def request_password_reset(
     forgotten: Forgotten, services: Services
 ) -> Answer[ResetRequested]:
-    """Ask for a link to reset a password.
+    """Request a link to reset a password.
 
-    The answer is the same for every address. An account gets five mails an hour at most.
+    The response is the same for every address. An account gets at most five mails an hour.
     """
-    db, call = await services.aget(AsService, Call)
-    await handler.request_password_reset(
-        db,
-        email=forgotten.email,
-        client_address=call.client_address,
-        request_id=call.request_id,
-    )
+    await services.call(handler.request_password_reset, email=forgotten.email)
     return Answer(ResetRequested())

@@ -4,12 +4,12 @@ from kernel.web import Body, Email
 
 
 class Forgotten(Body):
-    """Whose password is to be reset."""
+    """The address of the account."""
 
     email: Email
 
 
 class ResetRequested(BaseModel):
-    """The same answer for every address, so that it tells nobody who has an account."""
+    """One response for every address, so that it does not reveal accounts."""
 
     message: str = "If this address has an account, a message with a link is on its way to it."

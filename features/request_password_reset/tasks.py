@@ -9,11 +9,11 @@ from kernel.supabase import AsService
 
 @job(on=PasswordResetRequested, once_per="reset_id", retries=3, retry_every=seconds(60))
 async def send_reset_email(reset_id: UUID, db: AsService, mailer: Mailer) -> None:
-    """Send the link, once; an address without an account, or with five mails an hour, gets none.
+    """Send the link, once; no mail without an account, or after five mails in an hour.
 
-    The link of an earlier request does not count any more.
+    It invalidates the link of an earlier request.
     """
     issued = await mailed_tokens.issue(db, reset_id)
     if issued is not None:
         to, token = issued
-        await mailer.send("reset", to=to, token=token)
+        await mailer.send("reset", to=to, security=True, token=token)

@@ -1,8 +1,6 @@
-from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
-
 from features.shared.passwords import PasswordRefused
 from kernel.identity import Audit, MailedTokens, Revocations
-from kernel.supabase import AuthAdmin
+from kernel.supabase import AuthAdmin, refusals
 
 from .schema import InvalidResetToken
 
@@ -16,20 +14,15 @@ async def reset_password(
     token: str,
     password: str,
 ) -> None:
-    """Set the password, which uses the token up; no session of the user is left.
+    """Set the password, which uses the token up; all sessions of the user end.
 
-    Who opens the link reads the mail of the address: one that waited for that is confirmed.
-    Raises InvalidResetToken or PasswordRefused; the latter changes neither account nor token.
+    The link proves that its user reads the mail of the address: an unconfirmed address is
+    confirmed. Raises InvalidResetToken or PasswordRefused; the latter changes neither account nor
+    token.
     """
     async with tokens.redeem(token, "password_reset", refused=InvalidResetToken) as proof:
         confirm = {} if proof.confirmed else {"email_confirm": True}
-        try:
-            await admin.change(proof.user_id, password=password, **confirm)
-        except AuthWeakPasswordError:
-            raise PasswordRefused from None
-        except AuthApiError as error:
-            if error.code == "user_not_found":
-                raise InvalidResetToken from None
-            raise
+        with refusals({"weak_password": PasswordRefused, "user_not_found": InvalidResetToken}):
+            await admin.change(proof.user_id, known_as=proof.email, password=password, **confirm)
     await revocations.publish(proof.user_id)
     await audit("password_reset", user_id=proof.user_id)

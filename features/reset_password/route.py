@@ -1,8 +1,6 @@
 from fastapi import APIRouter, status
 
 from features.shared.passwords import PasswordRefused
-from kernel.identity import Audit, MailedTokens, Revocations
-from kernel.supabase import AuthAdmin
 from kernel.web import Services, raises
 
 from . import handler
@@ -17,13 +15,13 @@ router = APIRouter(tags=["auth"])
     responses=raises(InvalidResetToken, PasswordRefused),
 )
 async def reset_password(choice: NewChoice, services: Services) -> None:
-    """Replace a forgotten password; `token` is the one in the mail's link, and works once.
+    """Replace a forgotten password; `token` is from the mail's link, and works once.
 
-    All sessions of the user end: log in with the new password. A password that is refused leaves
-    the token as it was.
+    All sessions of the user end: log in with the new password. After a refused password the token
+    is still valid.
     """
-    await handler.reset_password(
-        *await services.aget(MailedTokens, AuthAdmin, Revocations, Audit),
+    await services.call(
+        handler.reset_password,
         token=choice.token.get_secret_value(),
         password=choice.password.get_secret_value(),
     )

@@ -3,14 +3,14 @@ from kernel.web import Body, MailedToken, NewPassword
 
 
 class NewChoice(Body):
-    """The token from the mail, and the password that is to count from now on."""
+    """The token from the mail, and the new password."""
 
     token: MailedToken
     password: NewPassword
 
 
 class InvalidResetToken(Unauthenticated):
-    """Unknown, used or too old, or its account is closed: one answer for all."""
+    """An unknown, used or expired token, or a closed account: one response for all."""
 
     code = "INVALID_RESET_TOKEN"
-    message = "This link does not count (any more): ask for a new one."
+    message = "This link is invalid or has expired: ask for a new one."

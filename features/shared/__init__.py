@@ -1,1 +1,1 @@
-"""The words that slices share: entities, events and errors; no behaviour, no I/O."""
+"""What slices share: entities, events and errors; no behaviour, no I/O."""

@@ -1,4 +1,4 @@
-"""Passwords: what every slice that takes a new one may answer, and what is asked for."""
+"""Passwords: the error of slices that take a new one, and the event of a reset."""
 
 from uuid import UUID
 
@@ -7,7 +7,7 @@ from kernel.events import Event
 
 
 class PasswordRefused(ApiError):
-    """Supabase Auth's own rules for passwords are stricter than ours."""
+    """Supabase Auth's own password rules are stricter than ours."""
 
     status = 422
     code = "WEAK_PASSWORD"
@@ -15,6 +15,6 @@ class PasswordRefused(ApiError):
 
 
 class PasswordResetRequested(Event):
-    """Somebody asks for a link to reset the password of an address, which may have no account."""
+    """A password reset was requested for an address, which may have no account."""
 
     reset_id: UUID

@@ -1,4 +1,4 @@
-"""Posts, as the API shows them."""
+"""Posts, as the API returns them."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from kernel.events import Event
 
 
 class Post(BaseModel):
-    """A post; one that is not published is a draft, which exists for its author alone."""
+    """A post; an unpublished one is a draft, which only its author can see."""
 
     id: UUID
     title: str = Field(examples=["Notes on the Analytical Engine"])
@@ -22,7 +22,7 @@ class Post(BaseModel):
 
 
 class PostNotFound(NotFound):
-    """There is no such post, or it is somebody else's draft."""
+    """There is no such post, or it is another user's draft."""
 
     code = "POST_NOT_FOUND"
     message = "This post does not exist."

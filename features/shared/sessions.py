@@ -1,4 +1,4 @@
-"""Sessions, as every slice that begins or renews one answers them."""
+"""Sessions, as the API returns them."""
 
 from typing import Literal
 
@@ -18,9 +18,7 @@ class Session(BaseModel):
         description="works once", examples=["the-refresh-token-of-the-session"]
     )
     token_type: Literal["bearer"] = "bearer"  # noqa: S105  # a scheme, not a secret
-    expires_in: int = Field(
-        description="seconds for which the access token is valid", examples=[1800]
-    )
+    expires_in: int = Field(description="seconds until the access token expires", examples=[1800])
     expires_at: int = Field(
-        description="the same as a time: seconds since 1970 in UTC", examples=[1795766400]
+        description="the time of expiry, in seconds since 1970 (UTC)", examples=[1795766400]
     )

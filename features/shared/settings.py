@@ -1,4 +1,4 @@
-"""The settings of the site, as the API shows them."""
+"""The settings of the site, as the API returns them."""
 
 from typing import Final
 
@@ -11,11 +11,11 @@ SETTINGS_ID: Final = "global"
 
 
 class SiteSettings(BaseModel):
-    """What clients show of the site, and whether it takes new users."""
+    """The public settings of the site, and whether sign-ups are open."""
 
     site_name: str = Field(examples=["Ada's Notebook"])
     announcement: str | None = Field(
-        description="null while there is nothing to announce", examples=["Closed on Sunday."]
+        description="null without an announcement", examples=["Closed on Sunday."]
     )
     signups_open: bool
 

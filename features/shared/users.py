@@ -1,4 +1,4 @@
-"""Users, as the API shows them."""
+"""Users, as the API returns them."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from kernel.events import Event
 
 
 class User(BaseModel):
-    """A user, whole: shown to that user alone (and to admins)."""
+    """A full user: visible only to that user and to admins."""
 
     id: UUID
     email: str = Field(examples=["ada@example.com"])
@@ -22,10 +22,10 @@ class User(BaseModel):
 
 
 class UserGone(Unauthenticated):
-    """The token is valid, but its user is not there any more."""
+    """The token is valid, but its user was deleted."""
 
     code = "USER_GONE"
-    message = "This account does not exist any more."
+    message = "This account no longer exists."
 
 
 class UserNotFound(NotFound):
@@ -36,30 +36,36 @@ class UserNotFound(NotFound):
 
 
 class UserChanged(Event):
-    """Something that is shown of a user has changed: name, address, confirmation, or all of it."""
+    """A visible part of a user has changed: name, address, confirmation, or all of it."""
 
     user_id: UUID
 
 
 class UserConfirmed(Event):
-    """A user's address counts as confirmed, for the first time."""
+    """A user's address was confirmed for the first time."""
 
     user_id: UUID
 
 
 class ConfirmationRequested(Event):
-    """Somebody signed up with an address, which may have an account; it waits for confirmation."""
+    """A sign-up used an address, which may have an account; it waits for confirmation."""
 
     confirmation_id: UUID
 
 
 class EmailChangeRequested(Event):
-    """A user asks for another address, which is to be confirmed."""
+    """A user requested another address, which needs confirmation."""
 
     change_id: UUID
 
 
 class AccountChanged(Event):
-    """Password, address or existence of an account changed, and its owner is to hear of it."""
+    """An account was deleted, or has a new password or address: notify its owner."""
+
+    notice_id: UUID
+
+
+class NewLogin(Event):
+    """A user logged in from a network or device that is new to the account."""
 
     notice_id: UUID

@@ -1,4 +1,4 @@
-"""Create an account and, where addresses need no confirmation, begin its first session."""
+"""Create an account and, if addresses need no confirmation, start its first session."""
 
 from kernel import Feature, Limit
 

@@ -1,10 +1,8 @@
-from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
-
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from features.shared.settings import SETTINGS_ID, SiteSettings
 from kernel.cache import CacheWarmer
-from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi
+from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, AuthRefusal, refusals
 from kernel.web import Call, ConstantTimeDelay
 
 from .schema import EmailTaken, NewUser, SignupsClosed
@@ -13,9 +11,10 @@ _REFUSALS = {
     "user_already_exists": EmailTaken,
     "email_exists": EmailTaken,
     "signup_disabled": SignupsClosed,
+    "weak_password": PasswordRefused,
 }
 
-# Auth hashes a password for a new address, and not for a taken one.
+# Auth hashes a password for a new address, but not for a taken one.
 _STEP_SECONDS = 1.0
 
 
@@ -25,8 +24,8 @@ async def signup(
     db: AsCaller,
     service: AsService,
     warmer: CacheWarmer,
-    *,
     call: Call,
+    *,
     new: NewUser,
 ) -> Session | None:
     """Create the user and return the first session, or None while the address is unconfirmed.
@@ -34,20 +33,15 @@ async def signup(
     Raises EmailTaken, SignupsClosed or PasswordRefused.
     """
     settings = await auth.settings()
-    if not settings.takes_signups or not await _open(db):  # before the address is looked at
+    if not settings.takes_signups or not await _open(db):  # before the address is examined
         raise SignupsClosed
-    try:
+    with refusals(_REFUSALS):
+        auth.check_password(_password(new), email=new.email)
         if settings.confirms_addresses:
             await _claim(auth, admin, service, call, new)
             return None
         begun = (await auth.sign_up(new.email, _password(new), _data(new))).session
-    except AuthWeakPasswordError:
-        raise PasswordRefused from None
-    except AuthApiError as error:
-        if refusal := _REFUSALS.get(error.code or ""):
-            raise refusal from None
-        raise
-    if begun is None:  # confirmation was switched on at this moment
+    if begun is None:  # confirmation was enabled meanwhile
         return None
     session = Session.model_validate(await auth.session(begun))
     await warmer.warm(session.access_token)
@@ -57,21 +51,19 @@ async def signup(
 async def _claim(
     auth: AuthApi, admin: AuthAdmin, service: AsService, call: Call, new: NewUser
 ) -> None:
-    """Create the user unless the address has one, and ask for a mail: in the same time for all."""
+    """Create the user if the address is free, and request a mail: in the same time for all."""
     delay = ConstantTimeDelay(_STEP_SECONDS)
     confirmed: bool | None = await service.rpc("address_confirmed", email=new.email)
     created = confirmed is None
     try:
         if created:
             await admin.sign_up(new.email, _password(new), _data(new))
-        elif confirmed:  # Auth looks at the password as for a new address, and does nothing
+        elif confirmed:  # Auth checks the password as for a new address, and changes nothing
             await auth.sign_up(new.email, _password(new), {})
-    except AuthWeakPasswordError:
-        raise
-    except AuthApiError as error:
+    except AuthRefusal as error:
         if created and error.code != "email_exists":
             raise
-        created = False  # somebody was quicker, or: the address has an account, and nobody is told
+        created = False  # a concurrent sign-up was faster, or the address has an account
     await service.rpc(
         "request_confirmation",
         email=new.email,

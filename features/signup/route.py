@@ -2,9 +2,7 @@ from fastapi import APIRouter, Response, status
 
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
-from kernel.cache import CacheWarmer
-from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi
-from kernel.web import Answer, Call, Services, raises
+from kernel.web import Answer, Services, raises
 
 from . import handler
 from .schema import ConfirmationSent, EmailTaken, NewUser, SignupsClosed
@@ -28,10 +26,9 @@ async def signup(
 ) -> Answer[Session | ConfirmationSent]:
     """Create an account.
 
-    The answer is the first session or, where addresses are confirmed by e-mail, 202.
+    The response is the first session or, if addresses are confirmed by e-mail, 202.
     """
-    parts = await services.aget(AuthApi, AuthAdmin, AsCaller, AsService, CacheWarmer)
-    session = await handler.signup(*parts, call=await services.aget(Call), new=new)
+    session = await services.call(handler.signup, new=new)
     if session is None:
         response.status_code = status.HTTP_202_ACCEPTED
         return Answer(ConfirmationSent())

@@ -7,7 +7,7 @@ from kernel.web import Body, Email, Line, NewPassword
 
 
 class NewUser(Body):
-    """Who signs up."""
+    """The data of a new user."""
 
     email: Email
     password: NewPassword
@@ -17,7 +17,7 @@ class NewUser(Body):
 
 
 class ConfirmationSent(BaseModel):
-    """The same answer for every address, so that it tells nobody who has an account."""
+    """One response for every address, so that it does not reveal accounts."""
 
     message: str = "Check your inbox: a message with a link to confirm the address is on its way."
 
@@ -30,7 +30,7 @@ class EmailTaken(Conflict):
 
 
 class SignupsClosed(Forbidden):
-    """An admin closed the site for new users, or Supabase Auth takes none."""
+    """An admin closed sign-ups, or Supabase Auth accepts none."""
 
     code = "SIGNUPS_CLOSED"
-    message = "New accounts cannot be made at the moment."
+    message = "Sign-ups are closed at the moment."

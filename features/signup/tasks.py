@@ -9,11 +9,11 @@ from kernel.supabase import AsService
 
 @job(on=ConfirmationRequested, once_per="confirmation_id", retries=3, retry_every=seconds(60))
 async def send_confirmation_email(confirmation_id: UUID, db: AsService, mailer: Mailer) -> None:
-    """Send the link that confirms a new address; one with an account, or five mails, gets none."""
+    """Send the link that confirms a new address; no mail for an account, or after five mails."""
     issued = await mailed_tokens.issue(db, confirmation_id)
     if issued is not None:
         to, token = issued
-        await mailer.send("confirm", to=to, token=token)
+        await mailer.send("confirm", to=to, security=True, token=token)
 
 
 @job(
@@ -24,7 +24,7 @@ async def send_confirmation_email(confirmation_id: UUID, db: AsService, mailer: 
     retry_every=seconds(60),
 )
 async def send_welcome_email(user_id: UUID, db: AsService, mailer: Mailer) -> None:
-    """Welcome a new user by e-mail, once; a user who is gone already gets none."""
+    """Send a welcome mail to a new user, once; a deleted user gets none."""
     user = await db.user(user_id)
     if user is not None:
         await mailer.send("welcome", to=user.email, display_name=user.display_name)

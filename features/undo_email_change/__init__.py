@@ -1,4 +1,4 @@
-"""Undo a change of address with the token that went to the old one, and end all sessions."""
+"""Undo a change of address with the token sent to the old one, and end all sessions."""
 
 from kernel import Feature, Limit
 

@@ -1,18 +1,16 @@
 import secrets
 from typing import Final
 
-from supabase_auth.errors import AuthApiError
-
 from features.shared.users import UserChanged
 from kernel.cache import Announce
 from kernel.identity import Audit, MailedTokens, Revocations
-from kernel.supabase import AsService, AuthAdmin
+from kernel.supabase import AsService, AuthAdmin, refusals
 from kernel.web import Call
 
 from .schema import InvalidUndoToken, OldAddressTaken
 
 _REFUSALS: Final = {"user_not_found": InvalidUndoToken, "email_exists": OldAddressTaken}
-_EVERY_CLASS: Final = "aA1!"  # projects may ask for each of them in a password
+_EVERY_CLASS: Final = "aA1!"  # projects may require each of these character classes
 
 
 async def undo_email_change(
@@ -20,16 +18,16 @@ async def undo_email_change(
     admin: AuthAdmin,
     db: AsService,
     call: Call,
-    *,
-    token: str,
     revocations: Revocations,
     announce: Announce,
     audit: Audit,
+    *,
+    token: str,
 ) -> None:
-    """Bring the old address back, in one step with a password that nobody knows.
+    """Restore the old address, and set a random password that no one knows, in one step.
 
-    Who changed the address may know the password, or have changed it, too. So it ends with the
-    sessions, and the owner gets a link to choose another. Raises InvalidUndoToken or
+    The one who changed the address may know the password, or have changed it, too. So all sessions
+    end, and the owner gets a link to choose a new password. Raises InvalidUndoToken or
     OldAddressTaken.
     """
     async with tokens.redeem(token, "email_change_undo", refused=InvalidUndoToken) as proof:
@@ -38,14 +36,10 @@ async def undo_email_change(
         if proof.rival is not None:
             await admin.delete_user(proof.rival)
         password = secrets.token_urlsafe(40) + _EVERY_CLASS
-        try:
+        with refusals(_REFUSALS):
             await admin.change(
                 proof.user_id, email=proof.email, email_confirm=True, password=password
             )
-        except AuthApiError as error:
-            if refusal := _REFUSALS.get(error.code or ""):
-                raise refusal from None
-            raise
     await revocations.publish(proof.user_id)
     await announce(UserChanged(user_id=proof.user_id))
     await audit("email_change_undone", user_id=proof.user_id)

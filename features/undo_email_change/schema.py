@@ -11,20 +11,20 @@ class Undo(Body):
 
 
 class Undone(BaseModel):
-    """What happens next."""
+    """The next step."""
 
-    message: str = "The old address counts again. A link to choose a new password is on its way."
+    message: str = "The old address is restored. A link to choose a new password is on its way."
 
 
 class InvalidUndoToken(Unauthenticated):
-    """Unknown, used or too old, or its account is closed: one answer for all."""
+    """An unknown, used or expired token, or a closed account: one response for all."""
 
     code = "INVALID_UNDO_TOKEN"
-    message = "This link does not count (any more)."
+    message = "This link is invalid or has expired."
 
 
 class OldAddressTaken(Conflict):
-    """Meanwhile somebody else has an account with the old address, and uses it."""
+    """Another account uses the old address now."""
 
     code = "EMAIL_TAKEN"
-    message = "Another account has this e-mail address by now: write to us."
+    message = "Another account now has this e-mail address: write to us."

@@ -1,4 +1,4 @@
-"""Replace what the own post says, publish it, or make it a draft again."""
+"""Replace the content of your own post, publish it, or make it a draft again."""
 
 from kernel import Feature
 

@@ -4,26 +4,29 @@ from features.shared.posts import Post, PostChanged, PostNotFound
 from kernel.cache import Announce
 from kernel.errors import Forbidden
 from kernel.supabase import AsCaller
+from kernel.web import Caller
 
 from .schema import Revision
 
 
-async def refuse_others(db: AsCaller, caller_id: UUID | None, post_id: UUID) -> None:
-    """Return for the author of the post.
+async def refuse_others(db: AsCaller, caller: Caller, *, post_id: UUID) -> None:
+    """Return if the caller is the author of the post.
 
-    Raises Forbidden for everyone else who can see it, and PostNotFound for those who cannot.
+    Raises Forbidden for a caller who can see the post, and PostNotFound for others.
     """
     found = await db.table("posts").select("author_id").eq("id", str(post_id)).limit(1).execute()
     if not found.data:
         raise PostNotFound(post_id=post_id)
-    if found.data != [{"author_id": str(caller_id)}]:
+    if found.data != [{"author_id": str(caller.user_id)}]:
         raise Forbidden
 
 
-async def update_post(db: AsCaller, announce: Announce, post_id: UUID, revision: Revision) -> Post:
-    """Replace the caller's own post and return it; row security keeps all others as they are.
+async def update_post(
+    db: AsCaller, announce: Announce, *, post_id: UUID, revision: Revision
+) -> Post:
+    """Replace the caller's own post and return it; row security protects all others.
 
-    Raises PostNotFound when it was deleted meanwhile.
+    Raises PostNotFound if it was deleted meanwhile.
     """
     change = db.table("posts").update(revision.model_dump())
     changed = await change.eq("id", str(post_id)).execute()

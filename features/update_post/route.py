@@ -3,10 +3,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 
 from features.shared.posts import Post, PostNotFound
-from kernel.cache import Announce
-from kernel.errors import Forbidden
-from kernel.supabase import AsCaller
-from kernel.web import Answer, Caller, Services, raises
+from kernel.errors import Forbidden, QuotaExceeded, TooManyRequests
+from kernel.web import Answer, Services, raises
 
 from . import handler
 from .schema import Revision
@@ -16,20 +14,19 @@ router = APIRouter(tags=["posts"])
 
 async def _by_its_author(post_id: UUID, services: Services) -> None:
     # A dependency runs before the body is validated: 403 and 404 come before 422.
-    db, caller = await services.aget(AsCaller, Caller)
-    await handler.refuse_others(db, caller.user_id, post_id)
+    await services.call(handler.refuse_others, post_id=post_id)
 
 
 @router.put(
     "/posts/{post_id}",
     dependencies=[Depends(_by_its_author)],
-    responses=raises(Forbidden, PostNotFound),
+    responses=raises(Forbidden, PostNotFound, TooManyRequests, QuotaExceeded),
 )
 async def update_post(post_id: UUID, revision: Revision, services: Services) -> Answer[Post]:
-    """Replace title, content and state of the own post.
+    """Replace title, content and state of your own post.
 
-    Its author is told by e-mail when it is published for the first time, and not again when it is
-    published after it was a draft once more.
+    Its author gets a mail when it is published for the first time, and no mail if it is published
+    again after it was a draft.
     """
-    db, announce = await services.aget(AsCaller, Announce)
-    return Answer(await handler.update_post(db, announce, post_id, revision))
+    updated = await services.call(handler.update_post, post_id=post_id, revision=revision)
+    return Answer(updated)

@@ -6,7 +6,7 @@ from kernel.web import Body, Line, Text
 
 
 class Revision(Body):
-    """What the post says from now on: all of it."""
+    """The complete new content of the post."""
 
     title: Annotated[
         Line, Field(min_length=3, max_length=200, examples=["Notes on the Analytical Engine"])

@@ -1,8 +1,6 @@
 from fastapi import APIRouter
 
 from features.shared.settings import SiteSettings
-from kernel.cache import Announce
-from kernel.supabase import AsCaller
 from kernel.web import Answer, Services
 
 from . import handler
@@ -13,9 +11,8 @@ router = APIRouter(tags=["settings"])
 
 @router.put("/settings")
 async def update_settings(changes: SettingsChanges, services: Services) -> Answer[SiteSettings]:
-    """Change some of the settings, or all; what is left out stays.
+    """Change some or all settings; omitted fields stay unchanged.
 
-    While `signups_open` is false nobody can sign up.
+    While `signups_open` is false sign-ups are refused.
     """
-    db, announce = await services.aget(AsCaller, Announce)
-    return Answer(await handler.update_settings(db, announce, changes))
+    return Answer(await services.call(handler.update_settings, changes=changes))

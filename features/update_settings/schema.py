@@ -1,9 +1,8 @@
 from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, StrictBool, model_validator
-from pydantic_core import PydanticCustomError
 
-from kernel.web import Body, Line, Text
+from kernel.web import Body, Line, Text, invalid
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
@@ -13,10 +12,10 @@ def _without_defaults(schema: dict[str, Any]) -> None:
 
 
 class SettingsChanges(Body):
-    """What is to change; at least one field.
+    """The changes; at least one field.
 
-    A field that was not sent stays as it is: its default here is no value of it, and only says that
-    it may be left out, which null does not.
+    Omitted fields stay unchanged; the default only makes a field optional. `null` is not the same
+    as omitted.
     """
 
     model_config = ConfigDict(json_schema_extra=_without_defaults)
@@ -24,16 +23,16 @@ class SettingsChanges(Body):
     site_name: Annotated[Line, Field(min_length=1, max_length=80, examples=["Ada's Notebook"])] = ""
     announcement: (
         Annotated[Text, Field(min_length=1, max_length=500, examples=["Closed on Sunday."])] | None
-    ) = Field(default=None, description="null takes the announcement away")
-    signups_open: StrictBool = Field(default=True, description="false lets nobody sign up")
+    ) = Field(default=None, description="null removes the announcement")
+    signups_open: StrictBool = Field(default=True, description="false closes sign-ups")
 
     @property
     def sent(self) -> dict[str, Any]:
-        """The fields that are to change, and their values."""
+        """The fields to change, and their values."""
         return self.model_dump(exclude_unset=True)
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.model_fields_set:
-            raise PydanticCustomError("missing", "Send at least one field.")
+            raise invalid("Send at least one field.")
         return self

@@ -1,4 +1,4 @@
-"""Change the own e-mail address or display name."""
+"""Change your own e-mail address or display name."""
 
 from kernel import Feature
 

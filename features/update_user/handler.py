@@ -1,13 +1,11 @@
 import logging
 from uuid import UUID
 
-from postgrest import APIError
-
 from features.shared.users import User, UserChanged, UserGone
 from kernel.cache import Announce
 from kernel.errors import ApiError, TooManyRequests
 from kernel.identity import Audit, FreshLogin
-from kernel.supabase import AsCaller, AsService, AuthApi
+from kernel.supabase import AsCaller, AsService, AuthApi, DatabaseRefusal
 from kernel.web import Call
 
 from .schema import EmailTaken, PartialUpdate, UserChanges
@@ -23,16 +21,16 @@ async def update_user(
     service: AsService,
     fresh: FreshLogin,
     call: Call,
+    announce: Announce,
+    audit: Audit,
     *,
     changes: UserChanges,
     user_id: UUID,
-    announce: Announce,
-    audit: Audit,
 ) -> User:
-    """Change the caller's user and return it; a new address is not in it before it is confirmed.
+    """Change the caller's user and return it; a new address first needs confirmation.
 
-    Raises UserGone, ReauthenticationRequired, EmailTaken, TooManyRequests, or PartialUpdate where
-    the address was asked for and the name was not changed.
+    Raises UserGone, ReauthenticationRequired, EmailTaken, TooManyRequests, or PartialUpdate if the
+    new address was requested but the name was not changed.
     """
     found = await db.rpc("me")
     if not found:
@@ -47,7 +45,7 @@ async def update_user(
     if changes.renames:
         try:
             await _rename(db, user_id, changes.display_name)
-        except (ApiError, APIError) as error:
+        except (ApiError, DatabaseRefusal) as error:
             if not changed:
                 raise
             log.exception("The second half of a change failed")
@@ -60,9 +58,9 @@ async def update_user(
 async def _ask_for_email(
     auth: AuthApi, service: AsService, call: Call, user_id: UUID, email: str
 ) -> None:
-    """Write the request down; a job sends the link.
+    """Store the request; a job sends the link.
 
-    Where addresses are confirmed the answer tells nobody who has an account.
+    If addresses are confirmed, the response does not reveal accounts.
     """
     outcome = await service.rpc(
         "request_email_change",

@@ -3,10 +3,8 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from features.shared.users import User, UserGone
-from kernel.cache import Announce
-from kernel.identity import Audit, FreshLogin, ReauthenticationRequired
-from kernel.supabase import AsCaller, AsService, AuthApi
-from kernel.web import Answer, Call, Services, raises
+from kernel.identity import ReauthenticationRequired
+from kernel.web import Answer, Services, raises
 
 from . import handler
 from .schema import EmailTaken, PartialUpdate, UserChanges
@@ -19,24 +17,10 @@ router = APIRouter(tags=["users"])
     responses=raises(UserGone, ReauthenticationRequired, EmailTaken, PartialUpdate),
 )
 async def update_user(user_id: UUID, changes: UserChanges, services: Services) -> Answer[User]:
-    """Change the own e-mail address, the display name, or both.
+    """Change your own e-mail address, your display name, or both.
 
-    A new address counts once the link that goes there is opened: until then the answer, and every
-    later one, has the old address. It needs `current_password`, unless the login is younger than
-    ten minutes. Where addresses of new accounts are confirmed, too, a taken address is answered
-    like any other.
+    A new address takes effect when the link in its mail is opened: until then responses have the
+    old address. It needs `current_password`, unless the login is younger than ten minutes. If
+    addresses of new accounts are confirmed, a taken address has the same response as any other.
     """
-    auth, db, service = await services.aget(AuthApi, AsCaller, AsService)
-    fresh, call, announce, audit = await services.aget(FreshLogin, Call, Announce, Audit)
-    user = await handler.update_user(
-        auth,
-        db,
-        service,
-        fresh,
-        call,
-        changes=changes,
-        user_id=user_id,
-        announce=announce,
-        audit=audit,
-    )
-    return Answer(user)
+    return Answer(await services.call(handler.update_user, user_id=user_id, changes=changes))

@@ -9,16 +9,16 @@ from kernel.supabase import AsService
 
 @job(on=EmailChangeRequested, once_per="change_id", retries=3, retry_every=seconds(60))
 async def send_link_to_new_address(change_id: UUID, db: AsService, mailer: Mailer) -> None:
-    """Send the link that proves the new address, unless a later request has overtaken this one."""
+    """Send the link that proves the new address, unless there is a later request."""
     issued = await mailed_tokens.issue(db, change_id)
     if issued is not None:
         to, token = issued
-        await mailer.send("confirm", to=to, token=token)
+        await mailer.send("confirm", to=to, security=True, token=token)
 
 
 @job(on=EmailChangeRequested, once_per="change_id", retries=3, retry_every=seconds(60))
 async def warn_old_address(change_id: UUID, db: AsService, mailer: Mailer) -> None:
-    """Tell the address that counts now, if it was ever proven, that another one was asked for."""
+    """Notify the current address, if it was ever confirmed, that a new one was requested."""
     to = await db.rpc("email_change_from", request=str(change_id))
     if to is not None:
-        await mailer.send("asked", to=to)
+        await mailer.send("asked", to=to, security=True)

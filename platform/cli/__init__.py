@@ -39,16 +39,16 @@ for part in (
 
 
 def main() -> None:
-    """Run the command line; faults that a person can mend are one message and exit code 1."""
+    """Run the command line; a fault that a person can fix is one message and exit code 1."""
     try:
         app(prog_name="./app")
     except KeyboardInterrupt:
-        sys.exit(130)  # as shells have it: 128 and the number of SIGINT
+        sys.exit(130)  # as in shells: 128 plus the number of SIGINT
     except ModuleNotFoundError as error:
         if error.name not in {"devstack", "bench"}:
             raise
         sys.exit(
-            "The local stack is not installed here, and this command needs it: "
+            "This command needs the local stack, which is not installed here: "
             "run it in a checkout of the project."
         )
     except Exception as error:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from devstack import PYTHON, Parts, Program, Terminal, http_answers
+from devstack import PYTHON, Program, StackLayout, Terminal, http_answers
 
-# The stack's servers have no passwords: what the settings say of others is left out.
+# The stack's servers have no passwords: omit the settings of other servers.
 _FOREIGN: Final = ("REDIS_", "BROKER_", "SMTP_")
-# Four processes import everything at once, which takes a busy machine its time.
+# Four processes import everything in parallel, which takes long on a busy machine.
 _START_LIMIT: Final = 60.0
 # Lines of every start and end: the stack itself prints one line for all.
 _NOISE: Final = (
@@ -25,31 +25,31 @@ _NOISE: Final = (
 )
 
 
-def applications(parts: Parts, terminal: Terminal) -> list[Program]:
-    """Return the processes as programs; each start reads `.env` anew.
+def applications(layout: StackLayout, terminal: Terminal) -> list[Program]:
+    """Return the processes as programs; each start reads `.env` again.
 
     Their log lines are for people, unless LOG_FORMAT says otherwise.
     """
-    environment = partial(_environment, parts, terminal)
+    environment = partial(_environment, layout, terminal)
     api = Program(
         name="api",
-        argv=(*PYTHON, "cli", "api", "--port", str(parts.ports.api)),
-        ready=partial(http_answers, f"{parts.api_url}/metrics"),
-        folder=parts.root,
+        argv=(*PYTHON, "cli", "api", "--port", str(layout.ports.api)),
+        ready=partial(http_answers, f"{layout.api_url}/metrics"),
+        folder=layout.root,
         environment=environment,
         noise=_NOISE,
         start_limit=_START_LIMIT,
     )
-    return [api, *(_background(parts, name, environment) for name in ("worker", "relay", "beat"))]
+    return [api, *(_background(layout, name, environment) for name in ("worker", "relay", "beat"))]
 
 
-def _background(parts: Parts, name: str, shared: Callable[[], Mapping[str, str]]) -> Program:
-    # It is ready when it touches its file, which is gone before each start.
-    file = parts.data / f"{name}.alive"
+def _background(layout: StackLayout, name: str, shared: Callable[[], Mapping[str, str]]) -> Program:
+    # It is ready when it touches its file, which is deleted before each start.
+    file = layout.data / f"{name}.alive"
 
     def environment() -> dict[str, str]:
         file.unlink(missing_ok=True)
-        # A restart after a change is not to take long.
+        # A restart after a change must be quick.
         own = {"WORKER_GRACE_SECONDS": "5", "HEARTBEAT_FILE": str(file)}
         return {**shared(), **own}
 
@@ -57,21 +57,22 @@ def _background(parts: Parts, name: str, shared: Callable[[], Mapping[str, str]]
         name=name,
         argv=(*PYTHON, "cli", name),
         ready=file.exists,
-        folder=parts.root,
+        folder=layout.root,
         environment=environment,
         noise=_NOISE,
         start_limit=_START_LIMIT,
     )
 
 
-def _environment(parts: Parts, terminal: Terminal) -> dict[str, str]:
-    # `.env` has been read already: the processes are not to read it once more.
-    passed = {k: v for k, v in parts.settings().items() if not k.startswith(_FOREIGN)}
+def _environment(layout: StackLayout, terminal: Terminal) -> dict[str, str]:
+    # `.env` is already read: the processes must not read it again.
+    passed = {k: v for k, v in layout.settings().items() if not k.startswith(_FOREIGN)}
     output = {
+        "APP_ENV": passed.get("APP_ENV") or "development",
         "LOG_FORMAT": passed.get("LOG_FORMAT") or "console",
         # They write into a pipe; whether that ends at a terminal only the stack knows.
         "FORCE_COLOR" if terminal.coloured else "NO_COLOR": "1",
     }
     # A PYTHONBREAKPOINT of the developer's own wins.
     passed = terminal.environment() | passed
-    return {**passed, **parts.values(), **output, "ENV_FILE": os.devnull}
+    return {**passed, **layout.values(), **output, "ENV_FILE": os.devnull}

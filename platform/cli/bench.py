@@ -1,4 +1,4 @@
-"""`./app bench`: what a request costs, in CPU time and in memory."""
+"""`./app bench`: the cost of a request, in CPU time and in memory."""
 
 import sys
 from typing import Annotated
@@ -16,14 +16,16 @@ def register(app: typer.Typer) -> None:
 def bench(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="JSON Lines, the ratios last.")] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="Runs of each case, in turn.")] = 3,
-    seconds: Annotated[float, typer.Option(min=0.1, help="How long one run takes.")] = 2.0,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Number of rounds; each runs every case once.")
+    ] = 3,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Seconds of one run.")] = 2.0,
     requests: Annotated[
-        int | None, typer.Option(min=1, help="How many requests it takes, instead of seconds.")
+        int | None, typer.Option(min=1, help="Number of requests of one run, instead of seconds.")
     ] = None,
-    connections: Annotated[int, typer.Option(min=1, help="Clients that ask at once.")] = 64,
+    connections: Annotated[int, typer.Option(min=1, help="Number of concurrent clients.")] = 64,
     case: Annotated[
-        list[str] | None, typer.Option(help="A case, and the base; none: all of them.")
+        list[str] | None, typer.Option(help="A case, and the base; default: all cases.")
     ] = None,
     memory: Annotated[
         bool,
@@ -36,9 +38,9 @@ def bench(
 ) -> None:
     """Measure the CPU time of a request: cached reads beside bare applications.
 
-    Starts a stack of its own. The server has one core for itself, the load and all else the
-    others; every case runs once in each round, and the medians count. A ratio is the CPU time as
-    a part of that of a bare ASGI application with one GET of redis-py.
+    Starts a separate stack. The server has one core, the load and everything else use the others;
+    every case runs once in each round, and the results are medians. A ratio is the CPU time
+    relative to that of a bare ASGI application with one GET of redis-py.
     """
     if sys.platform == "win32":
         typer.echo("The local stack needs Linux or macOS: on Windows use WSL 2.", err=True)

@@ -1,4 +1,4 @@
-"""Where this checkout lies; kernel.config.settings knows too, but is slow to import."""
+"""The folder of this checkout; kernel.config.settings has it too, but is slow to import."""
 
 from pathlib import Path
 

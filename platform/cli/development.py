@@ -1,4 +1,4 @@
-"""The commands of development: the local stack and what it is."""
+"""The commands of development: the local stack and its settings."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +8,7 @@ import typer
 from cli.checkout import ROOT
 
 if TYPE_CHECKING:
-    from devstack import Parts
+    from devstack import StackLayout
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +23,7 @@ def up(
         typer.Option(
             min=1,
             max=65535,
-            help="Port of the API. With another one than 8000 the other parts get free ports, so "
+            help="Port of the API. Unless it is 8000 the other servers get free ports, so "
             "that several checkouts can run side by side.",
         ),
     ] = 8000,
@@ -36,11 +36,11 @@ def up(
         typer.Option("--stack-only", help="Run what the API needs, but not the API itself."),
     ] = False,
 ) -> None:
-    """Run everything on this machine: API, worker, relay, beat and what they need.
+    """Run everything on this machine: API, worker, relay, beat and the servers they need.
 
-    Needs neither Docker nor an account. Prints "ready" and the address when all of it answers;
-    Ctrl-C stops it. The data are kept in .stack for the next start. A change of the code
-    restarts API, worker, relay and beat.
+    Needs neither Docker nor an account. Prints "ready" and the address when everything is ready;
+    Ctrl-C stops it. The data are kept in .stack for the next start. A code change restarts API,
+    worker, relay and beat.
     """
     if sys.platform == "win32":
         typer.echo("The local stack needs Linux or macOS: on Windows use WSL 2.", err=True)
@@ -83,14 +83,14 @@ def env() -> None:
         typer.echo(f"{name}={value}")
 
 
-async def _migrate(parts: "Parts") -> list[str]:
+async def _migrate(layout: "StackLayout") -> list[str]:
     from devstack import StackError
     from migrate import HistoryError, MigrationError, migrate
 
     try:
-        return await migrate(parts.database_url, ROOT / "supabase" / "migrations")
+        return await migrate(layout.database_url, ROOT / "supabase" / "migrations")
     except HistoryError as error:
-        remedy = "Or begin with an empty database: ./app up --fresh" if parts.own_database else ""
+        remedy = "Or begin with an empty database: ./app up --fresh" if layout.own_database else ""
         raise StackError(f"{error} {remedy}".rstrip()) from None
     except MigrationError as error:
         raise StackError(str(error)) from None

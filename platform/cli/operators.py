@@ -1,4 +1,4 @@
-"""`./app user …`: what operators do with accounts, past the API."""
+"""`./app user …`: operators' actions on accounts, outside the API."""
 
 import asyncio
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +8,7 @@ import typer
 
 from cli.checkout import ROOT
 
-if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
+if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
     from kernel.config.settings import Settings
 
 Email = Annotated[str, typer.Argument(help="The e-mail address of the account.")]
@@ -23,19 +23,19 @@ def register(app: typer.Typer) -> None:
 
 
 def promote(email: Email) -> None:
-    """Make a user an admin, from their next login or refresh on."""
+    """Make a user an admin, from the next login or refresh on."""
     _change(email, "admin")
     typer.echo(f"{email} is an admin from the next login or refresh on.")
 
 
 def demote(email: Email) -> None:
-    """Make an admin a plain user again, from their next login or refresh on."""
+    """Make an admin a plain user again, at once: their sessions end."""
     _change(email, None)
-    typer.echo(f"{email} is a plain user from the next login or refresh on.")
+    typer.echo(f"{email} is a plain user now, and has to log in again.")
 
 
 def _change(email: str, role: str | None) -> None:
-    """Set the role; whatever keeps from it is one sentence and exit code 1."""
+    """Set the role; a failure is one sentence and exit code 1."""
     from postgrest import APIError
     from supabase_auth.errors import AuthError
 
@@ -51,7 +51,7 @@ def _change(email: str, role: str | None) -> None:
     else:
         if found:
             return
-        problem = f"Nobody has an account with the address {email}."
+        problem = f"There is no account with the address {email}."
     typer.echo(problem, err=True)
     raise typer.Exit(1)
 
@@ -73,7 +73,7 @@ async def _set_role(settings: "Settings", email: str, role: str | None) -> bool:
 
 
 def _settings() -> "Settings":
-    """Return the settings or, where none are given, those of the stack that runs here."""
+    """Return the settings or, without any, those of the running stack."""
     from kernel.config.settings import Settings, SettingsError, load_settings
 
     try:
@@ -86,7 +86,7 @@ def _settings() -> "Settings":
 
 
 def _values_of_stack() -> dict[str, str] | None:
-    """Return what the running stack is, unless the settings name a Supabase or nothing runs."""
+    """Return the running stack's values, unless the settings name a Supabase or no stack runs."""
     try:
         from devstack import StackError, StackFolder, read_settings
     except ModuleNotFoundError:  # as in production

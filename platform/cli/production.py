@@ -1,4 +1,4 @@
-"""The processes of production: configured by the environment alone."""
+"""The processes of production: configured only by the environment."""
 
 import contextlib
 import sys
@@ -9,7 +9,7 @@ import typer
 
 from cli.checkout import ROOT
 
-if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
+if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
     from kernel.config.settings import Settings
     from kernel.feature import Feature
 
@@ -24,21 +24,25 @@ def api(
     host: Annotated[str | None, typer.Option(help="Address to listen on [API_HOST].")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on [API_PORT].")] = None,
 ) -> None:
-    """Run the API alone, against the Supabase and Redis that the settings name.
+    """Run only the API, with the Supabase and Redis of the settings.
 
     This is the production process; .env.example explains its settings.
     """
+    import os
+
     import uvicorn
 
-    from kernel.boot.serving import UVICORN
+    from kernel.boot.server import UVICORN
 
-    # Features here first, so that a fault of theirs is one message, not one a worker.
+    if host:
+        os.environ["API_HOST"] = host  # for the workers, too: what is safe depends on it
+    # Load the slices here first, so that a fault in them is one message, not one for each worker.
     settings, _ = _prepared()
     with _counting_together(settings.api_workers):
         uvicorn.run(
             "kernel.boot.server:application",
             factory=True,
-            host=host or settings.api_host,
+            host=settings.api_host,
             port=port or settings.api_port,
             workers=settings.api_workers,
             http="kernel.boot.protocol:ServerProtocol",
@@ -53,7 +57,8 @@ def worker(
 ) -> None:
     """Run jobs that the relay has published, until SIGTERM.
 
-    At SIGTERM it finishes what it runs, for WORKER_GRACE_SECONDS; the rest goes back to the queue.
+    At SIGTERM it finishes its running jobs within WORKER_GRACE_SECONDS; others go back to the
+    queue.
     """
     from kernel.boot.processes import run_worker
     from kernel.jobs.job import QUEUES
@@ -68,14 +73,14 @@ def worker(
 
 
 def relay() -> None:
-    """Carry events from the outbox to the cache and the broker; more than one may run."""
+    """Forward events from the outbox to the cache and the broker; several may run."""
     from kernel.boot.processes import run_relay
 
     run_relay(*_prepared())
 
 
 def beat() -> None:
-    """Start scheduled jobs when their time comes; more than one may run."""
+    """Start scheduled jobs when they are due; several may run."""
     from kernel.boot.processes import run_beat
 
     run_beat(*_prepared())
@@ -83,9 +88,9 @@ def beat() -> None:
 
 @contextlib.contextmanager
 def _counting_together(workers: int) -> Iterator[None]:
-    """Give several workers a folder for their counters, so that each can answer for all of them.
+    """Give several workers a folder for their metrics, so that each can report the sum.
 
-    What a worker that died has counted stays there: sums never fall while this process lives.
+    The metrics of a worker that died remain: sums never decrease while this process runs.
     """
     import os
     from tempfile import TemporaryDirectory
@@ -93,31 +98,35 @@ def _counting_together(workers: int) -> Iterator[None]:
     if workers == 1:
         yield
         return
-    # uvicorn spawns its workers: they find the variable before they import anything.
+    # uvicorn spawns its workers: they have the variable before they import anything.
     with TemporaryDirectory(prefix="api-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         yield
 
 
 def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
+    from kernel.boot.adapters import own_settings
     from kernel.boot.discovery import discover
     from kernel.config.production import log_warnings, refuse_unsafe
-    from kernel.config.settings import load_settings
+    from kernel.config.settings import SettingsError, load_settings
     from kernel.edge.policies import PolicyTable
     from kernel.observe.logs import configure_logging, log_uncaught
 
-    settings = load_settings()
-    configure_logging(settings.level, for_people=settings.console_logs)
-    sys.excepthook = log_uncaught
+    # Faults of the settings come together, below, when those of slices are known, too.
+    with contextlib.suppress(SettingsError):
+        early = load_settings()
+        configure_logging(early.level, for_people=early.console_logs)
+        sys.excepthook = log_uncaught
+    features = discover()
+    settings = load_settings(own=own_settings(features))
     refuse_unsafe(settings)
     log_warnings(settings)
-    features = discover()
-    PolicyTable(features, settings)  # so that a limit of no slice is one message, too
+    PolicyTable(features, settings)  # so that an unknown limit is one message, too
     return settings, features
 
 
 def migrate() -> None:
-    """Apply supabase/migrations to the database that DATABASE_URL names."""
+    """Apply supabase/migrations to the database of DATABASE_URL."""
     import asyncio
     import os
 

@@ -1,4 +1,4 @@
-"""`./app rename "Acme API"`: gives the application a name of its own."""
+"""`./app rename "Acme API"`: gives the application your own name."""
 
 import json
 import re
@@ -15,14 +15,14 @@ import typer
 
 from cli.checkout import ROOT
 
-_LONGEST: Final = 80  # as the database has it, for a site's name
+_LONGEST: Final = 80  # the database's limit of a site's name
 _BESIDE_LETTERS: Final = " -_.,&'+()!"
 _PACKAGE: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _NAME_FILE: Final = "features/__init__.py"
 
 
 class RenameError(Exception):
-    """The name cannot be given; the message is for people, and nothing was changed."""
+    """The name cannot be used; the message is for people, and nothing has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ def rename(
     name: Annotated[str, typer.Argument(help='The name that people see, e.g. "Acme API".')],
     package: Annotated[
         str | None,
-        typer.Option(help="The package's name, where it is not to follow from the other."),
+        typer.Option(help="The package's name, if it should not derive from the other."),
     ] = None,
 ) -> None:
     """Give the application its name: in /docs, mails, settings of the site and pyproject.toml.
 
-    Shows what it changes; a second time it changes nothing. docs/how-to/rename.md says more.
+    Shows each change; a second run changes nothing. For details see docs/how-to/rename.md.
     """
     try:
         changes = list(changes_to(ROOT, name, package))
@@ -66,9 +66,9 @@ def rename(
 
 
 def changes_to(root: Path, name: str, package: str | None = None) -> Iterator[Change]:
-    """Yield what is to be written so that the application has these names, the name itself last.
+    """Yield the files to write for these names, the application's name last.
 
-    So a run that was broken off is finished by the next. Raises RenameError before anything.
+    So the next run completes an interrupted one. Raises RenameError before any change.
     """
     name = _checked_name(name)
     package = _checked_package(root, name, package)
@@ -139,7 +139,7 @@ def _of_the_site(root: Path, old: str, name: str) -> Iterator[Change]:
         f"where site_name = {_quoted(old)};\n"
     )
     last = files[-1]
-    if last.read_text("utf-8") == sql:  # of a run that was broken off
+    if last.read_text("utf-8") == sql:  # of an interrupted run
         return
     now = int(datetime.now(UTC).strftime("%Y%m%d%H%M%S"))
     version = max(now, int(last.name.partition("_")[0]) + 1)
@@ -157,7 +157,7 @@ def _checked_name(name: str) -> str:
     strange = [one for one in name if not _is_letter(one) and one not in _BESIDE_LETTERS]
     if strange or not _is_letter(name[0]):
         raise RenameError(
-            f"{(strange or name)[0]!r} cannot stand there: a name begins with a letter or digit "
+            f"{(strange or name)[0]!r} is not allowed there: a name starts with a letter or digit "
             f"and has letters, digits, spaces and {_BESIDE_LETTERS.strip()}"
         )
     return name
@@ -173,7 +173,7 @@ def _checked_package(root: Path, name: str, package: str | None) -> str:
         package = re.sub("[^a-z0-9]+", "-", plain).strip("-")
     if not _PACKAGE.fullmatch(package):
         raise RenameError(
-            "The package needs a name of small letters, digits and hyphens: say which, "
+            "The package's name needs lower-case letters, digits and hyphens: set it, "
             "as in --package acme-api."
         )
     locked = {
@@ -183,7 +183,7 @@ def _checked_package(root: Path, name: str, package: str | None) -> str:
     }
     if package in locked:
         raise RenameError(
-            f"{package} is a package that this project needs: say another name for its own, "
+            f"{package} is a package that this project depends on: set another name, "
             f"as in --package {package}-api."
         )
     return package

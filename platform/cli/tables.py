@@ -1,4 +1,4 @@
-"""`./app features`: what the slices are, read from the code."""
+"""`./app features`: a table of the slices, read from the code."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -8,7 +8,7 @@ import typer
 
 from cli.checkout import ROOT
 
-if TYPE_CHECKING:  # at run time only where it is needed: keeps ./app --help fast
+if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
     from kernel.edge.routes import Route
     from kernel.feature import Feature
     from kernel.jobs import Job
@@ -19,7 +19,7 @@ _CALLS = ("slice", "call", "caller", "own limits", "kept in the cache as", "what
 _JOBS = ("slice", "job", "follows", "what it does")
 
 Table = Sequence[tuple[str, ...]]
-"""Rows of cells; the first row holds the headings."""
+"""Rows of cells; the first row has the headings."""
 
 
 def register(app: typer.Typer) -> None:
@@ -33,10 +33,10 @@ def features(
         bool, typer.Option("--write", help="Update the tables in docs/SLICES.md.")
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Fail where docs/SLICES.md is not up to date.")
+        bool, typer.Option("--check", help="Fail if docs/SLICES.md is not up to date.")
     ] = False,
 ) -> None:
-    """Show the slices: their calls and who may make them, their jobs and what these follow."""
+    """Show the slices: their calls and callers, their jobs and the events of these."""
     from kernel.boot.discovery import discover
 
     tables = (calls(found := discover()), jobs(found))
@@ -77,7 +77,7 @@ def calls(features: "Mapping[str, Feature]") -> Table:
 def jobs(features: "Mapping[str, Feature]") -> Table:
     """Return one row for each job."""
     rows = [
-        # Where a slice has a call, the slice's use case describes the call and not the job.
+        # If a slice has a call, its use case describes the call and not the job.
         (
             name,
             job.function.__name__,
@@ -91,7 +91,7 @@ def jobs(features: "Mapping[str, Feature]") -> Table:
 
 
 def with_tables(text: str, *tables: Table) -> str:
-    """Return the text with each table between a pair of marks of its own, in this order."""
+    """Return the text with each table between its pair of marks, in this order."""
     head, *parts = text.split(BEGIN)
     if len(parts) != len(tables):
         raise ValueError(f"{PAGE.name} must have the mark {BEGIN} {len(tables)} times.")
@@ -127,7 +127,7 @@ def _cached(route: "Route") -> str:
 
 
 def _limits(feature: "Feature") -> str:
-    """Return the slice's own limits: what all slices share is not among them."""
+    """Return the slice's own limits, without the shared one."""
     if not feature.limited:
         return "none"
     return ", ".join(f"{limit.rate} an {limit.per}" for limit in feature.limits)

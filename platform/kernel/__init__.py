@@ -1,11 +1,12 @@
-"""The primitives that features register against."""
+"""The primitives that slices build on."""
 
 import warnings
 
+from kernel.adapter import Adapter
 from kernel.feature import Feature
-from kernel.limits.limit import Limit
+from kernel.limits.policy import Limit
 
-# svcs imports FastAPI's test client for a type; the client warns about an httpx that nobody uses.
+# svcs imports FastAPI's test client for a type; the client warns about its httpx version.
 warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
 
-__all__ = ["Feature", "Limit"]
+__all__ = ["Adapter", "Feature", "Limit"]

@@ -1,4 +1,4 @@
-"""The one error type, and the errors that any slice may meet.
+"""The one error type, and the errors that every slice can use.
 
 A slice's own error is a subclass with a status, a code and a message:
 
@@ -11,12 +11,12 @@ from typing import ClassVar
 
 
 class ApiError(Exception):
-    """An answer other than success.
+    """A response other than success.
 
-    Class attributes: `status` is the HTTP status, `code` the stable UPPER_SNAKE name that clients
-    switch on, `message` a sentence for a person. Keyword arguments become `details` of the answer:
-    they are public, so never pass what the caller may not know.
-    `retry_after` is sent as the `Retry-After` header, in whole seconds.
+    Class attributes: `status` is the HTTP status, `code` the stable UPPER_SNAKE name for programs,
+    `message` a sentence for people. Keyword arguments become `details` of the response: they are
+    public, so never pass what the caller may not know. `retry_after` is sent as the `Retry-After`
+    header, in whole seconds.
     """
 
     status: ClassVar[int] = 500
@@ -32,7 +32,7 @@ class ApiError(Exception):
 
 
 class BadRequest(ApiError):
-    """What arrived is not HTTP as the server reads it."""
+    """The server cannot read the request as HTTP."""
 
     status = 400
     code = "BAD_REQUEST"
@@ -40,7 +40,7 @@ class BadRequest(ApiError):
 
 
 class HostNotAllowed(ApiError):
-    """The Host header names none of ALLOWED_HOSTS."""
+    """The Host header is not in ALLOWED_HOSTS."""
 
     status = 400
     code = "HOST_NOT_ALLOWED"
@@ -48,7 +48,7 @@ class HostNotAllowed(ApiError):
 
 
 class PreflightRefused(ApiError):
-    """A page of another origin asks for what CORS_ORIGINS does not allow it."""
+    """CORS_ORIGINS does not allow the request of a page of another origin."""
 
     status = 400
     code = "CORS_REFUSED"
@@ -64,15 +64,15 @@ class RequestTimeout(ApiError):
 
 
 class UriTooLong(ApiError):
-    """The path or the whole address is longer than the limit."""
+    """The path or the whole URL is longer than the limit."""
 
     status = 414
     code = "URI_TOO_LONG"
-    message = "The address is too long: a path may have 2 KB, path and query together 8 KB."
+    message = "The URL is too long: a path may have 2 KB, path and query together 8 KB."
 
 
 class HeadersTooLarge(ApiError):
-    """There are more header lines, or bytes of them, than the limit."""
+    """The header has more lines or bytes than the limit."""
 
     status = 431
     code = "HEADERS_TOO_LARGE"
@@ -80,7 +80,7 @@ class HeadersTooLarge(ApiError):
 
 
 class ValidationFailed(ApiError):
-    """The request does not fit the contract; `details.fields` says where, never what was sent."""
+    """The request does not fit the schema; `details.fields` says where, without the input."""
 
     status = 422
     code = "VALIDATION_ERROR"
@@ -88,15 +88,22 @@ class ValidationFailed(ApiError):
 
 
 class Unauthenticated(ApiError):
-    """No token where one is needed, or one that does not count (any more)."""
+    """The required token is missing, invalid, or expired."""
 
     status = 401
     code = "UNAUTHENTICATED"
     message = "A valid access token is needed: send it in the header 'Authorization: Bearer …'."
 
 
+class SessionRevoked(Unauthenticated):
+    """The token is valid, but its session has ended: logout, new password, deletion."""
+
+    code = "SESSION_ENDED"
+    message = "This session has ended: log in again."
+
+
 class Forbidden(ApiError):
-    """The caller is known and may not do this."""
+    """The caller is known, but not allowed to do this."""
 
     status = 403
     code = "FORBIDDEN"
@@ -104,7 +111,7 @@ class Forbidden(ApiError):
 
 
 class NotFound(ApiError):
-    """What was asked for does not exist, or not for this caller."""
+    """The resource does not exist, or is hidden from this caller."""
 
     status = 404
     code = "NOT_FOUND"
@@ -120,7 +127,7 @@ class MethodNotAllowed(ApiError):
 
 
 class Conflict(ApiError):
-    """The request is valid, but what is stored stands against it."""
+    """The request is valid, but conflicts with stored data."""
 
     status = 409
     code = "CONFLICT"
@@ -136,7 +143,7 @@ class BodyTooLarge(ApiError):
 
 
 class TooManyRequests(ApiError):
-    """A limit is used up; `Retry-After` says when to come back."""
+    """A rate limit is exceeded; `Retry-After` says when to try again."""
 
     status = 429
     code = "TOO_MANY_REQUESTS"
@@ -144,8 +151,18 @@ class TooManyRequests(ApiError):
     retry_after = 60
 
 
+class QuotaExceeded(ApiError):
+    """A user may store no more of `details.quota`, of which there is `details.limit`."""
+
+    status = 429
+    code = "QUOTA_EXCEEDED"
+    message = (
+        "You have used up a quota: delete something, or wait if there is a Retry-After header."
+    )
+
+
 class Unavailable(ApiError):
-    """A part of the system that this request needs does not answer at the moment."""
+    """A service that this request needs is unavailable."""
 
     status = 503
     code = "UNAVAILABLE"
@@ -154,4 +171,4 @@ class Unavailable(ApiError):
 
 
 class Permanent(Exception):
-    """Another try would fail the same way: the run fails at once, without retries."""
+    """A retry would fail the same way: the run fails immediately, without retries."""

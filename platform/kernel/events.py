@@ -1,4 +1,4 @@
-"""Events: what has happened, as the database tells it and as a handler announces it.
+"""Events: facts that the database reports and that handlers announce.
 
 A class and its topic in SQL (`select outbox.track(…)`) belong together: `PostChanged` is the topic
 `post_changed`, and its fields are the topic's. They live in features/shared.
@@ -16,9 +16,9 @@ _WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class Event(BaseModel):
-    """Something that has happened; subclasses name it in the past and say to what.
+    """A fact; subclasses are named in the past tense, and their fields identify the subject.
 
-    Fields that this version does not know are left out: the database may be newer.
+    Fields that this version does not know are ignored: the database may be newer.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -27,19 +27,19 @@ class Event(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """Name the topic after the class."""
+        """Derive the topic from the class name."""
         cls.topic = _WORD.sub("_", cls.__name__).lower()
 
 
 class JobDue(Event):
-    """The slot of a scheduled job has come; `job` is its name."""
+    """The slot of a scheduled job is due; `job` is its name."""
 
     job: str
     slot: AwareDatetime
 
 
 class SessionEnded(Event):
-    """A session of Supabase Auth has ended, whoever ended it."""
+    """A session of Supabase Auth has ended, for any reason."""
 
     session_id: UUID
     user_id: UUID
@@ -48,7 +48,7 @@ class SessionEnded(Event):
 def known_events(package: str = "features.shared") -> dict[str, type[Event]]:
     """Return the event classes by topic: those of the package's modules, and the kernel's.
 
-    Raises ValueError when two classes have the same topic.
+    Raises ValueError if two classes have the same topic.
     """
     found: dict[str, type[Event]] = {kind.topic: kind for kind in (JobDue, SessionEnded)}
     root = importlib.import_module(package)

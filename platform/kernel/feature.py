@@ -1,4 +1,4 @@
-"""What one slice contributes to the application."""
+"""`Feature`: what a slice contributes to the application."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,24 +7,25 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from kernel.cache.cached import Cached, reads_of
+from kernel.config.own import OwnSettings
 from kernel.jobs import Job
-from kernel.limits.limit import Limit
+from kernel.limits.policy import Limit
 
 CallerRule = Literal["required", "optional", "ignored"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """One use case, as its folder's `__init__.py` states it.
+    """The declaration of a slice, exported by its folder's `__init__.py`.
 
-    `caller` says who may call. *required*, the default: a valid token, else 401. *optional*: no
-    token is an anonymous caller, an invalid one is 401. *ignored*: no token is looked at.
-    `role` asks for that `app_metadata.role` in addition, else 403; it needs a required caller.
-    `owner` names the parameter of the path that must be the caller's own id, else 403; with a role
-    beside it either is enough.
-    `limits` count in addition to the default limit, which all slices share; `limited=False` exempts
-    a slice from that one, too.
-    A slice without a router is called by nobody: it has `jobs`.
+    `caller` says who may call. *required*, the default: a valid token, else 401. *optional*:
+    without a token the caller is anonymous, an invalid token is 401. *ignored*: tokens are ignored.
+    `role` also requires that `app_metadata.role`, else 403; it needs a required caller. `owner`
+    names the path parameter that must be the caller's own id, else 403; with a role beside it,
+    either is enough. `limits` apply in addition to the default limit, which all slices share;
+    `limited=False` exempts a slice from the default limit, too. A call that the cache cannot answer
+    counts `weight` times to the default limit. A slice without a router has no calls: it has jobs.
+    `settings` are the slice's own: its handlers and jobs ask for them by their type.
     """
 
     router: APIRouter | None = None
@@ -33,10 +34,12 @@ class Feature:
     owner: str | None = None
     limits: tuple[Limit, ...] = ()
     limited: bool = True
+    weight: int = 1
     jobs: tuple[Job, ...] = ()
+    settings: type[OwnSettings] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse restrictions that nobody is asked for, and limits that nothing would count."""
+        """Refuse restrictions without a caller, and limits that would count nothing."""
         if self.restricted and self.caller != "required":
             raise ValueError('a feature with a role or an owner needs caller="required"')
         if self.owner is not None and not all(
@@ -46,6 +49,8 @@ class Feature:
             raise ValueError(f"{{{self.owner}}}, the owner, is not in the path of every route")
         if self.limits and (self.router is None or not self.limited):
             raise ValueError("a feature with limits needs a router, and must not be limited=False")
+        if self.weight < 1:
+            raise ValueError("a call has a weight of 1 or more")
         if len({limit.per for limit in self.limits}) < len(self.limits):
             raise ValueError("a feature has at most one limit per address, and one per account")
 
@@ -58,5 +63,5 @@ class Feature:
 
     @property
     def restricted(self) -> bool:
-        """Whether not every user may call it."""
+        """Whether only some users may call it."""
         return self.role is not None or self.owner is not None

@@ -1,8 +1,7 @@
-"""Applies supabase/migrations, and keeps the books as the Supabase CLI does.
+"""Applies supabase/migrations, with the same records as the Supabase CLI.
 
 Both can be mixed: they share file names, order and the table supabase_migrations.schema_migrations.
-What each file held when it was applied is kept beside that as a hash, in file_hashes: the CLI knows
-nothing of that table and leaves it alone.
+A hash of each applied file is stored beside that, in file_hashes; the CLI ignores that table.
 """
 
 import hashlib
@@ -16,7 +15,7 @@ from typing import Final
 import asyncpg
 
 _FILE_NAME: Final = re.compile(r"(\d{14})_(.+)\.sql")
-_LOCK: Final = 7_205_759  # any number: whoever migrates this database takes the same
+_LOCK: Final = 7_205_759  # any number that all migrators of this database share
 _HISTORY: Final = """
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (
@@ -29,8 +28,8 @@ create table if not exists supabase_migrations.file_hashes (
   version text primary key, hash text not null
 );
 """
-# What a semicolon may stand in without ending a statement, and the semicolon that ends one. What is
-# never closed goes to the end of the text: looking for its end again and again would take long.
+# Tokens in which a semicolon does not end a statement, and the semicolon that does. An unclosed
+# token extends to the end of the text: repeated searches for its end would take long.
 _TOKEN: Final = re.compile(
     r"""--[^\n]* | /\*(?:.*?\*/|.*) | [eE]'(?:[^'\\]|\\.|'')*+(?:'|.*)
     | '(?:[^']|'')*+(?:'|\Z) | "(?:[^"]|"")*+(?:"|\Z)
@@ -44,7 +43,7 @@ class MigrationError(Exception):
 
 
 class HistoryError(MigrationError):
-    """The database has applied other migrations than the folder holds."""
+    """The database has applied other migrations than those of the folder."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +57,16 @@ class Migration:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the text, in hex; how its lines end does not matter."""
+        """SHA-256 of the text, in hex, independent of line endings."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
 async def migrate(database_url: str, folder: Path) -> list[str]:
-    """Apply the migrations that the database does not have yet; return their files' names.
+    """Apply the missing migrations; return their files' names.
 
-    Each runs in a transaction of its own, in the order of their versions. Two callers at the same
-    time wait for each other. Raises MigrationError; what was applied before the broken one stays.
-    Raises HistoryError, and applies nothing, when a file that was applied is gone or was edited.
+    Each runs in its own transaction, in the order of their versions. Concurrent callers wait for
+    each other. Raises MigrationError; migrations before the failed one stay applied. Raises
+    HistoryError, and applies nothing, if an applied file is missing or was edited.
     """
     migrations = read_folder(folder)
     try:
@@ -89,9 +88,9 @@ async def migrate(database_url: str, folder: Path) -> list[str]:
 
 
 def read_folder(folder: Path) -> list[Migration]:
-    """Return the migrations of a folder in their order.
+    """Return the migrations of a folder in order.
 
-    Raises MigrationError for a file name without a version, and for a version that comes twice.
+    Raises MigrationError for a file name without a version, and for a duplicate version.
     """
     found: dict[str, Migration] = {}
     for path in sorted(folder.glob("*.sql")):
@@ -122,7 +121,7 @@ async def _require_history(
 ) -> None:
     files = {migration.version: migration for migration in migrations}
     async with _exclusively(connection):
-        # Asked for first, because "if not exists" still needs the right to create.
+        # Check first, because "if not exists" still needs the privilege to create.
         for table, create in (("schema_migrations", _HISTORY), ("file_hashes", _HASHES)):
             if await connection.fetchval(
                 "select to_regclass($1) is null", f"supabase_migrations.{table}"
@@ -147,7 +146,7 @@ async def _require_history(
                 "database had applied it: undo the edit, and write a new migration instead."
             )
         for one, known in applied:
-            if known is None:  # applied by the CLI, or before hashes were kept
+            if known is None:  # applied by the CLI, or before hashes were stored
                 await _keep_hash(connection, one)
 
 
@@ -172,10 +171,10 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> bool:
             await connection.execute(migration.sql)
             if not connection.is_in_transaction():
                 raise MigrationError(
-                    f"{migration.path.name} ends its transaction: take BEGIN, COMMIT and ROLLBACK "
-                    "out of it; each migration has a transaction of its own."
+                    f"{migration.path.name} ends its transaction: remove BEGIN, COMMIT and "
+                    "ROLLBACK; each migration has its own transaction."
                 )
-            # A SET in one migration is not to reach the next one.
+            # A SET in one migration must not affect the next one.
             await connection.execute("reset role; reset all")
             await connection.execute(
                 "insert into supabase_migrations.schema_migrations (version, name, statements) "
@@ -192,9 +191,9 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> bool:
 
 @asynccontextmanager
 async def _exclusively(connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """Run a transaction that no other migrator runs beside.
+    """Run a transaction while no other migrator runs.
 
-    The lock is the transaction's, not the session's: that works behind a pooler too.
+    The lock belongs to the transaction, not to the session: that also works behind a pooler.
     """
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)

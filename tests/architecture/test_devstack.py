@@ -56,7 +56,7 @@ def test_outside_nothing_deeper_than_a_face_is_imported(folder):
 @pytest.mark.parametrize(
     "line",
     [
-        "import devstack.parts",
+        "import devstack.layout",
         "from devstack.gateway.config import GatewayConfig",
         "from devstack import postgres",
         "from devstack.testing import postgres",
@@ -105,7 +105,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_no_wheel_of_the_application_has_the_stack_or_the_benchmark(wheels):
     names = zipfile.ZipFile(wheels["slices"]).namelist()
     packages = {name.partition("/")[0] for name in names if ".dist-info" not in name}
-    assert packages == {"features", "kernel", "migrate", "cli"}
+    assert packages == {"features", "adapters", "kernel", "migrate", "cli"}
 
 
 def test_the_stacks_own_wheel_has_all_of_it_but_its_tests(wheels):
@@ -156,7 +156,7 @@ def test_without_the_stack_its_commands_are_one_sentence(installed, command):
     found = installed("slices", command=("-m", "cli", command))
     assert found.returncode == 1
     assert found.stderr == (
-        "The local stack is not installed here, and this command needs it: "
+        "This command needs the local stack, which is not installed here: "
         "run it in a checkout of the project.\n"
     )
 

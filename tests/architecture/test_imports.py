@@ -19,16 +19,26 @@ BROKEN = {
         "platform/kernel/observe/readiness.py",
         "import devstack.gateway.config",
     ),
+    "kernel imports an adapter": ("platform/kernel/observe/readiness.py", "import adapters"),
+    "an adapter imports a feature": (
+        "platform/adapters/webhook.py",
+        "import features.one.handler",
+    ),
     "a feature imports another": ("features/two/handler.py", "import features.one.handler"),
     "a feature imports devstack": ("features/two/handler.py", "import devstack"),
     "shared imports a feature": ("features/shared/words.py", "import features.one.handler"),
     "a feature imports the benchmark": ("features/two/handler.py", "import bench"),
+    "a feature imports Supabase's client of Auth": (
+        "features/two/handler.py",
+        "from supabase_auth.errors import AuthError",
+    ),
+    "a feature imports PostgREST's client": ("features/two/handler.py", "import postgrest"),
     "devstack imports a feature": ("devstack/ports.py", "import features.one.handler"),
     "devstack imports the kernel": ("devstack/ports.py", "import kernel.errors"),
     "devstack imports the migrations": ("devstack/ports.py", "import migrate"),
     "devstack imports the command line": ("devstack/ports.py", "import cli.checks"),
     "migrations import the kernel": ("platform/migrate/migrations.py", "import kernel.errors"),
-    "the command line looks into devstack": ("platform/cli/checks.py", "import devstack.parts"),
+    "the command line looks into devstack": ("platform/cli/checks.py", "import devstack.layout"),
     "the benchmark looks into devstack": ("bench/run.py", "from devstack.gateway import config"),
 }
 

@@ -135,7 +135,7 @@ async def test_c13_a_job_that_this_worker_does_not_know_is_kept(system):
     await system.start("worker", program=APPLICATION)  # an old worker: the relay is newer
     await system.publish(author)
     failed = await until(lambda: system.runs("act_on_thing.act", "failed"))
-    assert failed[0]["error"] == "this worker knows no such job"
+    assert failed[0]["error"] == "this worker does not know the job"
     await settled(system)
 
 

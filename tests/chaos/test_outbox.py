@@ -39,7 +39,7 @@ async def effects(system, thing_id):
 
 
 async def changed(system, tag, before):
-    return system.stamp(tag) not in {None, before}
+    return system.tag_version(tag) not in {None, before}
 
 
 @contextlib.contextmanager
@@ -63,7 +63,7 @@ async def test_c7_a_broker_that_is_away_holds_up_neither_answers_nor_drops(syste
                 assert took < usual + 0.5
                 later.append(thing)
                 # By SQL alone: it is the relay that drops, while its other half is away.
-                before = system.stamp(f"kept-thing:{thing}")
+                before = system.tag_version(f"kept-thing:{thing}")
                 await system.fetch(
                     "update public.things set title = 'Changed' where id = $1", thing
                 )
@@ -94,7 +94,7 @@ async def test_c11_what_a_killed_api_did_not_drop_the_relay_drops(system):
         answers, commands = await asyncio.open_connection("127.0.0.1", system.cache.port)
         with contextlib.closing(writer), contextlib.closing(commands):
             back = asyncio.ensure_future(carry(answers, writer))
-            while (said := await reader.read(65536)) and b"stamp:" not in said:
+            while (said := await reader.read(65536)) and b"tag:" not in said:
                 commands.write(said)
             if said:
                 asked.set()
@@ -112,10 +112,10 @@ async def test_c11_what_a_killed_api_did_not_drop_the_relay_drops(system):
             await posting
     rows = await system.fetch("select id from public.things")
     assert len(rows) == 1
-    assert system.stamp(f"kept-thing:{rows[0]['id']}") is None
+    assert system.tag_version(f"kept-thing:{rows[0]['id']}") is None
     await system.start("relay")
     await system.start("worker")
-    await until(lambda: system.stamp(f"kept-thing:{rows[0]['id']}"))
+    await until(lambda: system.tag_version(f"kept-thing:{rows[0]['id']}"))
     await until(partial(effects, system, rows[0]["id"]))
 
 
@@ -170,7 +170,7 @@ async def test_a_row_edited_by_sql_alone_leads_to_its_event(system):
     await system.start("relay")
     thing = await system.publish(author)
     tag = f"kept-thing:{thing}"
-    before = await until(lambda: system.stamp(tag))
+    before = await until(lambda: system.tag_version(tag))
     await system.fetch("update public.things set content = 'edited' where id = $1", thing)
     edited = time.monotonic()
     await until(partial(changed, system, tag, before))

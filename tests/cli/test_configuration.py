@@ -13,10 +13,10 @@ from kit.process import ROOT, environment
 GOOD = {
     "APP_ENV": "production",
     "SUPABASE_URL": "https://project.supabase.co",
-    "SUPABASE_KEY": "sb_publishable_" + "x" * 31,
-    "SUPABASE_SERVICE_KEY": "sb_secret_" + "x" * 31,
-    "REDIS_HOST": "cache",
-    "BROKER_HOST": "broker",
+    "SUPABASE_KEY": "sb_publishable_hT3uYb8KqzW0nXf5_RmJ2cVd7-LgAe4",
+    "SUPABASE_SERVICE_KEY": "sb_secret_2cVd7-LgAe4hT3uYb8KqzW0nXf5_RmJ",
+    "REDIS_HOST": "127.0.0.1",
+    "BROKER_HOST": "127.0.0.1",
     "SMTP_HOST": "smtp.example.com",
     "MAIL_FROM": "Slices <no-reply@example.com>",
     "APP_URL": "https://app.example.com",
@@ -32,11 +32,20 @@ def check(monkeypatch, tmp_path):
     monkeypatch.setenv("ENV_FILE", str(tmp_path / "none"))
 
     def run(*options: str, **changes: str):
+        options = options or ("--no-project",)  # it is nobody's
         for name, value in (GOOD | changes).items():
             monkeypatch.setenv(name, value)
         return CliRunner().invoke(app, ["config", "check", *options])
 
     return run
+
+
+def keys(stack):
+    """The keys of the project that is asked."""
+    return {
+        "SUPABASE_KEY": stack.gateway.anon_key,
+        "SUPABASE_SERVICE_KEY": stack.gateway.service_key,
+    }
 
 
 def test_good_settings_are_one_line_and_exit_code_0(check):
@@ -69,7 +78,7 @@ def test_outside_production_it_says_what_it_did_not_check(check):
 def test_s1_s4_a_project_is_asked_and_what_it_does_not_tell_is_named(
     check, stack, confirming_supabase_url
 ):
-    own = {"APP_ENV": "development", "SUPABASE_KEY": stack.gateway.anon_key}
+    own = {"APP_ENV": "development", **keys(stack)}
     lax = check("--project", SUPABASE_URL=stack.supabase_url, **own)
     assert "enable_confirmations is off" in lax.output
     careful = check("--project", SUPABASE_URL=confirming_supabase_url, **own)
@@ -85,12 +94,42 @@ def test_a_project_that_does_not_answer_is_exit_code_1(check, unused_tcp_port):
     assert "SUPABASE_URL does not lead" in found.output
 
 
+def test_s8_production_asks_its_project_by_itself(check, stack, confirming_supabase_url):
+    own = {"LOG_LEVEL": "INFO", **keys(stack)}
+    for url, expected in ((stack.supabase_url, True), (confirming_supabase_url, False)):
+        found = check("--", SUPABASE_URL=url, **own)
+        assert ("enable_confirmations is off" in found.output) is expected
+        assert "otp_length = 10" in found.output
+
+
+def test_s8_a_missing_app_env_is_said_in_one_line(check):
+    found = check(APP_ENV="")
+    assert found.exit_code == 0
+    assert found.output.count("APP_ENV is missing, and not all is on this machine") == 1
+    refused = check(APP_ENV="", SMTP_HOST="")
+    assert refused.exit_code == 1
+    assert "APP_ENV is missing" in refused.output
+    assert "APP_ENV is development" in check(APP_ENV="", SUPABASE_URL="http://127.0.0.1:1").output
+
+
+async def test_s8_a_process_that_misses_app_env_refuses_what_production_refuses(stack):
+    env = environment(stack, SUPABASE_URL="http://project.example.com")
+    for command in ("api", "worker", "relay", "beat"):
+        code, refused = await _run(env, command)
+        assert code == 1
+        assert refused.startswith("The settings are not safe:")
+        assert "APP_ENV is missing, and not all is on this machine" in refused
+    code, refused = await _run(environment(stack), "api --host 0.0.0.0")
+    assert code == 1
+    assert "APP_ENV is missing" in refused
+
+
 async def test_production_processes_refuse_them_in_the_words_of_the_check(stack):
     env = environment(stack, APP_ENV="production")
-    words = ["config check", "api", "worker", "relay", "beat"]
+    words = ["config check --no-project", "api", "worker", "relay", "beat"]
     code, checked = await _run(env, words[0])
     assert code == 1
-    for name in ("SUPABASE_URL", "SUPABASE_SERVICE_KEY", "JWT_SECRET", "SMTP_HOST", "BROKER_HOST"):
+    for name in ("SUPABASE_URL", "SUPABASE_SERVICE_KEY", "JWT_SECRET", "SMTP_HOST"):
         assert f"  {name} " in checked
     assert stack.gateway.jwt_secret not in checked
     assert stack.gateway.service_key not in checked

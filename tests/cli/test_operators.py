@@ -63,8 +63,11 @@ async def test_who_is_promoted_is_an_admin_from_the_next_refresh_on(user, author
 
 async def test_a_promotion_is_taken_back_by_a_demotion(user, author, supabase, database):
     await user("promote", author.email)
+    token = await new_token(supabase, author)
     found = await user("demote", author.email)
     assert found.exit_code == 0
+    headers = {"Authorization": f"Bearer {token}"}
+    assert (await supabase.get("/rest/v1/profiles", headers=headers)).status_code == 401
     assert await role_after_login(supabase, author) is None
     query = "select action, actor_id, details from audit.entries where user_id = $1 order by id"
     entries = await database.fetch(query, author.id)
@@ -78,7 +81,7 @@ async def test_an_unknown_address_is_one_sentence_and_exit_code_1(user, command)
     email = new_email()
     found = await user(command, email)
     assert found.exit_code == 1
-    assert found.output == f"Nobody has an account with the address {email}.\n"
+    assert found.output == f"There is no account with the address {email}.\n"
 
 
 async def test_a_supabase_that_is_away_is_one_sentence(user, author, monkeypatch):

@@ -169,12 +169,12 @@ def test_a_run_that_was_broken_off_is_finished_by_the_next(copy):
     [
         ([""], "A name has 1 to 80 characters"),
         (["a" * 81], "A name has 1 to 80 characters"),
-        (["Acme <b>"], "'<' cannot stand there"),
-        (['Say "hi"'], "'\"' cannot stand there"),
-        (["Acme\x07"], "cannot stand there"),
-        (["(Acme)"], "begins with a letter or digit"),
+        (["Acme <b>"], "'<' is not allowed there"),
+        (['Say "hi"'], "'\"' is not allowed there"),
+        (["Acme\x07"], "is not allowed there"),
+        (["(Acme)"], "starts with a letter or digit"),
         (["日本"], "--package acme-api"),
-        (["Acme", "--package", "Quince Works"], "small letters, digits and hyphens"),
+        (["Acme", "--package", "Quince Works"], "lower-case letters, digits and hyphens"),
         (["FastAPI"], "--package fastapi-api"),
     ],
 )

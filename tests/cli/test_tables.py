@@ -81,14 +81,14 @@ def test_each_job_is_a_row_with_what_it_follows():
         ("shared", "look", "every 0:10:00"),
         ("shared", "rest", "every 1 day, 12:00:00"),
     ]
-    assert {row[3].partition(":")[0] for row in rows} == {"The words that slices share"}
+    assert {row[3].partition(":")[0] for row in rows} == {"What slices share"}
 
 
 def test_the_job_of_a_slice_with_a_call_is_described_by_its_own_docstring():
     slices = {"shared": Feature(router=router, jobs=(tell,))}
     call, job = calls(slices)[1], jobs(slices)[1]
     assert call[1] == "GET /api/v1/words"
-    assert call[5].startswith("The words that slices share")
+    assert call[5].startswith("What slices share")
     assert job == ("shared", "tell", "ThingPublished", "Tell somebody")
 
 

@@ -277,6 +277,7 @@ async def test_a12_nobody_becomes_an_admin_by_the_own_token(supabase, stranger):
 
 async def test_e_mail_addresses_are_nobody_elses_business(attacker, stranger):
     rows = (await attacker.get("/rest/v1/profiles?select=*")).json()
+    assert [row["id"] for row in rows] == [str(stranger.id)]
     assert "email" not in rows[0]
     me = (await attacker.post("/rest/v1/rpc/me", json={})).json()
     assert [row["id"] for row in me] == [str(stranger.id)]

@@ -116,7 +116,7 @@ def test_the_oldest_pip_installs_what_the_locks_name(checkout):
 def test_app_installs_with_uv_after_an_interruption_began_anew(checkout, uv):
     path = f"{uv}{os.pathsep}{os.environ['PATH']}"
     printed = checkout.interrupted_when_it_prints("Downloading", PATH=path, INSTALL_WITH="uv")
-    assert "Interrupted. The next ./app begins the installation again." in printed
+    assert "Interrupted. The next ./app starts the installation again." in printed
     assert not (checkout.root / ".venv").exists()
     printed = checkout.app("features", PATH=path, INSTALL_WITH="uv")
     assert "Installed in" in printed

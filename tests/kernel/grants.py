@@ -11,10 +11,13 @@ GRANTS = Grants(
         "alive": Function(EVERYONE),
         "me": Function(USERS),
         "account": Function(SERVICE, {"user_id": NOBODY}),
+        # Called before each request of PostgREST.
+        "check_session": Function(EVERYONE),
         # The relay's.
         "claim_events": Function(SERVICE, _CLAIM),
         "settle_events": Function(SERVICE, {"claim": NOBODY, "results": [], "runs": []}),
         "lost_runs": Function(SERVICE, {"untouched_seconds": 1, "batch": 0}),
+        "event_topics": Function(SERVICE),
         # Beat's.
         "put_slot": Function(SERVICE, {"job": "a.job", "slot": "2000-01-01T00:00:00Z"}),
         # The worker's.
@@ -29,8 +32,19 @@ GRANTS = Grants(
         "revoked_sessions": Function(SERVICE),
         "user_id_of": Function(SERVICE, {"email": "nobody@example.com"}),
         "record_audit": Function(SERVICE, {"action": "login"}),
+        "renew_session": Function(
+            SERVICE, {"session_id": NOBODY, "token_hash": NOBODY, "expires_at": 0}
+        ),
+        "end_session_of_token": Function(SERVICE, {"token_hash": NOBODY}),
+        "note_login": Function(
+            SERVICE, {"user_id": NOBODY, "device": "", "network": None, "address": None}
+        ),
+        "record_denial": Function(SERVICE, {"user_id": NOBODY, "slice": "nothing"}),
         "credentials_of": Function(SERVICE, {"user_id": NOBODY}),
-        # Tokens in mails.
+        # Mails, and tokens in them.
+        "admit_mail": Function(
+            SERVICE, {"mail": NOBODY, "recipient": "x@example.com", "kind": "", "security": True}
+        ),
         "issue_mailed_token": Function(SERVICE, {"request": NOBODY, "token": NOBODY, "hash": ""}),
         "take_mailed_token": Function(SERVICE, {"token": NOBODY, "hash": "", "purpose": "signup"}),
         "settle_mailed_token": Function(SERVICE, {"token": NOBODY, "used": False}),

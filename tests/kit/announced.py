@@ -54,11 +54,11 @@ async def announced(
     app = create_app(own, {**whole(), "keep": keeping(kind, field)})
 
     def dropped() -> set[str]:
-        keys = {str(name) for name in valkey.client.scan_iter("stamp:kept:*")}
+        keys = {str(name) for name in valkey.client.scan_iter("tag:kept:*")}
         if keys:
             valkey.client.unlink(*keys)
-        ids = {key.removeprefix("stamp:kept:") for key in keys} - {"pages:*"}
-        assert bool(ids) is ("stamp:kept:pages:*" in keys)  # pages go with each of them
+        ids = {key.removeprefix("tag:kept:") for key in keys} - {"pages:*"}
+        assert bool(ids) is ("tag:kept:pages:*" in keys)  # pages go with each of them
         return ids
 
     async with running(app) as client_for:

@@ -56,8 +56,8 @@ def drop_reads(settings: Settings) -> Iterator[Callable[[], None]]:
     with Redis(host=host, port=port, db=db) as redis:
 
         def drop() -> None:
-            if stamps := list(redis.scan_iter("stamp:*", count=1000)):
-                redis.unlink(*stamps)
+            if versions := list(redis.scan_iter("tag:*", count=1000)):
+                redis.unlink(*versions)
 
         yield drop
 
@@ -109,8 +109,9 @@ def whole() -> dict[str, Feature]:
     """Return all slices of the application and, beside them, what tests of slices observe by.
 
     GET /whoami answers whether a session counts, GET /whoami/stored what is stored of its user.
+    POST /enter, /renew and /leave begin, renew and end a session.
     """
-    return {**discover(), "whoami": SLICES["whoami"]}
+    return {**discover(), **{name: SLICES[name] for name in ("whoami", "enter", "renew", "leave")}}
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from kernel.config.settings import Settings
 from kernel.core.caller import ANONYMOUS, Caller
 from kernel.edge.routes import Route, routes_of
 from kernel.web.routing import PREFIX
-from kit.application import running
+from kit.application import CLIENTS, running
 from kit.front import Front, refuses
 from kit.people import NewPerson, Person
 from kit.small import changed
@@ -69,7 +69,7 @@ class CachedReads:
     @pytest.fixture
     def own_settings(self, settings: Settings, valkey: Valkey, patient_redis: None) -> Settings:
         """Settings with a cache of this test's own."""
-        return changed(settings, redis_port=valkey.port, redis_db=0)
+        return changed(settings, redis_port=valkey.port, redis_db=0, trusted_proxies=[str(CLIENTS)])
 
     @pytest.fixture
     async def both(

@@ -12,8 +12,7 @@ from freezegun.api import TickingDateTimeFactory
 from kernel.cache import Cached, CacheUnavailable, Drops, everyone, seconds
 from kernel.cache.lookup import Lookup, RouteCache
 from kernel.cache.reads import Reads
-from kernel.cache.rendered import RenderedResponse
-from kernel.cache.stored import Kind
+from kernel.cache.stored import Kind, RenderedResponse
 from kernel.core.caller import ANONYMOUS
 from kernel.events import Event
 from kernel.redis import Pipeline

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from kernel.config.settings import Settings
+from kit.application import CLIENTS
 from kit.holding import Origin
 from kit.own_database import OwnDatabase
 from kit.small import changed
@@ -30,5 +31,6 @@ def valkey(own_stack: OwnDatabase) -> Valkey:
 
 @pytest.fixture
 def own_settings(settings: Settings, valkey: Valkey, patient_redis: None) -> Settings:
-    """Settings of processes with that cache."""
-    return changed(settings, redis_port=valkey.port, redis_db=0)
+    """Settings of processes with that cache, which believe the request ids of tests."""
+    proxies = [str(CLIENTS)]
+    return changed(settings, redis_port=valkey.port, redis_db=0, trusted_proxies=proxies)

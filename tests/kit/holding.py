@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI
 from kernel import Feature
 from kernel.boot.app import create_app
 from kernel.cache import Cached, everyone, minutes
-from kernel.cache.announce import Announce
+from kernel.cache.drops import Announce
 from kernel.config.settings import Settings
 from kernel.core.caller import Caller
 from kernel.errors import NotFound

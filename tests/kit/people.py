@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest
 
@@ -95,6 +96,18 @@ async def author(new_person: NewPerson) -> Person:
 async def stranger(new_person: NewPerson) -> Person:
     """Somebody else."""
     return await new_person()
+
+
+@pytest.fixture
+def prove(database: asyncpg.Connection) -> Callable[[object], Awaitable[None]]:
+    """Makes the address of a user one that a mail has proven: `await prove(author.id)`."""
+
+    async def prove(user_id: object) -> None:
+        await database.execute(
+            "select identity.prove(id, email) from auth.users where id = $1", user_id
+        )
+
+    return prove
 
 
 @pytest.fixture

@@ -45,6 +45,8 @@ def environment(stack: Stack, program: Program = KIT, **changes: str) -> dict[st
         "JWT_SECRET": stack.gateway.jwt_secret,
         "REDIS_HOST": str(cache.hostname),
         "REDIS_PORT": str(cache.port),
+        "BROKER_HOST": str(cache.hostname),
+        "BROKER_PORT": str(cache.port),
         **raised_limits(program),
         **changes,
     }

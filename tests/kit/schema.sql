@@ -1,7 +1,8 @@
 -- What the kit's slices write to, beside the application's own schema: in databases of tests alone.
 create table public.things (
   id uuid primary key default gen_random_uuid(),
-  title text not null check (char_length(title) between 3 and 200),
+  title text not null check (char_length(title) between 3 and 200)
+    check (title !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'),
   content text not null default '' check (char_length(content) <= 100000),
   published boolean not null default false,
   author_id uuid not null default auth.uid() references public.profiles (id) on delete cascade,

@@ -28,6 +28,14 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 
 _SERVERS = pytest.StashKey[Servers]()
 _TEMPLATE = "template_app"
+# What roles have set in a database is not copied with it.
+_ROLE_SETTINGS = """
+select format('alter role %I in database %I set %s = %L', r.rolname, $2::text,
+  split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)) as command
+from pg_db_role_setting s join pg_roles r on r.oid = s.setrole
+  join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) c
+where d.datname = $1
+"""
 _CUT_OFF = """
 select pg_terminate_backend(pid) from pg_stat_activity
 where datname = current_database() and pid <> pg_backend_pid()
@@ -158,6 +166,8 @@ async def make_database(postgres: str, name: str, template: str = _TEMPLATE) -> 
     try:
         await connection.execute(f'drop database if exists "{name}" with (force)')
         await connection.execute(f'create database "{name}" template "{template}"')
+        for row in await connection.fetch(_ROLE_SETTINGS, template, name):
+            await connection.execute(row["command"])
     finally:
         await connection.close()
     return urlsplit(postgres)._replace(path=f"/{name}").geturl()

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from kernel.boot.connections import Bounds, Connections
 from kernel.boot.protocol import ServerProtocol
-from kernel.boot.serving import UVICORN
+from kernel.boot.server import UVICORN
 from kernel.boot.timed import Served
 from kernel.edge.client_address import ClientAddresses
 from kit.waiting import until

@@ -198,9 +198,9 @@ class System:
             client.zrem("unacked_index", tag)
         return len(unacked)
 
-    def stamp(self, tag: str) -> str | None:
-        """Return the stamp of a tag in the cache."""
-        found = self.cache.client.get(f"stamp:{tag}")
+    def tag_version(self, tag: str) -> str | None:
+        """Return the version of a tag in the cache."""
+        found = self.cache.client.get(f"tag:{tag}")
         return None if found is None else str(found)
 
     def queued(self) -> int:

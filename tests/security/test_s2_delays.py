@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from kernel.boot.connections import Bounds, Connections
 from kernel.boot.protocol import ServerProtocol
-from kernel.boot.serving import UVICORN
+from kernel.boot.server import UVICORN
 from kernel.boot.timed import Served
 from kernel.cache.canonical import CanonicalRequest
 from kernel.edge.client_address import ClientAddresses

@@ -63,14 +63,6 @@ MADE = {
     "platform/kernel/cache/canonical.py:__init__": of_routes(
         lambda routes: (one.cache._request._path for one in routes if one.cache)
     ),
-    "platform/kernel/cache/canonical.py:_pattern": of_routes(
-        lambda routes: (
-            pattern
-            for one in routes
-            if one.cache
-            for _, pattern in one.cache._request._query.values()
-        )
-    ),
 }
 
 

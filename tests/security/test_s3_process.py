@@ -50,7 +50,7 @@ REFUSED = {
     "URI_TOO_LONG": (414, b"GET /" + b"a" * 2048 + b" HTTP/1.1\r\n" + HOST + b"\r\n"),
     "BAD_REQUEST": (400, LIVE + HOST + HOST + b"\r\n"),
     "REQUEST_TIMEOUT": (408, LIVE + HOST),
-    "HOST_NOT_ALLOWED": (400, LIVE + b"Host: evil.example\r\n\r\n"),
+    "HOST_NOT_ALLOWED": (400, b"GET /api/v1/things HTTP/1.1\r\nHost: evil.example\r\n\r\n"),
     "CORS_REFUSED": (
         400,
         b"OPTIONS /api/v1/things HTTP/1.1\r\n" + HOST + PREFLIGHT % EVIL + b"\r\n",
@@ -78,6 +78,11 @@ async def test_s3_what_is_refused_is_answered_in_the_envelope_and_logged(process
     lines = await process.logged(number)
     (line,) = [line for line in lines if line["context"].get("request_id") == number]
     assert (line["message"], line["context"]["status"]) == ("request", status)
+
+
+async def test_health_answers_under_any_name_since_probes_call_by_address(process):
+    answer = await process.answer(LIVE + b"Host: 10.0.0.7:8000\r\n\r\n")
+    assert answer.status_code == 200
 
 
 async def test_s3_a_late_body_is_408_in_the_envelope(process):

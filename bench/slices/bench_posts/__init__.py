@@ -1,4 +1,4 @@
-"""Read and write the posts of the benchmark, which are nobody's in the application."""
+"""Read and write the benchmark's posts, which the application does not use."""
 
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +15,7 @@ from kernel.web import Answer, Services
 
 
 class BenchPost(BaseModel):
-    """A post, of the shape and size that an application's would have."""
+    """A post with the format and size of an application's."""
 
     id: UUID
     title: str
@@ -27,7 +27,7 @@ class BenchPost(BaseModel):
 
 
 class NewBenchPost(BaseModel):
-    """What is written."""
+    """The content of a new post."""
 
     title: str
     content: str

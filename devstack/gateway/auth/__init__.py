@@ -1,5 +1,5 @@
-"""Supabase Auth (GoTrue) on the tables of the schema auth: e-mail and password, and their mails."""
+"""Supabase Auth (GoTrue) on the tables of the schema auth: e-mail, password, and mails."""
 
-from devstack.gateway.auth.app import AuthApi
+from devstack.gateway.auth.app import AuthServer
 
-__all__ = ["AuthApi"]
+__all__ = ["AuthServer"]

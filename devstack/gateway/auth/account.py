@@ -1,4 +1,4 @@
-"""What people do with their own account: sign up, sign in, renew, look, change, sign out."""
+"""The routes of a user's own account: sign up, sign in, renew, read, change, sign out."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from devstack.gateway.auth import one_time, sessions, users
-from devstack.gateway.auth.body import Body, read_body
+from devstack.gateway.auth.body import JsonBody, read_body
 from devstack.gateway.auth.caller import authenticate
 from devstack.gateway.auth.errors import (
     AuthError,
@@ -22,7 +22,7 @@ from devstack.gateway.auth.shapes import show
 
 
 async def signup(service: Service, request: Request) -> Response:
-    """POST /signup {email, password, data?}: a session, or the user while a mail is on its way."""
+    """POST /signup {email, password, data?}: a session, or the user before the confirmation."""
     body = await read_body(request)
     refuse_phone(body)
     if not body.text("email"):
@@ -33,11 +33,11 @@ async def signup(service: Service, request: Request) -> Response:
         raise validation_failed("Signup requires a valid password")
     service.passwords.check_strength(password)
     email = users.valid_email(body.text("email"))
-    # As GoTrue: only a new address costs a hash, so the time tells whether one is taken.
+    # As GoTrue: only a new address is hashed, so the time reveals whether an address is taken.
     taken = await service.pool.fetchval("select true from auth.users where email = $1", email)
     hashed = None if taken else await service.passwords.hash(password)
     async with service.transaction() as db:
-        # Of two sign-ups at once, the second finds the first.
+        # Of two concurrent sign-ups, the second finds the first.
         await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", email)
         user = await users.find(db, email)
         if user is None and hashed is None:  # deleted meanwhile
@@ -50,7 +50,7 @@ async def signup(service: Service, request: Request) -> Response:
         if user is not None and user["email_confirmed_at"] is not None:
             return json_response(_made_up(email, data))
         refuse_pkce(body)
-        # Signing up again before the confirmation changes nothing: it may be someone else.
+        # Another sign-up before the confirmation changes nothing: it may be another person.
         user = user or await users.sign_up(db, email, hashed, data)
         await one_time.send(service, db, user, "signup", service.redirect(request))
         return json_response(await show(db, user["id"]))
@@ -62,8 +62,8 @@ async def _begin_confirmed(
     await users.confirm(db, user, proven=False)
     grant = await sessions.begin(db, user["id"], client_of(request), "password")
     session = await sessions.answer(service, db, grant)
-    # GoTrue answers from memory here: without what the database generates, and with one map of
-    # claims for user and identity. The identity's row keeps email_verified = false.
+    # GoTrue answers from memory here: without values that the database generates, and with one map
+    # of claims for user and identity. The identity's row keeps email_verified = false.
     shown = session["user"]
     del shown["confirmed_at"]
     shown["identities"][0]["identity_data"] = shown["user_metadata"]
@@ -95,7 +95,7 @@ async def _sign_in(service: Service, request: Request) -> Response:
     if not email:
         raise validation_failed("One of email or phone must be provided")
     refused = AuthError(400, "invalid_credentials", "Invalid login credentials")
-    # No connection is held while bcrypt works.
+    # Hold no connection while bcrypt works.
     found = await service.pool.fetchrow(
         "select * from auth.users where email = $1 and not is_sso_user", email
     )
@@ -123,7 +123,7 @@ async def get_user(service: Service, request: Request) -> Response:
 
 
 async def put_user(service: Service, request: Request) -> Response:
-    """PUT /user {email?, password?, data?}: the caller, changed; a new address waits for a mail."""
+    """PUT /user {email?, password?, data?}: change the caller; a new address waits for its mail."""
     async with service.transaction() as db:
         caller = await authenticate(service, db, request)
     body = await read_body(request)
@@ -176,20 +176,20 @@ async def logout(service: Service, request: Request) -> Response:
     return Response(status_code=204)
 
 
-def refuse_phone(body: Body) -> None:
-    """Raise AuthError (501) for a request by telephone number."""
+def refuse_phone(body: JsonBody) -> None:
+    """Raise AuthError (501) for a request with a telephone number."""
     if body.text("phone"):
         raise unsupported("phone numbers")
 
 
-def refuse_pkce(body: Body) -> None:
-    """Raise AuthError (501) where a mailed link would have to answer a PKCE challenge."""
+def refuse_pkce(body: JsonBody) -> None:
+    """Raise AuthError (501) if a mailed link would have to answer a PKCE challenge."""
     if body.text("code_challenge"):
         raise unsupported("PKCE in mailed links: use flow_type=implicit")
 
 
 def _made_up(email: str, data: dict[str, Any]) -> dict[str, Any]:
-    """Return a user that does not exist, so that nobody learns whose address has an account."""
+    """Return an invented user, so that the response does not reveal accounts."""
     times = dict.fromkeys(("created_at", "updated_at", "confirmation_sent_at"), now())
     provider = {"provider": "email", "providers": ["email"]}
     names = {"id": uuid4(), "aud": "authenticated", "role": "", "email": email, "phone": ""}

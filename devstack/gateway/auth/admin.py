@@ -1,4 +1,4 @@
-"""What the service role does with other people's accounts."""
+"""The service role's routes for other users' accounts."""
 
 import re
 from datetime import timedelta
@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from devstack.gateway.auth import one_time, users
 from devstack.gateway.auth.account import refuse_phone
-from devstack.gateway.auth.body import Body, read_body
+from devstack.gateway.auth.body import JsonBody, read_body
 from devstack.gateway.auth.caller import require_admin
 from devstack.gateway.auth.errors import (
     AuthError,
@@ -32,7 +32,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:h|ms|m|s))+")
 _PART = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_LONGEST = 2**63 / 1e9  # what Go's durations hold: 292 years
+_LONGEST = 2**63 / 1e9  # the longest duration of Go: 292 years
 
 
 async def list_users(service: Service, request: Request) -> Response:
@@ -84,7 +84,7 @@ async def create_user(service: Service, request: Request) -> Response:
             await users.confirm(db, await users.get(db, user_id), proven=False)
         await _apply(db, await users.get(db, user_id), body)
         user = await show(db, user_id)
-    user.pop("confirmed_at", None)  # GoTrue does not read back what the database generates
+    user.pop("confirmed_at", None)  # GoTrue does not read generated values back
     return json_response(user)
 
 
@@ -109,7 +109,7 @@ async def update_user(service: Service, request: Request) -> Response:
         return json_response(await show(db, user_id))
 
 
-async def _apply(db: Db, user: asyncpg.Record, body: Body) -> None:
+async def _apply(db: Db, user: asyncpg.Record, body: JsonBody) -> None:
     changes: dict[str, Any] = {}
     if app_metadata := body.mapping("app_metadata"):
         changes["raw_app_meta_data"] = users.merged(user["raw_app_meta_data"], app_metadata)
@@ -124,7 +124,7 @@ async def _apply(db: Db, user: asyncpg.Record, body: Body) -> None:
 
 
 async def delete_user(service: Service, request: Request) -> Response:
-    """DELETE /admin/users/{user_id}: the row goes, and what depends on it."""
+    """DELETE /admin/users/{user_id}: delete the row, and all that depends on it."""
     async with service.transaction() as db:
         await require_admin(service, db, request)
         if await request.body() and (await read_body(request)).flag("should_soft_delete"):
@@ -165,7 +165,7 @@ async def generate_link(service: Service, request: Request) -> Response:
         return json_response({**await show(db, user["id"]), **link})
 
 
-async def _admin_body(service: Service, request: Request) -> tuple[Body, str | None]:
+async def _admin_body(service: Service, request: Request) -> tuple[JsonBody, str | None]:
     """Return body and hashed password of a request by the service role."""
     async with service.transaction() as db:
         await require_admin(service, db, request)

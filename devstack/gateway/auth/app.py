@@ -67,7 +67,7 @@ _KEYED: dict[tuple[str, str], Handler] = {
     ("DELETE", "/admin/users/{user_id}"): admin.delete_user,
     ("POST", "/admin/generate_link"): admin.generate_link,
 }
-# GoTrue has these; what stands in for them is a sentence. By the path's first matching part.
+# GoTrue has these; here each answers with a sentence. The first matching part of the path decides.
 _UNSUPPORTED = {
     "otp": "passwordless sign-in",
     "magiclink": "passwordless sign-in",
@@ -84,8 +84,8 @@ _UNSUPPORTED = {
 }
 
 
-class AuthApi:
-    """Supabase Auth at one path: an ASGI application, and the context in which it runs."""
+class AuthServer:
+    """Supabase Auth at one path: an ASGI application, and the context that it runs in."""
 
     def __init__(self, config: GatewayConfig) -> None:
         self._service = Service(
@@ -113,7 +113,7 @@ class AuthApi:
         service = self._service
 
         async def endpoint(request: Request) -> Response:
-            if request.method == "HEAD":  # a mail scanner must not use a link up
+            if request.method == "HEAD":  # a mail scanner must not use up a link
                 return Response(status_code=405)
             try:
                 if keyed:

@@ -1,4 +1,4 @@
-"""Reading a request's JSON body, field by field."""
+"""Reads a request's JSON body, field by field."""
 
 import re
 from typing import Any
@@ -9,10 +9,10 @@ from starlette.requests import Request
 from devstack.gateway.auth.errors import bad_json
 
 
-class Body:
-    """A JSON object; a field that is missing or null has its type's empty value.
+class JsonBody:
+    """A JSON object; a missing or null field has its type's empty value.
 
-    Every accessor raises AuthError (400 bad_json) when the field has another type.
+    Every accessor raises AuthError (400 bad_json) if the field has another type.
     """
 
     def __init__(self, fields: dict[str, Any]) -> None:
@@ -42,16 +42,16 @@ class Body:
         return value
 
 
-# The escape of the only character that PostgreSQL stores in no text: an odd number of backslashes.
+# The escape of NUL, which PostgreSQL's text cannot contain: an odd number of backslashes.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _NAMES = {str: "string", bool: "boolean", dict: "object"}
 
 
-async def read_body(request: Request) -> Body:
-    """Return the body; raises AuthError (400 bad_json) when it is not a JSON object."""
+async def read_body(request: Request) -> JsonBody:
+    """Return the body; raises AuthError (400 bad_json) if it is not a JSON object."""
     raw = await request.body()
     try:
-        # orjson refuses what PostgreSQL could not store either: lone surrogates, broken UTF-8.
+        # orjson refuses other text that PostgreSQL cannot store: lone surrogates, broken UTF-8.
         fields = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise bad_json(error.msg) from None
@@ -59,4 +59,4 @@ async def read_body(request: Request) -> Body:
         raise bad_json("the body must be an object")
     if _NUL.search(raw):
         raise bad_json("NUL characters are not allowed")
-    return Body(fields or {})
+    return JsonBody(fields or {})

@@ -1,4 +1,4 @@
-"""Who calls: the user of an access token, or the service role."""
+"""The caller: the user of an access token, or the service role."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +12,16 @@ from devstack.gateway.claims import bearer_token
 
 
 @dataclass(frozen=True)
-class Caller:
-    """A user in a session; it is old when it began more than a day ago."""
+class TokenUser:
+    """A user in a session; `is_old` for a session that started more than a day ago."""
 
     user_id: UUID
     session_id: UUID
     is_old: bool
 
 
-async def authenticate(service: Service, db: Db, request: Request) -> Caller:
-    """Return the caller; raises AuthError 401 without a token, 403 for one that is not good."""
+async def authenticate(service: Service, db: Db, request: Request) -> TokenUser:
+    """Return the caller; raises AuthError 401 without a token, 403 for an invalid one."""
     return await _caller(db, _claims(service, request))
 
 
@@ -42,7 +42,7 @@ def _claims(service: Service, request: Request) -> dict[str, Any]:
     return service.tokens.read(token)
 
 
-async def _caller(db: Db, claims: dict[str, Any]) -> Caller:
+async def _caller(db: Db, claims: dict[str, Any]) -> TokenUser:
     if not claims.get("sub"):
         raise bad_jwt("missing sub claim")
     try:
@@ -62,4 +62,4 @@ async def _caller(db: Db, claims: dict[str, Any]) -> Caller:
     if row["is_old"] is None:
         message = "Session from session_id claim in JWT does not exist"
         raise AuthError(403, "session_not_found", message)
-    return Caller(user_id, session_id, row["is_old"])
+    return TokenUser(user_id, session_id, row["is_old"])

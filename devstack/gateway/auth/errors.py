@@ -1,4 +1,4 @@
-"""What Auth refuses, in the two shapes that GoTrue has for it."""
+"""Auth's errors, in the two formats of GoTrue."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ API_VERSION = "2024-01-01"
 class AuthError(Exception):
     """A refusal: HTTP status, GoTrue's error code and a sentence.
 
-    `headers` are added to the answer, `detail` to its body.
+    `headers` are added to the response, `detail` to its body.
     """
 
     def __init__(
@@ -48,25 +48,25 @@ def bad_jwt(message: str) -> AuthError:
 
 
 def unsupported(feature: str) -> AuthError:
-    """Return the refusal of what this gateway does not have; 501."""
+    """Return the refusal of a function that this gateway does not have; 501."""
     return AuthError(501, "not_implemented", f"The local gateway does not support {feature}.")
 
 
 def email_exists() -> AuthError:
-    """Return the refusal of an address that somebody else has; 422."""
+    """Return the refusal of an address that is taken; 422."""
     message = "A user with this email address has already been registered"
     return AuthError(422, "email_exists", message)
 
 
 def user_not_found(status: int = 404, message: str = "User not found") -> AuthError:
-    """Return the refusal of an id or address that nobody has."""
+    """Return the refusal of an unknown id or address."""
     return AuthError(status, "user_not_found", message)
 
 
 def as_response(error: AuthError, request: Request) -> Response:
-    """Return the answer, in the shape that the request's API version asks for."""
+    """Return the response, in the format of the request's API version."""
     headers = dict(error.headers)
-    # GoTrue writes weak passwords by a path of their own that has no such header.
+    # GoTrue writes weak passwords in another code path, without that header.
     if error.code != "weak_password":
         headers["x-sb-error-code"] = error.code
     if request.headers.get("x-supabase-api-version", "") >= API_VERSION:
@@ -80,7 +80,7 @@ def as_response(error: AuthError, request: Request) -> Response:
 def json_response(
     body: object, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    """Return a JSON answer; times are written in UTC with a Z."""
+    """Return a JSON response; times are written in UTC with a Z."""
     return Response(
         orjson.dumps(body, default=str, option=orjson.OPT_UTC_Z),
         status_code=status,

@@ -14,7 +14,7 @@ _TIMEOUT = 5.0
 async def send(config: GatewayConfig, to: str, subject: str, link: str, code: str) -> None:
     """Send a mail with a link and its six-digit code, as text and HTML.
 
-    Raises AuthError: 501 without an SMTP server, 500 when that server does not take the mail.
+    Raises AuthError: 501 without an SMTP server, 500 if that server refuses the mail.
     """
     if config.smtp_port is None:
         raise unsupported("mail without an SMTP server: smtp_port is not set")

@@ -1,4 +1,4 @@
-"""One-time tokens: what a mailed link or code proves."""
+"""One-time tokens of mailed links and codes."""
 
 import hashlib
 import secrets
@@ -15,7 +15,7 @@ from devstack.gateway.auth.service import Db, Service, insert, now, update_user
 
 _CONFIRMATION, _RECOVERY = "confirmation_token", "recovery_token"
 _EMAIL_CHANGE, _EMAIL_CURRENT = "email_change_token_new", "email_change_token_current"
-# The types of the database that a verification type accepts; the first is the one it makes.
+# The database's types for each verification type; it creates the first one.
 _ACCEPTED = {
     "signup": [_CONFIRMATION],
     "recovery": [_RECOVERY],
@@ -45,7 +45,7 @@ class OneTimeToken:
     hash: str
 
     def link(self, service: Service, redirect: str) -> str:
-        """Return the address that redeems the token and then leads to `redirect`."""
+        """Return the URL that redeems the token and then redirects to `redirect`."""
         query = f"token={self.hash}&type={self.kind}&redirect_to={quote(redirect, safe=':/')}"
         return f"{service.config.public_url}/auth/v1/verify?{query}"
 
@@ -58,7 +58,7 @@ def hash_of(email: str, code: str) -> str:
 async def issue(
     service: Service, db: Db, user_id: UUID, kind: str, email: str, *, token_type: str | None = None
 ) -> OneTimeToken:
-    """Make the user's token of this type, in place of an earlier one."""
+    """Create the user's token of this type; it replaces an earlier one."""
     token_type, time = token_type or _ACCEPTED[kind][0], now()
     length = service.config.otp_length
     code = f"{secrets.randbelow(10**length):0{length}}"
@@ -102,14 +102,14 @@ async def send(service: Service, db: Db, user: asyncpg.Record, kind: str, redire
 
 
 async def redeem(service: Service, db: Db, kind: str, hashed: str) -> UUID | None:
-    """Use a token up, and do what it proves; returns the user's id.
+    """Use a token up, and apply its effect; return the user's id.
 
-    None where a change of address has to be confirmed at the other address too.
-    Raises AuthError: 403 for an unknown, used or old token or a banned user, 400 for a bad type.
+    Returns None if a change of address also needs confirmation at the other address. Raises
+    AuthError: 403 for an unknown, used or old token or a banned user, 400 for an invalid type.
     """
     if kind not in _ACCEPTED:
         raise validation_failed("Unsupported verification type")
-    # The user is locked first, as everywhere.
+    # Lock the user first, as everywhere.
     query = """
         select * from auth.users where id = (
           select user_id from auth.one_time_tokens

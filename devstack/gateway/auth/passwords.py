@@ -1,4 +1,4 @@
-"""Hashing passwords with bcrypt, beside the event loop."""
+"""Hashes passwords with bcrypt, outside the event loop."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ import bcrypt
 
 from devstack.gateway.auth.errors import AuthError, validation_failed
 
-_MAX_BYTES = 72  # bcrypt reads no further
+_MAX_BYTES = 72  # bcrypt ignores further bytes
 _T = TypeVar("_T")
 
 
@@ -23,7 +23,7 @@ class Passwords:
         self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="bcrypt")
 
     def check_strength(self, password: str) -> None:
-        """Raise AuthError when a new password is too long (400) or too short (422)."""
+        """Raise AuthError if a new password is too long (400) or too short (422)."""
         if len(password.encode()) > _MAX_BYTES:
             raise validation_failed(f"Password cannot be longer than {_MAX_BYTES} characters")
         if len(password) < self._min_length:
@@ -37,10 +37,10 @@ class Passwords:
         return (await self._beside(lambda: bcrypt.hashpw(secret, bcrypt.gensalt(rounds)))).decode()
 
     async def matches(self, password: str, hashed: str | None) -> bool:
-        """Say whether a password has this hash.
+        """Return whether a password has this hash.
 
-        None, nobody's, is no hash and costs no time: as with GoTrue, which so tells by it whether
-        an address is known. Whoever must not tell has to see to it.
+        None (an unknown user) costs no time. As in GoTrue, the time reveals whether an address is
+        known: callers that must not reveal it must prevent that.
         """
         if hashed is None:
             return False
@@ -49,7 +49,7 @@ class Passwords:
         def check() -> bool:
             try:
                 return bcrypt.checkpw(secret[:_MAX_BYTES], against)
-            except ValueError:  # not a bcrypt hash: an account that was imported by SQL
+            except ValueError:  # not a bcrypt hash: an account imported by SQL
                 return False
 
         return await self._beside(check) and len(secret) <= _MAX_BYTES

@@ -1,4 +1,4 @@
-"""What every route of Auth works with, and what it reads from a request."""
+"""What all routes of Auth share, and what they read from a request."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ Db: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 @dataclass(kw_only=True)
 class Service:
-    """The parts of one running Auth; `pool` is there while it runs."""
+    """The components of a running Auth; `pool` is set while it runs."""
 
     config: GatewayConfig
     tokens: AccessTokens
@@ -53,7 +53,7 @@ class Service:
             yield connection
 
     def redirect(self, request: Request, wanted: str = "") -> str:
-        """Return where a link leads in the end: where it was asked for, if on the site."""
+        """Return the final URL of a link: the requested one, if it is on the site."""
         wanted = wanted or request.query_params.get("redirect_to", "")
         return wanted if _origin(wanted) == _origin(self.config.site_url) else self.config.site_url
 
@@ -64,7 +64,7 @@ def now() -> datetime:
 
 
 async def insert(db: Db, table: str, **row: Any) -> None:
-    """Insert a row into a table of the schema auth; names come from this package alone."""
+    """Insert a row into a table of the schema auth; names come only from this package."""
     marks = ", ".join(f"${number}" for number in range(1, len(row) + 1))
     statement = f"insert into auth.{table} ({', '.join(row)}) values ({marks})"  # noqa: S608 - see above
     await db.execute(statement, *row.values())
@@ -78,9 +78,9 @@ async def update_user(db: Db, user_id: UUID, **row: Any) -> None:
 
 
 def client_of(request: Request) -> dict[str, str | None]:
-    """Return `ip` and `user_agent` of the client, as a session keeps them.
+    """Return `ip` and `user_agent` of the client, as a session stores them.
 
-    The address is `Sb-Forwarded-For` where the application passed it on, else the peer's.
+    The address is `Sb-Forwarded-For` if the application sent it, otherwise the peer's.
     """
     found = {"ip": None, "user_agent": request.headers.get("user-agent")}
     peer = request.client.host if request.client else ""

@@ -1,8 +1,8 @@
-"""Sessions: beginning, renewing and ending them.
+"""Sessions: start, renewal and end.
 
-Refresh tokens rotate. Two rules keep a client that lost an answer alive: a used token is answered
-with the current one if it is that one's parent (as GoTrue does), or was used within the reuse
-interval. Any other use of it revokes the family; its session row stays until it is ended.
+Refresh tokens rotate. Two rules help a client that lost a response: a used token is answered with
+the current one if it is that one's parent (as in GoTrue), or was used within the reuse interval.
+Any other reuse revokes the family; its session row stays until it is ended.
 """
 
 import secrets
@@ -27,7 +27,7 @@ _ENDED = {
 
 @dataclass(frozen=True)
 class Grant:
-    """A session and the refresh token that its holder gets."""
+    """A session and the refresh token for its holder."""
 
     user_id: UUID
     session_id: UUID
@@ -35,12 +35,12 @@ class Grant:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of an answer about this session."""
+        """The headers of a response about this session."""
         return {"sb-auth-user-id": str(self.user_id), "sb-auth-session-id": str(self.session_id)}
 
 
 async def begin(db: Db, user_id: UUID, client: dict[str, str | None], method: str) -> Grant:
-    """Begin a session; `method` says how its user was recognised (password, otp)."""
+    """Start a session; `method` says how its user was authenticated (password, otp)."""
     session_id, time = uuid4(), now()
     stamps = {"created_at": time, "updated_at": time}
     await insert(db, "sessions", id=session_id, user_id=user_id, aal="aal1", **client, **stamps)
@@ -62,7 +62,7 @@ async def renew(
         raise validation_failed("Refresh token is not valid")
     query = "select user_id::uuid, session_id from auth.refresh_tokens where token = $1"
     owner = await db.fetchrow(query, token)
-    # Everything that touches both locks the user before a session, so none wait for each other.
+    # All that touch both lock the user before a session, to prevent a deadlock.
     query = "select * from auth.users where id = $1 for update"
     user = owner and await db.fetchrow(query, owner["user_id"])
     query = "select * from auth.sessions where id = $1 for update"
@@ -103,7 +103,7 @@ async def renew(
 
 
 async def end(db: Db, user_id: UUID, session_id: UUID, scope: str) -> None:
-    """End this session (local), all but this (others) or all (global); else AuthError (400)."""
+    """End this session (local), all others (others) or all (global); else AuthError (400)."""
     if scope not in _ENDED:
         raise validation_failed(f'Unsupported logout scope "{scope}"')
     await db.execute("select from auth.users where id = $1 for update", user_id)
@@ -111,7 +111,7 @@ async def end(db: Db, user_id: UUID, session_id: UUID, scope: str) -> None:
 
 
 async def answer(service: Service, db: Db, grant: Grant) -> dict[str, Any]:
-    """Return a session as Auth answers it: its tokens and its user."""
+    """Return a session in Auth's format: its tokens and its user."""
     user = await show(db, grant.user_id)
     methods = await db.fetch(
         "select * from auth.mfa_amr_claims where session_id = $1", grant.session_id

@@ -1,4 +1,4 @@
-"""How Auth shows a user."""
+"""Auth's format of a user."""
 
 from typing import Any
 from uuid import UUID
@@ -8,7 +8,7 @@ import asyncpg
 from devstack.gateway.auth.errors import user_not_found
 from devstack.gateway.auth.service import Db
 
-# Shown only when they are set.
+# Included only if set.
 _TIMES = (
     "invited_at",
     "email_confirmed_at",
@@ -23,7 +23,7 @@ _TIMES = (
 
 
 async def show(db: Db, user_id: UUID) -> dict[str, Any]:
-    """Return a user as Auth answers it, with identities; raises AuthError (404)."""
+    """Return a user in Auth's format, with identities; raises AuthError (404)."""
     user = await db.fetchrow("select * from auth.users where id = $1", user_id)
     if user is None:
         raise user_not_found()
@@ -39,7 +39,7 @@ async def show(db: Db, user_id: UUID) -> dict[str, Any]:
 
 
 def shown(user: asyncpg.Record) -> dict[str, Any]:
-    """Return a user as the list of users has it: `identities` is null."""
+    """Return a user in the format of the list of users: `identities` is null."""
     fields = {name: user[name] or "" for name in ("id", "aud", "role", "email", "phone")}
     fields |= {name: user[name] for name in ("created_at", "updated_at", "is_anonymous")}
     fields |= {name: user[name] for name in _TIMES if user[name] is not None}

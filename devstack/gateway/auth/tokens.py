@@ -17,10 +17,10 @@ _UNVERIFIED = "unable to parse or verify signature, token "
 
 
 class AccessTokens:
-    """Writes and reads the JWTs of one gateway, by one algorithm only.
+    """Writes and reads the JWTs of one gateway, with one algorithm.
 
-    Reading raises AuthError (403 bad_jwt) with GoTrue's words. The project's keys are read too,
-    whatever the algorithm: a hosted project's gateway swaps them for tokens that Auth accepts.
+    Reading raises AuthError (403 bad_jwt) with GoTrue's messages. The project's keys are accepted
+    too, with any algorithm: a hosted project's gateway exchanges them for tokens that Auth accepts.
     """
 
     def __init__(self, config: GatewayConfig) -> None:
@@ -65,7 +65,7 @@ class AccessTokens:
     def _use_es256(self, pem: str) -> None:
         private = cast("EllipticCurvePrivateKey", load_pem_private_key(pem.encode(), None))
         public = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
-        # Named after the key itself, so that a restart with the same key has the same name.
+        # Derived from the key itself, so that a restart with the same key has the same id.
         kid = str(uuid5(NAMESPACE_OID, f"{public['x']}.{public['y']}"))
         self._algorithm, self._signing, self._verifying = "ES256", private, private.public_key()
         self._kid = {"kid": kid}

@@ -24,7 +24,7 @@ _PROVIDER = {"provider": "email", "providers": ["email"]}
 
 
 def valid_email(email: str) -> str:
-    """Return the address in lower case; raises AuthError (400) when it is none."""
+    """Return the address in lower case; raises AuthError (400) for an invalid one."""
     if len(email) > _MAX_EMAIL:
         raise validation_failed("An email address is too long")
     if not _EMAIL.fullmatch(email.lower()):
@@ -33,7 +33,7 @@ def valid_email(email: str) -> str:
 
 
 def is_banned(user: asyncpg.Record) -> bool:
-    """Say whether a user is banned at this time."""
+    """Return whether a user is banned at this time."""
     return user["banned_until"] is not None and user["banned_until"] > now()
 
 
@@ -61,10 +61,10 @@ async def get(db: Db, user_id: UUID) -> asyncpg.Record:
 async def create(
     db: Db, email: str, hashed: str | None, data: dict[str, Any], *, user_id: UUID | None = None
 ) -> UUID:
-    """Insert a user with an e-mail identity, as yet unconfirmed; returns the id.
+    """Insert a user with an unconfirmed e-mail identity; return the id.
 
-    Triggers see the same steps as behind GoTrue: the bare user first, all else as updates.
-    Raises AuthError: 422 when the address is taken, 500 when a trigger on auth.users fails.
+    Triggers see the same steps as with GoTrue: first the bare user, then updates. Raises AuthError:
+    422 if the address is taken, 500 if a trigger on auth.users fails.
     """
     user_id, time = user_id or uuid4(), now()
     try:
@@ -90,14 +90,14 @@ async def create(
         constraint = getattr(error, "constraint_name", "")
         if constraint in {"users_email_partial_key", "users_pkey"}:
             raise email_exists() from None
-        # The answer names no cause, as GoTrue's does; who wrote the trigger finds it here.
+        # The response has no reason, as in GoTrue; the author of the trigger finds it here.
         _log.error("auth.users refused a new row: %s", error)
         raise AuthError(500, "unexpected_failure", "Database error saving new user") from error
     return user_id
 
 
 async def identify(db: Db, user_id: UUID, email: str, data: dict[str, Any]) -> dict[str, Any]:
-    """Give a new user its e-mail identity; returns what that says of the user."""
+    """Give a new user an e-mail identity; return its claims."""
     unverified = {"email_verified": False, "phone_verified": False}
     claims = {**data, "email": email, "sub": str(user_id), **unverified}
     time = now()
@@ -116,7 +116,7 @@ async def identify(db: Db, user_id: UUID, email: str, data: dict[str, Any]) -> d
 
 
 async def sign_up(db: Db, email: str, hashed: str | None, data: dict[str, Any]) -> asyncpg.Record:
-    """Create a user who asks for it: `data` and the identity's claims are its metadata."""
+    """Create a user who signs up: `data` and the identity's claims are its metadata."""
     user_id = await create(db, email, hashed, data)
     claims = await identify(db, user_id, email, data)
     await update_user(db, user_id, raw_user_meta_data=claims)
@@ -124,7 +124,7 @@ async def sign_up(db: Db, email: str, hashed: str | None, data: dict[str, Any]) 
 
 
 async def confirm(db: Db, user: asyncpg.Record, *, proven: bool) -> None:
-    """Mark the address as confirmed; the identity too, where it was proven, not assumed."""
+    """Mark the address as confirmed; the identity too, if it was proven and not assumed."""
     await update_user(
         db,
         user["id"],
@@ -138,7 +138,7 @@ async def confirm(db: Db, user: asyncpg.Record, *, proven: bool) -> None:
 
 
 async def set_email(db: Db, user_id: UUID, email: str, *, proven: bool) -> None:
-    """Give a user another address; raises AuthError (422) when it is taken."""
+    """Give a user another address; raises AuthError (422) if it is taken."""
     try:
         await update_user(db, user_id, email=email)
     except asyncpg.UniqueViolationError:
@@ -147,12 +147,12 @@ async def set_email(db: Db, user_id: UUID, email: str, *, proven: bool) -> None:
 
 
 async def clear_tokens(db: Db, user_id: UUID) -> None:
-    """Delete all one-time tokens of a user: each confirmation and change makes them worthless."""
+    """Delete all one-time tokens of a user: each confirmation and change invalidates them."""
     await db.execute("delete from auth.one_time_tokens where user_id = $1", user_id)
 
 
 async def set_password(db: Db, user_id: UUID, hashed: str, keep: UUID | None = None) -> None:
-    """Replace the password; ends all sessions but `keep`, and what was mailed before."""
+    """Replace the password; ends all sessions but `keep`, and invalidates mailed tokens."""
     times = dict.fromkeys(("confirmation_sent_at", "recovery_sent_at", "email_change_sent_at"))
     tokens = dict.fromkeys(
         (

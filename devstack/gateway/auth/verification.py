@@ -1,4 +1,4 @@
-"""Proving an address: recover, resend, verify."""
+"""Verification of an address: recover, resend, verify."""
 
 from html import escape
 from typing import Any
@@ -20,7 +20,7 @@ _OAUTH_ERRORS = {400: "invalid_request", 401: "unauthorized_client", 403: "acces
 
 
 async def recover(service: Service, request: Request) -> Response:
-    """POST /recover {email}: mails a link; the same answer for an address that nobody has."""
+    """POST /recover {email}: mail a link; an unknown address has the same response."""
     body = await read_body(request)
     if not body.text("email"):
         raise validation_failed("Password recovery requires an email")
@@ -34,7 +34,7 @@ async def recover(service: Service, request: Request) -> Response:
 
 
 async def resend(service: Service, request: Request) -> Response:
-    """POST /resend {type: signup or email_change, email}: mails again what is still open."""
+    """POST /resend {type: signup or email_change, email}: mail again what is still pending."""
     body = await read_body(request)
     refuse_phone(body)
     kind = body.text("type")
@@ -82,7 +82,7 @@ async def verify(service: Service, request: Request) -> Response:
 
 
 async def follow_link(service: Service, request: Request) -> Response:
-    """GET /verify?token=…&type=…&redirect_to=…: leads to the site, the session in the fragment."""
+    """GET /verify?token=…&type=…&redirect_to=…: redirect to the site, session in the fragment."""
     kind, hashed = request.query_params.get("type", ""), request.query_params.get("token", "")
     if not kind:
         raise validation_failed("Verify requires a verification type")

@@ -1,4 +1,4 @@
-"""Answers, with what SQL functions and triggers said about them."""
+"""Responses, with status and headers that SQL functions and triggers set."""
 
 from typing import Final
 
@@ -19,10 +19,10 @@ def answer(
     media: Media | None = None,
     body: str = "",
 ) -> Response:
-    """Return an answer; without `media` it has no body.
+    """Return a response; without `media` it has no body.
 
-    The settings response.status and response.headers win over what is passed. Raises RestError
-    (500 PGRST111, PGRST112) when SQL left them in another form than PostgREST takes.
+    The settings response.status and response.headers override the arguments. Raises RestError (500
+    PGRST111, PGRST112) if SQL left them in a form that PostgREST does not accept.
     """
     if result.status:
         if not result.status.isdecimal() or int(result.status) not in _STATUSES:

@@ -1,4 +1,4 @@
-"""/rest/v1: from a request to its one statement, and from the result to the answer."""
+"""/rest/v1: from a request to its one statement, and from the result to the response."""
 
 import json
 from typing import Any, Self
@@ -24,10 +24,10 @@ _PROFILES = ("accept-profile", "content-profile")
 
 
 class RestApi:
-    """The tables and functions of the schema public, as PostgREST 13 serves them.
+    """The tables and functions of the schema public, as in PostgREST 13.
 
     An ASGI application for Mount("/rest/v1"), and an async context manager that opens and closes
-    its connections. What it does not support is answered with 501 and a sentence.
+    its connections. Unsupported requests are answered with 501 and a sentence.
     """
 
     def __init__(self, config: GatewayConfig) -> None:
@@ -81,7 +81,7 @@ class RestApi:
         try:
             return await self._dispatch(exchange, segments)
         except RestError as error:
-            # The name may be younger than what is known of the schema.
+            # The name may be newer than the cached schema.
             if not error.unknown_name or not await self._database.refresh():
                 raise
         return await self._dispatch(exchange, segments)
@@ -133,7 +133,7 @@ class RestApi:
         return Response(headers={"allow": methods})
 
     def _description(self) -> Response:
-        """Name what there is; PostgREST's OpenAPI document says much more."""
+        """List the tables and functions; PostgREST's OpenAPI document has much more."""
         schema = self._database.schema
         functions = (f"rpc/{function.name}" for function in schema.functions)
         paths: dict[str, object] = {f"/{name}": {} for name in (*schema.tables, *functions)}

@@ -1,4 +1,4 @@
-"""The pool, the schema as it was last read, and a request's one transaction."""
+"""The pool, the cached schema, and the transaction of a request."""
 
 import asyncio
 import json
@@ -20,13 +20,18 @@ _CONTEXT: Final = (
     "SELECT set_config('search_path', '\"public\", \"extensions\"', true), "
     "set_config('role', $1, true), set_config('request.jwt.claims', $2, true), "
     "set_config('request.method', $3, true), set_config('request.path', $4, true), "
-    "set_config('request.headers', $5, true), set_config('request.cookies', $6, true)"
+    "set_config('request.headers', $5, true), set_config('request.cookies', $6, true), "
+    # PostgREST reads this at its start and at NOTIFY pgrst; here each request reads it.
+    "(SELECT split_part(c, '=', 2) FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c "
+    "WHERE s.setrole = session_user::regrole AND c LIKE 'pgrst.db_pre_request=%' "
+    "AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d "
+    "WHERE d.datname = current_database())) ORDER BY s.setdatabase DESC LIMIT 1) AS pre_request"
 )
 
 
 @dataclass(frozen=True)
 class Context:
-    """What SQL can know of a request, by `current_setting`."""
+    """The facts of a request that SQL can read with `current_setting`."""
 
     role: str
     claims: dict[str, Any]
@@ -43,9 +48,9 @@ class Context:
 
 @dataclass(frozen=True)
 class Result:
-    """What a statement answered.
+    """The result of a statement.
 
-    `headers` and `status` are as SQL set them, '' when it did not; `merged` counts the rows that an
+    `headers` and `status` are as SQL set them, otherwise ''; `merged` counts the rows that an
     upsert found, `location` is a JSON list of the primary key's values.
     """
 
@@ -58,7 +63,7 @@ class Result:
     merged: int = 0
 
 
-# The result of a write that had nothing to write.
+# The result of a write without rows.
 NOTHING: Final = Result(body="[]", rows=0, total=0)
 
 
@@ -90,7 +95,7 @@ class Database:
         await self._pool.close()
 
     async def refresh(self) -> bool:
-        """Read the catalog again, once for all who wait; returns whether something changed."""
+        """Read the catalog again, once for all waiters; return whether it has changed."""
         before = self.schema
         async with self._reading:
             if self.schema is before:
@@ -108,16 +113,18 @@ class Database:
         count: Count | None,
         check: Callable[[Result], None],
     ) -> Result:
-        """Run a statement in a transaction of the caller's role; what `check` raises undoes it.
+        """Run a statement in a transaction of the caller's role; an error of `check` undoes it.
 
-        Raises RestError for everything that PostgreSQL refuses, at commit too.
+        Raises RestError for every refusal of PostgreSQL, also at commit.
         """
         try:
             async with (
                 self._pool.acquire(timeout=_ACQUIRE_SECONDS) as connection,
                 connection.transaction(readonly=read_only),
             ):
-                await connection.fetchrow(_CONTEXT, *context.parameters())
+                set_up = await connection.fetchrow(_CONTEXT, *context.parameters())
+                if set_up is not None and set_up["pre_request"]:
+                    await connection.execute(f"SELECT {_quoted(set_up['pre_request'])}()")
                 row = await connection.fetchrow(statement.sql, *statement.parameters)
                 assert row is not None  # an aggregate without GROUP BY is always one row
                 total = row["total"]
@@ -136,8 +143,8 @@ class Database:
             raise RestError(503, "PGRST001", message, details=str(error)) from error
 
     async def _planned(self, connection: Any, statement: Statement, *, exact: bool) -> int:
-        """Return the planner's estimate; small ones are counted when `exact`."""
-        # A parameter that the query leaves out still needs a type: this names all of them.
+        """Return the planner's estimate; with `exact`, small numbers are counted."""
+        # A parameter that the query omits still needs a type: this names all of them.
         types = ("text[]" if isinstance(value, list) else "text" for value in statement.parameters)
         declared = ", ".join(f"${n}::{name}" for n, name in enumerate(types, 1))
         planned = f"WITH p AS (SELECT {declared}) {statement.planned}"
@@ -147,6 +154,11 @@ class Database:
             counted = f"SELECT count(*) FROM ({planned}) AS c"  # noqa: S608 - compiled text
             return int(await connection.fetchval(counted, *statement.parameters))
         return estimate
+
+
+def _quoted(name: str) -> str:
+    """Return a function's name, with its schema or without, as an identifier."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
 
 
 def _result(row: Any, total: int | None) -> Result:

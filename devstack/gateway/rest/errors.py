@@ -1,4 +1,4 @@
-"""What PostgREST refuses, and what it makes of PostgreSQL's errors."""
+"""PostgREST's errors, and its translation of PostgreSQL's."""
 
 from typing import Any, Final
 
@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from devstack.gateway.claims import TokenRefused
 
-# By the first characters of the SQLSTATE, the longest first; all else is 400. As in PostgREST's
-# documentation of errors, but for 21000 and 54: there a caller's own input would be a 500.
+# By the first characters of the SQLSTATE, the longest first; others are 400. As in PostgREST's
+# documentation of errors, except 21000 and 54: there a caller's own input would be a 500.
 _STATUSES: Final = {
     "22023": 400, "23503": 409, "23505": 409, "25006": 405, "42883": 404, "42P01": 404,
     "42P17": 500, "53400": 500, "57P01": 503, "P0001": 400,
@@ -21,7 +21,7 @@ _STATUS_RANGE: Final = range(200, 600)
 
 
 class RestError(Exception):
-    """A refusal in PostgREST's shape: status, code, message, details and hint."""
+    """A refusal in PostgREST's format: status, code, message, details and hint."""
 
     def __init__(
         self,
@@ -39,18 +39,18 @@ class RestError(Exception):
 
     @property
     def unknown_name(self) -> bool:
-        """Whether a table, column or function was not known: the schema may have changed."""
+        """Whether a table, column or function was unknown: the schema may have changed."""
         return self.code in _UNKNOWN_NAMES
 
     def response(self) -> Response:
-        """Return the answer; `proxy-status` repeats the code."""
+        """Return the response; `proxy-status` repeats the code."""
         body = {
             "code": self.code,
             "details": self.details,
             "hint": self.hint,
             "message": self.message,
         }
-        # A code may be what an SQL function raised: no header may carry what is not ASCII.
+        # An SQL function can raise any code, but headers must be ASCII.
         code = self.code.encode("ascii", "replace").decode()
         headers = {"proxy-status": f"PostgREST; error={code}"} | self.headers
         media_type = "application/json; charset=utf-8"
@@ -63,7 +63,7 @@ _UNKNOWN_NAMES: Final = frozenset(
 
 
 def unsupported(feature: str) -> RestError:
-    """Return the refusal of what PostgREST has and this gateway does not; 501."""
+    """Return the refusal of a PostgREST function that this gateway does not have; 501."""
     return RestError(501, "PGRST127", f"The local gateway does not support {feature}.")
 
 
@@ -83,7 +83,7 @@ def unsatisfiable(details: str) -> RestError:
 
 
 def from_token(error: TokenRefused) -> RestError:
-    """Return the 401 of a bearer token that was not accepted."""
+    """Return the 401 for a bearer token that was not accepted."""
     challenge = f'Bearer error="invalid_token", error_description="{error.message}"'
     return RestError(
         401,
@@ -95,7 +95,7 @@ def from_token(error: TokenRefused) -> RestError:
 
 
 def from_postgres(error: asyncpg.PostgresError, *, anonymous: bool) -> RestError:
-    """Return what a client sees of an SQL error; a missing privilege asks anon to sign in."""
+    """Return the client's view of an SQL error; a missing privilege asks anon to sign in."""
     state, message = error.sqlstate or "XX000", error.message or ""
     if state == "PGRST":
         return _raised(message, error.detail)
@@ -112,7 +112,7 @@ def from_postgres(error: asyncpg.PostgresError, *, anonymous: bool) -> RestError
 
 
 def _raised(message: str, detail: str | None) -> RestError:
-    """Return the answer that a function spelled out with RAISE SQLSTATE 'PGRST'."""
+    """Return the response that a function raised with RAISE SQLSTATE 'PGRST'."""
     try:
         body, answer = orjson.loads(message), orjson.loads(detail or "")
         headers = {str(name): str(value) for name, value in answer.get("headers", {}).items()}

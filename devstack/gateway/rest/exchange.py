@@ -1,4 +1,4 @@
-"""The three kinds of exchange: a read, a write and a call; each is one statement and its answer."""
+"""The three kinds of exchange: read, write and call; each has one statement and its response."""
 
 from dataclasses import dataclass, replace
 from typing import Final, cast
@@ -19,7 +19,13 @@ from devstack.gateway.rest.request import (
     parse_arguments,
     parse_rows,
 )
-from devstack.gateway.rest.statements import Count, Form, Statement, call_function, read_table
+from devstack.gateway.rest.statements import (
+    Count,
+    ResponseForm,
+    Statement,
+    call_function,
+    read_table,
+)
 from devstack.gateway.rest.syntax import Query
 from devstack.gateway.rest.writes import Resolution, Write, delete, insert, update
 
@@ -32,7 +38,7 @@ _APPLIED: Final = {
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request with what answers it."""
+    """One request and everything that its response needs."""
 
     database: Database
     context: Context
@@ -44,18 +50,18 @@ class Exchange:
     media: Media
 
     @property
-    def form(self) -> Form:
-        """The form of the answer that the headers ask for."""
+    def form(self) -> ResponseForm:
+        """The response format that the headers ask for."""
         count = cast(Count | None, self.preferences.get("count"))
-        return Form(self.media.shape, count)
+        return ResponseForm(self.media.shape, count)
 
     @property
     def content_type(self) -> str:
-        """The body's media type, '' when it is not said."""
+        """The body's media type, '' if it is not stated."""
         return self.headers.get("content-type", "")
 
-    async def run(self, statement: Statement, form: Form, *, read_only: bool) -> Result:
-        """Run the statement of this exchange; what its check refuses is undone."""
+    async def run(self, statement: Statement, form: ResponseForm, *, read_only: bool) -> Result:
+        """Run the statement of this exchange; if its check refuses, it is undone."""
         return await self.database.run(
             self.context,
             statement,
@@ -65,8 +71,8 @@ class Exchange:
         )
 
 
-def _check(result: Result, form: Form) -> None:
-    """Refuse what is not exactly one row where one object was asked for."""
+def _check(result: Result, form: ResponseForm) -> None:
+    """Refuse any number of rows but one if a single object was requested."""
     if form.shape == "object" and result.rows != 1:
         message = "Cannot coerce the result to a single JSON object"
         details = f"The result contains {result.rows} rows"
@@ -129,7 +135,7 @@ async def write(exchange: Exchange, table: str) -> Response:
         _check(result, form)
     status, extent = 200 if represented else 204, "*"
     if method == "POST":
-        # 200 says that all rows existed and none was made.
+        # 200 says that all rows existed and none was created.
         status = 200 if 0 < result.merged == result.rows else 201
     elif method == "PATCH" and result.rows:
         extent = f"0-{result.rows - 1}"
@@ -145,7 +151,7 @@ async def write(exchange: Exchange, table: str) -> Response:
 
 
 def _compile(exchange: Exchange, command: Write) -> Statement | None:
-    """Return the statement of a write; None when its body has nothing to write."""
+    """Return the statement of a write; None if its body has no rows."""
     method, preferences = exchange.context.method, exchange.preferences
     if method == "DELETE":
         return delete(command)
@@ -160,7 +166,7 @@ def _compile(exchange: Exchange, command: Write) -> Statement | None:
 def _page(
     query: Query, statement: Statement, media: Media, result: Result, headers: dict[str, str]
 ) -> Response:
-    """Answer a list with its place in the whole: 206 for a part of it, 416 past its end."""
+    """Answer a list with its range: 206 for a part of the rows, 416 past the end."""
     first, total = query.root.offset, result.total
     extent = f"{first}-{first + result.rows - 1}" if result.rows else "*"
     headers = {"content-range": f"{extent}/{'*' if total is None else total}"} | headers

@@ -1,4 +1,4 @@
-"""PostgREST's query strings, parsed; nothing here knows the database.
+"""Parses PostgREST's query strings; independent of the database.
 
 The grammar is that of https://docs.postgrest.org/en/v13/references/api/tables_views.html.
 """
@@ -37,7 +37,7 @@ def parse_filter(field: Field, text: str) -> Filter:
 
 
 def is_filter(text: str) -> bool:
-    """Whether a parameter of a function called by GET is a filter on what it returns."""
+    """Whether a parameter of a function called by GET is a filter of its result."""
     try:
         parse_filter(Field(""), text)
     except RestError:
@@ -185,7 +185,7 @@ def _embed(scanner: Scanner, name: str, alias: str | None) -> Embed:
 
 
 def _no_aggregates() -> RestError:
-    # PostgREST's default, and that of a new Supabase project.
+    # The default of PostgREST and of a new Supabase project.
     return RestError(400, "PGRST123", "Use of aggregate functions is not allowed")
 
 

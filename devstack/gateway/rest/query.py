@@ -1,4 +1,4 @@
-"""A whole query string: which parameter speaks of which level of the tree."""
+"""A whole query string: the parameters of each level of the tree."""
 
 import re
 from typing import Final
@@ -20,9 +20,10 @@ _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 
 
 def parse_query(raw: bytes, *, arguments: bool = False) -> Query:
-    """Parse a query string as it came; raises RestError (400 PGRST100) where it is not PostgREST's.
+    """Parse a raw query string; raises RestError (400 PGRST100) for an invalid one.
 
-    `arguments`: this is a function called by GET; what is not a filter is an argument of it.
+    `arguments`: this is a function called by GET; parameters that are not filters are its
+    arguments.
     """
     try:
         pairs = parse_qsl(
@@ -62,7 +63,7 @@ def _is_argument(key: str, value: str) -> bool:
 
 
 def _target(key: str) -> tuple[tuple[str, ...], Field]:
-    """Split `author.posts.meta->>a` into the tables on the way and the field at its end."""
+    """Split `author.posts.meta->>a` into the tables of the path and the final field."""
     scanner = Scanner(key, "tree path")
     names = [scanner.name()]
     while scanner.accept("."):
@@ -81,7 +82,7 @@ def _modify(level: Level, field: Field, value: str) -> None:
             level.where.append(parse_logic(value, any_of=any_of, negated=negated))
         case "order":
             level.order = parse_order(value)
-        # A number that is none is no limit: PostgREST ignores it, so both do.
+        # An invalid number is no limit: PostgREST ignores it, so we do, too.
         case "limit" if _INTEGER.fullmatch(value):
             level.limit = int(value)
             if level.limit < 0:

@@ -1,4 +1,4 @@
-"""Rows of a table as JSON, with what is embedded in them, as one SELECT."""
+"""The rows of a table as JSON, with embedded rows, as one SELECT."""
 # ruff: noqa: S608 - this is the compiler: names are from the catalog, values are bound
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ Path = tuple[str, ...]
 
 @dataclass
 class Rows:
-    """One level of the tree, compiled.
+    """One compiled level of the tree.
 
-    `values` are (key in the answer, SQL); `everything` says that the level is `select=*` alone.
+    `values` are (key in the response, SQL); `everything` says that the level is only `select=*`.
     `tail` is FROM, joins and WHERE; `order` and `limit` follow it.
     """
 
@@ -33,7 +33,7 @@ class Rows:
 
 
 class Reader:
-    """Compiles the tree of one query; `max_rows` is the limit of every list in the answer."""
+    """Compiles the tree of one query; `max_rows` is the limit of every list in the response."""
 
     def __init__(self, builder: Builder, query: Query, max_rows: int) -> None:
         self._builder, self._query, self._max_rows = builder, query, max_rows
@@ -42,8 +42,8 @@ class Reader:
     def root(self, table: Table, relation: str, *, filtered: bool = True) -> Rows:
         """Compile the query over `relation`, an SQL name for rows of `table`.
 
-        Not `filtered`: the rows were chosen already, by a write. Raises RestError for names that do
-        not exist and for parameters that speak of what is not embedded.
+        Without `filtered`, a write has already chosen the rows. Raises RestError for unknown names
+        and for parameters of tables that are not embedded.
         """
         level = self._query.root if filtered else Level(order=self._query.root.order)
         source = Source(table, self._builder.alias())
@@ -109,7 +109,7 @@ class Reader:
     def _embed(
         self, parent: Source, item: Embed, path: Path, joins: list[str]
     ) -> list[tuple[str, str]]:
-        """Add the join of an embedded table and return what it puts into its parent's row."""
+        """Add the join of an embedded table and return its part of the parent's row."""
         way = find_relationship(self._builder.schema, parent.table, item.name, item.hint)
         here = (*path, item.key)
         if here not in self._query.levels and (*path, item.name) in self._query.levels:
@@ -134,7 +134,7 @@ class Reader:
         return [(item.key, f"coalesce({joined}, '[]'::json)" if way.to_many else joined)]
 
     def _link(self, parent: Source, child: Source, way: Relationship) -> tuple[str, str]:
-        """Return what the child is read from and the condition that ties it to its parent."""
+        """Return the child's FROM item and the condition that joins it to its parent."""
         near, relation = child.alias, public(way.target)
         pairs = [(parent.column(ours)[0], theirs) for ours, theirs in way.pairs]
         conditions = []

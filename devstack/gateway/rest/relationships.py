@@ -1,4 +1,4 @@
-"""How two tables belong together: by a foreign key either way, or through a junction table."""
+"""Relationships of two tables: by a foreign key either way, or through a junction table."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from devstack.gateway.rest.schema import ForeignKey, Schema, Table
 
 @dataclass(frozen=True)
 class Relationship:
-    """One way from a parent to the table that is embedded.
+    """One path from a parent to the embedded table.
 
     `pairs` are [parent column, child column]; with a `junction`, [parent column, junction column],
     and `far` are [junction column, child column]. `key` is the constraint or junction that a hint
-    can name, `columns` are the foreign key's, which it can name as well.
+    can name, `columns` are those of the foreign key, which a hint can name, too.
     """
 
     target: str
@@ -26,7 +26,7 @@ class Relationship:
 
     @property
     def cardinality(self) -> str:
-        """PostgREST's word for it, in the error about too many."""
+        """PostgREST's term, used in the error about several relationships."""
         if self.junction is not None:
             return "many-to-many"
         return "one-to-many" if self.to_many else "many-to-one"

@@ -1,4 +1,4 @@
-"""What a request says besides its query string: preferences, media types, range and body."""
+"""The other parts of a request: preferences, media types, range and body."""
 
 import re
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from devstack.gateway.rest.statements import Shape
 from devstack.gateway.rest.syntax import Level
 from devstack.gateway.rest.writes import Payload
 
-# In the order in which `preference-applied` lists them.
+# In the order of `preference-applied`.
 _PREFERENCES: Final = {
     "resolution": {"merge-duplicates", "ignore-duplicates"},
     "missing": {"default", "null"},
     "return": {"representation", "headers-only", "minimal"},
     "count": {"exact", "planned", "estimated"},
 }
-# Ignored, these would change what a request does; all others may be ignored (RFC 7240), and so is
-# tx: how transactions end is not the client's to say in a Supabase project.
+# To ignore these would change the effect of a request. All others may be ignored (RFC 7240), also
+# tx: in a Supabase project, clients do not decide how transactions end.
 _UNSUPPORTED: Final = ("handling=strict", "max-affected", "timezone")
 _RANGE: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,18})?")
 _OBJECT: Final = "application/vnd.pgrst.object+json"
@@ -27,7 +27,7 @@ _UTF8: Final = "; charset=utf-8"
 
 
 class Preferences(dict[str, str]):
-    """What is known of the `Prefer` headers; the first of equal preferences counts."""
+    """The known `Prefer` headers; of equal preferences the first one applies."""
 
     def __init__(self, headers: list[str]) -> None:
         for preference in ",".join(headers).replace(" ", "").split(","):
@@ -45,7 +45,7 @@ class Preferences(dict[str, str]):
 
 @dataclass(frozen=True)
 class Media:
-    """The form that `Accept` chose: the rows' shape, and the content type that says so."""
+    """The format that `Accept` chose: the rows' shape, and its content type."""
 
     shape: Shape
     content_type: str

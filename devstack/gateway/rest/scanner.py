@@ -1,4 +1,4 @@
-"""Reading a parameter's text from left to right, and saying where that failed."""
+"""Reads a parameter's text from left to right, and reports where that failed."""
 
 import re
 from typing import Final, NoReturn
@@ -10,37 +10,37 @@ _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _NAME: Final = re.compile(r"[\w $]+(?:-(?!>)[\w $]+)*")
 _KEY: Final = re.compile(r"(?:[^(:.,>)\-]|-(?!>))+")
 _INDEX: Final = re.compile(r"-?[0-9]{1,9}(?=->|::|[.,)]|$)")
-# Deeper nesting says nothing that a flat list could not, and every level is a level of recursion.
+# A flat list can express the same as deeper nesting, and every level is a level of recursion.
 _MAX_DEPTH: Final = 32
 
 
 class Scanner:
-    """A cursor over `text`; every failure is the 400 PGRST100 that names `what`."""
+    """A cursor over `text`; every failure is a 400 PGRST100 that names `what`."""
 
     def __init__(self, text: str, what: str) -> None:
         self.text, self.what = text, what
         self.at = self._depth = 0
 
     def accept(self, literal: str) -> bool:
-        """Step over `literal` when it comes next."""
+        """Skip `literal` if it comes next."""
         found = self.text.startswith(literal, self.at)
         self.at += len(literal) * found
         return found
 
     def expect(self, literal: str) -> None:
-        """Step over `literal`, or fail."""
+        """Skip `literal`, or fail."""
         if not self.accept(literal):
             self.fail(f'"{literal}"')
 
     def take(self, pattern: re.Pattern[str]) -> str | None:
-        """Step over what the pattern matches here and return it."""
+        """Skip the match of the pattern at this place and return it."""
         if match := pattern.match(self.text, self.at):
             self.at = match.end()
             return match[0]
         return None
 
     def quoted(self) -> str | None:
-        """Take text in double quotes, where a backslash keeps the next character as it is."""
+        """Take text in double quotes, in which a backslash escapes the next character."""
         text = self.take(_QUOTED)
         return None if text is None else re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
 
@@ -73,16 +73,16 @@ class Scanner:
         return tuple(steps)
 
     def field(self) -> Field:
-        """Take a column's name and the way into its JSON."""
+        """Take a column's name and the path into its JSON."""
         return Field(self.name(), self.path())
 
     def end(self) -> None:
-        """Fail unless everything was read."""
+        """Fail unless the whole text was read."""
         if self.at < len(self.text):
             self.fail("end of input")
 
     def deeper(self) -> None:
-        """Enter a nested list, or fail because there are too many levels."""
+        """Enter a nested list, or fail if there are too many levels."""
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             self.fail(f"no more than {_MAX_DEPTH} levels")

@@ -1,4 +1,4 @@
-"""What the schema public has: tables, foreign keys, functions and types, read from the catalog."""
+"""The content of the schema public: tables, foreign keys, functions and types."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import orjson
 from devstack.gateway.rest.errors import RestError
 
 INTROSPECTION: Final = Path(__file__).with_name("introspect.sql").read_text()
-# How SQL spells types that the catalog knows by other names only.
+# SQL's own names of types that the catalog knows only by other names.
 _SPELLINGS: Final = {"int": "int4", "decimal": "numeric", "float": "float8"}
 
 
@@ -55,7 +55,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class Function:
-    """A function; `rows` describes what it returns where that has columns."""
+    """A function; `rows` describes its result if that has columns."""
 
     name: str
     arguments: tuple[Argument, ...]
@@ -66,7 +66,7 @@ class Function:
     rows: Table | None
 
     def accepts(self, names: Sequence[str]) -> bool:
-        """Whether a call with these arguments fits."""
+        """Whether a call can have these arguments."""
         known = [argument.name for argument in self.arguments]
         required = known[: len(known) - self.defaults]
         return set(names) <= set(known) and set(required) <= set(names)
@@ -102,9 +102,9 @@ class Schema:
         return any(f.name == name and [a.type for a in f.arguments] == row for f in self.functions)
 
     def function(self, name: str, arguments: Sequence[str], *, json_body: bool) -> Function:
-        """Return the function that a call means; raises RestError (404 PGRST202, 300 PGRST203).
+        """Return the function for a call; raises RestError (404 PGRST202, 300 PGRST203).
 
-        With `json_body` a function with one unnamed json parameter takes what fits no other.
+        With `json_body` a function with one unnamed json parameter is used if no other one matches.
         """
         overloads = [function for function in self.functions if function.name == name]
         fitting = [function for function in overloads if function.accepts(arguments)]

@@ -1,7 +1,7 @@
 """From parsed conditions to SQL text and its parameters.
 
-The text holds keywords, generated aliases and quoted names from the catalog; whatever a request
-says beyond those is bound. Values are bound as text and cast, so that PostgreSQL refuses them.
+The text contains keywords, generated aliases and quoted names from the catalog; everything else
+from a request is bound. Values are bound as text and cast, so that PostgreSQL refuses invalid ones.
 """
 
 from dataclasses import dataclass, field
@@ -47,8 +47,8 @@ def public(name: str) -> str:
 class Source:
     """Rows in a FROM clause: `alias` of `table`.
 
-    `embedded` maps what is embedded to the SQL of its rows, None inside where it has none; `used`
-    collects the columns that were named.
+    `embedded` maps each embedded name to the SQL of its rows, None inside if it has none; `used`
+    collects the named columns.
     """
 
     table: Table
@@ -73,7 +73,7 @@ class Builder:
         self._aliases = 0
 
     def alias(self) -> str:
-        """Return a name that the statement has not used yet."""
+        """Return an unused alias."""
         self._aliases += 1
         return f"t{self._aliases}"
 
@@ -114,7 +114,7 @@ class Builder:
         return expression, type_name
 
     def where(self, source: Source, terms: list[Filter | Logic]) -> str:
-        """Return all conditions as one expression; '' for none."""
+        """Return all conditions as one expression; '' without any."""
         return " AND ".join(self._condition(source, term) for term in terms)
 
     def _condition(self, source: Source, term: Filter | Logic) -> str:
@@ -153,7 +153,7 @@ class Builder:
         return f"{left} @@ {_TO_QUERY[operator]}({config}{self.bind(value)})"
 
     def order(self, source: Source, terms: tuple[Order, ...]) -> str:
-        """Return the ORDER BY clause; '' for none."""
+        """Return the ORDER BY clause; '' without one."""
         written = []
         for term in terms:
             expression, _ = self._field(source, term.field)

@@ -1,4 +1,4 @@
-"""The one statement of a request: a read, a write or a call, and what is asked about its rows."""
+"""The one statement of a request: a read, a write or a call, and facts about its rows."""
 # ruff: noqa: S608 - this is the compiler: names are from the catalog, values are bound
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from devstack.gateway.rest.syntax import Query
 Shape = Literal["array", "object", "csv", "none"]
 Count = Literal["exact", "planned", "estimated"]
 
-# What SQL functions and triggers say about the answer; read last, when they have run.
+# Settings by which SQL functions and triggers change the response; read last, after they ran.
 _SETTINGS: Final = ", ".join(
     f"current_setting('{name}', true) AS {name.split('.')[1]}_setting"
     for name in ("response.headers", "response.status", "rest.merged")
@@ -21,8 +21,8 @@ _SETTINGS: Final = ", ".join(
 
 
 @dataclass(frozen=True)
-class Form:
-    """The form of an answer: its shape, and the count of the whole."""
+class ResponseForm:
+    """The format of a response: its shape, and the kind of total count."""
 
     shape: Shape = "array"
     count: Count | None = None
@@ -30,7 +30,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Statement:
-    """SQL that answers one row: body, rows, total, location and the settings.
+    """SQL that returns one row: body, rows, total, location and the settings.
 
     `planned` is a query to EXPLAIN for the total, `header` is the first line of CSV.
     """
@@ -41,7 +41,9 @@ class Statement:
     header: str = ""
 
 
-def read_table(schema: Schema, name: str, query: Query, form: Form, max_rows: int) -> Statement:
+def read_table(
+    schema: Schema, name: str, query: Query, form: ResponseForm, max_rows: int
+) -> Statement:
     """Compile a GET of a table."""
     builder = Builder(schema)
     reader = Reader(builder, query, max_rows)
@@ -53,7 +55,7 @@ def call_function(
     schema: Schema,
     function: Function,
     query: Query,
-    form: Form,
+    form: ResponseForm,
     max_rows: int,
     *,
     body: str | None,
@@ -68,7 +70,7 @@ def call_function(
     reader = Reader(builder, query, max_rows)
     rows = reader.root(function.rows or Table(function.name, {}), "w")
     if not function.returns_set and form.shape == "array":
-        form = Form("object", form.count)
+        form = ResponseForm("object", form.count)
     if function.rows is not None:
         return answer_rows(
             builder, reader, rows, form, counted=f"SELECT 1 {rows.tail}", prefix=called
@@ -87,7 +89,7 @@ def _arguments(
     body: str | None,
     names: tuple[str, ...],
 ) -> tuple[str, str]:
-    """Return what the call reads its arguments from, and how it passes them."""
+    """Return the source of the call's arguments, and how to pass them."""
     passed = []
     if body is None:
         for argument in function.arguments:
@@ -117,16 +119,16 @@ def answer_rows(
     builder: Builder,
     reader: Reader,
     rows: Rows,
-    form: Form,
+    form: ResponseForm,
     *,
     counted: str | None = None,
     prefix: str = "",
     location: str = "NULL::text",
 ) -> Statement:
-    """Compile what is answered about `rows`, in the form asked for.
+    """Compile the response about `rows`, in the requested format.
 
-    `counted` selects all rows of which these are a page; a write has no pages, and None. `prefix`
-    is the WITH clause in front, `location` the SQL of the key that was written.
+    `counted` selects all rows of which these are a page; None for a write, which has no pages.
+    `prefix` is the WITH clause before it, `location` the SQL of the written key.
     """
     header = ""
     if form.shape == "none":

@@ -1,4 +1,4 @@
-"""What a query string says, as values: the vocabulary between the parser and the SQL."""
+"""A parsed query string as values: the types between the parser and the SQL."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,7 +15,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Field:
-    """A column, and the way into its JSON."""
+    """A column, and the path into its JSON."""
 
     name: str
     path: tuple[Step, ...] = ()
@@ -35,7 +35,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Logic:
-    """`and=(…)`, `or=(…)` and what is nested inside."""
+    """Logic: `and=(…)`, `or=(…)` and nested terms."""
 
     any_of: bool
     negated: bool
@@ -44,7 +44,7 @@ class Logic:
 
 @dataclass(frozen=True)
 class Order:
-    """One term of `order=`; `nulls` is where they go, None is PostgreSQL's default."""
+    """One term of `order=`; `nulls` is their place, None is PostgreSQL's default."""
 
     field: Field
     descending: bool = False
@@ -78,13 +78,13 @@ class Embed:
 
     @property
     def key(self) -> str:
-        """The name under which other parameters speak of it."""
+        """The name that other parameters use for it."""
         return self.alias or self.name
 
 
 @dataclass
 class Level:
-    """What applies to the rows of one table of the tree; a limit of None is no limit."""
+    """The parameters of one table of the tree; a limit of None is no limit."""
 
     where: list[Filter | Logic] = field(default_factory=list)
     order: tuple[Order, ...] = ()

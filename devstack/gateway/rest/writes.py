@@ -1,4 +1,4 @@
-"""INSERT, UPDATE and DELETE with the rows that they answer."""
+"""INSERT, UPDATE and DELETE, with the rows of the response."""
 # ruff: noqa: S608 - this is the compiler: names are from the catalog, values are bound
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from devstack.gateway.rest.errors import RestError, unknown_column, unsupported
 from devstack.gateway.rest.reads import Reader, Rows
 from devstack.gateway.rest.schema import Schema, Table
 from devstack.gateway.rest.sql import Builder, Source, public, quoted
-from devstack.gateway.rest.statements import Form, Statement, answer_rows
+from devstack.gateway.rest.statements import ResponseForm, Statement, answer_rows
 from devstack.gateway.rest.syntax import Query
 
 Resolution = Literal["merge-duplicates", "ignore-duplicates"]
@@ -16,7 +16,7 @@ Resolution = Literal["merge-duplicates", "ignore-duplicates"]
 
 @dataclass(frozen=True)
 class Payload:
-    """A body of rows: a JSON array as text, how many it has, and the columns to write."""
+    """A body of rows: a JSON array as text, the number of rows, and the columns to write."""
 
     text: str
     rows: int
@@ -25,15 +25,15 @@ class Payload:
 
 @dataclass(frozen=True)
 class Write:
-    """What every write needs: where, the query string, and the form of the answer.
+    """The common inputs of a write: table, query string, and response format.
 
-    `located`: the answer names the primary key of the row that was written.
+    `located`: the response names the primary key of the written row.
     """
 
     schema: Schema
     table: Table
     query: Query
-    form: Form
+    form: ResponseForm
     max_rows: int
     located: bool = False
 
@@ -41,7 +41,7 @@ class Write:
 def insert(
     write: Write, payload: Payload, resolution: Resolution | None, *, defaults: bool
 ) -> Statement:
-    """Compile an insert; `defaults`: a column that a row leaves out gets its default, not null."""
+    """Compile an insert; `defaults`: an omitted column gets its default, not null."""
     builder = Builder(write.schema)
     columns = _columns(write.table, payload)
     reader, rows = _returned(builder, write)
@@ -60,7 +60,7 @@ def insert(
 
 
 def update(write: Write, payload: Payload) -> Statement:
-    """Compile an update of the rows that the query string filters; it must filter."""
+    """Compile an update of the rows that the query string filters; a filter is required."""
     builder = Builder(write.schema)
     columns = _columns(write.table, payload)
     reader, rows = _returned(builder, write)
@@ -74,7 +74,7 @@ def update(write: Write, payload: Payload) -> Statement:
 
 
 def delete(write: Write) -> Statement:
-    """Compile a delete of the rows that the query string filters; it must filter."""
+    """Compile a delete of the rows that the query string filters; a filter is required."""
     builder = Builder(write.schema)
     reader, rows = _returned(builder, write)
     where = _where(builder, write, "DELETE")
@@ -122,7 +122,7 @@ def _on_conflict(write: Write, columns: tuple[str, ...], resolution: Resolution)
     if resolution == "ignore-duplicates" or not columns:
         return conflict + "NOTHING"
     settings = ", ".join(f"{quoted(column)} = EXCLUDED.{quoted(column)}" for column in columns)
-    # Counts the rows that existed, without reading a column that the caller may not read.
+    # Counts the existing rows, without reading a column that the caller may not read.
     merged = "coalesce(nullif(current_setting('rest.merged', true), ''), '0')::int + 1"
     counted = f"set_config('rest.merged', ({merged})::text, true) <> ''"
     return f"{conflict}UPDATE SET {settings} WHERE {counted}"
@@ -133,7 +133,7 @@ def _where(builder: Builder, write: Write, verb: str) -> str:
     if level.limit is not None or level.offset:
         raise unsupported("limit and offset on updates and deletes")
     if not level.where:
-        # As pg-safeupdate, which every Supabase project has, and with its words.
+        # As pg-safeupdate, which every Supabase project has, with its message.
         raise RestError(400, "21000", f"{verb} requires a WHERE clause")
     return f" WHERE {builder.where(Source(write.table, 't0'), level.where)}"
 
@@ -147,7 +147,7 @@ def _returned(builder: Builder, write: Write) -> tuple[Reader, Rows]:
 
 
 def _finish(builder: Builder, reader: Reader, rows: Rows, write: Write, command: str) -> Statement:
-    """Return only the columns that the answer needs: others may not be the caller's to read."""
+    """Return only the columns that the response needs: the caller may not read others."""
     needed = sorted(rows.source.used | set(write.table.key if write.located else ()))
     returning = ", ".join(f"t0.{quoted(column)}" for column in needed) or "1"
     location = "NULL::text"

@@ -15,7 +15,7 @@ from devstack.gateway.config import GatewayConfig
 from devstack.gateway.rest.errors import RestError
 from devstack.gateway.rest.query import parse_query
 from devstack.gateway.rest.schema import INTROSPECTION, Schema, parse_schema
-from devstack.gateway.rest.statements import Form, read_table
+from devstack.gateway.rest.statements import ResponseForm, read_table
 from devstack.tests.gateway.rest_kit import ADA, fresh_database, headers, load_schema, serve
 
 FUZZ = settings(
@@ -223,7 +223,7 @@ def test_text_of_a_request_is_never_sql(schema: Schema, pairs: list[tuple[str, s
     for candidate in (pairs, marked):
         with suppress(RestError):
             query = parse_query(encoded(candidate).encode())
-            statement = read_table(schema, "posts", query, Form(count="exact"), 1000)
+            statement = read_table(schema, "posts", query, ResponseForm(count="exact"), 1000)
             assert CANARY not in statement.sql
             assert "drop" not in statement.sql
 
@@ -242,7 +242,7 @@ def test_text_of_a_request_is_never_sql(schema: Schema, pairs: list[tuple[str, s
     ],
 )
 def test_every_place_for_text_is_bound(schema: Schema, query: str):
-    statement = read_table(schema, "posts", parse_query(query.encode()), Form(), 1000)
+    statement = read_table(schema, "posts", parse_query(query.encode()), ResponseForm(), 1000)
     assert CANARY not in statement.sql
     assert CANARY in str(statement.parameters)
 

@@ -214,6 +214,39 @@ async def test_sql_sees_the_request_and_shapes_the_answer(send: Send):
     assert (await send("POST", "/rpc/teapot", {})).headers["x-spout"] == "here"
 
 
+async def test_the_function_of_db_pre_request_looks_at_each_request_first(
+    send: Send, contract_database: str
+):
+    await execute(
+        contract_database,
+        """
+        create function public.look() returns void language plpgsql as $$
+        begin
+          if current_setting('request.jwt.claims')::jsonb ->> 'role' = 'authenticated' then
+            raise sqlstate 'PT401' using message = 'not you';
+          end if;
+        end $$;
+        grant execute on function public.look() to anon, authenticated, service_role;
+        do $$ begin
+          execute format('alter role authenticator in database %I set pgrst.db_pre_request = %L',
+            current_database(), 'public.look');
+        end $$;
+        """,
+    )
+    try:
+        for method, path in (("GET", "/posts?limit=1"), ("DELETE", "/posts?id=eq.0")):
+            answer = await send(method, path, who="ada")
+            assert (answer.status_code, answer.json()["message"]) == (401, "not you")
+        assert (await send("GET", "/posts?limit=1")).status_code == 200
+    finally:
+        reset = "alter role authenticator in database %I reset pgrst.db_pre_request"
+        await execute(
+            contract_database,
+            f"do $$ begin execute format('{reset}', current_database()); end $$",
+        )
+    assert (await send("GET", "/posts?limit=1", who="ada")).status_code == 200
+
+
 async def test_arguments_come_from_the_body(send: Send):
     assert (await send("POST", "/rpc/total", {"numbers": [4, 5]})).json() == 9
     assert (await send("POST", "/rpc/echo", [1, {"a": None}])).json() == [1, {"a": None}]

@@ -1,1 +1,1 @@
-"""How processes are built: discovery of features, services, the application, relay and beat."""
+"""Builds the processes: discovery of slices, services, the application, relay and beat."""

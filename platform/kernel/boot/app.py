@@ -1,4 +1,4 @@
-"""Builds the application out of the features."""
+"""Builds the application from the slices."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -7,6 +7,7 @@ import svcs
 from fastapi import Depends, FastAPI, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kernel.boot.adapters import own_settings
 from kernel.boot.connections import Bounds, Connections
 from kernel.boot.discovery import discover, version
 from kernel.boot.documentation import OPENAPI, add_pages
@@ -27,13 +28,13 @@ from kernel.edge.routes import RouteTable, routes_of
 from kernel.edge.services import EdgeServices
 from kernel.errors import NotFound
 from kernel.feature import Feature
+from kernel.identity.denials import Denials
 from kernel.identity.revocation import Revocations
 from kernel.identity.tokens import TokenVerifier
 from kernel.limits.limiter import Limiter
 from kernel.observe.logs import configure_logging
-from kernel.observe.metrics import Metrics
-from kernel.observe.metrics_endpoint import PATH as METRICS
-from kernel.observe.metrics_endpoint import metrics_endpoint
+from kernel.observe.metrics import PATH as METRICS
+from kernel.observe.metrics import Metrics, metrics_endpoint
 from kernel.observe.operations import Operations
 from kernel.observe.readiness import Readiness, drained_on_sigterm
 from kernel.observe.request_log import ConsoleRequestLog, RequestLog
@@ -48,13 +49,13 @@ def create_app(
 ) -> "Application":
     """Return the application.
 
-    Without arguments the settings come from the environment and the features from their folder.
-    Raises SettingsError or BootError, each with a message for people.
+    By default the settings come from the environment and the slices from their folder. Raises
+    SettingsError or BootError; their messages are for people.
     """
-    if settings is None:
-        settings = load_settings()
-        refuse_unsafe(settings)
     features = discover() if features is None else features
+    if settings is None:
+        settings = load_settings(own=own_settings(features))
+        refuse_unsafe(settings)
     policies = PolicyTable(features, settings)
     configure_logging(settings.level, for_people=settings.console_logs)
     metrics = Metrics(features)
@@ -68,7 +69,8 @@ def create_app(
             register_services(registry, settings, features)
             with svcs.Container(registry) as container:
                 edge.parts = EdgeServices(
-                    *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads)
+                    *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads),
+                    container.get(Denials),
                 )
                 readiness, app.state.operations = container.get(Readiness, Operations)
                 registry.register_value(CacheWarmer, RouteWarmer(app.behind, routes, edge.parts))
@@ -115,7 +117,7 @@ def create_app(
 
 
 class Application(FastAPI):
-    """FastAPI with the Edge in front of it: what the Edge answers itself costs no other layer."""
+    """FastAPI with the Edge in front: a response of the Edge passes no other layer."""
 
     front: ASGIApp
     connections: Connections
@@ -128,14 +130,14 @@ class Application(FastAPI):
             await super().__call__(scope, receive, send)
 
     async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer what the Edge lets through."""
+        """Answer a request that the Edge let through."""
         await super().__call__(scope, receive, send)
 
 
 def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> None:
     async def admitted(request: Request) -> None:
-        # The Edge and FastAPI each match the path: they must never disagree about whose rules
-        # hold, so what the Edge did not let in as this feature does not exist.
+        # The Edge and FastAPI each match the path, and must never disagree about the rules: FastAPI
+        # answers 404 to a request that the Edge did not admit for this slice.
         if call_of(request.scope).feature != name:
             raise NotFound
 

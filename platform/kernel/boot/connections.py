@@ -1,4 +1,4 @@
-"""The open connections of a process: how many, and how long each may wait for its client."""
+"""The open client connections of a process: their number, and how long each may wait."""
 
 import asyncio
 import heapq
@@ -20,12 +20,12 @@ except ImportError:  # Windows has no such limit
 log = logging.getLogger(__name__)
 
 _MOST: Final = 10_000
-# Descriptors that are no client's: standard streams, event loop, listening sockets, logs, Redis,
-# and those of connections that were just accepted or closed.
+# Descriptors for other purposes: standard streams, event loop, listening sockets, logs, Redis, and
+# connections that are just being accepted or closed.
 _RESERVED: Final = 128
 _FEWEST: Final = 16
 _SWEEP_SECONDS: Final = 0.5
-_SHARE: Final = 20  # a twentieth of all is closed at once, so that looking for them costs little
+_SHARE: Final = 20  # close a twentieth together, so that the search for them costs little
 _YOUNG_SECONDS: Final = 1.0
 _LOG_SECONDS: Final = 60.0
 
@@ -34,8 +34,8 @@ _LOG_SECONDS: Final = 60.0
 class Bounds:
     """Times in seconds, for a connection; numbers of connections, for a process (None: no limit).
 
-    `header_seconds` and `body_seconds` are for the whole head and body of a request to arrive;
-    `write_seconds` is how long a client may read nothing, or less than 1 KB a second.
+    `header_seconds` and `body_seconds` limit the arrival of a request's whole head and body;
+    `write_seconds` limits how long a client may read nothing, or less than 1 KB a second.
     """
 
     keep_alive_seconds: float = 75.0
@@ -47,7 +47,7 @@ class Bounds:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Return those of the settings; without MAX_CONNECTIONS what the descriptors allow."""
+        """Return the bounds of the settings; by default descriptors limit the connections."""
         # Auth and PostgREST have as many connections each.
         reserved = _RESERVED + 2 * settings.supabase_concurrency
         return cls(
@@ -60,40 +60,41 @@ class Bounds:
         )
 
 
-class Connection(Protocol):
-    """What is asked of a connection. `since` is when its present state began (the loop's time)."""
+class ClientConnection(Protocol):
+    """A client connection. `since` is when its current state started (the loop's time)."""
 
     peer: ClientAddress
     since: float
 
     @property
     def waits(self) -> Literal["request", "idle", "transfer"] | None:
-        """What of the client is waited for; None while the client waits for us.
+        """What it waits for from the client; None while the client waits for us.
 
-        `request` is the head of one, also the first; `transfer` a body, or that it reads.
+        `request` is the head of a request, also the first; `transfer` a body, or that the client
+        reads.
         """
         ...
 
     def expire(self, now: float) -> None:
-        """Close the connection, or refuse its request, where it has waited for too long."""
+        """Close the connection, or refuse its request, if it has waited too long."""
         ...
 
     def drop(self) -> None:
-        """Close it at once."""
+        """Close it immediately."""
         ...
 
 
 class Connections:
-    """Counts connections, ends those that wait too long, and makes room when there are too many.
+    """Counts connections, ends those that wait too long, and makes room if there are too many.
 
-    Room is made by closing connections that wait for their client, the oldest first: silent ones
-    and half requests before those that have been used, and trusted proxies' last.
+    It makes room by closing connections that wait for their client, the oldest first: silent ones
+    and incomplete requests before those that have been used, and trusted proxies' last.
     """
 
     def __init__(self, bounds: Bounds, clients: ClientAddresses) -> None:
         self.bounds = bounds
         self._clients = clients
-        self._open: set[Connection] = set()
+        self._open: set[ClientConnection] = set()
         self._by_client: Counter[str] = Counter()
         self._sweep_at: float | None = None
         self._logged: dict[str, float] = {}
@@ -102,20 +103,20 @@ class Connections:
         return len(self._open)
 
     def peer(self, client: tuple[str, int] | None) -> ClientAddress:
-        """Return the address at the other end of a connection."""
+        """Return the peer's address of a connection."""
         scope: Scope = {"client": client, "headers": []}
         return self._clients.of(scope)
 
-    def add(self, connection: Connection) -> bool:
-        """Count a new connection and return True; False where there is no room for it."""
+    def add(self, connection: ClientConnection) -> bool:
+        """Count a new connection and return True; return False if there is no room."""
         loop = asyncio.get_running_loop()
         peer, most = connection.peer, self.bounds.per_client
         if most is not None and not peer.trusted and self._by_client[peer.subject] >= most:
-            self._log_once("MAX_CONNECTIONS_PER_CLIENT", most, "more of this client are refused")
+            self._log_once("MAX_CONNECTIONS_PER_CLIENT", most, "further ones are refused")
             return False
         if len(self._open) >= self.bounds.connections:
             self._log_once(
-                "MAX_CONNECTIONS", self.bounds.connections, "those that wait longest are closed"
+                "MAX_CONNECTIONS", self.bounds.connections, "the longest waiting are closed"
             )
             self._make_room(loop.time())
             if len(self._open) >= self.bounds.connections:
@@ -126,8 +127,8 @@ class Connections:
             self._sweep_soon(loop)
         return True
 
-    def discard(self, connection: Connection) -> None:
-        """Count a connection no more."""
+    def discard(self, connection: ClientConnection) -> None:
+        """Stop counting a connection."""
         if connection not in self._open:
             return
         self._open.discard(connection)
@@ -142,7 +143,7 @@ class Connections:
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now, planned = loop.time(), self._sweep_at or 0.0
-        # A loop that was busy has not read yet what clients sent in time.
+        # After a blocked loop, received data is still unread: wait for the next sweep.
         if now - planned < _SWEEP_SECONDS:
             for connection in list(self._open):
                 connection.expire(now)
@@ -158,17 +159,17 @@ class Connections:
             one.drop()
 
     def _log_once(self, setting: str, most: int, what: str) -> None:
-        """Write one line in a minute, whatever is sent."""
+        """Write at most one line a minute."""
         now = asyncio.get_running_loop().time()
         if now - self._logged.get(setting, -_LOG_SECONDS) >= _LOG_SECONDS:
             self._logged[setting] = now
             log.warning("%s (%d) is reached: %s", setting, most, what)
 
 
-def _rank(connection: Connection, now: float) -> tuple[bool, int, float]:
-    """Return what the connections to close are ordered by: the smallest are closed first.
+def _rank(connection: ClientConnection, now: float) -> tuple[bool, int, float]:
+    """Return the rank for closing: the smallest is closed first.
 
-    Who has just connected is about to send: such come last.
+    A connection that has just opened is about to send: it comes last.
     """
     waits, since = connection.waits, connection.since
     if waits == "request":

@@ -1,4 +1,4 @@
-"""One request and its answer on a connection, as uvicorn keeps them, and quicker to write."""
+"""One request and its response on a connection: uvicorn's cycle, but faster to write."""
 
 from typing import Any, Final
 
@@ -13,8 +13,8 @@ from kernel.errors import ApiError
 
 Header = tuple[bytes, bytes]
 
-# Headers whose values are few: their lines are made once. A value that a client chooses, or that
-# changes with each request, is never kept.
+# Headers with few different values: their lines are cached. A value that a client chooses, or that
+# changes with each request, is never cached.
 _STEADY: Final = frozenset(
     {
         b"access-control-expose-headers: ",
@@ -37,29 +37,29 @@ _WITHOUT_BODY: Final = frozenset({204, 304})
 
 
 class Cycle(RequestResponseCycle):
-    """Answers a request through `send`, and gives its body by `receive`.
+    """Sends the response to a request through `send`, and returns its body by `receive`.
 
-    `failed`, once set, is what `receive` raises: the rest of the body will never come.
+    `failed`, once set, is what `receive` raises: the rest of the body will never arrive.
     """
 
     failed: ApiError | None = None
-    _lines: dict[Header, bytes] = {}  # noqa: RUF012 - of all cycles, and bounded
-    _names: dict[bytes, bytes] = {}  # noqa: RUF012 - of all cycles, and bounded
+    _lines: dict[Header, bytes] = {}  # noqa: RUF012 - shared by all cycles, and bounded
+    _names: dict[bytes, bytes] = {}  # noqa: RUF012 - shared by all cycles, and bounded
     _defaults: tuple[list[Header], bytes] = ([], b"")
 
     def fail(self, error: ApiError) -> None:
-        """Give up the rest of the body; the connection ends with the answer."""
+        """Give up the rest of the body; the connection ends with the response."""
         self.failed = error
         self.keep_alive = False
         self.message_event.set()
 
     async def receive(self) -> Any:
-        """Return the next part of the body. Raises ApiError where it does not come."""
+        """Return the next part of the body. Raises ApiError if it does not arrive."""
         if self.waiting_for_100_continue and not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.waiting_for_100_continue = False
         if self.failed is None and not (self.disconnected or self.response_complete):
-            if self.more_body:  # what comes behind the body is for later
+            if self.more_body:  # data after the body waits for its turn
                 self.flow.resume_reading()
             await self.message_event.wait()
             self.message_event.clear()
@@ -71,7 +71,7 @@ class Cycle(RequestResponseCycle):
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     async def send(self, message: Any) -> None:
-        """Write a part of the answer."""
+        """Write a part of the response."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
@@ -83,7 +83,7 @@ class Cycle(RequestResponseCycle):
 
     def _send_head(self, message: Any) -> None:
         if message["type"] != "http.response.start":
-            raise RuntimeError(f"an answer begins with its head, not with {message['type']}")
+            raise RuntimeError(f"a response starts with its head, not with {message['type']}")
         self.response_started = True
         self.waiting_for_100_continue = False
         status: int = message["status"]
@@ -107,7 +107,7 @@ class Cycle(RequestResponseCycle):
             fresh.append(value)
             parts += (prefix, value, b"\r\n")
         if HEADER_VALUE_RE.search(b"".join(fresh)):
-            raise RuntimeError("a header's value has characters that no value may have")
+            raise RuntimeError("a header's value has invalid characters")
         if not self.keep_alive and not closes:
             parts.append(b"connection: close\r\n")
         if (
@@ -121,7 +121,7 @@ class Cycle(RequestResponseCycle):
         self.transport.write(b"".join(parts))
 
     def _frame(self, prefix: bytes, value: bytes) -> bool:
-        """Note how the body will be sent; return whether the connection is to end with it."""
+        """Note the body's framing; return whether the connection ends with the body."""
         if prefix == b"content-length: " and self.chunked_encoding is None:
             self.expected_content_length = int(value)
             self.chunked_encoding = False
@@ -135,7 +135,7 @@ class Cycle(RequestResponseCycle):
 
     def _send_body(self, message: Any) -> None:
         if self.response_complete or message["type"] != "http.response.body":
-            raise RuntimeError(f"{message['type']} does not belong here")
+            raise RuntimeError(f"{message['type']} is not expected here")
         body, more = message.get("body", b""), message.get("more_body", False)
         if self.scope["method"] == "HEAD":
             self.expected_content_length = 0
@@ -158,21 +158,21 @@ class Cycle(RequestResponseCycle):
         self.on_response()
 
     def _keep(self, name: bytes, value: bytes) -> None:
-        """Keep a header as it is written, when nothing else was found wrong with it."""
+        """Cache a header's line, if nothing else was wrong with it."""
         if len(self._lines) < _MOST_LINES and not HEADER_VALUE_RE.search(value):
             self._lines[name, value] = b"%b%b\r\n" % (self._prefix(name), value)
 
     def _prefix(self, name: bytes) -> bytes:
-        """Return a name as it is written. Raises RuntimeError where it would not be one."""
+        """Return a header's name and colon. Raises RuntimeError for an invalid name."""
         if not name or HEADER_RE.search(name):
-            raise RuntimeError("a header's name has characters that no name may have")
+            raise RuntimeError("a header's name has invalid characters")
         prefix = name.lower() + b": "
         if len(self._names) < _MOST_NAMES:
             self._names[name] = prefix
         return prefix
 
     def _default_lines(self) -> bytes:
-        """Return uvicorn's own headers: a list that it makes anew each second, for the date."""
+        """Return uvicorn's default headers: it makes a new list each second, for the date."""
         defaults, lines = Cycle._defaults
         if defaults is not self.default_headers:
             defaults = self.default_headers

@@ -1,4 +1,4 @@
-"""Finds the features: each folder is one, and a folder that is not wired up stops the start."""
+"""Finds the slices: each folder is one, and an incomplete folder prevents the start."""
 
 import importlib
 import sys
@@ -10,7 +10,10 @@ from typing import Final
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from kernel.boot.services import JOB_SERVICES
+from kernel.boot.adapters import Adapters, discover_adapters
+from kernel.boot.calls import faults_of
+from kernel.boot.errors import BootError
+from kernel.boot.services import JOB_SERVICES, REQUEST_SERVICES
 from kernel.cache import Cached
 from kernel.cache.cached import PLACEHOLDER
 from kernel.edge.routes import Route, routes_of
@@ -21,15 +24,16 @@ ROLES: Final = ("__init__", "route", "schema", "handler", "cache", "tasks")
 NOT_A_FEATURE: Final = "shared"
 
 
-class BootError(Exception):
-    """The features do not fit together; the message is one sentence that names the folders."""
+__all__ = ["BootError", "discover", "version"]
 
 
-def discover(package: str = "features") -> dict[str, Feature]:
-    """Return the features by their folder's name, sorted by name.
+def discover(package: str = "features", adapters: Adapters | None = None) -> dict[str, Feature]:
+    """Return the slices' `Feature` objects by folder name, sorted.
 
-    Raises BootError when a folder is no feature, a file of it is not wired up, or two features
-    have the same call, cache key or name of a limit.
+    Handlers and jobs can ask for the clients of `adapters`, by default those of the folder.
+
+    Raises BootError if a folder is not a slice, a file of it is not imported, or two slices have
+    the same call, cache key or limit name.
     """
     root = importlib.import_module(package)
     folders = [
@@ -38,7 +42,8 @@ def discover(package: str = "features") -> dict[str, Feature]:
         for folder in sorted(Path(place).iterdir())
         if folder.name != NOT_A_FEATURE and any(folder.glob("*.py"))
     ]
-    features = {folder.name: _feature(package, folder) for folder in folders}
+    adapters = discover_adapters() if adapters is None else adapters
+    features = {folder.name: _feature(package, folder, adapters) for folder in folders}
     try:
         routes = routes_of(features)
     except ValueError as error:
@@ -50,12 +55,12 @@ def discover(package: str = "features") -> dict[str, Feature]:
 
 
 def version(package: str = "features") -> str:
-    """Return the version of the application, which the features' package states."""
+    """Return the version of the application, which the features package states."""
     stated: str = importlib.import_module(package).__version__
     return stated
 
 
-def _feature(package: str, folder: Path) -> Feature:
+def _feature(package: str, folder: Path, adapters: Adapters) -> Feature:
     where = f"{package}/{folder.name}"
     files = {file.stem for file in folder.glob("*.py")}
     if "__init__" not in files:
@@ -64,7 +69,7 @@ def _feature(package: str, folder: Path) -> Feature:
         )
     if strange := sorted(files.difference(ROLES)):
         raise BootError(
-            f"{where}/{strange[0]}.py has no role: a feature holds only "
+            f"{where}/{strange[0]}.py has no role: a slice has only "
             f"{', '.join(f'{role}.py' for role in ROLES)}."
         )
     name = f"{package}.{folder.name}"
@@ -75,8 +80,13 @@ def _feature(package: str, folder: Path) -> Feature:
         if f"{name}.{stem}" not in sys.modules:
             raise BootError(f"{where}/{stem}.py is not wired up: nothing in {where} imports it.")
     _check_router(where, sys.modules.get(f"{name}.route"), feature)
-    _check_jobs(where, sys.modules.get(f"{name}.tasks"), feature)
+    own = frozenset[type]({feature.settings} if feature.settings is not None else ())
+    of_jobs = own | JOB_SERVICES | {one.client for one in adapters.values() if one.jobs}
+    _check_jobs(where, sys.modules.get(f"{name}.tasks"), feature, of_jobs)
     _check_cached(where, sys.modules.get(f"{name}.cache"), feature)
+    of_requests = own | REQUEST_SERVICES | {one.client for one in adapters.values()}
+    route = sys.modules.get(f"{name}.route", sys.modules[name])
+    _check_calls(where, route, feature, of_requests)
     return feature
 
 
@@ -91,7 +101,9 @@ def _check_router(where: str, route: ModuleType | None, feature: Feature) -> Non
         raise BootError(f"{where} has no route: its router is empty.")
 
 
-def _check_jobs(where: str, tasks: ModuleType | None, feature: Feature) -> None:
+def _check_jobs(
+    where: str, tasks: ModuleType | None, feature: Feature, services: frozenset[type]
+) -> None:
     defined = [item for item in vars(tasks).values() if isinstance(item, Job)] if tasks else []
     for job in defined:
         if job not in feature.jobs:
@@ -101,11 +113,11 @@ def _check_jobs(where: str, tasks: ModuleType | None, feature: Feature) -> None:
             )
     for job in feature.jobs:
         for parameter, service in job.services.items():
-            if service not in JOB_SERVICES:
+            if service not in services:
                 raise BootError(
                     f"{where}/tasks.py: the parameter {parameter} of {job.function.__name__} is "
                     f"neither a field of {job.on.__name__} nor a service that jobs have "
-                    f"({', '.join(sorted(kind.__name__ for kind in JOB_SERVICES))})."
+                    f"({', '.join(sorted(kind.__name__ for kind in services))})."
                 )
 
 
@@ -116,6 +128,15 @@ def _check_cached(where: str, cache: ModuleType | None, feature: Feature) -> Non
                 f"{where}/cache.py: no route serves {name}: write @{name}.serves below the "
                 "decorator of the route."
             )
+
+
+def _check_calls(
+    where: str, route: ModuleType, feature: Feature, services: frozenset[type]
+) -> None:
+    place = f"{where}/{Path(str(route.__file__)).name}"
+    by_account = any(limit.per == "account" for limit in feature.limits)
+    for fault in faults_of(route, services, by_account=by_account):
+        raise BootError(f"{place}: {fault}")
 
 
 def _refuse_collisions(package: str, routes: Iterable[Route]) -> None:

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says that FastAPI cannot know by itself."""
+"""What FastAPI itself cannot know for the OpenAPI document."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -9,13 +9,13 @@ from kernel.edge.routes import Route
 from kernel.errors import (
     ApiError,
     Forbidden,
+    SessionRevoked,
     TooManyRequests,
     Unauthenticated,
     Unavailable,
     ValidationFailed,
 )
 from kernel.feature import Feature
-from kernel.identity.revocation import SessionRevoked
 from kernel.identity.tokens import InvalidToken
 from kernel.web.routing import raises
 
@@ -28,18 +28,18 @@ _SCHEME_OBJECT: Final = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "JWT",
-    "description": "The `access_token` that a login answers.",
+    "description": "The `access_token` of a login's response.",
 }
 _REQUIREMENTS: Final[dict[str, list[dict[str, list[str]]]]] = {
     "required": [{SCHEME: []}],
     "optional": [{SCHEME: []}, {}],
     "ignored": [],
 }
-_NOT_MODIFIED: Final = {"description": "If-None-Match names the ETag of the answer."}
+_NOT_MODIFIED: Final = {"description": "If-None-Match has the ETag of the response."}
 
 
 def common_errors(feature: Feature) -> list[type[ApiError]]:
-    """Return the errors that each call of a feature can answer, beside those that it names."""
+    """Return the errors of every call of a slice, in addition to those that it declares."""
     errors: list[type[ApiError]] = [ValidationFailed, Unavailable, ApiError]
     if feature.limited:
         errors.append(TooManyRequests)
@@ -51,9 +51,9 @@ def common_errors(feature: Feature) -> list[type[ApiError]]:
 
 
 def describe(app: FastAPI, routes: Sequence[Route]) -> None:
-    """Add to the document what the Edge decides, and FastAPI does not see.
+    """Add the Edge's behaviour to the document.
 
-    That is who may call what, and which answers are not sent again to who has them.
+    That is who may call what, and which responses can be 304.
     """
     generate = app.openapi
 
@@ -75,7 +75,7 @@ def describe(app: FastAPI, routes: Sequence[Route]) -> None:
 
 
 def _complete(responses: dict[str, Any], errors: Iterable[type[ApiError]]) -> None:
-    """Add the common errors that a route's own responses of the same status have replaced."""
+    """Merge the common errors with a route's own responses of the same status."""
     missing = [one for one in errors if one.code not in _examples(responses[str(one.status)])]
     for status, added in raises(*missing).items():
         response = responses[str(status)]

@@ -1,4 +1,4 @@
-"""The processes beside the API: worker, relay and beat, each until SIGTERM."""
+"""The processes beside the API: worker, relay and beat; each runs until SIGTERM."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ from typing import Any, Final
 import svcs
 
 from kernel.boot.services import register_services
+from kernel.boot.topics import require_topics
 from kernel.cache import Drops
 from kernel.config.settings import Settings
 from kernel.events import known_events
@@ -34,7 +35,7 @@ def run_worker(
 ) -> int:
     """Run a worker of these queues until SIGTERM; return its exit code.
 
-    Raises SettingsError where the visibility timeout is too short for a job.
+    Raises SettingsError if the visibility timeout is too short for a job.
     """
 
     def register(registry: svcs.Registry) -> None:
@@ -44,13 +45,17 @@ def run_worker(
 
 
 def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
-    """Run a relay until SIGTERM or Ctrl-C."""
+    """Run a relay until SIGTERM or Ctrl-C.
+
+    Raises BootError if a slice follows an event whose topic the database does not have.
+    """
     jobs = JobTable.of(features)
 
     async def main() -> None:
         await report_eviction(settings)
         async with _services(settings, features) as services:
             drops, revocations, db = services.get(Drops, Revocations, AsService)
+            await require_topics(db, features)
             relay = Relay(
                 Outbox(db),
                 Publisher(celery_app(settings), jobs),

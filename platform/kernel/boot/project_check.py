@@ -1,31 +1,34 @@
-"""What the Supabase project itself should have set: asked where Auth tells it, else named."""
+"""Checks the settings of the Supabase project, as far as Auth publishes them."""
 
 from typing import Final
 
 from supabase_auth.errors import AuthError
 
-from kernel.config.production import Finding
+from kernel.config.finding import Finding
 from kernel.config.settings import Settings
 from kernel.errors import ApiError
 from kernel.supabase import AuthApi, SupabaseHttp
 
 BY_HAND: Final = (
-    "double_confirm_changes = true: who asks Auth directly confirms a new address at both",
+    "double_confirm_changes = true: direct calls of Auth confirm a new address at both",
     "secure_password_change = true: Auth lets only a login of the last day change the password",
     "otp_length = 10 and otp_expiry = 900 or less: codes in Auth's own mails can be guessed",
 )
-"""Settings of Auth (names of supabase/config.toml) that it tells nobody; a person has to look."""
+"""Settings (names of supabase/config.toml) that Auth does not publish: check them by hand."""
 
 
 async def project_findings(settings: Settings) -> list[Finding]:
-    """Return what Auth's public settings say against this project. Changes nothing there."""
+    """Return the faults in Auth's public settings. Changes nothing in the project."""
     async with SupabaseHttp(settings) as http:
         try:
             said = await AuthApi(http, client_address=None).settings()
         except (ApiError, AuthError):
-            reason = "does not lead to a Supabase Auth that answers: see the log line above"
+            reason = (
+                "does not lead to a running Supabase Auth, or the keys are those of another "
+                "project: see the log line above"
+            )
             return [Finding("error", "SUPABASE_URL", reason)]
     if said.confirms_addresses:
         return []
-    reason = "is off: new users get a session with addresses that are not theirs; switch it on"
+    reason = "is off: users get sessions for addresses that are not theirs; switch it on"
     return [Finding("warning", "enable_confirmations", reason)]

@@ -1,4 +1,4 @@
-"""How the server reads requests, and what it refuses to read."""
+"""How the server reads requests, and which it refuses."""
 
 import asyncio
 from typing import Any, Final
@@ -15,34 +15,34 @@ MAX_HEADER_BYTES: Final = 32 * 1024
 MAX_HEADER_LINES: Final = 100
 MAX_URL_BYTES: Final = 8 * 1024
 
-# As much is read at once, so that what is sent in one piece cannot go far beyond the bounds, and
-# requests that come many at once do not keep others waiting.
+# The parser gets this much at a time. So data sent in one piece cannot exceed the bounds by much,
+# and many pipelined requests do not delay others.
 _SLICE: Final = 16 * 1024
-# What may come of a body without a byte of it: trailers, extensions of chunks. Nobody reads them.
+# Bytes within a body that are no content, such as trailers and chunk extensions; they are ignored.
 _MOST_QUIET: Final = 64 * 1024
-_SHOWN: Final = 2048  # bytes of the path of a request that was refused
+_SHOWN: Final = 2048  # bytes of a refused request's path
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
 
 
 class ServerProtocol(TimedProtocol):
-    """uvicorn's protocol, with bounds to all that a client may send, and deadlines for it.
+    """uvicorn's protocol, with bounds and deadlines for everything that a client sends.
 
-    Heads of requests have MAX_HEADER_BYTES and MAX_HEADER_LINES at most (431), addresses
-    MAX_URL_BYTES (414), HTTP/1.1 has one Host header (RFC 9112, 3.2), and other versions are 400.
-    What is refused goes through the application all the same, by REFUSED in its scope, to be
-    answered, counted and logged as everything else. Upgrades are not offered: such a request is
-    answered as the plain one that it is (RFC 9110, 7.8).
+    A request's head has at most MAX_HEADER_BYTES and MAX_HEADER_LINES (else 431), its URL
+    MAX_URL_BYTES (else 414); HTTP/1.1 has one Host header (RFC 9112, 3.2), and other versions are
+    400. A refused request passes through the application, too, by REFUSED in its scope, so that it
+    is answered, counted and logged like others. Upgrades are not offered: such a request is
+    answered as a plain one (RFC 9110, 7.8).
     """
 
     def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._fed = self._chunk = self._hosts = 0
-        self._upgrade: tuple[bytes, str] | None = None  # method and version of a head with one
-        self._quiet = 0  # bytes since the last of a body
-        self._later = b""  # what came behind requests that wait for their turn
+        self._upgrade: tuple[bytes, str] | None = None  # method and version of an upgrade request
+        self._quiet = 0  # bytes since the last content of a body
+        self._later = b""  # data after requests that wait for their turn
 
     def data_received(self, data: bytes) -> None:
-        """Read what has come, as far as it is within the bounds."""
+        """Parse received data, as far as it is within the bounds."""
         if self._state >= OURS:
             self._turn(HEAD)
         elif self._state >= LINGERING:
@@ -54,7 +54,7 @@ class ServerProtocol(TimedProtocol):
             self._feed_later()
 
     def _feed_later(self) -> None:
-        """Read in slices, as long as no request waits for its turn."""
+        """Parse in slices, while no request waits for its turn."""
         while self._later and not self.pipeline:
             piece, self._later = self._later[:_SLICE], self._later[_SLICE:]
             self._feed(piece)
@@ -95,10 +95,11 @@ class ServerProtocol(TimedProtocol):
             self._refuse(HeadersTooLarge())
 
     def _head_without_upgrade(self) -> bytes:
-        """Return the head that the parser has just read, to be read anew as a plain request's.
+        """Return the head that was just parsed, to be parsed again as a plain request's.
 
-        The parser takes what follows an upgrade for another protocol, and not for the body that it
-        may be: what one of us took for a body and the other for a request would be a way in.
+        The parser treats what follows an upgrade as another protocol, although it may be a body. If
+        one side took the same bytes for a body and the other for a request, that would allow
+        request smuggling.
         """
         assert self._upgrade is not None
         (method, version), self._upgrade = self._upgrade, None
@@ -108,13 +109,13 @@ class ServerProtocol(TimedProtocol):
         return head + b"".join(b"%b: %b\r\n" % header for header in kept) + b"\r\n"
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Start a request."""
         super().on_message_begin()
         self._in_head = True
         self._fed = self._hosts = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a header line; what comes behind a body is none."""
+        """Record a header line; lines after a body are trailers, and ignored."""
         if not self._in_head:
             return
         name = name.lower()
@@ -142,7 +143,7 @@ class ServerProtocol(TimedProtocol):
         ):
             self._refusal = BadRequest()
         if self._refusal is not None:
-            raise self._refusal  # ends what the parser is at
+            raise self._refusal  # stops the parser
         scope, address = self.scope, httptools.parse_url(self.url)
         path = address.path.decode("ascii")
         scope["method"] = method.decode("ascii")
@@ -155,18 +156,18 @@ class ServerProtocol(TimedProtocol):
         self._begin(keep_alive=version == "1.1" and self.parser.should_keep_alive())
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body, unless nobody waits for it any more."""
+        """Take a part of a body, unless it is no longer wanted."""
         self._quiet = 0
         if self.cycle.failed is None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that all of a request is there."""
+        """Record that the request is complete."""
         if self._upgrade is not None:
             return
         self._state = OURS
         super().on_message_complete()
-        if self.cycle.response_complete:  # it was answered before its end
+        if self.cycle.response_complete:  # the response was complete first
             self._turn(IDLE)
 
     def _should_upgrade(self) -> bool:
@@ -178,7 +179,7 @@ class ServerProtocol(TimedProtocol):
         return sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEADER_BYTES
 
     def _begin(self, *, keep_alive: bool) -> None:
-        """Have a request answered; when those before it are."""
+        """Start the response to a request, once those before it are done."""
         before, self.cycle = self.cycle, Cycle(
             scope=self.scope,
             transport=self.transport,
@@ -199,7 +200,7 @@ class ServerProtocol(TimedProtocol):
             self.pipeline.appendleft((self.cycle, self.app))
 
     def on_response_complete(self) -> None:
-        """Go on to the next request, or wait for one."""
+        """Continue with the next request, or wait for one."""
         self.server_state.total_requests += 1
         if LINGERING <= self._state <= CLOSING or self.transport.is_closing():
             return
@@ -216,10 +217,10 @@ class ServerProtocol(TimedProtocol):
                 self.flow.resume_reading()
 
     def _refuse(self, error: ApiError) -> None:
-        """Answer what was not taken, then close the connection."""
+        """Respond to a refused request, then close the connection."""
         self._refusal = error
         if self._state == BODY:
-            # In the middle of a body: whoever reads it gets to know.
+            # In the middle of a body: its reader gets the error.
             if self.cycle.response_complete:
                 self.transport.close()
             else:

@@ -1,7 +1,9 @@
-"""What uvicorn serves in production."""
+"""The application that uvicorn serves in production."""
 
 import gc
-from typing import Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 from kernel.boot.app import create_app
 from kernel.boot.timed import Served
@@ -10,13 +12,26 @@ _YOUNG: Final = 20_000
 
 
 def application() -> Served:
-    """Return the application for a process that does nothing but serve it.
+    """Return the application for a process that only serves it.
 
-    What was made until now stays for ever: the garbage collector is not to look at it again. And
-    requests leave little to it, so it need not look every 700 objects.
+    Objects that exist now are permanent: the garbage collector ignores them from now on. Requests
+    create little garbage, so it need not run every 700 objects.
     """
     app = create_app()
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, 20, 50)
     return Served(app.front, app.connections)
+
+
+UVICORN: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "log_config": None,
+        "access_log": False,  # the Edge writes it
+        "proxy_headers": False,  # X-Forwarded-For is not trusted here
+        "server_header": False,
+        "ws": "none",  # no slice uses WebSocket: a handshake is an ordinary request
+        "timeout_graceful_shutdown": 20,
+    }
+)
+"""Keyword arguments of `uvicorn.run`."""

@@ -1,62 +1,84 @@
-"""Which services there are, and how each is made."""
+"""The services, and how each is created."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import svcs
 from redis.asyncio import Redis
 
+from kernel.boot.adapters import Adapters, discover_adapters
 from kernel.cache import Drops
-from kernel.cache.announce import Announce
+from kernel.cache.drops import Announce
 from kernel.cache.reads import Reads
+from kernel.cache.warmer import CacheWarmer
 from kernel.config.settings import Settings
 from kernel.core.caller import Caller
 from kernel.edge.policies import PolicyTable
 from kernel.feature import Feature
-from kernel.identity.account_limit import AccountLimit, account_key
+from kernel.identity.account_limit import AccountLimit, AccountLimiter, account_key
 from kernel.identity.audit import Audit
+from kernel.identity.denials import Denials
 from kernel.identity.fresh_login import FreshLogin
 from kernel.identity.jwks import Jwks
+from kernel.identity.login_notices import LoginNotices
 from kernel.identity.mailed_tokens import MailedTokens
 from kernel.identity.revocation import Revocations
+from kernel.identity.seen_tokens import SeenTokens
 from kernel.identity.sessions import SessionStore
 from kernel.identity.tokens import TokenVerifier
-from kernel.jobs.done import DoneMarkers
-from kernel.jobs.runs import Run, Runs
+from kernel.identity.used_refresh_tokens import UsedRefreshTokens
+from kernel.jobs.runs import DoneMarkers, Run, Runs
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.mail import Mailer
 from kernel.observe.operations import Operations
+from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
-from kernel.redis import Pipeline, connect_broker, connect_pipeline, connect_redis
+from kernel.redis import Pipeline, connect_broker, connect_keeping, connect_pipeline, connect_redis
 from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.web.call import Call
 
-# What a job may ask for: no job has a caller.
-JOB_SERVICES: Final[frozenset[type]] = frozenset(
-    {Settings, AsService, AuthAdmin, Mailer, Announce, Redis, Run, SupabaseHttp}
+_OF_BOTH: Final = {Settings, AsService, AuthAdmin, Announce, Redis, SupabaseHttp}
+# The services that a job can ask for: a job has no caller.
+JOB_SERVICES: Final[frozenset[type]] = frozenset({*_OF_BOTH, Mailer, Run})
+# The services that the handler of a request can ask for.
+REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
+    {
+        *_OF_BOTH,
+        *(AuthApi, AsCaller, Call, Caller),
+        *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
+        *(LoginNotices, UsedRefreshTokens),
+        *(CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
+    }
 )
 
 
 def register_services(
-    registry: svcs.Registry, settings: Settings, features: Mapping[str, Feature]
+    registry: svcs.Registry,
+    settings: Settings,
+    features: Mapping[str, Feature],
+    adapters: Adapters | None = None,
 ) -> None:
-    """Register all services; those that last as long as the process are closed with the registry.
+    """Register all services; the process-wide ones are closed with the registry.
 
-    A request's own (Call, Caller) are registered in its container, and AuthApi, AsCaller,
-    AccountLimit, FreshLogin and MailedTokens are made of them: a service of one request never
-    outlives it. So it is with a job's Run and Mailer.
+    By default `adapters` are those of their folder.
+
+    A request's own objects (Call, Caller) are registered in its container, and AuthApi, AsCaller,
+    AccountLimit, FreshLogin and MailedTokens are created from them: a service of one request never
+    outlives it. The same applies to a job's Run and Mailer.
     """
     http = SupabaseHttp(settings)
-    pipeline = connect_pipeline(settings)
-    limiter = Limiter(pipeline)
+    pipeline, keeping = connect_pipeline(settings), connect_keeping(settings)
+    accounts = AccountLimiter(keeping)
     by_account = PolicyTable(features, settings).by_account
     key = account_key(settings.supabase_service_key.get_secret_value())
     redis, broker = connect_redis(settings), connect_broker(settings)
     drops = Drops(pipeline, (one for feature in features.values() for one in feature.cached))
 
     def auth_api(container: svcs.Container) -> AuthApi:
-        return AuthApi(http, client_address=container.get(Call).client_address)
+        call = container.get(Call)
+        return AuthApi(http, client_address=call.client_address, user_agent=call.user_agent)
 
     def as_caller(container: svcs.Container) -> AsCaller:
         return AsCaller(http, container.get(Caller).token)
@@ -68,26 +90,23 @@ def register_services(
         name = container.get(Call).feature
         if name not in by_account:
             raise LookupError(
-                f"features/{name} asks for an AccountLimit and declares none: "
+                f"features/{name} asks for an AccountLimit but declares none: "
                 'Feature(limits=(Limit("20/15 minutes", per="account"),))'
             )
-        return AccountLimit(limiter, by_account[name], key)
+        return AccountLimit(accounts, by_account[name], key)
 
     reauthentication = PolicySet([Policy("reauthentication", settings.rate_limit_reauthentication)])
 
     def fresh_login(container: svcs.Container) -> FreshLogin:
         parts = container.get(AuthApi, AsService, Caller, Audit)
-        return FreshLogin(*parts, attempts=AccountLimit(limiter, reauthentication, key))
+        return FreshLogin(*parts, attempts=AccountLimit(accounts, reauthentication, key))
 
     def mailed_tokens(container: svcs.Container) -> MailedTokens:
         return MailedTokens(*container.get(AsService, Call))
 
-    def as_service() -> AsService:
-        return AsService(http)
-
     def mailer(container: svcs.Container) -> Mailer:
         run = container.get(Run)
-        return Mailer(settings, feature=run.slice, run_id=run.id)
+        return Mailer(settings, feature=run.slice, run_id=run.id, db=container.get(AsService))
 
     registry.register_value(Settings, settings)
     registry.register_value(Readiness, Readiness())
@@ -95,7 +114,8 @@ def register_services(
     registry.register_value(Probe, Probe(http))
     registry.register_value(Redis, redis, on_registry_close=redis.aclose)
     registry.register_value(Pipeline, pipeline, on_registry_close=pipeline.aclose)
-    registry.register_value(Limiter, limiter)
+    registry.register_value(Limiter, Limiter(pipeline))
+    registry.register_value(AccountLimiter, accounts, on_registry_close=keeping.aclose)
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
     registry.register_value(Runs, Runs(AsService(http)))
     registry.register_value(Operations, Operations(AsService(http)))
@@ -104,17 +124,57 @@ def register_services(
     registry.register_value(Reads, reads, on_registry_close=reads.aclose)
     registry.register_value(Announce, Announce(drops))
     registry.register_value(TokenVerifier, _verifier(settings, http))
-    registry.register_value(Revocations, Revocations(redis, AsService(http)))
-    registry.register_value(SessionStore, SessionStore(redis))
+    _register_sessions(registry, settings, http, redis)
+    _register_own_settings(registry, settings, features)
+    _register_adapters(registry, settings, discover_adapters() if adapters is None else adapters)
     registry.register_factory(Audit, audit)
     registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(AuthApi, auth_api)
     registry.register_factory(AccountLimit, account_limit)
     registry.register_factory(AsCaller, as_caller)
-    registry.register_factory(AsService, as_service)
+    registry.register_factory(AsService, lambda: AsService(http))
     registry.register_factory(FreshLogin, fresh_login)
     registry.register_factory(MailedTokens, mailed_tokens)
     registry.register_factory(Mailer, mailer)
+
+
+def _register_sessions(
+    registry: svcs.Registry, settings: Settings, http: SupabaseHttp, redis: Redis
+) -> None:
+    def login_notices(container: svcs.Container) -> LoginNotices:
+        parts = container.get(AsService, Call)
+        return LoginNotices(*parts, enabled=settings.login_notices)
+
+    def used_refresh_tokens(container: svcs.Container) -> UsedRefreshTokens:
+        return UsedRefreshTokens(*container.get(AsService, SeenTokens, Revocations, Audit))
+
+    registry.register_factory(LoginNotices, login_notices)
+    registry.register_value(Revocations, Revocations(redis, AsService(http)))
+    registry.register_value(SessionStore, SessionStore(redis))
+    registry.register_value(SeenTokens, SeenTokens(redis))
+    registry.register_factory(UsedRefreshTokens, used_refresh_tokens)
+    denials = Denials(AsService(http))
+    registry.register_value(Denials, denials, on_registry_close=denials.aclose)
+
+
+def _register_own_settings(
+    registry: svcs.Registry, settings: Settings, features: Mapping[str, Feature]
+) -> None:
+    for feature in features.values():
+        if feature.settings is not None:
+            registry.register_value(feature.settings, settings.own(feature.settings))
+
+
+def _register_adapters(registry: svcs.Registry, settings: Settings, adapters: Adapters) -> None:
+    pings = Pings()
+    registry.register_value(Pings, pings)
+    for name, adapter in adapters.items():
+        seconds = adapter.deadline.total_seconds()
+        client = adapter.make(settings.own(adapter.settings), seconds)
+        close = partial(adapter.close, client) if adapter.close is not None else None
+        registry.register_value(adapter.client, client, on_registry_close=close)
+        if adapter.ping is not None:
+            pings.add(name, partial(adapter.ping, client), seconds=seconds)
 
 
 def _verifier(settings: Settings, http: SupabaseHttp) -> TokenVerifier:
@@ -124,4 +184,5 @@ def _verifier(settings: Settings, http: SupabaseHttp) -> TokenVerifier:
         jwks=Jwks(http, f"{http.base}/auth/v1/.well-known/jwks.json"),
         audience=settings.jwt_audience,
         issuer=settings.jwt_issuer,
+        longest_seconds=settings.max_token_seconds,
     )

@@ -1,4 +1,4 @@
-"""What a connection waits for, and for how long."""
+"""Deadlines of a connection."""
 
 from typing import Any, Final, Literal
 
@@ -22,12 +22,12 @@ _BUSY: Final = (
     b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
 ) % (len(_BUSY_BODY), _BUSY_BODY)
 
-# What a connection is at. Plain numbers: members of an Enum cost more to look up, many times a
-# request.
-HEAD: Final = 0  # the head of a request is to come
+# The state of a connection. Plain numbers: members of an Enum take longer to look up, many times
+# for each request.
+HEAD: Final = 0  # waiting for the head of a request
 BODY: Final = 1
-LINGERING: Final = 2  # a refusal is out: what still comes is thrown away
-CLOSING: Final = 3  # the rest of an answer is on its way
+LINGERING: Final = 2  # a refusal was sent: discard further data
+CLOSING: Final = 3  # sending the rest of a response
 OURS: Final = 4  # the client waits for us
 IDLE: Final = 5  # between two requests
 
@@ -52,9 +52,9 @@ class Served:
 
 
 class TimedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with a deadline for each thing that the client is waited for.
+    """uvicorn's protocol, with a deadline for everything that it waits for from the client.
 
-    The subclass reads: it says by `_turn` what the connection is at, and refuses by `_refuse`.
+    The subclass parses: it reports the state by `_turn`, and refuses by `_refuse`.
     """
 
     app: Any  # uvicorn's types say that these may be None
@@ -65,18 +65,18 @@ class TimedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         served = config.loaded_app
         if not isinstance(served, Served):
-            raise TypeError("this protocol serves what is wrapped in Served")
+            raise TypeError("this protocol serves only an application that is wrapped in Served")
         self.app = served.app
         self._connections = served.connections
         self._bounds = served.connections.bounds
         self._state: int = HEAD
         self.since = self.loop.time()
-        self._in_head = False  # the head of a request has begun
+        self._in_head = False  # the head of a request has started
         self._refusal: ApiError | None = None
-        self._stalled: tuple[float, int] | None = None  # since when, with how many bytes unread
+        self._stalled: tuple[float, int] | None = None  # since when, and with how many unread bytes
 
     def connection_made(self, transport: Any) -> None:
-        """Begin, with a transport that collects."""
+        """Start, with a transport that collects."""
         super().connection_made(CollectingTransport(transport, self))  # type: ignore[arg-type]
         self.peer = self._connections.peer(self.client)
         if not self._connections.add(self):
@@ -90,7 +90,7 @@ class TimedProtocol(HttpToolsProtocol):
 
     @property
     def waits(self) -> Literal["request", "idle", "transfer"] | None:
-        """What of the client is waited for."""
+        """What it waits for from the client."""
         if self._stalled is not None:
             return "transfer"
         if self._state == HEAD and self._is_answering():
@@ -98,7 +98,7 @@ class TimedProtocol(HttpToolsProtocol):
         return _WAITS.get(self._state)
 
     def drop(self) -> None:
-        """Close the connection at once."""
+        """Close the connection immediately."""
         self.transport.abort()
 
     def expire(self, now: float) -> None:
@@ -152,20 +152,20 @@ class TimedProtocol(HttpToolsProtocol):
         self._state, self.since = state, self.loop.time()
 
     def pause_writing(self) -> None:
-        """Note that the client does not read."""
+        """Record that the client does not read."""
         self._stalled = self.loop.time(), self.transport.get_write_buffer_size()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Note that it has read."""
+        """Record that the client reads again."""
         self._stalled = None
         super().resume_writing()
 
     def closing(self) -> bool:
-        """Say that everything is written; return whether the connection is to linger.
+        """Report that everything is written; return whether the connection must linger.
 
-        Closing it while the client still sends would take the answer away from it: the system
-        then sends a reset.
+        If it were closed while the client still sends, the system would send a reset, and the
+        client could lose the response.
         """
         if LINGERING <= self._state <= CLOSING:
             return self._state == LINGERING

@@ -1,8 +1,7 @@
-"""Cached reads: what slices declare, and which events drop it. See docs/CACHING.md."""
+"""Cached reads: how slices declare them, and which events drop them. See docs/CACHING.md."""
 
-from kernel.cache.announce import Announce
 from kernel.cache.cached import Cached, every_caller, everyone, one_caller
-from kernel.cache.drops import CacheUnavailable, Drops
+from kernel.cache.drops import Announce, CacheUnavailable, Drops
 from kernel.cache.warmer import CacheWarmer
 from kernel.core.durations import hours, minutes, seconds
 

@@ -1,4 +1,4 @@
-"""What a slice declares of a cached read: its key, its age, who shares it and what drops it."""
+"""The declaration of a cached read: its key, its lifetime, its audience and its events."""
 
 import re
 from collections.abc import Callable, Container, Mapping
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 OWN_ID: Final = "user_id"
-LONGEST: Final = hours(40)  # stamps live 48 hours, and must outlive every value
-SPREAD: Final = 0.11  # so that a thousand stored together fill a tenth to either side
+LONGEST: Final = hours(40)  # tag versions live 48 hours, and must outlive every value
+SPREAD: Final = 0.11  # ±11 %, so that values stored together do not expire together
 _STALE: Final = minutes(10)
 _MISSING: Final = seconds(30)
 _ATTRIBUTE: Final = "__cached_reads__"
@@ -24,7 +24,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Audience(Enum):
-    """Who shares a stored answer, and so as whom it is loaded."""
+    """The callers that share a stored response, and the identity that it is loaded with."""
 
     EVERYONE = "everyone"
     EVERY_CALLER = "every caller"
@@ -32,27 +32,28 @@ class Audience(Enum):
 
 
 everyone: Final = Audience.EVERYONE
-"""With or without a token. Loaded as nobody (`anon`), so that row security decides what may be
-shared; where that finds nothing and there is a token, the caller is answered apart, unstored."""
+"""Every caller, with or without a token. The response is loaded as `anon`, so that row security
+decides what may be shared. If that finds nothing and the caller has a token, the handler runs again
+as the caller; that response is not cached."""
 
 every_caller: Final = Audience.EVERY_CALLER
-"""All who have a token and no role. Loaded as the one who asks first."""
+"""All callers that have a token and no role. The response is loaded as the first of them."""
 
 one_caller: Final = Audience.ONE_CALLER
-"""The caller alone, whose id is `{user_id}` in the key."""
+"""One caller, whose id is `{user_id}` in the key."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Cached:
     """A cached read: `Cached("post:{post_id}", ttl=minutes(30), audience=everyone, drop_on=(…,))`.
 
-    Placeholders of the key are parameters of the route, parted by colons. An event of `drop_on`
-    drops the value whose placeholders have the values of its fields; those that it does not have
-    stand for every value: PostChanged(post_id=…) drops all of `posts:page:{page}`.
-    `where` says for which values of parameters it is kept at all: `{"page": range(1, 101)}`.
-    An answer older than `ttl` is given for another `stale` while it is loaded anew, or cannot be.
-    That something is not there (404) is kept for `missing`. All of them are spread by a tenth to
-    either side, so that what was stored together does not go together.
+    Placeholders of the key are parameters of the route, separated by colons. An event of `drop_on`
+    drops the values whose placeholders equal the event's fields. A placeholder that is not a field
+    of the event matches every value: PostChanged(post_id=…) drops all of `posts:page:{page}`.
+    `where` limits which parameter values are cached at all: `{"page": range(1, 101)}`. After `ttl`,
+    a response is still served for `stale`, while it is reloaded or cannot be reloaded. A 404 is
+    cached for `missing`. All three durations vary by 11 %, so that values that were stored together
+    do not expire together.
     """
 
     key: str = field(kw_only=False)
@@ -64,34 +65,34 @@ class Cached:
     missing: timedelta = _MISSING
 
     def __post_init__(self) -> None:
-        """Refuse what could not work."""
+        """Raise ValueError for a declaration that cannot work."""
         for part in self.key.split(":"):
             if ("{" in part or "}" in part) and not PLACEHOLDER.fullmatch(part):
-                raise ValueError(f"{self.key} joins {part}: two values could give one key; use ':'")
+                raise ValueError(f"{self.key} joins {part}: two values could make one key; use ':'")
         if (self.ttl + self.stale) * (1 + SPREAD) > LONGEST:
-            raise ValueError(f"{self.key} is kept for longer than {LONGEST}: stamps would not be")
+            raise ValueError(f"{self.key} is kept for longer than {LONGEST}: tag versions expire")
         if self.audience is one_caller and OWN_ID not in self.placeholders:
-            raise ValueError(f"{self.key} has one caller, and no {{{OWN_ID}}} that says which")
+            raise ValueError(f"{self.key} is for one caller: add {{{OWN_ID}}} to the key")
 
     @property
     def placeholders(self) -> tuple[str, ...]:
-        """The names in the key."""
+        """The names of the placeholders in the key."""
         return tuple(dict.fromkeys(PLACEHOLDER.findall(self.key)))
 
     def serves(self, function: _Function) -> _Function:
-        """Declare that a route's answers are cached here: a decorator, below that of the route.
+        """Declare that a route serves this cached read: a decorator, below that of the route.
 
-        With several of them the first that applies to the caller counts.
+        If a route has several, the first one whose audience includes the caller applies.
         """
         setattr(function, _ATTRIBUTE, (self, *reads_of(function)))
         return function
 
     def tag(self, event: "Event") -> str:
-        """Return the tag whose stamp this event changes."""
+        """Return the tag whose version this event changes."""
         return self._filled(event.model_dump(mode="json"))
 
     def tags(self, values: Mapping[str, object]) -> list[str]:
-        """Return the tags that drop the value which has these values for its placeholders."""
+        """Return the tags that drop the value with these placeholder values."""
         fields = [set(event.model_fields) for event in self.drop_on]
         return list(
             dict.fromkeys(
@@ -111,5 +112,5 @@ def reads_of(function: Callable[..., Any]) -> tuple[Cached, ...]:
 
 
 def written(value: object) -> str:
-    """Return a value as it stands in keys, and in the addresses of canonical requests."""
+    """Return a value as written in keys, and in the URLs of canonical requests."""
     return str(value).lower() if isinstance(value, bool) else str(value)

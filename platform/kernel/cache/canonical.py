@@ -1,108 +1,119 @@
-"""Which requests are looked up: canonical ones, written as our own links write them.
+"""Which requests are looked up: by the values that they mean, however they are written.
 
-UUIDs in lower case, plain integers, known parameters once each. All else takes the full path, so
-that no two spellings can share or split a key.
+`?page=1`, `?page=01` and `?page=1&x=2` mean the same to the route, so they have one key and one
+load. What the route would refuse, or take differently, is not looked up: FastAPI answers it.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import parse_qsl
 from uuid import UUID
 
-from fastapi._compat import ModelField
+from fastapi._compat import ModelField, field_annotation_is_sequence
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticUndefined
 
+Read = Callable[[Any], object]
 
-@dataclass(frozen=True)
-class Form:
-    """How values of a type are written, and how they are read."""
-
-    expression: str
-    read: Callable[[str], object]
-
-
-_FORMS: Final[dict[object, Form]] = {
-    UUID: Form("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", str),
-    int: Form("0|[1-9][0-9]{0,17}", int),
-    bool: Form("true|false", "true".__eq__),
+# As FastAPI reads them: pydantic takes many spellings of one value.
+_READERS: Final[dict[object, Read]] = {
+    kind: TypeAdapter(kind).validate_python for kind in (UUID, int, bool)
 }
+_LARGEST: Final = 10**18  # what no column can hold makes no key
 _PATH_PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a route; `form` is None for a type that has no canonical one."""
+    """A parameter of a route; `read` is None for a type that makes no key."""
 
     name: str
-    form: Form | None
+    read: Read | None
     default: object = PydanticUndefined
+    many: bool = False
 
     @property
     def required(self) -> bool:
-        """Whether it must be sent."""
+        """Whether the client must send it."""
         return self.default is PydanticUndefined
 
 
 class CanonicalRequest:
-    """Reads the values of a route's parameters out of a canonical path and query.
+    """Reads the values of a route's parameters out of a path and a query.
 
     `path` is the route's template, with the prefix. Raises ValueError for a route whose answer
-    depends on more than path and query, or on a parameter that has no canonical form.
+    depends on more than path and query, or on a parameter of a type that makes no key.
     """
 
     def __init__(self, route: APIRoute, path: str) -> None:
         dependants = list(_all(route.dependant))
         if any(one.header_params or one.cookie_params or one.body_params for one in dependants):
             raise ValueError("depends on headers, cookies or a body")
+        if any(_minds_others(field) for one in dependants for field in one.query_params):
+            raise ValueError("depends on parameters that it does not name")
         if route.dependant.request_param_name is not None:
-            raise ValueError("takes the whole request, of which anything might change the answer")
+            raise ValueError("takes the whole request: any part might change the response")
         typed = {p.name: p for one in dependants for p in _parameters(one.path_params)}
         if unknown := set(_PATH_PARAMETER.findall(path)) - set(typed):
-            raise ValueError(f"{min(unknown)} is in the path, and the route does not take it")
+            raise ValueError(f"{min(unknown)} is in the path, but the route has no such parameter")
         self._in_path = [typed[name] for name in _PATH_PARAMETER.findall(path)]
-        query = [p for one in dependants for p in _parameters(one.query_params)]
+        query = parameters_of(route)
         for parameter in (*self._in_path, *query):
-            if parameter.form is None and parameter.required:
+            if parameter.read is None and parameter.required:
                 raise ValueError(f"{parameter.name} must be a UUID, an int or a bool")
-        self.parameters = [one for one in (*self._in_path, *query) if one.form]
-        self._query = {one.name: (one.form, _pattern(one.form)) for one in query if one.form}
+        self.parameters = [one for one in (*self._in_path, *query) if one.read]
+        self._query = {one.name: one.read for one in query}
         self._defaults = {one.name: one.default for one in query}
         self._path = re.compile(
             "".join(
-                f"({_expression(typed[part[1:-1]])})" if part.startswith("{") else re.escape(part)
+                "([^/]+)" if part.startswith("{") else re.escape(part)
                 for part in re.split(r"(\{\w+\})", path)
             )
         )
 
     def values(self, path: str, query: bytes) -> Mapping[str, object] | None:
-        """Return the values by name, or None where the request is not canonical.
+        """Return the values by name, or None where the route has to look at the request itself.
 
-        A UUID is its text; a parameter of the query that is not sent has its default.
+        A UUID is its text; a parameter of the query that is not sent has its default, and one that
+        the route does not know counts for nothing, as for FastAPI.
         """
         found = self._path.fullmatch(path)
         if found is None:
             return None
         values = dict(self._defaults)
-        for parameter, text in zip(self._in_path, found.groups(), strict=True):
-            values[parameter.name] = parameter.form.read(text) if parameter.form else text
-        if query and not self._read(query.decode("latin-1"), values):
+        sent: set[str] = set()
+        try:
+            for parameter, text in zip(self._in_path, found.groups(), strict=True):
+                values[parameter.name] = _value(parameter.read, text)
+            for name, text in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+                if name not in self._query:
+                    continue
+                if name in sent:
+                    return None
+                sent.add(name)
+                values[name] = _value(self._query[name], text)
+        except ValueError:  # pydantic's, too
             return None
         return None if PydanticUndefined in values.values() else values
 
-    def _read(self, query: str, values: dict[str, object]) -> bool:
-        sent: set[str] = set()
-        for pair in query.split("&"):
-            name, _, text = pair.partition("=")
-            form, pattern = self._query.get(name, (None, None))
-            if form is None or pattern is None or name in sent or not pattern.fullmatch(text):
-                return False
-            sent.add(name)
-            values[name] = form.read(text)
-        return True
+
+def parameters_of(route: APIRoute) -> list[Parameter]:
+    """Return the parameters of a route's query."""
+    return [one for each in _all(route.dependant) for one in _parameters(each.query_params)]
+
+
+def _value(read: Read | None, text: str) -> object:
+    """Return the value. Raises ValueError for a text that is none."""
+    if read is None:
+        raise ValueError("a text of its own makes no key")
+    value = read(text)
+    if isinstance(value, int) and abs(value) >= _LARGEST:
+        raise ValueError("no column holds this number")
+    return str(value) if isinstance(value, UUID) else value
 
 
 def _all(dependant: Dependant) -> Iterator[Dependant]:
@@ -111,22 +122,29 @@ def _all(dependant: Dependant) -> Iterator[Dependant]:
         yield from _all(one)
 
 
+def _model_of(field: ModelField) -> type[BaseModel] | None:
+    info: Any = field.field_info
+    kind = info.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _minds_others(field: ModelField) -> bool:
+    model = _model_of(field)
+    return model is not None and model.model_config.get("extra", "ignore") != "ignore"
+
+
 def _parameters(fields: list[ModelField]) -> Iterator[Parameter]:
-    """Yield parameters; the fields of one that is a model instead of itself."""
+    """Yield the parameters; for a parameter that is a model, yield the model's fields instead."""
     for field in fields:
         info: Any = field.field_info
-        kind = info.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            for name, own in kind.model_fields.items():
+        if (model := _model_of(field)) is not None:
+            for name, own in model.model_fields.items():
                 default = own.get_default(call_default_factory=True, validated_data={})
-                yield Parameter(own.alias or name, _FORMS.get(own.annotation), default)
+                yield _parameter(own.alias or name, own.annotation, default)
         else:
-            yield Parameter(field.alias, _FORMS.get(kind), info.get_default())
+            yield _parameter(field.alias, info.annotation, info.get_default())
 
 
-def _expression(parameter: Parameter) -> str:
-    return parameter.form.expression if parameter.form else "[^/]+"
-
-
-def _pattern(form: Form) -> "re.Pattern[str]":
-    return re.compile(form.expression)
+def _parameter(name: str, kind: Any, default: object) -> Parameter:
+    many = field_annotation_is_sequence(kind)
+    return Parameter(name, _READERS.get(kind), default, many)

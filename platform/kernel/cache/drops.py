@@ -1,57 +1,67 @@
-"""How cached reads are dropped: a new random stamp for each tag that an event touches.
+"""How cached reads are dropped: an event writes a new random version for each of its tags.
 
-A stored value counts only with the stamps that it was loaded under. So a whole family of keys is
-dropped by one write, without looking for them, and a value that was loaded before the drop and is
-stored after it never counts.
+A stored value is valid only with the tag versions that it was loaded under. So one write drops a
+whole family of keys without a search, and a value that was loaded before the drop but stored after
+it is never valid.
 """
 
 import logging
 import random
 import secrets
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from redis.exceptions import ResponseError
 
 from kernel.cache.cached import Cached
+from kernel.events import Event
 from kernel.redis import Pipeline, RedisAway
-
-if TYPE_CHECKING:
-    from kernel.events import Event
 
 log = logging.getLogger(__name__)
 
-# Stamps outlive every value that could carry them. They are spread, so that what was first read
-# together is not forgotten together; nobody makes them live longer.
-STAMP_SECONDS: Final = 48 * 3600
+# Tag versions outlive every value that depends on them. Their lifetimes vary, so that versions that
+# were created together do not expire together.
+VERSION_SECONDS: Final = 48 * 3600
+# A version that a reader creates lives for so long until a response is stored under it: reads of
+# missing rows leave nothing behind. It is longer than a load, and than a 404 is cached.
+_SHORT_SECONDS: Final = 300
 _LONGER_BY: Final = 0.25
-_BATCH: Final = 1000  # stamps written at once: each batch is to be done within the deadline
+_BATCH: Final = 1000  # versions per batch: a batch must finish within the deadline
 
 
 class CacheUnavailable(Exception):
-    """The cache does not answer, or does not take what it is to keep."""
+    """The cache does not answer, or rejects writes."""
 
 
-def stamp_key(tag: str) -> str:
-    """Return where the stamp of a tag lies."""
-    return f"stamp:{tag}"
+def version_key(tag: str) -> str:
+    """Return the Redis key of a tag's version."""
+    return f"tag:{tag}"
 
 
-def new_stamp() -> str:
-    """Return a stamp: 16 hex digits."""
+def new_version() -> str:
+    """Return a new tag version: 16 hex digits."""
     return secrets.token_hex(8)
 
 
-def stamp_seconds() -> int:
-    """Return how long a stamp that is written now lives: 48 to 60 hours."""
-    return round(STAMP_SECONDS * (1 + random.uniform(0, _LONGER_BY)))  # noqa: S311 - a spread
+def version_seconds() -> int:
+    """Return the lifetime of a new tag version: 48 to 60 hours."""
+    return _varied(VERSION_SECONDS)
+
+
+def short_seconds() -> int:
+    """Return the lifetime of a version under which nothing is stored yet: about 5 minutes."""
+    return _varied(_SHORT_SECONDS)
+
+
+def _varied(seconds: int) -> int:
+    return round(seconds * (1 + random.uniform(0, _LONGER_BY)))  # noqa: S311 - jitter
 
 
 class Drops:
-    """Drops cached reads: at once for a handler that wrote, and for the relay.
+    """Drops cached reads: immediately for a handler that wrote, and later for the relay.
 
-    `count` is the number of drops by this process: while Redis is away it is what parts a read
-    before the own write from one after it.
+    `count` is the number of drops by this process. While Redis is unavailable, it separates loads
+    before the caller's own write from loads after it.
     """
 
     def __init__(self, redis: Pipeline, cached: Iterable[Cached]) -> None:
@@ -67,9 +77,9 @@ class Drops:
         return {one.tag(event) for event in events for one in self._readers.get(type(event), ())}
 
     async def drop(self, events: "Iterable[Event]") -> None:
-        """Write new stamps for all tags of the events. Raises CacheUnavailable."""
+        """Write new versions for all tags of the events. Raises CacheUnavailable."""
         self.count += 1
-        keys = [stamp_key(tag) for tag in self.tags(events)]
+        keys = [version_key(tag) for tag in self.tags(events)]
         try:
             for first in range(0, len(keys), _BATCH):
                 await self._renew(keys[first : first + _BATCH])
@@ -78,17 +88,34 @@ class Drops:
 
     async def _renew(self, keys: list[str]) -> None:
         replies = await self._redis.ask(
-            *(("SET", key, new_stamp(), "EX", stamp_seconds()) for key in keys)
+            *(("SET", key, new_version(), "EX", version_seconds()) for key in keys)
         )
         if any(isinstance(reply, ResponseError) for reply in replies):
-            # Where memory is full, it takes nothing; but a stamp that is missing drops, too.
+            # If memory is full, Redis rejects the write; but a deleted version drops, too.
             (reply,) = await self._redis.ask(("UNLINK", *keys))
             if isinstance(reply, ResponseError):
                 raise reply
 
     async def try_drop(self, events: "Iterable[Event]") -> None:
-        """Drop, or leave it to the relay where the cache does not answer."""
+        """Drop, or leave it to the relay if the cache does not answer."""
         try:
             await self.drop(events)
         except CacheUnavailable as error:
-            log.warning("Cached reads are dropped later", extra={"reason": repr(error.__cause__)})
+            log.warning(
+                "The relay drops these reads later", extra={"reason": repr(error.__cause__)}
+            )
+
+
+class Announce:
+    """Drops the cached reads that an event makes stale: `await announce(PostChanged(…))`.
+
+    This happens before the response is sent, so that a writer reads its own write. It does nothing
+    else: jobs come from the outbox only. If the cache does not answer, the relay drops later.
+    """
+
+    def __init__(self, drops: Drops) -> None:
+        self._drops = drops
+
+    async def __call__(self, *events: Event) -> None:
+        """Drop the reads that the events make stale; an unavailable cache raises nothing."""
+        await self._drops.try_drop(events)

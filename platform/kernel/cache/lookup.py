@@ -1,10 +1,11 @@
-"""Where the answer to a request lies in Redis, and what drops it."""
+"""Where a response lies in Redis, and which tag versions validate it."""
 
+import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import orjson
@@ -13,21 +14,21 @@ from pydantic import TypeAdapter
 
 from kernel.cache.cached import OWN_ID, Audience, Cached, reads_of, written
 from kernel.cache.canonical import CanonicalRequest
-from kernel.cache.drops import stamp_key
+from kernel.cache.drops import version_key
 from kernel.core.caller import Caller
 from kernel.redis import Command
 
 _FORMAT: Final = "1"
 _REMEMBERED: Final = 1024
-_LONGEST: Final = 1024  # bytes of a request: what is remembered stays small, whatever is sent
+_LONGEST: Final = 1024  # bytes of a request: this bounds the memory of the lru_cache
 
 
 class Lookup(NamedTuple):
-    """One request's place: its key, the keys of its stamps, and the command that reads them all."""
+    """One request's lookup: its key, the keys of its tag versions, and the command to read all."""
 
     cached: Cached
     key: str
-    stamps: tuple[str, ...]
+    versions: tuple[str, ...]
     command: Command
 
 
@@ -39,7 +40,7 @@ class _Read:
     def of(
         self, values: Mapping[str, object], own_id: UUID | None, *, has_role: bool
     ) -> Lookup | None:
-        """Return the place, or None where this read is not for this caller or these values."""
+        """Return the lookup, or None if this read excludes the caller or these values."""
         cached = self.cached
         if cached.audience is Audience.EVERY_CALLER and has_role:
             return None  # a role may see more
@@ -54,16 +55,16 @@ class _Read:
         key = self.prefix + cached.key.format_map(
             {name: written(values[name]) for name in cached.placeholders}
         )
-        stamps = tuple(map(stamp_key, cached.tags(values)))
-        return Lookup(cached, key, stamps, ("MGET", key, *stamps))
+        versions = tuple(map(version_key, cached.tags(values)))
+        return Lookup(cached, key, versions, ("MGET", key, *versions))
 
 
 class RouteCache:
     """The cached reads of one route, in the order in which they are tried.
 
-    A hash of path, audience and the answer's schema is part of every key: no version of the code
-    reads what another one wrote in another shape, no route what another keeps, and nobody what one
-    caller was told. Raises ValueError where a declaration does not fit the route.
+    Every key contains a hash of path, audience and response schema. So two versions of the code
+    with different schemas never share a value, nor do two routes or two audiences. Raises
+    ValueError for a declaration that does not fit the route.
     """
 
     def __init__(self, route: APIRoute, path: str, *, needs_token: bool) -> None:
@@ -80,11 +81,10 @@ class RouteCache:
         self._find = lru_cache(_REMEMBERED)(self._work_out)
 
     def find(self, path: str, query: bytes, caller: Caller) -> Lookup | None:
-        """Return where the answer lies, or None for a request that takes the full path."""
-        if len(path) + len(query) > _LONGEST:
-            return None
+        """Return where the response lies, or None for a request that bypasses the cache."""
         own_id = caller.user_id if self._one_caller else None
-        return self._find(path, query, own_id, caller.role is not None)
+        find = self._find if len(path) + len(query) <= _LONGEST else self._work_out
+        return find(path, query, own_id, caller.role is not None)
 
     def _work_out(
         self,
@@ -106,7 +106,7 @@ class RouteCache:
             wanted = "optional or ignored" if needs_token else "required"
             raise ValueError(
                 f"the audience of {cached.key} is {cached.audience.value}, "
-                f'which wants caller="{wanted}"'
+                f'which requires caller="{wanted}"'
             )
         known = {parameter.name for parameter in self._request.parameters}
         if cached.audience is Audience.ONE_CALLER:
@@ -116,8 +116,8 @@ class RouteCache:
         for name in known - set(cached.placeholders):
             if not _is_single(cached.where.get(name)):
                 raise ValueError(
-                    f"{name} changes the answer and is not in {cached.key}: add it to the key, or "
-                    f'say for which single value it is kept: where={{"{name}": (…,)}}'
+                    f"{name} changes the response but is not in {cached.key}: add it to the key or "
+                    f'name the single value that is cached: where={{"{name}": (…,)}}'
                 )
 
 
@@ -128,3 +128,39 @@ def _digest(*parts: object) -> str:
 
 def _is_single(kept: object) -> bool:
     return isinstance(kept, tuple | list | set | frozenset) and len(kept) == 1
+
+
+T = TypeVar("T")
+
+
+class Flights(Generic[T]):
+    """Loads in progress in this process, by key."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[Hashable, asyncio.Task[T]] = {}
+
+    def begin(
+        self, what: Hashable, load: Callable[[], Coroutine[Any, Any, T]]
+    ) -> tuple[asyncio.Task[T], bool]:
+        """Return the load in progress, or start one; and whether this call started it.
+
+        No waiter owns the load: wait with `await asyncio.shield(…)`, or do not wait at all.
+        """
+        task = self._tasks.get(what)
+        begins = task is None
+        if task is None:
+            task = self._tasks[what] = asyncio.create_task(load())
+            task.add_done_callback(lambda done: self._end(what, done))
+        return task, begins
+
+    async def aclose(self) -> None:
+        """Cancel all loads."""
+        while tasks := list(self._tasks.values()):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    def _end(self, what: Hashable, done: "asyncio.Task[T]") -> None:
+        del self._tasks[what]
+        if not done.cancelled():
+            done.exception()  # retrieve it: asyncio warns about an exception that no waiter reads

@@ -1,7 +1,8 @@
-"""Reads through the cache: what a reply of Redis is worth, and one loader where it is not enough.
+"""Reads through the cache: judge the reply of Redis, and load what it does not have.
 
-In a process one load is under way for a key and its stamps (single flight), in the fleet one holds
-the lease. The stamps are part of both: who comes after a drop never gets what was loaded before.
+Within a process, one load runs for each key and its tag versions (single flight). Across processes,
+a lease in Redis does the same. Both include the tag versions, so that a caller after a drop never
+gets a value that was loaded before it.
 """
 
 import asyncio
@@ -14,33 +15,32 @@ from typing import Any, Final, NamedTuple, TypeGuard
 from redis.exceptions import ResponseError
 
 from kernel.cache.cached import SPREAD
-from kernel.cache.drops import Drops, new_stamp, stamp_seconds
-from kernel.cache.flights import Flights
-from kernel.cache.lookup import Lookup
-from kernel.cache.rendered import RenderedResponse
-from kernel.cache.stored import STAMP_BYTES, Kind, Stored, etag_of, pack, unpack
+from kernel.cache.drops import Drops, new_version, short_seconds, version_seconds
+from kernel.cache.lookup import Flights, Lookup
+from kernel.cache.stored import VERSION_BYTES, Kind, RenderedResponse, Stored, etag_of, pack, unpack
 from kernel.redis import Command, Pipeline, RedisAway
 
-LARGEST_BYTES: Final = 512 * 1024
+# A page of 100 posts at its longest has 1.3 MB: JSON has 6 bytes for a control character.
+LARGEST_BYTES: Final = 1536 * 1024
 LEASE_MS: Final = 3000
-WAIT_SECONDS: Final = 0.4  # for another process that loads; then everyone loads for itself
+WAIT_SECONDS: Final = 0.4  # wait for another process to load; after that, load here
 _POLL_SECONDS: Final = 0.02
 _STATUS: Final = {Kind.BODY: 200, Kind.MISSING: 404}
 _JSON: Final = ((b"content-type", b"application/json"),)
-# A lease is given back by who holds it, and by nobody whose own ran out.
+# Delete the lease only if it is still ours: it may have expired and been taken by another.
 _GIVE_BACK: Final = (
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
 )
 
 Load = Callable[[], Awaitable[RenderedResponse]]
-Stamps = tuple[bytes, ...]
+Versions = tuple[bytes, ...]
 
 
 class Found(NamedTuple):
-    """What Redis has: a value that counts, or None; the stamps, None where Redis is away."""
+    """What Redis has: a valid value or None; the tag versions, None if Redis is unavailable."""
 
     value: Stored | None
-    stamps: list[bytes | None] | None
+    versions: list[bytes | None] | None
 
 
 class Reads:
@@ -51,81 +51,83 @@ class Reads:
         self._flights: Flights[RenderedResponse | None] = Flights()
 
     def judge(self, reply: object) -> Found:
-        """Return what the reply to a lookup's command is worth.
+        """Return what the reply to a lookup's command contains.
 
-        A value counts with the stamps of now alone; whether it is old is another question.
+        A value is valid only with the current tag versions. `is_old` checks its age.
         """
         if not isinstance(reply, list):
             return Found(None, None)
-        data, stamps = reply[0], reply[1:]
-        if data is None or None in stamps:
-            return Found(None, stamps)
-        return Found(unpack(data, b"".join(stamps)), stamps)
+        data, versions = reply[0], reply[1:]
+        if data is None or None in versions:
+            return Found(None, versions)
+        return Found(unpack(data, b"".join(versions)), versions)
 
     def is_old(self, value: Stored) -> bool:
-        """Whether the value is older than it should be."""
+        """Whether the value is past its `ttl`."""
         return time.time() >= value.old_at
 
     async def load(self, lookup: Lookup, found: Found, load: Load) -> RenderedResponse:
-        """Return the answer of one load for all who ask now, and store it.
+        """Load the response once for all concurrent callers, and store it.
 
-        Where Redis is away or takes nothing, one load in this process.
+        If Redis is unavailable or rejects writes, load once per process.
         """
-        stamps = await self._whole(lookup, found.stamps)
-        if stamps is None:
+        versions = await self._whole(lookup, found.versions)
+        if versions is None:
             what: tuple[object, ...] = (lookup.key, self._drops.count)
             flight, leads = self._flights.begin(what, lambda: _only(load))
         else:
             flight, leads = self._flights.begin(
-                (lookup.key, *stamps), lambda: self._lead(lookup, stamps, load, WAIT_SECONDS)
+                (lookup.key, *versions), lambda: self._lead(lookup, versions, load, WAIT_SECONDS)
             )
         rendered = await asyncio.shield(flight)
-        assert rendered is not None  # who waits for others loads in the end
+        assert rendered is not None  # None occurs only without WAIT_SECONDS, in `renew`
         return rendered if leads or rendered.shareable else await load()
 
     def renew(self, lookup: Lookup, found: Found, load: Load) -> None:
-        """Begin to load anew what is old, unless somebody does; nobody waits for it."""
-        stamps = tuple(stamp for stamp in found.stamps or () if stamp is not None)
+        """Start to reload an old value in the background, unless a reload is in progress."""
+        versions = tuple(version for version in found.versions or () if version is not None)
         self._flights.begin(
-            ("renew", lookup.key, *stamps), lambda: self._lead(lookup, stamps, load, 0.0)
+            ("renew", lookup.key, *versions), lambda: self._lead(lookup, versions, load, 0.0)
         )
 
     async def aclose(self) -> None:
-        """End the loads that are under way."""
+        """Cancel the loads in progress."""
         await self._flights.aclose()
 
-    async def _whole(self, lookup: Lookup, stamps: list[bytes | None] | None) -> Stamps | None:
-        """Return all stamps, new ones for those that are missing; None where that cannot be done.
+    async def _whole(self, lookup: Lookup, versions: list[bytes | None] | None) -> Versions | None:
+        """Return all tag versions, creating the missing ones; None if that fails.
 
-        It is done before anything is loaded: a drop from now on changes what was read here.
+        This happens before the load, so that a later drop invalidates what the load reads.
         """
-        if stamps is None:
+        if versions is None:
             return None
-        found: dict[str, Any] = dict(zip(lookup.stamps, stamps, strict=True))
-        # Others may make one at the same time: the first counts. What lies there and is no stamp
-        # counts for nobody, and is replaced: that drops what there is, and never brings it back.
+        found: dict[str, Any] = dict(zip(lookup.versions, versions, strict=True))
+        # Another process may create one at the same time: the first wins. A malformed version is
+        # valid for no reader; it is replaced, which drops the values and never restores them.
         for how, taken in ((("NX", "GET"), None), ((), b"OK")):
-            new = {key: new_stamp().encode() for key, one in found.items() if not _is_stamp(one)}
+            new = {
+                key: new_version().encode() for key, one in found.items() if not _is_version(one)
+            }
             if not new:
                 break
             replies = await self._ask(
-                *(("SET", key, one, *how, "EX", stamp_seconds()) for key, one in new.items())
+                *(("SET", key, one, *how, "EX", short_seconds()) for key, one in new.items())
             )
             for (key, one), reply in zip(new.items(), replies, strict=False):
                 found[key] = one if reply == taken else reply
-        whole = tuple(filter(_is_stamp, found.values()))
+        whole = tuple(filter(_is_version, found.values()))
         return whole if len(whole) == len(found) else None
 
     async def _lead(
-        self, lookup: Lookup, stamps: Stamps, load: Load, seconds: float
+        self, lookup: Lookup, versions: Versions, load: Load, seconds: float
     ) -> RenderedResponse | None:
-        """Load where nobody else does; else wait for the value, and at the end load all the same.
+        """Load if no other process does; otherwise wait for its value, and load after the wait.
 
-        Without any seconds to wait, to renew a value: None where somebody else does, or has failed
-        to a moment ago. Nobody who has no value waits for that: its lease is another.
+        With `seconds` = 0 (renewal): return None if another process loads, or has failed recently.
+        Renewal uses a separate lease, so cold misses never wait for it.
         """
         what, token = "lease" if seconds else "renewal", secrets.token_hex(8)
-        lease = f"{what}:{lookup.key}:{b''.join(stamps).decode()}"
+        lease = f"{what}:{lookup.key}:{b''.join(versions).decode()}"
         give_back: Command = ("EVAL", _GIVE_BACK, 1, lease, token)
         until = time.monotonic() + seconds
         while True:
@@ -142,20 +144,21 @@ class Reads:
                 break
             await asyncio.sleep(_POLL_SECONDS)
         rendered = await load()
-        stored = self._to_store(lookup, stamps, rendered)
+        stored = self._to_store(lookup, versions, rendered)
         if stored is not None:
-            await self._ask(stored, give_back)
+            longer = self._versions_of(lookup) if rendered.status == _STATUS[Kind.BODY] else []
+            await self._ask(stored, *longer, give_back)
         elif seconds:
             await self._ask(give_back)
-        # What could not be renewed keeps its lease: it is tried again when that has run out.
+        # A failed renewal keeps its lease: the next attempt starts when the lease has expired.
         return rendered
 
     async def _try_to_lead(
         self, lookup: Lookup, lease: str, token: str
     ) -> tuple[bool | None, Stored | None]:
-        """Ask for the lease, then for the value: whoever had the lease has stored it by then.
+        """Try to take the lease, then read the value: a previous holder has stored it by then.
 
-        Return whether it was given, None where Redis gives none; and the value that counts.
+        Return whether the lease was granted, None if Redis grants none; and the valid value.
         """
         asked = ("SET", lease, token, "NX", "PX", LEASE_MS)
         replies = await self._ask(asked, lookup.command)
@@ -164,7 +167,7 @@ class Reads:
         return replies[0] == b"OK", self.judge(replies[1]).value
 
     def _to_store(
-        self, lookup: Lookup, stamps: Stamps, rendered: RenderedResponse
+        self, lookup: Lookup, versions: Versions, rendered: RenderedResponse
     ) -> Command | None:
         cached, now = lookup.cached, time.time()
         age, keep = cached.ttl, cached.ttl + cached.stale
@@ -175,22 +178,26 @@ class Reads:
             return None
         elif len(body) > LARGEST_BYTES:
             body, kind = b"", Kind.TOO_LARGE
-        spread = 1 + random.uniform(-SPREAD, SPREAD)  # noqa: S311 - a spread
+        spread = 1 + random.uniform(-SPREAD, SPREAD)  # noqa: S311 - jitter
         old_at = now + age.total_seconds() * spread
         keep_ms = max(1, round(keep.total_seconds() * spread * 1000))
         value = Stored(kind, body, etag_of(body), old_at)
-        return ("SET", lookup.key, pack(value, stamps), "PX", keep_ms)
+        return ("SET", lookup.key, pack(value, versions), "PX", keep_ms)
+
+    def _versions_of(self, lookup: Lookup) -> list[Command]:
+        """Return the commands that make the versions of a value outlive it; they create none."""
+        return [("EXPIRE", key, version_seconds(), "GT") for key in lookup.versions]
 
     async def _ask(self, *commands: Command) -> list[Any]:
-        """Return the replies, none where Redis is away: the cache breaks no read."""
+        """Return the replies, or [] if Redis is unavailable: the cache never fails a read."""
         try:
             return await self._redis.ask(*commands)
         except RedisAway:
             return []
 
 
-def _is_stamp(found: object) -> TypeGuard[bytes]:
-    return isinstance(found, bytes) and len(found) == STAMP_BYTES
+def _is_version(found: object) -> TypeGuard[bytes]:
+    return isinstance(found, bytes) and len(found) == VERSION_BYTES
 
 
 async def _only(load: Load) -> RenderedResponse:

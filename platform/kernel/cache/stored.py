@@ -1,30 +1,35 @@
-"""What lies in Redis under the key of a cached read: a header of fixed size, then the body.
+"""The format of a cached value in Redis: a header of fixed size, then the body.
 
-The header holds a mark of the format, a check sum of all that follows (a value that is cut off or
-of another make is none), the kind, the time when it is old, the ETag, and the stamps.
+The header holds a format mark, a checksum of everything after it (a truncated or foreign value is
+ignored), the kind, the time when the value becomes old, the ETag, and the tag versions.
 """
 
+import asyncio
 import hashlib
 import struct
 import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from starlette.types import ASGIApp, Message, Scope
+
 _MARK: Final = b"cached:1"
 _HEADER: Final = struct.Struct("<8sIBdB34s")
-_UNCHECKED: Final = 12  # the mark, and the check sum itself
-STAMP_BYTES: Final = 16
+_UNCHECKED: Final = 12  # the mark, and the checksum itself
+VERSION_BYTES: Final = 16
 
 
 class Kind(IntEnum):
-    """What a value says of the read."""
+    """The kind of a cached value."""
 
     BODY = 1
     MISSING = 2  # the body is that of the 404
-    TOO_LARGE = 3  # it is not stored: do not wait for who loads it
+    TOO_LARGE = 3  # the response is too large to store: do not wait for its loader
 
 
-_KINDS: Final = {int(kind): kind for kind in Kind}  # a look-up takes a third of Kind(…)
+_KINDS: Final = {int(kind): kind for kind in Kind}  # a lookup takes a third of the time of Kind(…)
 
 
 class Stored(NamedTuple):
@@ -41,23 +46,89 @@ def etag_of(body: bytes) -> bytes:
     return b'"%b"' % hashlib.blake2b(body, digest_size=16).hexdigest().encode()
 
 
-def pack(value: Stored, stamps: tuple[bytes, ...]) -> bytes:
-    """Return the bytes to store; each stamp has 16 bytes."""
-    rest = (value.kind, value.old_at, len(stamps), value.etag)
-    tail = b"".join((*stamps, value.body))
+def pack(value: Stored, versions: tuple[bytes, ...]) -> bytes:
+    """Return the bytes to store; each tag version has 16 bytes."""
+    rest = (value.kind, value.old_at, len(versions), value.etag)
+    tail = b"".join((*versions, value.body))
     check = zlib.crc32(_HEADER.pack(_MARK, 0, *rest)[_UNCHECKED:] + tail)
     return _HEADER.pack(_MARK, check, *rest) + tail
 
 
-def unpack(data: bytes, stamps: bytes) -> Stored | None:
-    """Return the value, where it was stored under just these stamps (joined), else None."""
-    end = _HEADER.size + len(stamps)
+def unpack(data: bytes, versions: bytes) -> Stored | None:
+    """Return the value if it was stored under exactly these tag versions (joined), else None."""
+    end = _HEADER.size + len(versions)
     if len(data) < end:
         return None
     mark, check, number, old_at, count, etag = _HEADER.unpack_from(data)
     if mark != _MARK or zlib.crc32(data[_UNCHECKED:]) != check:
         return None
     kind = _KINDS.get(number)
-    if kind is None or count * STAMP_BYTES != len(stamps) or data[_HEADER.size : end] != stamps:
+    if (
+        kind is None
+        or count * VERSION_BYTES != len(versions)
+        or data[_HEADER.size : end] != versions
+    ):
         return None
     return Stored(kind, data[end:], etag, old_at)
+
+
+_OK: Final = 200
+_JSON: Final = b"application/json"
+_OF_BODY: Final = frozenset({b"content-type", b"content-length"})
+_OF_FAILURE: Final = frozenset({b"www-authenticate", b"retry-after"})
+# These depend on the caller: the next caller may be allowed.
+_OF_CALLER: Final = frozenset({401, 403})
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedResponse:
+    """Status, headers (raw, lower-case names) and body."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is JSON without further headers, so that storing the body loses nothing."""
+        return (b"content-type", _JSON) in self.headers and self._has_only(_OF_BODY)
+
+    @property
+    def storable(self) -> bool:
+        """Whether it is a plain success."""
+        return self.status == _OK and self.plain
+
+    @property
+    def shareable(self) -> bool:
+        """Whether all waiters may share it: no cookie, and not specific to one caller."""
+        return self.status not in _OF_CALLER and self._has_only(_OF_BODY | _OF_FAILURE)
+
+    def _has_only(self, names: frozenset[bytes]) -> bool:
+        return all(name in names for name, _ in self.headers)
+
+
+async def render(app: ASGIApp, scope: Scope) -> RenderedResponse:
+    """Run the application on a request without a body, and return the response.
+
+    It is independent of the client: a disconnect does not cancel it. Raises what the application
+    raises.
+    """
+    status, headers, parts = 0, [], []
+
+    requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> Message:
+        for request in requests:
+            return request
+        gone: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        return await gone  # never: a stream waits for a disconnect meanwhile
+
+    async def send(message: Message) -> None:
+        nonlocal status, headers
+        if message["type"] == "http.response.start":
+            status, headers = message["status"], list(message["headers"])
+        elif message["type"] == "http.response.body":
+            parts.append(message.get("body", b""))
+
+    await app(scope, receive, send)
+    return RenderedResponse(status, headers, b"".join(parts))

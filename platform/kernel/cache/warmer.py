@@ -1,10 +1,10 @@
-"""Cache warming: a new caller's first reads are stored before they are asked for."""
+"""Cache warming: store a new caller's first reads before they are requested."""
 
 from abc import ABC, abstractmethod
 
 
 class CacheWarmer(ABC):
-    """Stores the cached reads that are a caller's own and take nothing but the caller."""
+    """Stores the cached reads that belong to one caller and have no other parameter."""
 
     @abstractmethod
     async def warm(self, token: str) -> None:

@@ -1,5 +1,6 @@
-"""Settings: read once from the environment, checked together, explained in .env.example."""
+"""Settings: read once from the environment, validated together, explained in .env.example."""
 
+from kernel.config.own import OwnSettings
 from kernel.config.settings import Settings, SettingsError, load_settings
 
-__all__ = ["Settings", "SettingsError", "load_settings"]
+__all__ = ["OwnSettings", "Settings", "SettingsError", "load_settings"]

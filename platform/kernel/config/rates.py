@@ -1,11 +1,13 @@
-"""How many in what time: `10/minute`."""
+"""Rates: `10/minute`."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BeforeValidator
-from pydantic_settings import NoDecode
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource
 
 _WRITTEN: Final = re.compile(
     r"([0-9]{1,7}) ?/ ?(?:([0-9]{1,5}) ?)?(second|minute|hour)s?", re.IGNORECASE
@@ -16,22 +18,22 @@ _LONGEST_SECONDS: Final = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `quota` in every window of `seconds`, wherever one lays the window.
+    """At most `quota` in any window of `seconds` (a sliding window).
 
-    What is written in settings has whole seconds.
+    Settings have whole seconds.
     """
 
     quota: int
     seconds: float
 
     def __post_init__(self) -> None:
-        """Refuse what nobody could keep, and windows that would fill the memory of Redis."""
+        """Refuse a quota below 1, and windows that would fill the memory of Redis."""
         if self.quota < 1 or not 0 < self.seconds <= _LONGEST_SECONDS:
             raise ValueError("must allow 1 or more in up to 24 hours")
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the rate that is written as `100/minute`, `5/hour` or `20/15 minutes`.
+        """Return the rate written as `100/minute`, `5/hour` or `20/15 minutes`.
 
         Raises ValueError.
         """
@@ -47,7 +49,7 @@ class Rate:
         return round(self.seconds * 1_000_000)
 
     def __str__(self) -> str:
-        """Return what `parse` reads."""
+        """Return the text that `parse` reads."""
         unit = next((unit for unit, one in _SECONDS.items() if self.seconds % one == 0), "second")
         count = self.seconds / _SECONDS[unit]
         return f"{self.quota}/{unit}" if count == 1 else f"{self.quota}/{count:g} {unit}s"
@@ -58,4 +60,35 @@ def _parsed(value: object) -> object:
 
 
 RateSetting = Annotated[Rate, NoDecode, BeforeValidator(_parsed)]
-"""A rate as a setting: written as `Rate.parse` reads it."""
+"""The type of a setting that is a rate."""
+
+
+PREFIX: Final = "rate_limit_"
+
+
+class RateLimitSource(PydanticBaseSettingsSource):
+    """Collects them into the field `rate_limits`; the first source wins."""
+
+    def __init__(
+        self, settings_cls: type[BaseSettings], sources: Iterable[PydanticBaseSettingsSource]
+    ) -> None:
+        super().__init__(settings_cls)
+        self._sources = [one for one in sources if isinstance(one, EnvSettingsSource)]
+
+    def get_field_value(
+        self,
+        field: FieldInfo,  # noqa: ARG002 - the base class names it
+        field_name: str,
+    ) -> tuple[Any, str, bool]:
+        """Return nothing: this source has one field, and fills it as a whole."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the field."""
+        found: dict[str, str] = {}
+        for source in self._sources:
+            for name, value in source.env_vars.items():
+                is_slices = name.startswith(PREFIX) and name not in self.settings_cls.model_fields
+                if is_slices and value is not None:
+                    found.setdefault(name.removeprefix(PREFIX), value)
+        return {"rate_limits": found} if found else {}

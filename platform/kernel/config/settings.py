@@ -1,31 +1,44 @@
-"""Settings, read once at start from the environment and `.env`; the environment wins."""
+"""Settings, read once at the start from the environment and `.env`; the environment wins."""
 
 import importlib
 import os
 import sys
+from collections.abc import Iterable
 from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    HttpUrl,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
-from kernel.config.rate_limits import RateLimitSource
-from kernel.config.rates import Rate, RateSetting
-from kernel.config.types import Addresses, Networks, Words
+from kernel.config.own import OwnSettings
+from kernel.config.rates import Rate, RateLimitSource, RateSetting
+from kernel.config.types import Addresses, Networks, Origins, Words, host_and_port, is_loopback
 
 ROOT = Path(__file__).parents[2]
 NO_REPLY = "no-reply@localhost"
-JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: a key of the hash's size or larger
+Own = TypeVar("Own", bound=OwnSettings)
+JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: at least the size of the hash
+
+
+Environment = Literal["development", "test", "production"]
 
 
 class SettingsError(Exception):
-    """One message that names every setting which is missing or wrong, without its value."""
+    """One message that names all missing or invalid settings, without their values."""
 
 
 def _long_enough(value: SecretStr) -> SecretStr:
@@ -55,6 +68,15 @@ def _mail_from(settings: dict[str, Any]) -> str:
     return str(Address(display_name=settings["app_name"], addr_spec=NO_REPLY))
 
 
+def _app_env(settings: dict[str, Any]) -> Environment:
+    """Return what a missing APP_ENV means: production, unless all is on this machine."""
+    hosts = [settings["supabase_url"].host, settings["redis_host"], settings["api_host"]]
+    hosts += [host_and_port(one)[0] for one in settings["redis_sentinels"]]
+    if settings["broker_host"] is not None:
+        hosts.append(settings["broker_host"])
+    return "development" if all(map(is_loopback, hosts)) else "production"
+
+
 class Settings(BaseSettings):
     """Every setting of the production processes; `.env.example` explains each."""
 
@@ -76,6 +98,7 @@ class Settings(BaseSettings):
     jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
     jwt_audience: str = "authenticated"
     jwt_issuer: str | None = None
+    max_token_seconds: int = Field(default=24 * 3600, ge=60, le=24 * 3600)
 
     redis_port: int = Field(default=6379, ge=1, le=65535)
     redis_username: str | None = None
@@ -93,6 +116,8 @@ class Settings(BaseSettings):
     broker_db: int = Field(default=0, ge=0)
     broker_tls: bool = False
 
+    refuse_common_passwords: bool | None = None
+
     smtp_host: str | None = None
     smtp_port: int = Field(default=587, ge=1, le=65535)
     smtp_username: str | None = None
@@ -101,11 +126,10 @@ class Settings(BaseSettings):
     mail_from: Annotated[str, AfterValidator(_address)] = Field(default_factory=_mail_from)
     app_url: HttpUrl = HttpUrl("http://127.0.0.1:3000")
 
-    app_env: Literal["development", "test", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = None
     log_format: Literal["json", "console"] | None = None
     docs_enabled: bool | None = None
-    cors_origins: Words = []
+    cors_origins: Origins = []
     allowed_hosts: Words = ["*"]
     max_body_bytes: int = Field(default=1024 * 1024, ge=1)
     trusted_proxies: Networks = []
@@ -116,10 +140,16 @@ class Settings(BaseSettings):
     rate_limits: dict[str, RateSetting] = {}
     """RATE_LIMIT_<SLICE>, by the name in lower case."""
 
+    quota_posts_per_day: int = Field(default=1000, ge=0, lt=10**15)
+    quota_bytes: int = Field(default=100_000_000, ge=0, lt=10**15)
+
+    _own: dict[type[OwnSettings], OwnSettings] = PrivateAttr(default_factory=dict)
+
     worker_concurrency: int = Field(default=2, ge=1)
     worker_grace_seconds: float = Field(default=20, ge=0)
     visibility_timeout_seconds: int = Field(default=900, ge=1)
     cleanup_dry_run: bool = False
+    login_notices: bool = False
     heartbeat_file: Path | None = None
 
     api_host: str = "127.0.0.1"
@@ -134,11 +164,13 @@ class Settings(BaseSettings):
     max_connections: int | None = Field(default=None, ge=1)
     max_connections_per_client: int | None = Field(default=None, ge=1)
 
+    app_env: Environment = Field(default_factory=_app_env)
+
     @classmethod
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], *args: Any, **kwargs: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Add the limits of slices to what is read: which slices there are is not known here."""
+        """Add the source of slices' limits: their names are not known here."""
         sources = super().settings_customise_sources(settings_cls, *args, **kwargs)
         return *sources, RateLimitSource(settings_cls, sources)
 
@@ -146,30 +178,50 @@ class Settings(BaseSettings):
     def _broker_without_sentinels(self) -> Self:
         if self.redis_sentinels and self.broker_host is None:
             raise ValueError(
-                "BROKER_HOST must be set where REDIS_SENTINELS is: jobs do not go by them"
+                "BROKER_HOST must be set if REDIS_SENTINELS is: jobs do not use Sentinel"
             )
         return self
 
+    def own(self, kind: type[Own]) -> Own:
+        """Return the settings of a slice or an adapter, of this class.
+
+        They are those that `load_settings` has read, otherwise the current ones of the environment.
+        """
+        found = self._own.get(kind)
+        return found if isinstance(found, kind) else kind()
+
+    @property
+    def app_env_is_assumed(self) -> bool:
+        """Whether this is production because APP_ENV is missing."""
+        return self.app_env == "production" and "app_env" not in self.model_fields_set
+
     @property
     def supabase(self) -> str:
-        """The base address of Supabase, without a slash at its end."""
+        """The base URL of Supabase, without a trailing slash."""
         return str(self.supabase_url).rstrip("/")
 
     @property
     def app_base(self) -> str:
-        """The base address of the pages that mails link to, without a slash at its end."""
+        """The base URL of the pages that mails link to, without a trailing slash."""
         return str(self.app_url).rstrip("/")
 
     @property
     def docs(self) -> bool:
-        """Whether /docs and /openapi.json are served: not in production unless asked for."""
+        """Whether to serve /docs and /openapi.json: by default not in production."""
         if self.docs_enabled is None:
             return self.app_env != "production"
         return self.docs_enabled
 
     @property
+    def refuses_common_passwords(self) -> bool:
+        """Whether new passwords must not be among the commonest: in production unless it is set."""
+        if self.refuse_common_passwords is None:
+            return self.app_env == "production"
+        return self.refuse_common_passwords
+
+    @property
     def level(self) -> str:
-        """The level of logging: INFO in production, DEBUG elsewhere, unless it is set."""
+        """The log level; by default INFO in production and DEBUG elsewhere."""
         return self.log_level or ("INFO" if self.app_env == "production" else "DEBUG")
 
     @property
@@ -181,25 +233,38 @@ class Settings(BaseSettings):
         return self.app_env == "development" and stream is not None and stream.isatty()
 
 
-def load_settings(env_file: Path | None = None) -> Settings:
-    """Return the settings: the environment's and, where it says nothing, the file's.
+def load_settings(env_file: Path | None = None, own: Iterable[type[OwnSettings]] = ()) -> Settings:
+    """Return the settings of the environment and, for missing ones, of the file.
 
     The file is `.env` of the checkout unless the argument or the variable ENV_FILE names another.
-    Raises SettingsError, which names all faults at once.
+    `own` are the classes of slices and adapters, which `Settings.own` returns.
+    Raises SettingsError, which names all faults together.
     """
     env_file = env_file or Path(os.environ.get("ENV_FILE") or ROOT / ".env")
+    faults: set[str] = set()
+    settings, read = None, {}
     try:
-        # The values come from the environment, which pyright's view of the class cannot know.
-        return Settings(_env_file=env_file)  # pyright: ignore[reportCallIssue]
+        # The values come from the environment, which pyright does not know.
+        settings = Settings(_env_file=env_file)  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
-        # A default that follows from a value that was refused is no fault of its own.
-        own = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
-        faults = "\n".join(sorted(_fault(item["loc"], item) for item in own))
+        # A default that derives from an invalid value is not a fault of its own.
+        found = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
+        faults.update(_fault(item["loc"], item) for item in found)
+    for kind in own:
+        try:
+            read[kind] = kind(_env_file=env_file)  # pyright: ignore[reportCallIssue]
+        except ValidationError as error:
+            for item in error.errors():
+                field, *rest = item["loc"] or (kind.__name__,)
+                faults.add(_fault((kind.variable(str(field)), *rest), item))
+    if settings is None or faults:
         raise SettingsError(
-            f"The settings are not complete:\n{faults}\n"
+            "The settings are not complete:\n" + "\n".join(sorted(faults)) + "\n"
             "Set them in the environment or in .env; .env.example explains each. "
             "For development, ./app up needs none."
         ) from None
+    settings._own.update(read)  # noqa: SLF001 - its own module
+    return settings
 
 
 def _fault(location: tuple[int | str, ...], item: object) -> str:

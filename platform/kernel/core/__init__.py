@@ -1,1 +1,1 @@
-"""What every storey may use: the caller, durations, backoff and the request's id; no I/O."""
+"""Definitions that every layer may use: caller, durations, backoff, request id; no I/O."""

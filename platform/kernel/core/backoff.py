@@ -1,4 +1,4 @@
-"""A pause after failures: what is away is asked again soon, but not at every turn."""
+"""Backoff: a growing delay between attempts while a dependency fails."""
 
 import random
 import time
@@ -9,9 +9,9 @@ _LONGEST_SECONDS: Final = 5.0
 
 
 class Backoff:
-    """Doubles from 0.5 s to 5 s with each failure in a row, less up to a half; success ends it.
+    """Exponential backoff from 0.5 s to 5 s, with up to half as jitter; a success resets it.
 
-    `longest` is another limit than those 5 s.
+    `longest` replaces the upper limit of 5 s.
     """
 
     def __init__(self, *, longest: float = _LONGEST_SECONDS) -> None:
@@ -21,15 +21,15 @@ class Backoff:
 
     @property
     def over(self) -> bool:
-        """Whether it is time to try."""
+        """Whether the delay has passed, so that the next attempt may start."""
         return time.monotonic() >= self._until
 
     def succeeded(self) -> None:
-        """Go on without a pause."""
+        """Reset the backoff."""
         self._failures, self._until = 0, 0.0
 
     def failed(self) -> None:
-        """Wait before the next try."""
+        """Record a failure and start the next delay."""
         seconds = min(self._longest, _FIRST_SECONDS * 2**self._failures)
         self._failures = min(self._failures + 1, 10)
-        self._until = time.monotonic() + seconds * (1 - random.random() / 2)  # noqa: S311 - a spread
+        self._until = time.monotonic() + seconds * (1 - random.random() / 2)  # noqa: S311 - jitter

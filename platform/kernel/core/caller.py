@@ -1,4 +1,4 @@
-"""Who calls: the verified content of an access token, or nobody."""
+"""The caller of a request: the verified claims of an access token, or anonymous."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,11 +7,11 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who calls: the verified content of an access token, or nobody.
+    """The verified claims of an access token; anonymous when `user_id` is None.
 
     `role` is `app_metadata.role`, which only the service can set (unlike `user_metadata`).
-    `logged_in_at` is when the session's user last proved who they are, in seconds since 1970; 0
-    where the token does not say. A refreshed token keeps it.
+    `logged_in_at` is the time of the last login in this session, in seconds since 1970, or 0 if the
+    token does not contain it. A refreshed token keeps it.
     """
 
     user_id: UUID | None = None
@@ -22,7 +22,7 @@ class Caller:
     token: str | None = None
 
     def __repr__(self) -> str:
-        """Name the caller without the token: a repr ends up in logs."""
+        """Return the ids without the token: a repr ends up in logs."""
         return f"Caller(user_id={self.user_id}, session_id={self.session_id}, role={self.role!r})"
 
 

@@ -1,4 +1,4 @@
-"""The id of the request that is being answered, for log lines and for calls to Supabase."""
+"""The id of the current request, for log lines and for calls to Supabase."""
 
 from contextvars import ContextVar
 

@@ -1,4 +1,4 @@
-"""The Edge: the one layer that every request passes first, and where the caller is decided."""
+"""The Edge: the outermost layer; it authenticates, limits and answers cached reads."""
 
 from kernel.edge.edge import Edge
 from kernel.edge.recorder import RequestRecorder

@@ -1,4 +1,4 @@
-"""Who comes in: limit, token, session and cached answer, all asked of Redis in one round trip."""
+"""Admission: rate limit, session and cached response, in one round trip to Redis."""
 
 from typing import Any, NamedTuple
 
@@ -11,13 +11,14 @@ from kernel.edge.request_head import RequestHead
 from kernel.edge.routes import Route, RouteTable
 from kernel.edge.services import EdgeServices
 from kernel.errors import ApiError, Forbidden, MethodNotAllowed, TooManyRequests, Unauthenticated
+from kernel.identity.seen_tokens import SeenTokens
 from kernel.limits.policy import PolicySet
 from kernel.redis import Command, RedisAway
 from kernel.web.call import Call
 
 
 class CacheLookup(NamedTuple):
-    """Where the answer would lie in the cache, and what was found there."""
+    """Where the response would lie in the cache, and what was found there."""
 
     lookup: Lookup
     found: Found
@@ -26,8 +27,9 @@ class CacheLookup(NamedTuple):
 class Admission:
     """Decides about a request before its body is read: 429, then 405, 401 and 403.
 
-    A token that this process has not seen is verified once the limit has admitted the request:
-    guessing tokens is not to cost us signatures. That takes a second round trip, once a token.
+    A token that this process has not seen is verified only after the rate limit has admitted the
+    request, so that guessed tokens cost no signature checks. This takes a second round trip, once
+    for each token.
     """
 
     def __init__(self, routes: RouteTable, *, cache_enabled: bool) -> None:
@@ -44,17 +46,20 @@ class Admission:
         policies: PolicySet | None,
         parts: EdgeServices,
     ) -> CacheLookup | None:
-        """Set the call's limits and caller; return where a cached answer would lie.
+        """Set the call's limits and caller; return where a cached response would lie.
 
-        `policies` are those that the request counts to, for this subject. Raises ApiError.
+        `policies` are those that count this request for this subject. Raises ApiError.
         """
         caller, token, refusal = _presented(route, head, parts)
         commands, lookup = self._question(scope, route, caller, parts)
+        weight = _weight(route, caller, lookup)
         if policies is not None:
-            commands.insert(0, parts.limiter.command(subject, policies))
-        replies = await _ask(parts, commands)
+            commands.insert(0, parts.limiter.command(subject, policies, weight))
+        replies = await ask(parts, commands)
         if policies is not None:
-            limits = call.limits = await parts.limiter.decide(subject, policies, replies.pop(0))
+            limits = call.limits = await parts.limiter.decide(
+                subject, policies, replies.pop(0), weight
+            )
             if not limits.admitted:
                 raise TooManyRequests(retry_after=limits.retry_after)
         if route is None:
@@ -65,24 +70,25 @@ class Admission:
         if caller is None:
             caller = await parts.verifier.verify(token)
             commands, lookup = self._question(scope, route, caller, parts)
-            replies = await _ask(parts, commands)
+            # The first use of this token here: `refresh` wants to know of it.
+            *replies, _ = await ask(parts, [*commands, SeenTokens.command(caller)])
         if caller is not ANONYMOUS:
             await parts.revocations.check(caller.session_id, replies.pop(0))
+            call.caller = caller
             if not route.admits(caller, scope["path"]):
                 raise Forbidden
-            call.caller = caller
         if lookup is None:
             return None
         return CacheLookup(lookup, parts.reads.judge(replies.pop() if replies else None))
 
     def _refuse_method(self, path: str) -> None:
         if self._routes.methods(path):
-            raise MethodNotAllowed  # FastAPI might find a route with a parameter
+            raise MethodNotAllowed  # FastAPI might match a route with a parameter
 
     def _question(
         self, scope: Scope, route: Route | None, caller: Caller | None, parts: EdgeServices
     ) -> tuple[list[Command], Lookup | None]:
-        """Return what is to be asked for a caller, and the lookup, also where it is not asked."""
+        """Return the commands for a caller, and the lookup, even if the cache is disabled."""
         commands: list[Command] = []
         if route is None or caller is None:
             return commands, None
@@ -99,7 +105,7 @@ class Admission:
 def _presented(
     route: Route | None, head: RequestHead, parts: EdgeServices
 ) -> tuple[Caller | None, str, ApiError | None]:
-    """Return the caller, None for a token that this process has not seen; the token; a refusal."""
+    """Return the caller, None for a token not seen before; the token; the refusal, if any."""
     if route is None or route.feature.caller == "ignored":
         return ANONYMOUS, "", None
     try:
@@ -113,8 +119,15 @@ def _presented(
     return ANONYMOUS, "", None
 
 
-async def _ask(parts: EdgeServices, commands: list[Command]) -> list[Any]:
-    """Return the replies; where Redis is away, that, in the place of each."""
+def _weight(route: Route | None, caller: Caller | None, lookup: Lookup | None) -> int:
+    """Return how often a call counts to the default limit: more if the cache cannot answer it."""
+    if route is None or caller is None or lookup is not None:
+        return 1
+    return route.feature.weight
+
+
+async def ask(parts: EdgeServices, commands: list[Command]) -> list[Any]:
+    """Return the replies; if Redis is unavailable, the RedisAway in place of each."""
     if not commands:
         return []
     try:

@@ -1,4 +1,4 @@
-"""Fills what a new caller will read first, before it is asked for."""
+"""The cache warmer: stores a new caller's first reads before they are requested."""
 
 import logging
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from kernel.cache.cached import one_caller
-from kernel.cache.rendered import RenderedResponse, render
+from kernel.cache.stored import RenderedResponse, render
 from kernel.cache.warmer import CacheWarmer
 from kernel.core.caller import Caller
 from kernel.core.request_id import request_id
@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 
 class RouteWarmer(CacheWarmer):
-    """Loads the reads that are a caller's own and need nothing but to know who that is.
+    """Loads the cached reads that belong to one caller and have no other parameter.
 
-    `app` is what is behind the Edge. Where something is away nothing is filled.
+    `app` is the application behind the Edge. If a service is unavailable, nothing is stored.
     """
 
     def __init__(self, app: ASGIApp, routes: Iterable[Route], parts: EdgeServices) -> None:
@@ -31,15 +31,15 @@ class RouteWarmer(CacheWarmer):
         self._routes = [one for one in routes if one.cache is not None and "{" not in one.path]
 
     async def warm(self, token: str) -> None:
-        """Return when the reads of the caller with this access token are stored; never raises."""
+        """Store the reads of the caller with this access token; never raises."""
         try:
             caller = await self._parts.verifier.verify(token)
             for route in self._routes:
                 await self._fill(route, caller)
         except (ApiError, RedisAway):
             pass
-        except Exception:  # what was done for the caller stays done
-            log.exception("The reads of a new caller are not filled")
+        except Exception:  # the caller's own request has succeeded
+            log.exception("The cache warmer failed")
 
     async def _fill(self, route: Route, caller: Caller) -> None:
         lookup = route.cache.find(route.path, b"", caller) if route.cache else None
@@ -48,7 +48,7 @@ class RouteWarmer(CacheWarmer):
         reads = self._parts.reads
         (reply,) = await self._parts.redis.ask(lookup.command)
         found = reads.judge(reply)
-        if found.value is None and found.stamps is not None:
+        if found.value is None and found.versions is not None:
             await reads.load(lookup, found, lambda: self._render(route, caller))
 
     async def _render(self, route: Route, caller: Caller) -> RenderedResponse:

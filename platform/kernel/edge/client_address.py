@@ -1,4 +1,4 @@
-"""Who calls: the address of the client, and not one that it invents."""
+"""The client's address, which the client cannot forge."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from typing import Final
 from starlette.types import Scope
 
 _REMEMBERED: Final = 10_000
-_SUBNET_BITS: Final = 64  # what one subscriber has of IPv6 at least (RFC 6177)
+_SUBNET_BITS: Final = 64  # the least that an IPv6 subscriber has (RFC 6177)
 
 Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
 class ClientAddress:
-    """An address as it is passed on, and `subject`, by which it is counted.
+    """An address as it is passed on, and `subject`, by which requests are counted.
 
-    One subscriber has a whole IPv6 network and may take a new address for each request: the
-    subject is its /64.
+    An IPv6 subscriber has a whole network and may use a new address for each request: the subject
+    is the /64.
     """
 
     address: str | None
@@ -28,17 +28,17 @@ class ClientAddress:
 
 
 _UNKNOWN: Final = ClientAddress(None, "unknown")
-_HOPS: Final = 32  # proxies in a row; what stands left of that many is not looked at
-_ENTRY: Final = 100  # bytes, more than any address with port and blanks has
+_HOPS: Final = 32  # proxies in a row; entries further left are ignored
+_ENTRY: Final = 100  # bytes, more than any address with port and spaces
 _FORWARDED_FOR: Final = b"x-forwarded-for"
 
 
 class ClientAddresses:
-    """Finds the client's address behind the proxies that are trusted.
+    """Finds the client's address behind trusted proxies.
 
-    The peer of the connection says it, unless it is a trusted proxy: then the right-most entry of
-    X-Forwarded-For that is no trusted proxy itself. What stands left of that the client may have
-    written. An entry that is no address ends the search at the proxy that passed it on.
+    It is the peer of the connection. If that is a trusted proxy, it is the right-most entry of
+    X-Forwarded-For that is not a trusted proxy: the client can forge all entries left of it. An
+    entry that is not an address ends the search at the proxy that passed it on.
     """
 
     def __init__(self, trusted_proxies: Iterable[Network] = ()) -> None:
@@ -58,12 +58,12 @@ class ClientAddresses:
         """Return the address of the client that sent a request (ASGI scope)."""
         peer = scope.get("client")
         found = self._read(peer[0]) if peer else None
-        if found is None:  # a local socket
+        if found is None:  # a Unix socket
             return _UNKNOWN
         if found.trusted:
             sent = b",".join(value for name, value in scope["headers"] if name == _FORWARDED_FOR)
             for entry in reversed(sent.rsplit(b",", _HOPS)[-_HOPS:]):
-                # What is read is remembered: nothing long.
+                # The result is cached: keep keys short.
                 text = entry[:_ENTRY].decode("latin-1").strip()
                 hop = self._read(text) if len(entry) < _ENTRY else None
                 if hop is None:
@@ -73,9 +73,15 @@ class ClientAddresses:
                     break
         return found
 
+    def through_proxy(self, scope: Scope) -> bool:
+        """Tell whether a trusted proxy passed a request on (ASGI scope)."""
+        peer = scope.get("client")
+        found = self._read(peer[0]) if peer else None
+        return found is not None and found.trusted
+
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
-    """Return the address, also where a port follows it, as some proxies write."""
+    """Return the address; a port may follow it, as some proxies write."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

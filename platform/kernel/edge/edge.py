@@ -1,4 +1,4 @@
-"""The layer itself: what happens to a request, step by step."""
+"""The Edge: the steps of every request."""
 
 import logging
 import time
@@ -9,11 +9,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kernel.cache.cached import Audience
 from kernel.cache.reads import Load
-from kernel.cache.rendered import RenderedResponse, render
-from kernel.cache.stored import Kind, etag_of
+from kernel.cache.stored import Kind, RenderedResponse, etag_of, render
 from kernel.core.caller import ANONYMOUS, Caller
 from kernel.core.request_id import request_id
 from kernel.edge.admission import Admission, CacheLookup
+from kernel.edge.body import looked_at_again
 from kernel.edge.client_address import ClientAddresses
 from kernel.edge.headers import StandingHeaders
 from kernel.edge.hosts import Hosts
@@ -21,7 +21,7 @@ from kernel.edge.policies import PolicyTable
 from kernel.edge.recorder import RequestRecorder
 from kernel.edge.request_head import RequestHead
 from kernel.edge.response_writer import PRIVATE, SHARED, ResponseWriter
-from kernel.edge.routes import RouteTable
+from kernel.edge.routes import Route, RouteTable
 from kernel.edge.services import EdgeServices
 from kernel.errors import ApiError, BodyTooLarge, HostNotAllowed, UriTooLong
 from kernel.web.call import REFUSED, SCOPE_KEY, Call
@@ -32,16 +32,17 @@ log = logging.getLogger(__name__)
 MAX_PATH_BYTES: Final = 2048
 
 _NOT_FOUND = 404
-# What is not shown to everyone may be shown to a caller.
+_FORBIDDEN = 403
+# These depend on the caller: a response for everyone may refuse what a caller may see.
 _NOT_FOR_ALL = frozenset({401, 403, _NOT_FOUND})
 
 
 class Edge:
-    """Pure ASGI: request id, limits, caller, cached reads, headers, access line, the last resort.
+    """Pure ASGI: request id, limits, caller, cached reads, headers, request log, unhandled errors.
 
-    Who may call is decided here, before the body is read, and cached answers go out from here; only
-    then does FastAPI look at the rest. Nothing counts calls of the paths in `unlimited`, which are
-    no feature's. The services are there while the application runs.
+    The Edge authenticates the caller before the body is read, and answers cached reads itself;
+    FastAPI handles the rest. Calls of the paths in `unlimited`, which belong to no slice, are not
+    counted. `parts` is set while the application runs.
     """
 
     parts: EdgeServices
@@ -66,16 +67,21 @@ class Edge:
         self._record, self._hosts, self._headers = record, hosts, headers
         self._gate = Admission(routes, cache_enabled=cache_enabled)
 
-    async def __call__(  # noqa: C901 - step by step, and each call would cost
+    async def __call__(  # noqa: C901, PLR0912 - a step is a branch, and each call would cost
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Answer one request; anything but HTTP passes untouched."""
+        """Answer one HTTP request; other protocols pass unchanged."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        method, path = scope["method"], scope["path"]
+        asked, path = scope["method"], scope["path"]
+        method = asked
+        if method == "HEAD":  # a GET in all but the body, which the server leaves out
+            method, scope = "GET", {**scope, "method": "GET"}
         head = RequestHead(scope["headers"])
+        if head.sent_id is not None and self._clients.through_proxy(scope):
+            head.request_id, head.sent_id = head.sent_id, None
         refusal = scope.get(REFUSED)
         if len(scope.get("raw_path") or path) > MAX_PATH_BYTES:
             refusal = UriTooLong()
@@ -83,7 +89,9 @@ class Edge:
         client = self._clients.of(scope)
         call = Call(
             request_id=head.request_id,
+            sent_id=head.sent_id,
             client_address=client.address,
+            headers=scope["headers"],
             feature=route.feature_name if route else None,
         )
         scope[SCOPE_KEY] = call
@@ -99,7 +107,7 @@ class Edge:
         )
         current = request_id.set(call.request_id)
         try:
-            self._refuse_unread(refusal, head)
+            self._refuse_unread(refusal, head, route)
             if method == "OPTIONS" and (answer := self._headers.preflight(scope, head.origin)):
                 await out.unchanged(answer)
                 return
@@ -118,25 +126,26 @@ class Edge:
             if place is not None:
                 await self._read(scope, call, place, out)
             else:
-                if route is not None and route.cache is not None:
-                    call.cache = "bypass"
-                await self._app(scope, receive, out.relay)
+                body = self._uncached(route, scope, call, receive)
+                await self._app(scope, body, out.relay)
         except ApiError as error:
             await out.failed(error)
         except Exception:
             log.exception("An unexpected error", extra={"slice": call.feature})
             if not out.status:
                 await out.failed(ApiError())
-            elif not out.whole:  # breaking it off is all that is left
+            elif not out.whole:  # too late for an error response
                 raise
         finally:
-            self._record.write(call, method, path, out.status, time.perf_counter() - started)
+            if out.status == _FORBIDDEN:
+                self.parts.denials.note(call)
+            self._record.write(call, asked, path, out.status, time.perf_counter() - started)
             request_id.reset(current)
 
     async def _read(
         self, scope: Scope, call: Call, place: CacheLookup, out: ResponseWriter
     ) -> None:
-        """Answer a cached read: from Redis, or from one load for all who wait for it."""
+        """Answer a cached read: from Redis, or from one load shared by all waiting callers."""
         lookup, found = place
         reads, value = self.parts.reads, found.value
         shared = lookup.cached.audience is Audience.EVERYONE
@@ -145,7 +154,7 @@ class Edge:
             call.cache = "hit"
             await out.body(value.body, value.etag, control)
             return
-        apart = shared and call.caller is not ANONYMOUS
+        retry_as_caller = shared and call.caller is not ANONYMOUS
         load = self._loading(scope, call, ANONYMOUS if shared else call.caller)
         if value is not None and value.kind is Kind.BODY:
             call.cache = "stale"
@@ -153,18 +162,18 @@ class Edge:
             await out.body(value.body, value.etag, control)
             return
         if value is not None and value.kind is Kind.MISSING and not reads.is_old(value):
-            call.cache = "bypass" if apart else "hit"
+            call.cache = "bypass" if retry_as_caller else "hit"
             rendered = RenderedResponse(
                 _NOT_FOUND, [(b"content-type", b"application/json")], value.body
             )
         else:
-            call.cache = "miss" if found.stamps is not None else "bypass"
+            call.cache = "miss" if found.versions is not None else "bypass"
             if self._cache_enabled:
                 rendered = await reads.load(lookup, found, load)
             else:
                 rendered = await load()
-        if apart and rendered.status in _NOT_FOR_ALL:
-            # It may be there for this caller: asked for apart, and kept nowhere.
+        if retry_as_caller and rendered.status in _NOT_FOR_ALL:
+            # This caller may be allowed to see it: run the handler again, and do not cache.
             call.cache = "bypass"
             rendered = await self._loading(scope, call, call.caller)()
             control = PRIVATE
@@ -173,20 +182,34 @@ class Edge:
         else:
             await out.rendered(rendered)
 
-    def _refuse_unread(self, refusal: ApiError | None, head: RequestHead) -> None:
-        """Refuse what needs no look at limits or caller."""
+    def _uncached(self, route: Route | None, scope: Scope, call: Call, receive: Receive) -> Receive:
+        """Look at a request that the cache was not asked for; return how its body is received."""
+        if route is not None:
+            route.refuse_doubled(scope["query_string"])
+            if route.cache is not None:
+                call.cache = "bypass"
+        if call.caller is ANONYMOUS:
+            return receive
+        return looked_at_again(receive, call.caller, self.parts)
+
+    def _refuse_unread(
+        self, refusal: ApiError | None, head: RequestHead, route: Route | None
+    ) -> None:
+        """Refuse a request for reasons that need neither limits nor caller."""
         if refusal is not None:
             raise refusal
-        if not self._hosts.any and not self._hosts.admits(head.host):
+        if self._hosts.any or (route is not None and not route.feature.limited):
+            return  # probes of an orchestrator call health by the address of a container
+        if not self._hosts.admits(head.host):
             raise HostNotAllowed
 
     def _refuse_long_body(self, head: RequestHead) -> None:
-        # FastAPI counts what arrives; a length that is declared is refused without reading.
+        # FastAPI counts the received bytes; a declared length is refused here, without reading.
         if head.length > self._max_body_bytes:
             raise BodyTooLarge
 
     def _loading(self, scope: Scope, call: Call, caller: Caller) -> Load:
-        """Return what asks the application the same as this caller, whoever waits for it."""
+        """Return a loader that replays this request as `caller`; several waiters can share it."""
 
         async def load() -> RenderedResponse:
             own = {**scope, SCOPE_KEY: replace(call, caller=caller)}

@@ -1,4 +1,4 @@
-"""The headers that every answer has: security, and CORS where it is configured."""
+"""The headers of every response: security headers, and CORS if configured."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Receive, Scope, Send
 
-from kernel.cache.rendered import RenderedResponse
+from kernel.cache.stored import RenderedResponse
 from kernel.errors import PreflightRefused
 
 Block = tuple[tuple[bytes, bytes], ...]
@@ -17,7 +17,7 @@ _SECURITY: Final[Block] = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
-# An answer of the API is no page: a browser that shows it all the same is to run and frame nothing.
+# An API response is not a page: a browser that shows it anyway must not run or frame anything.
 _NO_PAGE: Final[Block] = (
     (_CSP, b"default-src 'none'; frame-ancestors 'none'"),
     (b"x-frame-options", b"DENY"),
@@ -38,9 +38,9 @@ _EXPOSED: Final = (
 
 
 class StandingHeaders:
-    """Blocks of headers, made once; `https` says that browsers are never to come by plain http.
+    """Precomputed blocks of headers; `https` adds Strict-Transport-Security.
 
-    Pages of the origins may call the API from a browser; `*` is any origin, none: no page.
+    Pages of the origins may call the API from a browser; `*` allows any origin, an empty set none.
     """
 
     def __init__(self, *, https: bool = False, origins: Sequence[str] = ()) -> None:
@@ -49,7 +49,7 @@ class StandingHeaders:
         self._by_origin: dict[bytes, Block] = {}
         self._other = self._plain
         if origins:
-            # Starlette's rules; only its answers to preflights are asked for.
+            # Only its responses to preflight requests are used.
             self._cors = CORSMiddleware(
                 _nobody,
                 allow_origins=origins,
@@ -67,11 +67,11 @@ class StandingHeaders:
                 self._by_origin[origin] = (*self._plain, exposed, allowed)
 
     def of(self, origin: bytes | None) -> Block:
-        """Return the block for the answer to a request with this Origin header."""
+        """Return the block for the response to a request with this Origin header."""
         return self._plain if origin is None else self._by_origin.get(origin, self._other)
 
     def preflight(self, scope: Scope, origin: bytes | None) -> RenderedResponse | None:
-        """Return the answer to a preflight, None for any other request. Raises PreflightRefused."""
+        """Return the response to a preflight request, None for others. Raises PreflightRefused."""
         if self._cors is None or origin is None:
             return None
         headers = Headers(scope=scope)
@@ -87,9 +87,9 @@ class StandingHeaders:
 
 
 def added(sent: Sequence[tuple[bytes, bytes]], block: Block) -> Block:
-    """Return those of a block that do not stand against what a route sends itself.
+    """Return the headers of a block that the route did not set itself.
 
-    A page with a policy of its own says by it, too, who may frame it.
+    A route that sets a Content-Security-Policy also decides about framing.
     """
     own = {name for name, _ in sent} - {b"vary"}
     if own.isdisjoint(name for name, _ in block):
@@ -100,4 +100,4 @@ def added(sent: Sequence[tuple[bytes, bytes]], block: Block) -> Block:
 
 
 async def _nobody(_: Scope, __: Receive, ___: Send) -> None:
-    raise AssertionError("only preflights are asked of it")
+    raise AssertionError("only preflight requests are passed on")

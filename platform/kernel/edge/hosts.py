@@ -1,12 +1,12 @@
-"""The names under which the API answers."""
+"""The Host names under which the API answers."""
 
 from collections.abc import Iterable
 
 
 class Hosts:
-    """Which Host headers are admitted: exact names, `*.example.com` for all below it, `*` for any.
+    """Allowed Host headers: exact names, `*.example.com` for its subdomains, `*` for any.
 
-    Ports do not count. A request without the header, or with two, names no host.
+    Ports are ignored. A request with no Host header, or with two, has no valid host.
     """
 
     def __init__(self, allowed: Iterable[str]) -> None:
@@ -16,7 +16,7 @@ class Hosts:
         self._below = tuple(name[1:] for name in names if name.startswith("*."))
 
     def admits(self, header: bytes) -> bool:
-        """Whether this value of a Host header names one of them."""
+        """Whether this value of a Host header is allowed."""
         text = header.decode("latin-1").lower()
         name = text[: text.rfind("]") + 1] if text.startswith("[") else text.partition(":")[0]
         return self.any or name in self._exact or name.endswith(self._below)

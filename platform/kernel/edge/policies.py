@@ -1,4 +1,4 @@
-"""Which policies hold for which slice: what the slices declare, as the settings change it."""
+"""The policies of each slice: declared limits, with the rates from the settings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -9,17 +9,17 @@ from kernel.feature import Feature
 from kernel.limits.policy import Policy, PolicySet
 
 DEFAULT: Final = "default"
-# A /48 of IPv6 has 65,536 subjects by which we count: together they get so many times what one has.
+# An IPv6 /48 has 65,536 subjects: together they get this multiple of one subject's quota.
 NETWORK_FACTOR: Final = 10
 
 
 class PolicyTable:
-    """The policies of each slice: the bucket that all share and, in addition, its own.
+    """The policies of each slice: the default that all slices share, and its own limit.
 
-    A slice's own limit counts a client of IPv6 twice: by its /64, and ten times that by its /48.
-    `by_account` holds those that slices count themselves, by AccountLimit.
-    RATE_LIMIT_<NAME> changes a declared limit; where NAME is a slice without a limit of its own,
-    it gives it one. Raises SettingsError for a name that is neither.
+    A slice's own limit counts an IPv6 client twice: by its /64, and by its /48 with ten times the
+    quota. `by_account` has the limits that slices count themselves, with AccountLimit.
+    RATE_LIMIT_<NAME> changes a declared limit; if NAME is a slice without a limit, it adds one.
+    Raises SettingsError for any other name.
     """
 
     def __init__(self, features: Mapping[str, Feature], settings: Settings) -> None:
@@ -45,7 +45,7 @@ class PolicyTable:
             raise SettingsError(_unknown(sorted(changed), there_are))
 
     def of(self, feature: str | None, subject: str = "") -> PolicySet | None:
-        """Return what a call of this slice, or of none, counts to; None where nothing limits it.
+        """Return the policies of a call of this slice, or of no slice; None if nothing limits it.
 
         `subject` is the client's address, as it is counted.
         """

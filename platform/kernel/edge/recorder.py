@@ -1,4 +1,4 @@
-"""What is written down of each request: counters and the access line."""
+"""Records each request: metrics and the request log."""
 
 import asyncio
 
@@ -6,14 +6,13 @@ from kernel.observe.metrics import CacheResult, Metrics
 from kernel.observe.request_log import RequestLog
 from kernel.web.call import Call
 
-_Done = tuple[Call, str, str, int, float]  # and its method, path, status and seconds
+_Done = tuple[Call, str, str, int, float]  # call, method, path, status and seconds
 
 
 class RequestRecorder:
-    """Counts requests and writes their access lines, once their answers are out.
+    """Counts requests and writes their log lines, after the responses are sent.
 
-    Those of one tick of the event loop are counted together: a counter costs more than a request
-    can spare.
+    All requests of one event loop iteration are recorded together, which costs each of them less.
     """
 
     def __init__(self, metrics: Metrics, access_log: RequestLog) -> None:
@@ -21,13 +20,13 @@ class RequestRecorder:
         self._done: list[_Done] = []
 
     def write(self, call: Call, method: str, path: str, status: int, seconds: float) -> None:
-        """Write a request down, at the end of the tick; `status` is 0 where no answer began."""
+        """Record a request at the end of this iteration; `status` is 0 if no response started."""
         self._done.append((call, method, path, status, seconds))
         if len(self._done) == 1:
             asyncio.get_running_loop().call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write down what waits; at the shutdown, for there is no next tick."""
+        """Record the waiting requests now; used at shutdown."""
         done, self._done = self._done, []
         for call, method, path, status, seconds in done:
             self._access_log.write(
@@ -38,6 +37,7 @@ class RequestRecorder:
                 seconds=seconds,
                 cache=call.cache,
                 request_id=call.request_id,
+                sent_id=call.sent_id,
             )
         self._access_log.flush()
         self._count(done)

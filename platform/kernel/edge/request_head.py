@@ -1,4 +1,4 @@
-"""What the Edge reads of a request's head, in one pass."""
+"""The request headers that the Edge needs, read in one pass."""
 
 import random
 import re
@@ -25,16 +25,26 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,128}")
 class RequestHead:
     """Request id, credentials, conditions and length; `headers` are raw, with lower-case names.
 
-    `host` is empty where there is none, or more than one; `origin` is that of a browser's page.
+    `request_id` is ours; `sent_id` is what the caller sent as X-Request-ID, None without one.
+    `host` is empty if the header is missing or repeated; `origin` is the Origin header.
     """
 
-    __slots__ = ("_authorizations", "host", "if_none_match", "length", "origin", "request_id")
+    __slots__ = (
+        "_authorizations",
+        "host",
+        "if_none_match",
+        "length",
+        "origin",
+        "request_id",
+        "sent_id",
+    )
 
-    def __init__(  # noqa: C901 - one pass, and a call for each header would cost
+    def __init__(  # noqa: C901 - one pass; a call for each header would cost
         self, headers: Iterable[tuple[bytes, bytes]]
     ) -> None:
         self._authorizations: list[bytes] = []
-        self.request_id = ""
+        self.request_id = f"{random.getrandbits(128):032x}"
+        self.sent_id: str | None = None
         self.host = b""
         self.if_none_match: bytes | None = None
         self.length = 0
@@ -53,17 +63,15 @@ class RequestHead:
                 conditions.append(value)
             elif name == b"origin":
                 self.origin = value
-            elif not self.request_id and _REQUEST_ID.fullmatch(value):
-                self.request_id = value.decode("ascii")
+            elif self.sent_id is None and _REQUEST_ID.fullmatch(value):
+                self.sent_id = value.decode("ascii")
         if hosts > 1:
             self.host = b""
         if conditions:
             self.if_none_match = conditions[0] if len(conditions) == 1 else b",".join(conditions)
-        if not self.request_id:
-            self.request_id = f"{random.getrandbits(128):032x}"
 
     def token(self) -> str | None:
-        """Return the bearer token, None where nothing was sent. Raises InvalidToken."""
+        """Return the bearer token, None if there is none. Raises InvalidToken."""
         if not self._authorizations:
             return None
         scheme, _, token = self._authorizations[0].partition(b" ")
@@ -72,7 +80,7 @@ class RequestHead:
         return token.strip().decode("latin-1")
 
     def has(self, etag: bytes) -> bool:
-        """Whether the client has the answer with this strong ETag (RFC 9110, 13.1.2)."""
+        """Whether the client has the response with this strong ETag (RFC 9110, 13.1.2)."""
         sent = self.if_none_match
         if sent is None:
             return False

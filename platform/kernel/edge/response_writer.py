@@ -1,4 +1,4 @@
-"""The answer on its way out: the headers that every answer has, ETags, and 304."""
+"""Writes responses: common headers, ETags, and 304."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -6,8 +6,7 @@ from typing import Final
 import orjson
 from starlette.types import Message, Send
 
-from kernel.cache.rendered import RenderedResponse
-from kernel.cache.stored import etag_of
+from kernel.cache.stored import RenderedResponse, etag_of
 from kernel.core.caller import ANONYMOUS
 from kernel.edge.headers import Block, added
 from kernel.edge.request_head import RequestHead
@@ -31,12 +30,12 @@ _X_CACHE: Final[dict[CacheResult, bytes]] = {
     "bypass": b"BYPASS",
 }
 _VARY: Final = (b"vary", b"Authorization")
-# What a 304 keeps of a 200's headers are those that say something of the stored answer.
+# A 304 has no content: these headers of the 200 are omitted.
 _OF_CONTENT: Final = frozenset({b"content-length", b"content-type"})
 
 
 class ResponseWriter:
-    """One answer; `status` is 0 until it has begun, `whole` says that all of it is out."""
+    """Writes one response; `status` is 0 until it starts, `whole` is set at its end."""
 
     __slots__ = (
         "_call",
@@ -62,7 +61,7 @@ class ResponseWriter:
         self.status, self.whole = 0, False
 
     async def body(self, body: bytes, etag: bytes, control: bytes) -> None:
-        """Send a JSON body whose ETag is known, or 304 where the client has it."""
+        """Send a JSON body whose ETag is known, or 304 if the client has it."""
         headers = self._common()
         headers += self._standing
         headers.append((b"cache-control", control))
@@ -77,17 +76,17 @@ class ResponseWriter:
         await self._whole(_OK, headers, body)
 
     async def failed(self, error: ApiError) -> None:
-        """Send the answer to an error of this request."""
+        """Send the error response of this request."""
         await self.unchanged(failure(error))
 
     async def unchanged(self, answer: RenderedResponse) -> None:
-        """Send an answer with the headers that every answer has, and no ETag."""
+        """Send a response with the common headers, and without an ETag."""
         await self._whole(
             answer.status, self._completed(answer.status, answer.headers), answer.body
         )
 
     async def rendered(self, answer: RenderedResponse) -> None:
-        """Send an answer that may have been another request's: an error names this one."""
+        """Send a response that another request may have loaded; errors get this request's id."""
         body = answer.body
         if answer.status >= _ERROR and _JSON in answer.headers:
             body = _named(body, self._call.request_id)
@@ -100,7 +99,7 @@ class ResponseWriter:
             await self._whole(answer.status, headers, body)
 
     async def relay(self, message: Message) -> None:
-        """Pass on what the application sends, completed."""
+        """Pass on a message of the application, with the common headers."""
         if message["type"] == "http.response.start":
             headers = self._completed(message["status"], message["headers"])
             status = message["status"]
@@ -148,13 +147,13 @@ class ResponseWriter:
         return headers
 
     def _completed(self, status: int, sent: Iterable[tuple[bytes, bytes]]) -> Headers:
-        """Return the headers with those that every answer has (RFC 9111: who may keep it)."""
+        """Return the headers with the common ones, and Cache-Control (RFC 9111) if not set."""
         headers: Headers = list(sent)
         headers += added(headers, self._standing)
         headers += self._common()
         route = self._route
         if status == MethodNotAllowed.status:
-            # FastAPI names the methods of one feature only.
+            # FastAPI names the methods of one route only.
             allowed = ", ".join(self._routes.methods(self._path)).encode()
             headers = [one for one in headers if one[0] != b"allow"]
             headers.append((b"allow", allowed))
@@ -175,10 +174,10 @@ def _is(headers: Headers, control: bytes) -> bool:
 
 
 def _named(body: bytes, request_id: str) -> bytes:
-    """Return an error's body with this request's id in its details."""
+    """Return an error body with this request's id in its details."""
     try:
         content = orjson.loads(body)
         content["error"]["details"]["request_id"] = request_id
     except (ValueError, KeyError, TypeError):
-        return body  # a slice's own shape
+        return body  # the slice's own format
     return orjson.dumps(content)

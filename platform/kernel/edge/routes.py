@@ -1,16 +1,19 @@
-"""The table of all features' routes: the one place that knows which route a path is."""
+"""The table of all slices' routes, by method and path."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 from fastapi.routing import APIRoute
 
 from kernel.cache.cached import Cached, reads_of
+from kernel.cache.canonical import parameters_of
 from kernel.cache.lookup import RouteCache
 from kernel.core.caller import Caller
+from kernel.errors import ValidationFailed
 from kernel.feature import Feature
 from kernel.web.routing import PREFIX
 
@@ -19,9 +22,10 @@ _PARAMETER = re.compile(r"\{[^{}]*\}")
 
 @dataclass(frozen=True)
 class Route:
-    """One call of one feature: `path` is its template, with the prefix.
+    """One route of one slice: `path` is its template, with the prefix.
 
-    `cache` says where answers are kept; None where they are not.
+    `cache` has its cached reads, None without any. `single` are the query parameters that have one
+    value.
     """
 
     feature_name: str
@@ -29,35 +33,50 @@ class Route:
     method: str
     path: str
     cache: RouteCache | None = None
+    single: frozenset[str] = frozenset()
 
     @property
     def shape(self) -> str:
-        """The path with its parameters unnamed: two routes of one shape and method collide."""
+        """The path with anonymous parameters: two routes with the same shape and method collide."""
         return _PARAMETER.sub("{}", self.path)
 
     @cached_property
     def varies(self) -> bool:
-        """Whether a token changes the answer, and none is needed."""
+        """Whether a token is optional and changes the response."""
         return self.feature.caller == "optional"
 
     @property
     def reads(self) -> tuple[Cached, ...]:
-        """The cached reads of this call, in the order in which they are tried."""
+        """The cached reads of this route, in the order in which they are tried."""
         return self.cache.reads if self.cache is not None else ()
 
     @cached_property
     def restricted(self) -> bool:
-        """Whether not every user may make this call."""
+        """Whether only some users may call it."""
         return self.feature.restricted
 
     def admits(self, caller: Caller, path: str) -> bool:
-        """Whether a user with a valid token may make this call, as far as the path decides it."""
+        """Whether a user with a valid token may call it, as far as the path decides that."""
         if not self.restricted:
             return True
         feature = self.feature
         if feature.role is not None and caller.role == feature.role:
             return True
         return feature.owner is not None and self._is_own(caller, path, feature.owner)
+
+    def refuse_doubled(self, query: bytes) -> None:
+        """Raise ValidationFailed for a parameter that is sent twice: which one counts is a guess.
+
+        Two programs that guess differently, a proxy and we, would see two requests in one.
+        """
+        if not query or not self.single:
+            return
+        sent: set[str] = set()
+        for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+            if name in sent and name in self.single:
+                message = "This parameter may be sent once."
+                raise ValidationFailed(fields=[{"field": f"query.{name}", "message": message}])
+            sent.add(name)
 
     def _is_own(self, caller: Caller, path: str, parameter: str) -> bool:
         place = self.path.split("/").index(f"{{{parameter}}}")
@@ -68,7 +87,7 @@ class Route:
 
 
 class RouteTable:
-    """Finds the route of a method and path: constant paths first, then one expression a method."""
+    """Finds the route of a method and path: constant paths first, then one regex per method."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._constant: dict[tuple[str, str], Route] = {}
@@ -86,10 +105,10 @@ class RouteTable:
         }
 
     def find(self, method: str, path: str) -> Route | None:
-        """Return the route, or None where no feature has one.
+        """Return the route, or None if no slice has one.
 
-        A constant path hides what has a parameter in its place, for every method, as OpenAPI has
-        it: PUT /users/me is no call of PUT /users/{user_id}.
+        A constant path hides a parameter in its place, for every method, as in OpenAPI: PUT
+        /users/me does not match PUT /users/{user_id}.
         """
         if path in self._constant_paths:
             return self._constant.get((method, path))
@@ -98,19 +117,27 @@ class RouteTable:
         return routes[found.lastindex - 1] if found and found.lastindex else None
 
     def methods(self, path: str) -> list[str]:
-        """Return the methods that the path has, sorted."""
+        """Return the methods of this path, sorted; HEAD is there wherever GET is."""
         known = {method for method, _ in self._constant} | set(self._with_parameters)
-        return sorted(method for method in known if self.find(method, path))
+        found = {method for method in known if self.find(method, path)}
+        return sorted(found | {"HEAD"} if "GET" in found else found)
 
 
 def routes_of(features: Mapping[str, Feature]) -> list[Route]:
-    """Return the routes of all features, constant path segments before parameters.
+    """Return the routes of all slices, constant path segments before parameters.
 
-    That is the order for FastAPI's router too, which takes the first that fits. Raises ValueError
-    for a cached read that does not fit its route.
+    FastAPI's router needs the same order, because it takes the first match. Raises ValueError for a
+    cached read that does not fit its route.
     """
     routes = [
-        Route(name, feature, method, PREFIX + route.path, _cache(name, feature, route))
+        Route(
+            feature_name=name,
+            feature=feature,
+            method=method,
+            path=PREFIX + route.path,
+            cache=_cache(name, feature, route),
+            single=frozenset(one.name for one in parameters_of(route) if not one.many),
+        )
         for name, feature in features.items()
         if feature.router is not None
         for route in feature.router.routes
@@ -128,7 +155,7 @@ def _cache(name: str, feature: Feature, route: APIRoute) -> RouteCache | None:
     try:
         return RouteCache(route, PREFIX + route.path, needs_token=feature.caller == "required")
     except ValueError as error:
-        raise ValueError(f"{name}: the answers of {route.path} are not cached: {error}.") from error
+        raise ValueError(f"{name}: {route.path} cannot be cached: {error}.") from error
 
 
 def _order(path: str) -> list[tuple[bool, str]]:

@@ -1,8 +1,9 @@
-"""The services that the Edge works with."""
+"""The services that the Edge uses."""
 
 from dataclasses import dataclass
 
 from kernel.cache.reads import Reads
+from kernel.identity.denials import Denials
 from kernel.identity.revocation import Revocations
 from kernel.identity.tokens import TokenVerifier
 from kernel.limits.limiter import Limiter
@@ -11,10 +12,11 @@ from kernel.redis import Pipeline
 
 @dataclass(frozen=True, slots=True)
 class EdgeServices:
-    """They live as long as the application runs."""
+    """The services of the Edge; they live while the application runs."""
 
     redis: Pipeline
     limiter: Limiter
     verifier: TokenVerifier
     revocations: Revocations
     reads: Reads
+    denials: Denials

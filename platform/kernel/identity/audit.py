@@ -1,7 +1,8 @@
-"""The audit log: who did what to an account, when, from where; no secrets."""
+"""The audit log: who did what to an account, when and from where; without secrets."""
 
 import logging
-from typing import Literal
+import re
+from typing import Final
 from uuid import UUID
 
 from kernel.errors import ApiError
@@ -10,44 +11,36 @@ from kernel.web.call import Call
 
 log = logging.getLogger(__name__)
 
-Action = Literal[
-    "login",
-    "login_failed",
-    "logout",
-    "password_changed",
-    "password_reset_requested",
-    "password_reset",
-    "email_change_requested",
-    "email_confirmed",
-    "user_deleted",
-    "user_promoted",
-    "user_demoted",
-    "token_refused",
-    "email_change_undone",
-    "reauthentication_required",
-]
+_ACTION: Final = re.compile("[a-z][a-z0-9_]{1,62}")
 
 
 class Audit:
-    """Writes entries about the call that is being answered: `await audit("login", user_id=…)`."""
+    """Writes entries about the current request: `await audit("login", user_id=…)`.
+
+    A slice names its own actions in the past tense: `await audit("report_exported", user_id=…)`.
+    """
 
     def __init__(self, db: AsService, call: Call) -> None:
         self._db, self._call = db, call
 
     async def __call__(
         self,
-        action: Action,
+        action: str,
         *,
         user_id: UUID | None = None,
         email: str | None = None,
         **details: str,
     ) -> None:
-        """Write one entry; the account is named by id or, where that is unknown, by its address.
+        """Write an entry; name the account by id or, if that is unknown, by address.
 
-        The caller of the API is who did it. What has happened has happened: where the entry cannot
-        be written it is an error in the log, with the same content, and the answer stays.
+        The entry's actor is the request's caller. If the entry cannot be written, the same content
+        is logged as an error, and the response does not change. Raises ValueError for an action
+        with anything but lower-case letters, digits and `_`.
         """
+        if not _ACTION.fullmatch(action):
+            raise ValueError(f"{action!r} is not the name of an action, such as report_exported")
         call = self._call
+        call.audited = True
         entry = {
             "action": action,
             "user_id": str(user_id) if user_id else None,

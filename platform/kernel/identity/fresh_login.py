@@ -1,8 +1,10 @@
-"""Fresh authentication: a change of credentials or of an account's existence needs a new proof.
+"""Fresh authentication: to change credentials or delete an account, a caller proves who they are.
 
-A stolen access token is not enough for it. Any slice asks by one call, before it changes anything:
+A stolen access token is not enough for these changes. A slice asks with one call, before it changes
+anything:
 
-    await (await services.aget(FreshLogin)).require(changes.current_password)
+    async def update_user(fresh: FreshLogin, *, changes: UserChanges) -> User:
+        await fresh.require(changes.current_password)
 """
 
 import contextlib
@@ -24,14 +26,14 @@ from kernel.supabase import AsService, AuthApi
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS: Final = 600
-# What Auth answers where it has compared the password, and it was wrong.
+# The code of Supabase Auth for a wrong password.
 _WRONG: Final = "invalid_credentials"
 
 
 class ReauthenticationRequired(Forbidden):
     """Neither the right current password nor a login of the last ten minutes.
 
-    `details.ways` names what helps: `current_password`, where the account has one, and `login`.
+    `details.ways` lists what helps: `current_password`, if the account has one, and `login`.
     """
 
     code = "REAUTHENTICATION_REQUIRED"
@@ -39,16 +41,16 @@ class ReauthenticationRequired(Forbidden):
 
 
 class WrongPassword(ReauthenticationRequired):
-    """A current password was sent, and it is another."""
+    """The current password that was sent is wrong."""
 
     message = "The current password is wrong."
 
 
 class FreshLogin:
-    """Proof that the caller is the owner of the account and not only of an access token.
+    """Proof that the caller owns the account, and not only an access token.
 
-    Wrong passwords count to one limit of the account over all slices, RATE_LIMIT_REAUTHENTICATION,
-    which is another than the login's: strangers cannot use it up.
+    Wrong passwords count to one limit of the account over all slices, RATE_LIMIT_REAUTHENTICATION.
+    It is separate from the login's limit: strangers cannot use it up.
     """
 
     def __init__(
@@ -67,8 +69,8 @@ class FreshLogin:
     async def require(self, current_password: SecretStr | None) -> None:
         """Return if the caller's login is younger than ten minutes, or the password is right.
 
-        An anonymous user has nothing to prove but the session. Raises ReauthenticationRequired,
-        TooManyRequests or Unauthenticated.
+        An anonymous user has only the session as proof, so it is enough. Raises
+        ReauthenticationRequired, TooManyRequests or Unauthenticated.
         """
         if current_password is not None:
             async with self.session(current_password):
@@ -83,9 +85,9 @@ class FreshLogin:
 
     @contextlib.asynccontextmanager
     async def session(self, current_password: SecretStr) -> AsyncIterator[str]:
-        """Check the password the only way that Auth has, by a session; yield its access token.
+        """Check the password by opening a session, Auth's only way; yield its access token.
 
-        It ends with the block. Raises WrongPassword, TooManyRequests or Unauthenticated.
+        The session ends with the block. Raises WrongPassword, TooManyRequests or Unauthenticated.
         """
         account = await self._account()
         email, password = account["email"], current_password.get_secret_value()
@@ -103,7 +105,7 @@ class FreshLogin:
             )
             raise WrongPassword(ways=_ways(account)) from None
         except ApiError:
-            await self._attempts.refund(attempt)  # nobody has looked at the password
+            await self._attempts.refund(attempt)  # Auth did not check the password
             raise
         await self._attempts.refund(attempt)
         if begun is None:
@@ -123,7 +125,7 @@ class FreshLogin:
         found: dict[str, Any] | None = await self._db.rpc(
             "credentials_of", user_id=str(self._user_id)
         )
-        if found is None:  # deleted since
+        if found is None:  # deleted meanwhile
             raise Unauthenticated
         return found
 
@@ -131,7 +133,7 @@ class FreshLogin:
         try:
             await self._auth.sign_out(token, "local")
         except (ApiError, AuthError):
-            # Nobody has its tokens, and it ends with its age at the latest.
+            # No one has its tokens, and its maximum age ends it.
             log.exception("The session that proved a password was not ended")
 
 

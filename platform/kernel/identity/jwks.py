@@ -1,4 +1,4 @@
-"""The public keys of Supabase Auth: fetched when needed, kept, and never asked for too often."""
+"""The public keys of Supabase Auth: fetched when needed, cached, and fetched rarely."""
 
 import asyncio
 import logging
@@ -19,11 +19,11 @@ RETRY_SECONDS: Final = 1
 
 
 class Jwks:
-    """A JSON Web Key Set (RFC 7517) behind an address.
+    """A JSON Web Key Set (RFC 7517) at a URL.
 
-    Keys are fresh for 10 minutes and, while the server is away, good for 24 hours. A key id that
-    is unknown leads to a fetch at most once in 30 seconds, so that forged tokens cannot make this
-    process a flood; while there are no keys at all, and no token counts, once a second. `version`
+    Keys are fresh for 10 minutes and, while the server is unavailable, valid for 24 hours. An
+    unknown key id causes at most one fetch in 30 seconds, so that forged tokens cannot flood the
+    server. Without any keys, when no token can be verified, it fetches once a second. `version`
     changes whenever the keys do.
     """
 
@@ -37,9 +37,9 @@ class Jwks:
         self._lock = asyncio.Lock()
 
     async def key(self, kid: str) -> jwt.PyJWK | None:
-        """Return the key, or None when the set does not have it.
+        """Return the key, or None if the set does not have it.
 
-        Raises Unavailable when no usable set can be had.
+        Raises Unavailable if there is no usable set.
         """
         if self._age() > FRESH_SECONDS or kid not in self._keys:
             async with self._lock:
@@ -72,7 +72,7 @@ class Jwks:
 
 
 def _usable(document: dict[str, list[dict[str, str]]]) -> dict[str, jwt.PyJWK]:
-    # Only public key pairs: a symmetric key in a public set would let everyone sign.
+    # Only public keys: with a symmetric key in a public set, anyone could sign.
     return {
         item["kid"]: jwt.PyJWK.from_dict(item)
         for item in document["keys"]

@@ -1,10 +1,9 @@
-"""Tokens in mailed links: our own, random, kept as a hash, redeemed once.
+"""Tokens in mailed links: our own, random, stored as a hash, redeemed once.
 
-A token is 48 bytes in base64url: an id of 16, by which a wrong try counts to the account that it
-was aimed at, and a secret of 32. The database (schema `identity`) keeps a SHA-256 of the secret,
-decides what counts, and writes what it refuses into the audit log. Supabase Auth's own one-time
-tokens hash an address and a short code, so they can be guessed: they are made and redeemed inside
-one call.
+A token is 48 bytes in base64url: an id of 16 bytes, which links a wrong attempt to its account, and
+a secret of 32 bytes. The database (schema `identity`) stores a SHA-256 of the secret, decides which
+tokens are valid, and records refusals in the audit log. Supabase Auth's own one-time tokens hash an
+address and a short code, so they can be guessed: they are made and redeemed inside one call.
 """
 
 import base64
@@ -29,7 +28,7 @@ _NO_ID: Final = UUID(int=0)
 
 
 class NewToken:
-    """A token to be mailed: `text` goes into the link, `arguments` into the database."""
+    """A token to send: `text` goes into the link, `arguments` into the database."""
 
     def __init__(self) -> None:
         raw = secrets.token_bytes(_ID_BYTES + _SECRET_BYTES)
@@ -39,11 +38,11 @@ class NewToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What a redeemed token proves: that whoever sent it reads the mail of `email`.
+    """What a redeemed token proves: its sender reads the mail of `email`.
 
-    `confirmed` says whether the account's address was proven before, `claims` how often somebody
-    signed up with it until now. `rival` is another account that has `email`; one that is not in use
-    was never confirmed and never signed in.
+    `confirmed` says whether the address was confirmed before, `claims` how many sign-ups used it so
+    far. `rival` is another account with `email`; an unused one was never confirmed and never signed
+    in.
     """
 
     user_id: UUID
@@ -55,10 +54,10 @@ class Proof:
 
 
 async def issue(db: AsService, request_id: UUID) -> tuple[str, str] | None:
-    """Make a token for a request that lies in the database; return address and token.
+    """Make a token for a request in the database; return address and token.
 
-    None where no mail is to go out: no account, too many mails, or a request that was overtaken.
-    For jobs; a repeated one makes another token, and both count.
+    Returns None if no mail may be sent: no account, too many mails, or a newer request exists. For
+    jobs: a repeated job makes another token, and both are valid.
     """
     token = NewToken()
     to = await db.rpc("issue_mailed_token", request=str(request_id), **token.arguments)
@@ -75,10 +74,10 @@ class MailedTokens:
     async def redeem(
         self, token: str, purpose: Purpose, *, refused: type[ApiError]
     ) -> AsyncIterator[Proof]:
-        """Take the token and yield what it proves; it is used up when the block ends well.
+        """Reserve the token and yield what it proves; it is used up if the block succeeds.
 
-        Where the block raises, the token counts again. Raises `refused` for a token that does not
-        count: unknown, used, old, taken by another call at this moment, or tried too often.
+        If the block raises, the token is valid again. Raises `refused` for an invalid token:
+        unknown, used, expired, reserved by another call at this moment, or tried too often.
         """
         arguments = _arguments(token)
         found: dict[str, Any] = await self._db.rpc(
@@ -98,9 +97,9 @@ class MailedTokens:
         await self._settle(arguments["token"], used=True)
 
     async def _settle(self, token: str, *, used: bool) -> None:
-        """Say how it ended. A token that nobody settles is free again after ten seconds.
+        """Record how it ended. A token without this call is free again after ten seconds.
 
-        What it was for has ended it already, by triggers on the account.
+        A change that has succeeded has also used the token up, by triggers on the account.
         """
         with suppress(Unavailable):
             await self._db.rpc("settle_mailed_token", token=token, used=used)
@@ -109,7 +108,7 @@ class MailedTokens:
 def _arguments(token: str) -> dict[str, str]:
     """Return id and hash, as the database's functions take them.
 
-    What has not the form of a token gets an id that none has: it is refused like the others.
+    Malformed text gets an id that no token has, so that it is refused like any other.
     """
     try:
         raw = base64.b64decode(token, altchars=b"-_", validate=True)

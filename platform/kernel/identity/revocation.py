@@ -1,7 +1,8 @@
-"""Whether a session has ended although its access tokens are still valid by themselves.
+"""Revocation: whether a session has ended although its access tokens have not expired.
 
-The database writes down every session that ends, whoever ends it. Redis holds a copy for fast
-look-ups (kernel.identity.revoked_set); where that is not whole it is loaded anew.
+The database records every session that ends, whatever ended it. Redis has a copy for fast lookups
+(kernel.identity.revoked_set). A process that finds the copy incomplete, or that lost Redis, reloads
+it from the database first.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from redis.asyncio import Redis
 
 from kernel.cache import CacheUnavailable
 from kernel.core.backoff import Backoff
-from kernel.errors import ApiError, Unauthenticated
+from kernel.errors import ApiError, SessionRevoked
 from kernel.identity.revoked_set import WHOLE_WITHOUT_IT, RevokedSet
 from kernel.redis import Command
 from kernel.supabase import AsService
@@ -23,31 +24,25 @@ from kernel.supabase.http import SupabaseUnavailable
 
 log = logging.getLogger(__name__)
 
-# While Redis is away an end is known within 2 s: the age of the list, and the time of a request.
+# Without Redis an end is known within 2 s: the list's age plus the time of a request.
 LOCAL_SECONDS: Final = 1.5
 _DAY_SECONDS: Final = 24 * 3600
 _NEVER: Final = float("-inf")
 
 
-class SessionRevoked(Unauthenticated):
-    """The token is valid, but its session has ended: logout, new password, deletion."""
-
-    code = "SESSION_ENDED"
-    message = "This session has ended: log in again."
-
-
 class Revocations:
-    """Ended sessions: in Redis and, while that is away, in a list of this process.
+    """Ended sessions: in Redis or, while that is unavailable, in a list of this process.
 
-    The list is read from the database at most every 1.5 s; while that is away too, the last one
-    counts. A process that has never had one refuses with 503 what it cannot check.
-    A session never un-ends: what this process once knew as ended is ended, whatever Redis says.
+    The list is read from the database at most every 1.5 s; if that is unavailable too, the last
+    list is used. A process that never had a list refuses with 503. A session never restarts: a
+    session that this process once knew as ended stays ended, whatever Redis says.
     """
 
     def __init__(self, redis: Redis, db: AsService) -> None:
         self._copy, self._db = RevokedSet(redis), db
         self._pause = Backoff()
-        # Others may have met a Redis that was away, too, and could not write what they ended.
+        # Other processes may have lost Redis, too, and could not write the sessions that they
+        # ended.
         self._doubtful = False
         self._loading, self._load_begun = asyncio.Lock(), _NEVER
         self._list: dict[UUID, float] = {}
@@ -56,13 +51,13 @@ class Revocations:
 
     @staticmethod
     def command(session_id: UUID) -> Command:
-        """Return the command that asks Redis about a session, for any pipeline."""
+        """Return the command that looks up a session, for any pipeline."""
         return RevokedSet.command(session_id)
 
     async def check(self, session_id: UUID | None, reply: object) -> None:
-        """Return for a session that has not ended; raises SessionRevoked, or Unavailable.
+        """Return if the session has not ended; otherwise raise SessionRevoked, or Unavailable.
 
-        `reply` is what Redis answered to the command, or the error that it did not.
+        `reply` is the reply of Redis to the command, or the error instead.
         """
         if session_id is None or session_id in self._list:
             raise SessionRevoked
@@ -71,10 +66,15 @@ class Revocations:
         if await self._has_ended(session_id, reply):
             raise SessionRevoked
 
-    async def publish(self, user_id: UUID) -> None:
-        """Make known at once which sessions of a user have ended; call it before the answer.
+    def refuse_known(self, session_id: UUID | None) -> None:
+        """Raise SessionRevoked for a session that this process knows as ended, and for none."""
+        if session_id is None or session_id in self._list:
+            raise SessionRevoked
 
-        Where the database or Redis is away the relay does it later.
+    async def publish(self, user_id: UUID) -> None:
+        """Publish the ended sessions of a user; call it before the response.
+
+        If the database or Redis is unavailable, the relay does it later.
         """
         try:
             ended: dict[str, float] = await self._db.rpc("revoked_sessions", of_user=str(user_id))
@@ -82,10 +82,10 @@ class Revocations:
             await self._copy.add(_scores(ended))
         except (ApiError, CacheUnavailable) as error:
             self._doubtful |= isinstance(error, CacheUnavailable)
-            log.warning("Ended sessions are made known later", extra={"user_id": str(user_id)})
+            log.warning("The relay publishes ended sessions later", extra={"user_id": str(user_id)})
 
     async def add(self, session_ids: Iterable[UUID]) -> None:
-        """Make known that these sessions have ended. Raises CacheUnavailable."""
+        """Publish these sessions as ended. Raises CacheUnavailable."""
         await self._copy.add(dict.fromkeys(session_ids, time.time() + _DAY_SECONDS))
 
     async def _has_ended(self, session_id: UUID, reply: object) -> bool:
@@ -105,10 +105,10 @@ class Revocations:
         return session_id in self._list
 
     async def _load(self, *, since: float, whole: bool) -> bool:
-        """Complete the copy unless that was begun since then; return whether the list is new.
+        """Reload the copy, once for all waiting callers; return whether the list is new.
 
-        What is read must be newer than the loss: it may have taken what was just added. Where the
-        database is away a copy that was whole, or the last list, is the best there is.
+        The list must be read after the loss of the copy: the lost copy may have had newer entries.
+        If the database is unavailable, a copy that was complete, or the last list, is used.
         """
         async with self._loading:
             if self._load_begun >= since:
@@ -117,7 +117,7 @@ class Revocations:
             token = await self._copy.begin()
             try:
                 if self._failed_at > since and self._read_at == _NEVER:
-                    raise SupabaseUnavailable  # who waited while it failed does not wait again
+                    raise SupabaseUnavailable  # waiting callers do not retry
                 if self._failed_at > since or not await self._read(since=time.monotonic()):
                     return True
             except ApiError:
@@ -130,10 +130,10 @@ class Revocations:
             return True
 
     async def _read(self, *, since: float) -> bool:
-        """Read the list unless that was begun since then: once, for all who wait.
+        """Read the list, once for all waiting callers.
 
-        Return False where the database is away and the last list counts. Raises Unavailable where
-        there is none.
+        Returns False if the database is unavailable and the last list is used. Raises Unavailable
+        if there is none.
         """
         while self._read_at < since:
             if self._reading is None or self._reading.done():
@@ -150,14 +150,14 @@ class Revocations:
             self._failed_at = time.monotonic()
             if self._read_at == _NEVER:
                 raise
-            log.warning("Ended sessions cannot be read: the last list counts")
+            log.warning("Ended sessions cannot be read: the last list is used")
             return False
         self._remember(_scores(ended))
         self._read_at = begun
         return True
 
     def _remember(self, ended: Mapping[UUID, float]) -> None:
-        """Add to the list: what was published while it was read must not be lost."""
+        """Add to the list: keep the sessions that were published while it was read."""
         now = time.time()
         known = {session_id: at for session_id, at in self._list.items() if at > now}
         self._list = {**known, **ended}

@@ -1,9 +1,9 @@
-"""The copy in Redis of the sessions that have ended: a sorted set, scored by when to forget each.
+"""The copy of ended sessions in Redis: a sorted set, scored by expiry.
 
-It counts only while it is whole, which the member `loaded` says: it goes with the rest when Redis
-is emptied or evicts the set. Only a restart can bring it back, older than it was, from a file or a
-replica. What no restart brings back is a script, so the look-up is one: where Redis does not know
-it, the copy does not count either.
+The copy is valid only while it is complete, which the member `loaded` says: it disappears with the
+rest when Redis is emptied or evicts the set. A restart could restore an old copy from a file or a
+replica. Scripts do not survive a restart, so the lookup is a script: if Redis does not know the
+script, the copy is invalid, too.
 """
 
 import contextlib
@@ -25,13 +25,13 @@ from kernel.redis import Command
 KEY: Final = "revoked"
 LOADED: Final = "loaded"
 WHOLE_WITHOUT_IT: Final = [b"inf", None]
-"""What a look-up replies of a session that has not ended."""
+"""The reply for a session that has not ended."""
 
 _AT_ONCE: Final = 1000
 _LOAD_SECONDS: Final = 60.0
 _LOOK_UP: Final = f"return redis.call('ZMSCORE', KEYS[1], '{LOADED}', ARGV[1])"
 _LOOK_UP_SHA: Final = hashlib.sha1(_LOOK_UP.encode(), usedforsecurity=False).hexdigest()
-# What was lost while the list was read may be newer than the list: then it must be read again.
+# Entries that were lost while the list was read may be newer than the list: then read it again.
 _FINISH: Final = f"""
 local kept = redis.call('ZREM', KEYS[1], ARGV[1])
 if kept == 1 then
@@ -44,7 +44,7 @@ return kept
 
 
 class RevokedSet:
-    """The set; where Redis does not do what is asked, its methods raise CacheUnavailable."""
+    """The set; its methods raise CacheUnavailable if Redis does not execute a command."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -52,14 +52,14 @@ class RevokedSet:
     @staticmethod
     @lru_cache(4096)
     def command(session_id: UUID) -> Command:
-        """Return the command that looks a session up, for any pipeline."""
+        """Return the command that looks up a session, for any pipeline."""
         return ("EVALSHA", _LOOK_UP_SHA, 1, KEY, str(session_id))
 
     @staticmethod
     def read(reply: object) -> tuple[bool, bool]:
-        """Return whether the copy is whole, and whether the session is in it.
+        """Return whether the copy is complete, and whether the session is in it.
 
-        `reply` is that to the command, or what stood against it. Raises CacheUnavailable.
+        `reply` is the reply to the command, or the error instead. Raises CacheUnavailable.
         """
         if isinstance(reply, list):
             loaded, ended = reply
@@ -69,7 +69,7 @@ class RevokedSet:
         raise CacheUnavailable from (reply if isinstance(reply, Exception) else None)
 
     async def add(self, ended: Mapping[UUID, float]) -> None:
-        """Add sessions, and drop what else is kept about them."""
+        """Add sessions, and drop the other keys about them."""
         rest = iter(ended.items())
         try:
             while part := dict(islice(rest, _AT_ONCE)):
@@ -85,7 +85,7 @@ class RevokedSet:
             raise CacheUnavailable from error
 
     async def begin(self) -> str:
-        """Begin to load the copy: call it before the list is read, and pass the result on."""
+        """Start to load the copy: call it before reading the list, and pass the result on."""
         token = f"loading:{uuid4().hex}"
         try:
             await self._redis.zadd(KEY, {token: time.time() + _LOAD_SECONDS})
@@ -96,7 +96,7 @@ class RevokedSet:
         return token
 
     async def finish(self, token: str, ended: Mapping[UUID, float]) -> bool:
-        """Complete the copy by the list that was read since; return whether it is whole now."""
+        """Complete the copy with the list that was read since; return whether it is complete."""
         await self.add(ended)
         try:
             async with self._redis.pipeline(transaction=True) as pipe:
@@ -108,6 +108,6 @@ class RevokedSet:
         return bool(kept)
 
     async def _give_up(self) -> None:
-        """Remove a copy that takes nothing (memory is full, wrong type): it counts no more."""
+        """Remove a copy that rejects writes (memory is full, wrong type): it is invalid."""
         with contextlib.suppress(RedisError, OSError):
             await self._redis.unlink(KEY)

@@ -1,4 +1,4 @@
-"""What Redis holds of a session that is in use: whose it is and since when, never a token."""
+"""Sessions in use, as Redis stores them: user and start time, never a token."""
 
 import logging
 from datetime import datetime
@@ -17,21 +17,21 @@ SECONDS: Final = 3600
 
 
 def session_key(session_id: UUID | None) -> str:
-    """Return the key of a session; it is dropped when the session becomes known as ended."""
+    """Return the key of a session; it is deleted when the session is published as ended."""
     return f"session:{session_id}"
 
 
 class SessionStore:
-    """Keeps `session:{session_id}` {user_id, role, started_at} for an hour.
+    """Stores `session:{session_id}` {user_id, role, started_at} for an hour.
 
-    It is a convenience: a Redis that is away breaks no login.
+    It is optional information: an unavailable Redis fails no login.
     """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def keep(self, holder: Caller, started_at: datetime) -> None:
-        """Write the session of a verified token down, or renew it."""
+        """Write or renew the session of a verified token."""
         session = {"user_id": holder.user_id, "role": holder.role, "started_at": started_at}
         try:
             await self._redis.set(session_key(holder.session_id), orjson.dumps(session), ex=SECONDS)

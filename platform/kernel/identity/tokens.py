@@ -1,5 +1,6 @@
-"""Verification of access tokens, here and without asking anyone."""
+"""Verification of access tokens, without a network call."""
 
+import logging
 import time
 from collections import OrderedDict
 from typing import Any, Final
@@ -11,29 +12,33 @@ from kernel.core.caller import Caller
 from kernel.errors import Unauthenticated
 from kernel.identity.jwks import Jwks
 
+log = logging.getLogger(__name__)
+
 LEEWAY_SECONDS: Final = 10
+DAY_SECONDS: Final = 24 * 3600
 REMEMBERED: Final = 10_000
 _MAX_LENGTH: Final = 8192
 _ASYMMETRIC: Final = frozenset({"ES256", "RS256"})
-# Headers by which a token would name its own key, or ask for rules that we do not know (RFC 7515).
+# Headers with which a token brings its own key, or requires unknown extensions (RFC 7515).
 _REFUSED_HEADERS: Final = frozenset({"jku", "jwk", "x5u", "x5c", "crit"})
 _NO_PROOF: Final = frozenset({None, "anonymous", "token_refresh"})
 
 
 class InvalidToken(Unauthenticated):
-    """The token is malformed, forged, expired, or not meant for us."""
+    """The token is malformed, forged, expired, or meant for another audience."""
 
     code = "INVALID_TOKEN"
-    message = "This access token is not valid (any more): log in or refresh it."
+    message = "This access token is invalid or has expired: log in or refresh it."
 
 
 class TokenVerifier:
     """Verifies the access tokens of Supabase Auth.
 
-    HS256 with the project's secret, ES256 and RS256 with its published keys: the token's header
-    chooses the family, and a key of one is never tried for the other. Audience, expiry, subject
-    and session are required, the issuer where one is configured.
-    Verified tokens are remembered, with their expiry checked at each use.
+    HS256 uses the project's secret, ES256 and RS256 its published keys. The token's header chooses
+    the family, and a key of one family is never tried for another. Audience, expiry, subject and
+    session are required, and the issuer if one is configured. A token that lives longer than
+    `longest_seconds` is refused, because the end of its session would be forgotten before it
+    expires. Verified tokens are cached, and their expiry is checked at each use.
     """
 
     def __init__(
@@ -43,36 +48,48 @@ class TokenVerifier:
         jwks: Jwks,
         audience: str,
         issuer: str | None = None,
+        longest_seconds: int = DAY_SECONDS,
     ) -> None:
-        self._secret, self._jwks = secret, jwks
+        self._secret, self._jwks, self._longest = secret, jwks, longest_seconds
         self._audience, self._issuer = audience, issuer
         self._known: OrderedDict[str, Caller] = OrderedDict()
         self._known_version = jwks.version
 
     def remembered(self, token: str) -> Caller | None:
-        """Return the caller of a token that was verified before and counts still, else None."""
+        """Return the caller of a token that was verified before and has not expired, else None."""
         if self._known_version != self._jwks.version:
             self._known.clear()
             self._known_version = self._jwks.version
         caller = self._known.get(token)
         return caller if caller is not None and self._counts(caller) else None
 
-    async def verify(self, token: str) -> Caller:
-        """Return the caller whom the token speaks for.
+    async def verify(self, token: str, *, remember: bool = True) -> Caller:
+        """Return the token's caller.
 
-        Raises InvalidToken, or Unavailable while the published keys cannot be had.
+        Do not remember a token that its owner has not used: kernel.identity.seen_tokens notes the
+        first use. Raises InvalidToken, or Unavailable while there are no published keys.
         """
         if len(token) > _MAX_LENGTH or not token.isascii():
             raise InvalidToken
         caller = self.remembered(token)
         if caller is None:
-            caller = _caller(await self._claims(token), token)
+            claims = await self._claims(token)
+            self._refuse_long(claims)
+            caller = _caller(claims, token)
             if not self._counts(caller):
                 raise InvalidToken
-            self._known[token] = caller
+            if remember:
+                self._known[token] = caller
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         return caller
+
+    def _refuse_long(self, claims: dict[str, Any]) -> None:
+        issued = claims.get("iat")
+        since = issued if isinstance(issued, int | float) else time.time()
+        if claims["exp"] - since > self._longest:
+            log.warning("An access token lives longer than MAX_TOKEN_SECONDS: it is refused")
+            raise InvalidToken
 
     def _counts(self, caller: Caller) -> bool:
         return time.time() < caller.expires_at + LEEWAY_SECONDS
@@ -110,7 +127,7 @@ class TokenVerifier:
 def _caller(claims: dict[str, Any], token: str) -> Caller:
     metadata = claims.get("app_metadata")
     role = metadata.get("role") if isinstance(metadata, dict) else None
-    if claims.get("role") != "authenticated":  # anon, service_role: keys, not people
+    if claims.get("role") != "authenticated":  # anon and service_role are keys, not people
         raise InvalidToken
     try:
         return Caller(
@@ -126,7 +143,7 @@ def _caller(claims: dict[str, Any], token: str) -> Caller:
 
 
 def _logged_in_at(methods: object) -> int:
-    """Return the newest time of the claim `amr`, 0 where there is none that proves a person.
+    """Return the newest timestamp of the claim `amr`, or 0 without one that proves a person.
 
     Supabase Auth writes [{"method": "password", "timestamp": 1795426568}]. Its methods `anonymous`
     and `token_refresh` prove nothing.

@@ -1,12 +1,11 @@
-"""Jobs: work that follows from an event or a schedule, done once, by a worker.
+"""Jobs: work that a worker performs once after an event, or on a schedule.
 
-Events come from the outbox; the relay publishes a run of each job that listens, a worker performs
-it under a lease. docs/TASKS.md says how to add one.
+Events come from the outbox. The relay publishes a run of each job that listens to the event, and a
+worker performs the run under a lease. docs/TASKS.md says how to add one.
 """
 
 from kernel.core.durations import minutes, seconds
 from kernel.errors import Permanent
-from kernel.jobs.job import Job, job
-from kernel.jobs.schedule import daily, every
+from kernel.jobs.job import Job, daily, every, job
 
 __all__ = ["Job", "Permanent", "daily", "every", "job", "minutes", "seconds"]

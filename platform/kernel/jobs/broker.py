@@ -1,4 +1,4 @@
-"""The Celery application and its settings, for those who publish jobs and those who run them."""
+"""The Celery application and its settings, for publishers and workers."""
 
 import logging
 import math
@@ -21,14 +21,15 @@ _READ_TIMEOUT_SECONDS: Final = 10.0
 
 
 def celery_app(settings: Settings) -> Celery:
-    """Return the application with this project's settings; jobs are added by the worker.
+    """Return the application with this project's settings; the worker adds the jobs.
 
-    Raises nothing where the broker is away: it connects when it is used.
+    It connects at its first use, so an unavailable broker raises nothing here.
     """
     app = Celery(settings.app_name, broker=broker_url(settings), set_as_current=False)
     app.conf.update(
-        # A job is acknowledged when it has ended, and given to another worker when its process
-        # was lost or did not stop in time: the record in the database keeps that from repeating.
+        # A message is acknowledged when its run has ended. If its process is lost, or does not stop
+        # in time, another worker gets the message; the record in the database prevents a
+        # repetition.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_acks_on_failure_or_timeout=False,
@@ -52,7 +53,7 @@ def celery_app(settings: Settings) -> Celery:
         broker_connection_max_retries=None,
         broker_transport_options={
             "visibility_timeout": settings.visibility_timeout_seconds,
-            # Look every 10 s for what nobody acknowledged.
+            # Look every 10 s for messages past the visibility timeout.
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
             "socket_keepalive": True,
@@ -69,7 +70,7 @@ def celery_app(settings: Settings) -> Celery:
 
 
 def publish_options() -> dict[str, Any]:
-    """Return what a publisher changes of the transport's options: it gives up at once."""
+    """Return the transport options of a publisher: it gives up without retries."""
     return {
         "socket_timeout": _PUBLISH_TIMEOUT_SECONDS,
         "max_retries": 0,
@@ -78,11 +79,11 @@ def publish_options() -> dict[str, Any]:
 
 
 def broker_url(settings: Settings) -> str:
-    """Return the broker's address; without BROKER_HOST it is the cache's, and a warning says so."""
+    """Return the broker's URL; without BROKER_HOST, warn and return the cache's."""
     if settings.broker_host is None:
         log.warning(
-            "BROKER_HOST is not set: jobs are queued in the cache, which may evict them. Name a "
-            "Redis of its own that does not evict."
+            "BROKER_HOST is not set: jobs are queued in the cache, which may evict them. Set it to "
+            "a separate Redis without eviction."
         )
         host, port, db = settings.redis_host, settings.redis_port, settings.redis_db
         user, secret, tls = settings.redis_username, settings.redis_password, settings.redis_tls
@@ -97,10 +98,10 @@ def broker_url(settings: Settings) -> str:
 
 
 def require_visibility_timeout(settings: Settings, jobs: JobTable) -> None:
-    """Raise SettingsError where the broker would give away a job that is still on its way.
+    """Raise SettingsError if the broker would redeliver the message of a job that still runs.
 
-    The visibility timeout must exceed a job's time limit, its longest back-off, the worker's
-    grace at shutdown and a minute together: until then a message may rightly be unacknowledged.
+    The visibility timeout must exceed the sum of a job's hard limit, its longest backoff, the
+    worker's shutdown grace and one minute: a message may stay unacknowledged for that long.
     https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html
     """
 
@@ -110,7 +111,7 @@ def require_visibility_timeout(settings: Settings, jobs: JobTable) -> None:
 
     faults = [
         f"  {one.name} needs more than {math.ceil(needed(one))} s: limit "
-        f"{one.hard_limit.total_seconds():.0f}, back-off {one.longest_delay.total_seconds():.0f}, "
+        f"{one.hard_limit.total_seconds():.0f}, backoff {one.longest_delay.total_seconds():.0f}, "
         f"WORKER_GRACE_SECONDS {settings.worker_grace_seconds:.0f}, safety {SAFETY_SECONDS}"
         for one in jobs.by_name.values()
         if settings.visibility_timeout_seconds <= needed(one)
@@ -118,7 +119,7 @@ def require_visibility_timeout(settings: Settings, jobs: JobTable) -> None:
     if faults:
         raise SettingsError(
             f"VISIBILITY_TIMEOUT_SECONDS is {settings.visibility_timeout_seconds}, which is too "
-            "short: a job that still runs would be given to a second worker.\n"
+            "short: a second worker would get a job that still runs.\n"
             + "\n".join(faults)
-            + "\nRaise VISIBILITY_TIMEOUT_SECONDS, or lower the timeout or back-off of these jobs."
+            + "\nRaise VISIBILITY_TIMEOUT_SECONDS, or lower the timeout or backoff of these jobs."
         )

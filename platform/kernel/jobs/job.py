@@ -1,33 +1,59 @@
-"""`@job`: a function that runs after an event, or at set times."""
+"""`@job`: a function that runs after an event, or on a schedule."""
 
 import inspect
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, Literal, get_type_hints
 from uuid import UUID, uuid5
 
 from kernel.core.durations import minutes, seconds
 from kernel.events import Event, JobDue
-from kernel.jobs.schedule import Schedule
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A slot in each `period`, counted from `offset` after 1970-01-01 00:00 UTC."""
+
+    period: timedelta
+    offset: timedelta = timedelta(0)
+
+    def slot(self, now: datetime) -> datetime:
+        """Return the latest slot that is not after `now`."""
+        start = _EPOCH + self.offset
+        return start + (now - start) // self.period * self.period
+
+
+def daily(time: str) -> Schedule:
+    """Return a schedule with one slot a day, at HH:MM in UTC. Raises ValueError for other text."""
+    at = datetime.strptime(time, "%H:%M").replace(tzinfo=UTC)
+    return Schedule(timedelta(days=1), timedelta(hours=at.hour, minutes=at.minute))
+
+
+def every(period: timedelta) -> Schedule:
+    """Return a schedule with one slot in each period."""
+    return Schedule(period)
+
 
 Queue = Literal["default", "cpu"]
 QUEUES: Final[tuple[Queue, ...]] = ("default", "cpu")
-# Between a job's own limit, which it may notice, and the end of its process.
+# The time between a job's timeout, which the job can handle, and the kill of its process.
 HARD_LIMIT_MARGIN: Final = seconds(15)
 _TIMEOUT: Final = minutes(5)
 _BACKOFF: Final = seconds(5)
 _BACKOFF_CAP: Final = minutes(2)
-_RUNS: Final = UUID("6f0a5a0e-8a1c-4a6b-9d5e-2b1f6c1d7e55")  # any: the namespace of run ids
+_RUNS: Final = UUID("6f0a5a0e-8a1c-4a6b-9d5e-2b1f6c1d7e55")  # arbitrary: the namespace of run ids
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One job of one slice.
 
-    Parameters of the function that are fields of the event are filled from it, all others are
+    A parameter whose name is a field of the event gets the field's value; all other parameters are
     services: `async def send(user_id: UUID, db: AsService, mailer: Mailer)`.
     """
 
@@ -44,7 +70,7 @@ class Job:
 
     @cached_property
     def slice(self) -> str:
-        """The folder of the slice, from the module: features.signup.tasks is `signup`."""
+        """The slice's folder, from the module: features.signup.tasks is `signup`."""
         return self.function.__module__.split(".")[-2]
 
     @property
@@ -59,22 +85,22 @@ class Job:
 
     @property
     def hard_limit(self) -> timedelta:
-        """When the process of a run that does not end is ended."""
+        """The time after which the process of a run is killed."""
         return self.timeout + HARD_LIMIT_MARGIN
 
     @property
     def longest_delay(self) -> timedelta:
-        """The longest wait between two attempts."""
+        """The longest delay between two attempts."""
         return self.backoff_cap if self.retry_every is None else self.retry_every
 
     @cached_property
     def event_parameters(self) -> frozenset[str]:
-        """Names of the parameters that the event fills."""
+        """The names of the parameters that the event fills."""
         return frozenset(inspect.signature(self.function).parameters) & set(self.on.model_fields)
 
     @cached_property
     def services(self) -> dict[str, type]:
-        """The other parameters and the types of the services that they get."""
+        """The other parameters, and the types of their services."""
         hints = get_type_hints(self.function)
         names = inspect.signature(self.function).parameters
         return {
@@ -82,21 +108,21 @@ class Job:
         }
 
     def run_id(self, event: Event, event_id: int, item: int) -> UUID:
-        """Return the id of the one run for this event: the same, however often it is told."""
+        """Return the id of the run for this event; a repeated event has the same run."""
         key = getattr(event, self.once_per) if self.once_per else f"{event_id}/{item}"
         return uuid5(_RUNS, f"{self.name}/{self.once_per}/{key}")
 
     def delay(self, attempt: int) -> timedelta:
-        """Return how long to wait after the failure of this attempt (from 1).
+        """Return the delay after the failure of this attempt (counted from 1).
 
-        Exponential back-off with full jitter, within [0, min(cap, base·2^(attempt-1))], unless the
-        job asks for a fixed time:
+        Exponential backoff with full jitter, within [0, min(cap, base·2^(attempt-1))], unless the
+        job sets a fixed delay:
         https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
         """
         if self.retry_every is not None:
             return self.retry_every
         longest: timedelta = min(self.backoff_cap, self.backoff * 2 ** min(attempt - 1, 20))
-        return longest * random.random()  # noqa: S311 - a spread, not a secret
+        return longest * random.random()  # noqa: S311 - jitter, not a secret
 
 
 def job(
@@ -111,22 +137,22 @@ def job(
     backoff_cap: timedelta = _BACKOFF_CAP,
     queue: Queue = "default",
 ) -> Callable[[Callable[..., Any]], Job]:
-    """Make a job of a function: run after an event (`on`), or at set times (`schedule`).
+    """Make a job of a function: run after an event (`on`), or on a schedule (`schedule`).
 
-    `once_per` names the field of the event that the job happens once for, ever; without it, once
-    for each event. `timeout` bounds one attempt. A failed attempt is repeated `retries` times,
-    after `retry_every` or an exponential back-off. `queue="cpu"` is for work that would keep other
-    jobs waiting. Raises ValueError for settings that do not fit together.
+    `once_per` names a field of the event: the job then runs once for each value of it, ever.
+    Without it, the job runs once for each event. `timeout` limits one attempt. A failed attempt is
+    retried `retries` times, after `retry_every` or an exponential backoff. `queue="cpu"` is for
+    work that would delay other jobs. Raises ValueError for settings that contradict each other.
     """
     if (on is None) == (schedule is None):
-        raise ValueError("a job has either on= or schedule=")
+        raise ValueError("a job needs either on= or schedule=")
     if retries < 0 or timeout <= timedelta(0):
-        raise ValueError("a job has retries of 0 or more, and a timeout above 0")
+        raise ValueError("a job needs retries of 0 or more, and a timeout above 0")
     event = on or JobDue
     if schedule is not None:
         once_per = once_per or "slot"
     if once_per is not None and once_per not in event.model_fields:
-        raise ValueError(f"once_per={once_per!r} is no field of {event.__name__}")
+        raise ValueError(f"once_per={once_per!r} is not a field of {event.__name__}")
 
     def make(function: Callable[..., Any]) -> Job:
         return Job(

@@ -15,26 +15,26 @@ from kernel.jobs.table import JobTable, Message
 
 
 class BrokerUnavailable(Exception):
-    """The broker does not take what is published."""
+    """The broker does not accept messages."""
 
 
 class Publisher:
-    """One connection to the broker, for one thread at a time; gives up after half a second."""
+    """A connection to the broker for one thread at a time; it gives up after 0.5 s."""
 
     def __init__(self, app: Celery, jobs: JobTable) -> None:
         self._app, self._jobs = app, jobs
         self._connection: Any = None
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        """Publish runs, without holding up the event loop.
+        """Publish runs without blocking the event loop.
 
-        Raises BrokerUnavailable; some may have been published then: publishing again does no harm.
+        Raises BrokerUnavailable; some runs may be published by then. Publishing again does no harm.
         """
         if messages:
             await asyncio.to_thread(self.send, messages)
 
     def send(self, messages: Sequence[Message], *, after: timedelta | None = None) -> None:
-        """Publish runs, to be performed at once or later. Raises BrokerUnavailable."""
+        """Publish runs, immediately or with a delay. Raises BrokerUnavailable."""
         options: dict[str, Any] = {"countdown": after.total_seconds()} if after else {}
         try:
             with self._connected().Producer() as producer:
@@ -55,7 +55,7 @@ class Publisher:
             raise BrokerUnavailable(repr(error)) from error
 
     async def idle(self) -> bool:
-        """Tell whether no queue holds a message that waits. Raises BrokerUnavailable."""
+        """Return whether all queues are empty. Raises BrokerUnavailable."""
         return await asyncio.to_thread(self._idle)
 
     def _idle(self) -> bool:
@@ -67,7 +67,7 @@ class Publisher:
             raise BrokerUnavailable(repr(error)) from error
 
     def close(self) -> None:
-        """Close the connection; the next call opens another."""
+        """Close the connection; the next call opens a new one."""
         if self._connection is not None:
             self._connection.release()
             self._connection = None

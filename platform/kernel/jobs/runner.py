@@ -1,4 +1,4 @@
-"""Performs one message: takes the run's lease, calls the job, writes down how it ended."""
+"""Performs one message: takes the run's lease, calls the job, records the result."""
 
 import asyncio
 import contextlib
@@ -15,9 +15,8 @@ from pydantic import ValidationError
 from kernel.core.request_id import request_id
 from kernel.errors import Permanent
 from kernel.events import Event
-from kernel.jobs.done import DoneMarkers
 from kernel.jobs.job import Job
-from kernel.jobs.runs import HEARTBEAT, Begun, Run, Runs
+from kernel.jobs.runs import HEARTBEAT, Begun, DoneMarkers, Run, Runs
 from kernel.jobs.table import Message
 from kernel.observe.logs import redact
 from kernel.supabase.errors import RECORDS_UNAVAILABLE
@@ -25,8 +24,8 @@ from kernel.supabase.errors import RECORDS_UNAVAILABLE
 log = logging.getLogger(__name__)
 
 _ERROR_LENGTH: Final = 500
-_NOT_NOW: Final = timedelta(seconds=10)  # the database is away: no attempt is counted
-_WRITE_DOWN_AFTER: Final = (0.0, 0.5, 1.0, 2.0, 4.0)  # seconds between tries to record an end
+_NOT_NOW: Final = timedelta(seconds=10)  # the database is unavailable: no attempt is counted
+_WRITE_DOWN_AFTER: Final = (0.0, 0.5, 1.0, 2.0, 4.0)  # seconds between attempts to record a result
 
 MainThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -34,8 +33,8 @@ MainThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 class Runner:
     """Performs messages, one at a time for each holder.
 
-    `holder` names this process; `main_thread` calls a function in the process's main thread and
-    awaits it: the one place where Celery's time limit can interrupt a job that is not async.
+    `holder` names this process in leases. `main_thread` calls a function in the process's main
+    thread and awaits it: only there can Celery's time limit interrupt a job that is not async.
     """
 
     def __init__(self, registry: svcs.Registry, *, holder: str, main_thread: MainThread) -> None:
@@ -44,15 +43,15 @@ class Runner:
             self._runs, self._done = container.get(Runs, DoneMarkers)
 
     async def perform(self, job: Job, message: Message) -> timedelta | None:
-        """Perform the message; return after how long it is to come again, or None when it is over.
+        """Perform the message; return the delay until it must come again, or None if it is done.
 
-        A job that fails is no error here. Raises nothing of the database's: what cannot be begun
+        A failed job is not an error here. An unavailable database is not one either: the message
         comes again.
         """
         holder = f"{self._holder}{uuid4().hex}"
         try:
             if await self._done.has(message.run_id):
-                # It has happened; that it could not be written down was all that was missing.
+                # The run has succeeded; only its record is missing.
                 await self._runs.close(message, "succeeded")
                 return None
             begun = await self._runs.begin(message, holder=holder, max_attempts=1 + job.retries)
@@ -69,10 +68,10 @@ class Runner:
         return await self._attempt(job, message, begun, holder)
 
     async def fail_unknown(self, message: Message) -> timedelta | None:
-        """Keep a run whose job is not known here, as failed; return as `perform` does."""
-        log.error("A job that is not known here", extra={"job": message.job})
+        """Record a run whose job this worker does not know as failed; return as `perform` does."""
+        log.error("This worker does not know the job", extra={"job": message.job})
         try:
-            await self._runs.close(message, "failed", error="this worker knows no such job")
+            await self._runs.close(message, "failed", error="this worker does not know the job")
         except RECORDS_UNAVAILABLE:
             return _NOT_NOW
         return None
@@ -86,7 +85,7 @@ class Runner:
         try:
             await self._call(job, message, begun)
             await self._done.add(message.run_id)
-        except BaseException as failure:  # noqa: BLE001 - whatever a job raises, SystemExit too
+        except BaseException as failure:  # noqa: BLE001 - all that a job raises, SystemExit too
             error = failure
         finally:
             heartbeat.cancel()
@@ -137,7 +136,7 @@ class Runner:
                     log.warning("A lease was lost", extra={"run_id": str(message.run_id)})
 
     async def _write_down(self, message: Message, holder: str, state: Any, **how: Any) -> bool:
-        """Record the end of an attempt; return False where the database stays away."""
+        """Record the result of an attempt; return False if the database stays unavailable."""
         for pause in _WRITE_DOWN_AFTER:
             await asyncio.sleep(pause)
             with contextlib.suppress(*RECORDS_UNAVAILABLE):
@@ -148,7 +147,7 @@ class Runner:
 
 def _event(job: Job, begun: Begun) -> Event:
     if begun.fields is None or begun.topic != job.on.topic:
-        raise Permanent(f"there is no event {job.on.topic} (any more) to perform this for")
+        raise Permanent(f"there is no event {job.on.topic} for this run: it may have been deleted")
     try:
         return job.on.model_validate(begun.fields)
     except ValidationError as error:
@@ -169,7 +168,7 @@ def _text(error: BaseException | None) -> str | None:
     if error is None:
         return None
     text = str(redact(f"{type(error).__name__}: {error}"))[:_ERROR_LENGTH]
-    # What PostgreSQL's text cannot hold: NUL, and halves of surrogate pairs.
+    # PostgreSQL's text cannot hold NUL and lone surrogates.
     return text.replace("\x00", "").encode(errors="replace").decode()
 
 

@@ -1,9 +1,13 @@
-"""Runs in the database: who holds one, how often it was begun, how it ended."""
+"""Runs in the database: lease, attempts and result."""
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from kernel.jobs.table import Message
 from kernel.supabase import AsService
@@ -16,8 +20,8 @@ HEARTBEAT: Final = timedelta(seconds=4)
 class Run:
     """One attempt of one run; a job may ask for it as a service.
 
-    `id` is the same for each attempt, and for each message about it: what a job sends elsewhere
-    can carry it as its idempotency key.
+    `id` is the same for all attempts and messages of the run: use it as the idempotency key of
+    calls to other systems.
     """
 
     id: UUID
@@ -29,10 +33,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """What `begin` found: whether this message is to be performed now.
+    """The result of `begin`: whether to perform this message now.
 
-    `run` (with attempt, topic, fields), `busy` (somebody holds it for `seconds`), `done` (it has
-    ended before) or `exhausted` (begun too often, never ended).
+    `run` (with attempt, topic, fields), `busy` (leased to another holder for `seconds`), `done` (it
+    has ended before) or `exhausted` (started too often without an end).
     """
 
     outcome: Literal["run", "busy", "done", "exhausted"]
@@ -44,13 +48,13 @@ class Begun:
 
 
 class Runs:
-    """The records' functions in the database; errors are RECORDS_UNAVAILABLE."""
+    """The SQL functions of the records; errors are RECORDS_UNAVAILABLE."""
 
     def __init__(self, db: AsService) -> None:
         self._db = db
 
     async def begin(self, message: Message, *, holder: str, max_attempts: int) -> Begun:
-        """Take the lease of a run, where it is free and there is something left to do."""
+        """Take the lease of a run if it is free and not done."""
         found = await self._db.rpc(
             "begin_run",
             run_id=str(message.run_id),
@@ -64,7 +68,7 @@ class Runs:
         return Begun(**found)
 
     async def extend(self, run_id: UUID, holder: str) -> bool:
-        """Hold the lease for another while; return whether it was still held."""
+        """Extend the lease; return whether it was still held."""
         seconds = round(LEASE.total_seconds())
         return bool(
             await self._db.rpc(
@@ -81,7 +85,7 @@ class Runs:
         error: str | None,
         duration_ms: int,
     ) -> bool:
-        """End the attempt and give the lease back; `queued` is for another attempt."""
+        """Record the end of the attempt and end the lease; `queued` asks for another attempt."""
         return bool(
             await self._db.rpc(
                 "finish_run",
@@ -94,9 +98,9 @@ class Runs:
         )
 
     async def release(self, holder_prefix: str, *, counts: bool) -> int:
-        """Free what a process held that is gone; return how many runs.
+        """End the leases of a lost process; return the number of runs.
 
-        `counts` says whether the attempt that was cut off counts as one.
+        `counts` says whether the interrupted attempt counts.
         """
         released = await self._db.rpc("release_runs", holder_prefix=holder_prefix, counts=counts)
         return int(released)
@@ -104,7 +108,7 @@ class Runs:
     async def close(
         self, message: Message, state: Literal["succeeded", "failed"], *, error: str | None = None
     ) -> None:
-        """End a run that was not begun here, unless it has ended or somebody performs it."""
+        """Record the result of a run that was not started here, unless it is done or leased."""
         await self._db.rpc(
             "close_run",
             run_id=str(message.run_id),
@@ -114,3 +118,34 @@ class Runs:
             state=state,
             error=error,
         )
+
+
+log = logging.getLogger(__name__)
+
+KEPT_SECONDS: Final = 7 * 24 * 3600
+
+
+class DoneMarkers:
+    """Keys in the broker that mark succeeded runs.
+
+    A marker is written as soon as the job returns, so that a database failure at that moment does
+    not repeat the job's effect. If the broker is unavailable too, there is no marker.
+    """
+
+    def __init__(self, broker: Redis) -> None:
+        self._broker = broker
+
+    async def add(self, run_id: UUID) -> None:
+        """Mark this run as succeeded."""
+        try:
+            await self._broker.set(f"done:{run_id}", "1", ex=KEPT_SECONDS)
+        except (RedisError, OSError) as error:
+            log.warning("A done marker was not written", extra={"reason": repr(error)})
+
+    async def has(self, run_id: UUID) -> bool:
+        """Return whether this run is marked as succeeded."""
+        try:
+            return bool(await self._broker.exists(f"done:{run_id}"))
+        except (RedisError, OSError) as error:
+            log.warning("A done marker was not read", extra={"reason": repr(error)})
+            return False

@@ -1,4 +1,4 @@
-"""All jobs of all features: by name for workers, by event for the relay."""
+"""The jobs of all slices: by name for workers, by event for the relay."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from kernel.jobs.job import Job
 
 
 class WithJobs(Protocol):
-    """What has jobs: a feature."""
+    """Anything with jobs, such as a Feature."""
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -20,9 +20,9 @@ class WithJobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent through the broker: which run of which job, and where its event is.
+    """A message in the broker: the id and job of a run, and the place of its event.
 
-    The event's content stays in the database, so no personal data lie in queues.
+    The event's content stays in the database, so that queues hold no personal data.
     """
 
     run_id: UUID
@@ -43,18 +43,18 @@ class JobTable:
 
     @classmethod
     def of(cls, features: Mapping[str, WithJobs]) -> "JobTable":
-        """Return the jobs of these features."""
+        """Return the table of these features' jobs."""
         return cls(one for feature in features.values() for one in feature.jobs)
 
     @property
     def scheduled(self) -> list[Job]:
-        """The jobs that run at set times."""
+        """The jobs with a schedule."""
         return [one for one in self.by_name.values() if one.schedule is not None]
 
     def messages(self, event: Event, event_id: int, item: int) -> list[Message]:
-        """Return what is to be published for an event, the `item`-th of its row in the outbox.
+        """Return the messages to publish for an event, the `item`-th of its outbox row.
 
-        Raises KeyError for the slot of a job that is not known here.
+        Raises KeyError for the slot of an unknown job.
         """
         jobs = (
             [self.by_name[event.job]]

@@ -1,5 +1,5 @@
-"""Limits: how many requests one client may make, as an exact sliding-window log in Redis."""
+"""Rate limits: an exact sliding-window log for each client, in Redis."""
 
-from kernel.limits.limit import Limit
+from kernel.limits.policy import Limit
 
 __all__ = ["Limit"]

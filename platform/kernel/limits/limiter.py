@@ -1,4 +1,4 @@
-"""Counts requests: in Redis, for all processes, or alone while Redis is away."""
+"""Counts requests in Redis for all processes, or locally while Redis is unavailable."""
 
 import logging
 import time
@@ -19,11 +19,11 @@ _STEADY_SECONDS: Final = 1.0
 class Limiter:
     """Decides whether a subject's next request is admitted; it never raises.
 
-    One round trip to Redis. Where that fails, or Redis refuses, this process decides alone, by the
-    set's `alone` policies; the pipeline sees to it that a Redis that is away costs nobody time.
+    It takes one round trip to Redis. If that fails, or Redis refuses, this process decides alone by
+    the set's `alone` policies. While Redis is unavailable, the pipeline fails immediately.
 
-    `take` is all of it. Who asks Redis for more sends the `command` along, and has `decide` read
-    what came back.
+    `take` does everything. To share a round trip, add `command()` to your pipeline and pass the
+    reply to `decide()`.
     """
 
     def __init__(self, redis: Pipeline, *, local: LocalLogs | None = None) -> None:
@@ -32,36 +32,41 @@ class Limiter:
         self._alone, self._failed_at = False, 0.0
 
     async def take(self, subject: str, policies: PolicySet) -> Decision:
-        """Count a request of the subject to all of the policies, or to none where one refuses."""
+        """Count a request of the subject to all policies, or to none if one refuses."""
         reply = await self._reply(self.command(subject, policies))
         return await self.decide(subject, policies, reply)
 
-    def command(self, subject: str, policies: PolicySet) -> Command:
-        """Return the command that counts a request as `take` does, for a round trip of others."""
-        return script.command(subject, policies)
+    def command(self, subject: str, policies: PolicySet, weight: int = 1) -> Command:
+        """Return the command that counts a request as `take` does, to send with other commands.
 
-    async def decide(self, subject: str, policies: PolicySet, reply: object) -> Decision:
-        """Return the decision: `reply` is what came for the command, or the RedisAway instead.
+        To the first policy it counts `weight` times.
+        """
+        return script.command(subject, policies, weight)
 
-        Where Redis did not know the script it is asked once more, with the source.
+    async def decide(
+        self, subject: str, policies: PolicySet, reply: object, weight: int = 1
+    ) -> Decision:
+        """Return the decision; `reply` is the reply to the command, or the RedisAway instead.
+
+        If Redis did not know the script, send it once more with its source.
         """
         if isinstance(reply, NoScriptError):
-            reply = await self._reply(script.command(subject, policies, with_source=True))
+            reply = await self._reply(script.command(subject, policies, weight, with_source=True))
         try:
             if isinstance(reply, Exception):
                 raise reply
             decision = script.read(reply, subject, policies)
         except (RedisAway, ResponseError, ValueError) as error:
             self._failed(error)
-            return self._local.take(subject, policies.alone)
+            return self._local.take(subject, policies.alone, weight)
         if self._alone:
             self._succeeded()
         return decision
 
     async def give_back(self, decision: Decision) -> None:
-        """Take back an admitted request, as if it had never come.
+        """Uncount an admitted request.
 
-        Where Redis has counted it and does not answer now, it stays counted.
+        If Redis counted it and does not answer now, it stays counted.
         """
         if decision.alone:
             self._local.give_back(decision)
@@ -89,10 +94,10 @@ class Limiter:
         self._failed_at = time.monotonic()
         if not self._alone:
             self._alone = True
-            log.warning("Redis is away: this process limits alone", extra={"reason": str(error)})
+            log.warning("Redis is away: limits hold for each process", extra={"reason": str(error)})
 
     def _succeeded(self) -> None:
-        # Not at once: where one request in two fails, that is one state, and not a line for each.
+        # Wait: if every other request fails, that is one state, and not a log line for each.
         if time.monotonic() - self._failed_at > _STEADY_SECONDS:
             self._alone = False
             log.warning("Redis is back: limits hold for all processes again")

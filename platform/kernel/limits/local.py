@@ -1,4 +1,4 @@
-"""The sliding-window log of one process: what limits while Redis is away."""
+"""The sliding-window log of one process, used while Redis is unavailable."""
 
 import time
 from collections import OrderedDict, deque
@@ -12,7 +12,7 @@ LOGS: Final = 10_000
 class LocalLogs:
     """The same rules as in Redis, for this process alone.
 
-    Bounded: of more than 10,000 logs the one that was longest unused is forgotten, and none is
+    Memory is bounded: beyond 10,000 logs, the least recently used is discarded, and no log is
     longer than its quota.
     """
 
@@ -23,15 +23,19 @@ class LocalLogs:
     def __len__(self) -> int:
         return len(self._logs)
 
-    def take(self, subject: str, policies: PolicySet) -> Decision:
-        """Count a request of the subject to all of the policies, or to none where one refuses."""
+    def take(self, subject: str, policies: PolicySet, weight: int = 1) -> Decision:
+        """Count a request of the subject to all policies, or to none if one refuses.
+
+        To the first of them it counts `weight` times.
+        """
         now = time.monotonic_ns() // 1000
         logs = [self._log(subject, policy, now) for policy in policies.policies]
-        pairs = list(zip(policies.policies, logs, strict=True))
-        admitted = all(len(log) < policy.rate.quota for policy, log in pairs)
+        costs = [min(weight, policies.policies[0].rate.quota)] + [1] * (len(logs) - 1)
+        pairs = list(zip(policies.policies, logs, costs, strict=True))
+        admitted = all(len(log) + cost <= policy.rate.quota for policy, log, cost in pairs)
         if admitted:
-            for policy, log in pairs:
-                log.append(now)
+            for policy, log, cost in pairs:
+                log.extend([now] * cost)
                 counted = (policy.counted(subject), policy.name)
                 self._logs[counted] = log
                 self._logs.move_to_end(counted)
@@ -43,11 +47,13 @@ class LocalLogs:
             alone=True,
             admitted=admitted,
             at=now,
-            standings=tuple(_standing(policy, log, now) for policy, log in pairs),
+            standings=tuple(
+                _standing(policy, log, now, 1 if admitted else cost) for policy, log, cost in pairs
+            ),
         )
 
     def give_back(self, decision: Decision) -> None:
-        """Forget the request of a decision, as if it had never come."""
+        """Uncount the request of a decision."""
         for policy in decision.policies.policies:
             log = self._logs.get((policy.counted(decision.subject), policy.name))
             if log is not None and decision.at in log:
@@ -62,7 +68,8 @@ class LocalLogs:
         return log
 
 
-def _standing(policy: Policy, log: deque[int], now: int) -> Standing:
+def _standing(policy: Policy, log: deque[int], now: int, cost: int) -> Standing:
     remaining = policy.rate.quota - len(log)
-    wait = log[0] + policy.rate.microseconds - now if log else 0
+    place = max(0, cost - remaining - 1)  # of the one that makes room when it leaves
+    wait = log[place] + policy.rate.microseconds - now if log else 0
     return Standing(policy, remaining, wait)

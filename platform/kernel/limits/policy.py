@@ -1,15 +1,15 @@
-"""Policies, and where a caller stands with them."""
+"""Rate limit policies, and a client's standing with each."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from ipaddress import ip_network
 from math import ceil
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from kernel.config.rates import Rate
 
-_NETWORK_BITS: Final = 48  # what a site has of IPv6 (RFC 6177): 65,536 networks of subscribers
+_NETWORK_BITS: Final = 48  # an IPv6 site (RFC 6177): 65,536 subscriber networks
 
 
 @lru_cache(10_000)
@@ -22,9 +22,9 @@ def network_of(subject: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A rate with the name by which clients, settings and keys know it.
+    """A rate and its name in responses, settings and Redis keys.
 
-    A *wide* one counts all subjects of an IPv6 network together.
+    A *wide* policy counts all subjects of an IPv6 network together.
     """
 
     name: str
@@ -32,14 +32,14 @@ class Policy:
     wide: bool = False
 
     def counted(self, subject: str) -> str:
-        """Return what a request of this subject counts to."""
+        """Return the name under which requests of this subject are counted."""
         return network_of(subject) if self.wide else subject
 
 
 class PolicySet:
-    """Policies that one request counts to, all of them or none.
+    """Policies that count a request together: all of them, or none.
 
-    `alone` are those that a process keeps by itself while Redis is away.
+    `alone` are the policies of a process while Redis is unavailable.
     """
 
     def __init__(self, policies: Iterable[Policy], alone: "PolicySet | None" = None) -> None:
@@ -59,12 +59,12 @@ class PolicySet:
 
     @cached_property
     def raw_field(self) -> bytes:
-        """The same as it goes out."""
+        """The same, encoded."""
         return self.field.encode()
 
 
 class Standing(NamedTuple):
-    """How much of a policy is left, and in how many microseconds there will be more."""
+    """The remaining quota of a policy, and the microseconds until it grows."""
 
     policy: Policy
     remaining: int
@@ -72,15 +72,15 @@ class Standing(NamedTuple):
 
     @property
     def seconds(self) -> int:
-        """The time until there is more, in whole seconds: after it there is."""
+        """The whole seconds until the quota grows, rounded up."""
         return ceil(self.microseconds / 1_000_000)
 
 
 class Decision(NamedTuple):
-    """Whether a request is admitted, and where its subject stands with each policy.
+    """Whether a request is admitted, and the subject's standing with each policy.
 
-    An admitted request is recorded under `at`, in microseconds of the deciding clock: that of Redis
-    or, where `alone`, that of this process.
+    An admitted request is recorded at `at`, in microseconds of the clock that decided: that of
+    Redis or, if `alone`, that of this process.
     """
 
     subject: str
@@ -92,7 +92,7 @@ class Decision(NamedTuple):
 
     @property
     def scarcest(self) -> Standing:
-        """The policy with the least left; of several the one that takes longest."""
+        """The standing with the least quota left; of several, the slowest to grow."""
         if len(self.standings) == 1:
             return self.standings[0]
         return min(self.standings, key=lambda one: (one.remaining, -one.microseconds))
@@ -108,7 +108,33 @@ class Decision(NamedTuple):
 
     @property
     def retry_after(self) -> int:
-        """Whole seconds after which a refused request would be admitted: 1 to the window."""
-        # The scarcest has nothing left and takes longest: those with more left refuse nothing.
+        """Whole seconds after which a refused request would be admitted: 1 up to the window."""
+        # The scarcest one decides: it refuses, and of those that refuse it takes longest.
         scarcest = self.scarcest
         return max(1, min(scarcest.seconds, ceil(scarcest.policy.rate.seconds)))
+
+
+Subject = Literal["address", "account"]
+
+
+@dataclass(frozen=True, init=False)
+class Limit:
+    """A rate limit of a slice: `Limit("10/minute")`, `Limit("20/15 minutes", per="account")`.
+
+    *address*: requests from one client address. The Edge counts them first, together with the
+    default limit that all slices share. *account*: requests for one e-mail address; the slice
+    itself counts them with the service AccountLimit. The limit's name comes from the slice's folder
+    (`login`, `login_account`), and RATE_LIMIT_<NAME> changes its rate. Raises ValueError for an
+    invalid rate.
+    """
+
+    rate: Rate
+    per: Subject = "address"
+
+    def __init__(self, rate: str | Rate, *, per: Subject = "address") -> None:
+        object.__setattr__(self, "rate", Rate.parse(rate) if isinstance(rate, str) else rate)
+        object.__setattr__(self, "per", per)
+
+    def name(self, feature: str) -> str:
+        """Return the limit's name in the slice with this folder."""
+        return feature if self.per == "address" else f"{feature}_{self.per}"

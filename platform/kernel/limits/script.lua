@@ -5,6 +5,10 @@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local used = {}
+local weight = tonumber(ARGV[2 * #KEYS + 1])
+local function cost(i, quota)
+  return i == 1 and math.min(weight, quota) or 1
+end
 local admitted = 1
 for i, key in ipairs(KEYS) do
   local quota, window = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
@@ -18,23 +22,28 @@ for i, key in ipairs(KEYS) do
     oldest = tonumber(redis.call('LINDEX', key, -1))
   end
   used[i] = redis.call('LLEN', key)
-  if used[i] >= quota then
+  if used[i] + cost(i, quota) > quota then
     admitted = 0
   end
 end
 local answer = {admitted, now}
 for i, key in ipairs(KEYS) do
   local quota, window = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+  local costs = cost(i, quota)
   if admitted == 1 then
-    redis.call('LPUSH', key, string.format('%.0f', now))
+    for _ = 1, costs do
+      redis.call('LPUSH', key, string.format('%.0f', now))
+    end
     redis.call('PEXPIRE', key, math.ceil(window / 1000) + 1000) -- never before its newest leaves
-    used[i] = used[i] + 1
+    used[i] = used[i] + costs
+    costs = 1
   end
   local wait = 0
   if used[i] > 0 then
-    -- The one that makes room when it leaves: not the oldest where a quota was lowered.
+    -- The one that makes room when it leaves: not the oldest where a quota was lowered, or where a
+    -- request that was refused weighs more than one.
     -- Counted from the end where that is near: a long log is walked through from its beginning.
-    local place = used[i] > quota and quota - 1 or -1
+    local place = used[i] > quota - costs + 1 and quota - costs or -1
     wait = redis.call('LINDEX', key, place) + window - now
   end
   table.insert(answer, math.max(quota - used[i], 0))

@@ -18,7 +18,7 @@ _SHA: Final = hashlib.sha1(_SOURCE.encode(), usedforsecurity=False).hexdigest()
 
 
 def key(subject: str, policy: Policy) -> str:
-    """Return where a policy's log is; all of one subject lie in one slot of a Redis Cluster."""
+    """Return the key of a policy's log; one subject's keys share a slot of a Redis Cluster."""
     network, counted = network_of(subject), policy.counted(subject)
     within = "" if counted == network else f"{counted}:"
     return f"limit:{{{network}}}:{within}{policy.name}"
@@ -26,28 +26,30 @@ def key(subject: str, policy: Policy) -> str:
 
 @lru_cache(4096)
 def command(
-    subject: str, policies: PolicySet, *, with_source: bool = False
+    subject: str, policies: PolicySet, weight: int = 1, *, with_source: bool = False
 ) -> tuple[str | int, ...]:
     """Return the command that counts a request of the subject to the policies.
 
-    Redis knows the script by its hash. Where it does not (NOSCRIPT: a restart, SCRIPT FLUSH)
-    nothing was counted: repeat the command once with the source, which makes the hash known again.
+    To the first of them it counts `weight` times.
+
+    Redis knows the script by its hash. If it does not (NOSCRIPT: after a restart or SCRIPT FLUSH),
+    nothing was counted: repeat the command once with the source, which Redis then caches.
     """
     found = policies.policies
     head = ("EVAL", _SOURCE) if with_source else ("EVALSHA", _SHA)
     keys = (key(subject, policy) for policy in found)
     rates = (number for one in found for number in (one.rate.quota, one.rate.microseconds))
-    return (*head, len(found), *keys, *rates)
+    return (*head, len(found), *keys, *rates, weight)
 
 
 def read(reply: object, subject: str, policies: PolicySet) -> Decision:
-    """Return the decision that Redis has answered. Raises ValueError where it is not one."""
+    """Return the decision in the reply. Raises ValueError for any other reply."""
     found = policies.policies
     if type(reply) is not list or len(reply) != 2 + 2 * len(found):
-        raise ValueError("this is not the reply to these policies")
+        raise ValueError("the reply does not fit these policies")
     try:
-        sum(reply)  # the quickest way to see that all are numbers
+        sum(reply)  # the fastest check that all are numbers
     except TypeError:
-        raise ValueError("these are no numbers") from None
+        raise ValueError("the reply has values that are not numbers") from None
     standings = tuple(map(Standing, found, reply[2::2], reply[3::2]))
     return Decision(subject, policies, False, reply[0] == 1, reply[1], standings)  # noqa: FBT003

@@ -1,7 +1,7 @@
 """Mail from jobs: `await mailer.send("welcome", to=…, display_name=…)`.
 
-A slice's mails are templates in its folder: `features/<slice>/mail/welcome.txt`, and beside it
-`welcome.html` where there is more to show than text.
+A slice's mails are templates in its folder: `features/<slice>/mail/welcome.txt`, and optionally
+`welcome.html`.
 """
 
 from kernel.mail.errors import MailRefused, MailUnavailable, TemplateFault

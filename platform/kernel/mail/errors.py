@@ -1,7 +1,7 @@
-"""Why a mail did not go out, told apart by whether another try can help.
+"""Mail failures, separated by whether a retry can help.
 
-No message holds an address or credentials, nor the server's own words: these often repeat the
-address. Of an answer only its numbers are kept.
+No message contains an address, credentials, or the server's text, which often repeats the address.
+Only the numbers of a reply are kept.
 """
 
 import re
@@ -16,33 +16,33 @@ Phase = Literal["connect", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA"]
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\S)", re.ASCII)  # RFC 3463
 _LOWEST_CODE, _FAILED_FOR_GOOD = 200, 500
-# RFC 4954: a server wants credentials, others, or stronger ones. A letter cannot help that.
+# RFC 4954: the server wants credentials, or others. Another letter cannot help.
 _ABOUT_CREDENTIALS: Final = {530, 534, 535, 538}
-# What MAIL says about the letter (RFC 1870); all else it says there is about us, the sender.
+# What MAIL says about the letter (RFC 1870); its other codes are about us, the sender.
 _TOO_LARGE: Final = 552
 _TOO_LARGE_ENHANCED: Final = {"5.2.3", "5.3.4"}
 
 
 class MailRefused(Permanent):
-    """The server refuses this recipient or this letter for good, or the address is no address."""
+    """The server refuses this recipient or letter permanently, or the address is invalid."""
 
 
 class MailUnavailable(Exception):
-    """The letter cannot be handed over now; it may later, or once an operator has mended it."""
+    """The letter cannot be delivered now; a retry or an operator may solve it."""
 
 
 class TemplateFault(Permanent):
-    """A template is missing or wrong, or was not given a value that it names."""
+    """A template is missing or invalid, or needs a value that was not given."""
 
 
 def answered(phase: Phase, code: int, text: str) -> MailRefused | MailUnavailable:
-    """Return the failure that a server's answer means (RFC 5321, 4.2).
+    """Return the failure for a server's reply (RFC 5321, 4.2).
 
-    Refused for good is a 5yz to RCPT or DATA, and to MAIL one about the letter's size. Everything
-    else, be it about the connection, the credentials or the sender, is for operators to mend.
+    Permanent refusals are a 5yz to RCPT or DATA, and a reply to MAIL about the letter's size. All
+    others, about the connection, the credentials or the sender, are for operators to solve.
     """
     if code < _LOWEST_CODE:
-        return MailUnavailable(f"{phase}: the answer of the mail server is not SMTP")
+        return MailUnavailable(f"{phase}: the reply of the mail server is not SMTP")
     found = _ENHANCED.match(text)
     enhanced = found[0] if found else ""
     message = f"{phase}: the mail server answered {code} {enhanced}".rstrip()
@@ -55,7 +55,7 @@ def answered(phase: Phase, code: int, text: str) -> MailRefused | MailUnavailabl
 
 
 def unanswered(phase: Phase, error: Exception) -> MailUnavailable:
-    """Return the failure for what kept the server from answering."""
+    """Return the failure for an error that prevented a reply."""
     cause = error.__cause__ if isinstance(error, SMTPConnectError) else error
     match cause:
         case ssl.SSLCertVerificationError():
@@ -64,9 +64,9 @@ def unanswered(phase: Phase, error: Exception) -> MailUnavailable:
             reason = f"TLS failed: {cause.reason}"
         case TimeoutError():
             reason = "no answer in time"
-        # Nothing was said yet, so that this can hold no more than the server's name and port.
+        # Before any command, this holds no more than the server's name and port.
         case OSError() if phase == "connect":
             reason = f"the mail server cannot be reached: {cause}"
         case _:
-            reason = "the connection broke off"
+            reason = "the connection was lost"
     return MailUnavailable(f"{phase}: {reason}")

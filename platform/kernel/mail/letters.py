@@ -1,4 +1,4 @@
-"""A mail as it goes over the wire: the envelope, and the message in it (RFC 5322, MIME)."""
+"""A mail on the wire: the envelope, and its message (RFC 5322, MIME)."""
 
 import re
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import parseaddr
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 
 from kernel.mail.errors import MailRefused, MailUnavailable
 from kernel.mail.templates import RenderedMail
 
-# Seven bits pass through every server, whatever it offers.
+# Seven bits pass through every server, whatever it supports.
 _ASCII: Final = policy.SMTP.clone(cte_type="7bit")
 _UTF8: Final = _ASCII.clone(utf8=True)
-# One plain mailbox: whatever could end it in a command or a header, or be decoded there, is out.
+# One plain mailbox, without characters that could end it in a command or header, or be decoded.
 _ADDRESS = re.compile(
     r"(?!.*=\?)(?P<local>[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f-\x9f\ud800-\udfff]+)"
     r"@(?P<domain>[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f-\x9f\ud800-\udfff]+)"
@@ -29,8 +29,8 @@ _ADDRESS = re.compile(
 class Letter:
     """One message to one recipient.
 
-    `content` has CRLF line ends and no stuffed dots. `utf8` says that the recipient's address has
-    no form in ASCII, so that the server has to know SMTPUTF8 (RFC 6531).
+    `content` has CRLF line ends and is not dot-stuffed. `utf8` says that the recipient's address
+    has no ASCII form, so that the server must support SMTPUTF8 (RFC 6531).
     """
 
     sender: str
@@ -39,16 +39,13 @@ class Letter:
     utf8: bool
 
 
-def write(
-    rendered: RenderedMail, *, mail_from: str, to: str, run_id: UUID, template: str
-) -> Letter:
+def write(rendered: RenderedMail, *, mail_from: str, to: str, mail_id: UUID) -> Letter:
     """Write the letter of one run of a job.
 
-    Its Message-ID is made of run, template and recipient: when a run is repeated, the letter has
-    the same one, by which mail systems can drop the second. `Auto-Submitted` (RFC 3834) keeps
-    absence notices from answering.
+    Its Message-ID derives from `mail_id`: a repeated run has the same one, so that mail systems can
+    discard the duplicate. `Auto-Submitted` (RFC 3834) prevents absence notices.
 
-    Raises MailRefused when `to` is no address, MailUnavailable when MAIL_FROM is none.
+    Raises MailRefused if `to` is invalid, MailUnavailable if MAIL_FROM is.
     """
     name, sender = parseaddr(mail_from)
     sender = _mailbox(sender) or ""
@@ -56,7 +53,7 @@ def write(
         raise MailUnavailable("MAIL_FROM must be like: Name <address@example.com>")
     recipient = _mailbox(to)
     if recipient is None:
-        raise MailRefused("the recipient's address is not one that mail can be sent to")
+        raise MailRefused("the recipient's address is not valid")
 
     utf8 = not recipient.isascii()
     domain = sender.rpartition("@")[2]
@@ -65,7 +62,7 @@ def write(
     message["To"] = recipient
     message["Subject"] = rendered.subject
     message["Date"] = datetime.now(UTC)
-    message["Message-ID"] = f"<{uuid5(run_id, f'{template}:{to}')}@{domain}>"
+    message["Message-ID"] = f"<{mail_id}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(rendered.text)
     if rendered.html is not None:
@@ -78,7 +75,7 @@ def _mailbox(address: str) -> str | None:
     if found is None or found["domain"].isascii():
         return address if found else None
     try:
-        # A domain always has a form in ASCII (RFC 5890), which every server takes.
+        # A domain always has an ASCII form (RFC 5890), which every server accepts.
         known = validate_email(f"x@{found['domain']}", check_deliverability=False)
     except EmailNotValidError:
         return None

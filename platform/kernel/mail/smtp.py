@@ -1,4 +1,4 @@
-"""Hands a letter to the server that takes outgoing mail (RFC 5321; submission: RFC 6409)."""
+"""Delivers a letter to the outgoing mail server (RFC 5321; submission: RFC 6409)."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ _HOST_NAME = re.compile(r"(?:[a-z0-9-]+\.)+[a-z0-9-]+", re.IGNORECASE | re.ASCII
 
 
 async def deliver(settings: Settings, letter: Letter) -> None:
-    """Hand the letter over: on return the server has taken responsibility for it.
+    """Deliver the letter: on return the server has taken responsibility for it.
 
     Raises MailRefused and MailUnavailable.
     """
@@ -31,7 +31,7 @@ async def deliver(settings: Settings, letter: Letter) -> None:
     try:
         async with asyncio.timeout(TOTAL_SECONDS):
             await talk.hand_over()
-    # The causes stay out of the chain: they hold the server's words and the recipient's address.
+    # No exception chain: the causes contain the server's text and the recipient's address.
     except SMTPResponseException as error:
         await talk.say_goodbye()
         raise answered(talk.phase, error.code, error.message) from None
@@ -41,7 +41,7 @@ async def deliver(settings: Settings, letter: Letter) -> None:
         await talk.say_goodbye()
         raise
     else:
-        # Outside of the deadline: the letter is delivered, and must not be sent again.
+        # Outside the deadline: the letter is delivered, and must not be sent again.
         await talk.say_goodbye()
     finally:
         talk.hang_up()
@@ -49,18 +49,18 @@ async def deliver(settings: Settings, letter: Letter) -> None:
 
 class _Client(SMTP):
     def close(self) -> None:
-        # A TLS connection that is closed politely waits half a minute for the server's own
-        # goodbye, and would outlive the job's event loop.
+        # Closing TLS properly waits half a minute for the server's own goodbye, and would outlive
+        # the job's event loop.
         if self.transport is not None:
             cast(asyncio.WriteTransport, self.transport).abort()
         super().close()
 
 
 class _Talk:
-    """One conversation; `phase` is the command that waits for its answer.
+    """One conversation; `phase` is the command that waits for its reply.
 
-    The commands are ours and not `SMTP.send_message`, which offers credentials in every way that
-    the server knows when they are wrong, and hides a refusal when the reset after it fails.
+    It sends the commands itself, because `SMTP.send_message` tries wrong credentials with every
+    mechanism of the server, and hides a refusal if the reset after it fails.
     """
 
     phase: Phase = "connect"
@@ -71,16 +71,16 @@ class _Talk:
             hostname=settings.smtp_host,
             port=settings.smtp_port,
             use_tls=settings.smtp_security == "tls",
-            start_tls=False,  # we ask for it ourselves, in sight of what the server offers
-            local_hostname="localhost",  # until we know our end of the connection
+            start_tls=False,  # we ask for it ourselves, after EHLO
+            local_hostname="localhost",  # until we know our address of the connection
             timeout=COMMAND_SECONDS,
         )
 
     async def hand_over(self) -> None:
         try:
             await self._client.connect()
-        except UnicodeError:  # from the resolver's own encoding of names
-            raise MailUnavailable("SMTP_HOST is not the name of a server") from None
+        except UnicodeError:  # from the encoding of names for the resolver
+            raise MailUnavailable("SMTP_HOST is not a valid host name") from None
         self._client.local_hostname = self._own_name()
         offers = await self._greet()
         if self._settings.smtp_security == "starttls":
@@ -97,8 +97,8 @@ class _Talk:
         self._client.close()
 
     def _own_name(self) -> str:
-        # RFC 5321, 4.1.4: a host without a full name gives its address. The resolver is not asked
-        # for one: in containers it does not know, and takes its time to say so.
+        # RFC 5321, 4.1.4: a host without a full name sends its address. We do not ask the resolver
+        # for a name: in containers it has none, and takes long to say so.
         name = socket.gethostname()
         if _HOST_NAME.fullmatch(name):
             return name
@@ -108,18 +108,18 @@ class _Talk:
     async def _greet(self) -> dict[str, str]:
         self.phase = "EHLO"
         await self._client.ehlo()
-        # Now, and not when they are needed: the client forgets them when the connection is lost,
-        # which would then look like a server that does not offer them.
+        # Read them now: the client forgets them when the connection is lost, which would then look
+        # like a server without them.
         return self._client.esmtp_extensions
 
     async def _encrypt(self, offers: dict[str, str]) -> dict[str, str]:
         self.phase = "STARTTLS"
         if "starttls" not in offers:
             raise MailUnavailable(
-                "STARTTLS: the mail server does not offer it, and nothing is sent in clear text"
+                "STARTTLS: the mail server does not support it, and we send no clear text"
             )
         await self._client.starttls()
-        return await self._greet()  # RFC 3207, 4.2: what was offered in clear text does not count
+        return await self._greet()  # RFC 3207, 4.2: discard extensions offered in clear text
 
     async def _log_in(self, username: str, offers: dict[str, str]) -> None:
         self.phase = "AUTH"
@@ -131,7 +131,7 @@ class _Talk:
         elif "LOGIN" in methods:
             await self._client.auth_login(username, password)
         else:
-            raise MailUnavailable("AUTH: the mail server offers neither PLAIN nor LOGIN")
+            raise MailUnavailable("AUTH: the mail server supports neither PLAIN nor LOGIN")
 
     async def _send(self, offers: dict[str, str]) -> None:
         letter = self._letter

@@ -1,4 +1,4 @@
-"""The templates of a slice's mails, found in its folder and rendered."""
+"""The templates of a slice's mails: found in its folder, and rendered."""
 
 import importlib
 import re
@@ -21,14 +21,14 @@ from kernel.mail.errors import TemplateFault
 
 _SHARED: Final = Path(__file__).parent  # layout.html
 _SUBJECT: Final = "Subject:"
-# NUL cannot be sent (RFC 5321, 4.5.2), half a surrogate pair cannot be encoded, and no reader
-# shows the rest.
+# NUL cannot be sent (RFC 5321, 4.5.2), lone surrogates cannot be encoded, and no reader shows the
+# others.
 _UNSENDABLE = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RenderedMail:
-    """What a mail says; `subject` is one line, `html` None where there is only text."""
+    """A rendered mail; `subject` is one line, `html` None for a mail with text only."""
 
     subject: str
     text: str
@@ -43,9 +43,9 @@ def folder_of(feature: str) -> Path:
 
 
 def render(folder: Path, template: str, values: Mapping[str, object]) -> RenderedMail:
-    """Render `<template>.txt` and, where it exists, `<template>.html`.
+    """Render `<template>.txt` and, if it exists, `<template>.html`.
 
-    The first line of the text is `Subject: …`, the second is empty. The HTML sees the finished
+    The text starts with `Subject: …` and an empty line. The HTML template gets the rendered
     `subject`, too. Raises TemplateFault.
     """
     text_file, html_file = folder / f"{template}.txt", folder / f"{template}.html"
@@ -72,7 +72,7 @@ def _environment(folder: Path) -> Environment:
 
 
 def _parts(file: Path) -> tuple[str, str]:
-    # The file is cut before it is rendered: a line break in a value cannot move the cut.
+    # Split before rendering: a line break in a value cannot move the split.
     try:
         source = file.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -83,9 +83,9 @@ def _parts(file: Path) -> tuple[str, str]:
     second, _, body = rest.partition("\n")
     if not first.startswith(_SUBJECT) or second.strip() or not body.strip():
         raise TemplateFault(
-            f"{file} must begin with a line `Subject: …` and an empty line, and then say something."
+            f"{file} must begin with a line `Subject: …` and an empty line, and then have text."
         )
-    # The lines that were cut off are kept empty, so that errors name the file's own line numbers.
+    # Empty lines replace the removed ones, so that errors name the file's line numbers.
     return first.removeprefix(_SUBJECT), f"\n\n{body}"
 
 
@@ -107,7 +107,6 @@ def _render(
 
 
 def _one_line(subject: str) -> str:
-    # `=?` would begin an encoded word (RFC 2047), which readers decode, and which the standard
-    # library decodes too when a header is set: a line break in it became a header of its own
-    # (CVE-2024-6923).
+    # `=?` would start an encoded word (RFC 2047). Readers decode it, and so does the standard
+    # library when it sets a header: a line break in it became a new header (CVE-2024-6923).
     return " ".join(subject.replace("=?", "= ?").split())

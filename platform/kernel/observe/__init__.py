@@ -1,8 +1,9 @@
-"""Logs, metrics, readiness and heartbeats: how operators see what the processes do."""
+"""Logs, metrics, readiness and heartbeats: how operators observe the processes."""
 
 from kernel.observe.logs import configure_logging
 from kernel.observe.metrics import Metrics
 from kernel.observe.operations import Operations
+from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
 
-__all__ = ["Metrics", "Operations", "Readiness", "configure_logging"]
+__all__ = ["Metrics", "Operations", "Pings", "Readiness", "configure_logging"]

@@ -1,6 +1,6 @@
 """Log lines for people: time, level, message and fields on one line, a traceback below it.
 
-No value can begin a line of its own or move the cursor: characters that do not print are escaped.
+No value can start a new line or move the cursor: unprintable characters are escaped.
 """
 
 import os
@@ -33,8 +33,8 @@ _INDENT: Final = "    "
 def wants_colour(stream: TextIO | None) -> bool:
     """Whether text for this stream is coloured.
 
-    NO_COLOR (https://no-color.org) says no, FORCE_COLOR (https://force-color.org) says yes; without
-    them, terminals get colour.
+    NO_COLOR (https://no-color.org) disables it, FORCE_COLOR (https://force-color.org) enables it;
+    without them, terminals get colour.
     """
     if stream is None or os.environ.get("NO_COLOR"):
         return False
@@ -44,14 +44,14 @@ def wants_colour(stream: TextIO | None) -> bool:
 
 
 def paint(code: str, text: str, *, coloured: bool) -> str:
-    """Return the text in the colour of an SGR code (ECMA-48), or as it is."""
+    """Return the text in the colour of an SGR code (ECMA-48), or unchanged."""
     return f"\x1b[{code}m{text}\x1b[0m" if coloured else text
 
 
 def log_line(
     at: datetime, level: str, message: str, fields: Mapping[str, Any], *, coloured: bool
 ) -> str:
-    """Return one record as text, without a newline at its end; `at` is shown as local time."""
+    """Return one record as text, without a trailing newline; `at` is shown in local time."""
     first, *more = message.split("\n")
     parts = [_start(at, level, coloured=coloured), _printable(first)]
     known = [
@@ -79,9 +79,9 @@ def access_line(
     request_id: str,
     coloured: bool,
 ) -> str:
-    """Return the line of one request: method, path, status, time, and what else is known.
+    """Return the line of one request: method, path, status, time, and further known fields.
 
-    Of the request id the first 8 characters are shown.
+    It shows the first 8 characters of the request id.
     """
     painted = paint(_STATUS.get(status // 100, "31"), str(status), coloured=coloured)
     known = [feature, cache and f"cache {cache}", request_id[:_SHORT_ID]]
@@ -94,9 +94,9 @@ def access_line(
 def short_traceback(
     kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
 ) -> str:
-    """Return a traceback in which runs of the libraries' frames are one line.
+    """Return a traceback that shortens each run of library frames to one line.
 
-    Frames of this checkout and the one that raised are shown, for causes and groups as well.
+    It shows the frames of this checkout and the frame that raised, for causes and groups, too.
     """
     if kind is None or error is None:
         return ""
@@ -107,7 +107,7 @@ def short_traceback(
         one.stack = _ShortStack(one.stack)
         others = (one.__cause__, one.__context__, *(one.exceptions or ()))
         waiting += [other for other in others if other is not None]
-    # Terminals and editors open paths that are relative to the current folder.
+    # Terminals and editors open paths relative to the current folder.
     return "".join(whole.format()).replace(f'"{Path.cwd()}{os.sep}', '"').rstrip("\n")
 
 
@@ -115,7 +115,7 @@ class _ShortStack(traceback.StackSummary):
     """The frames of one traceback."""
 
     def format(self, **options: Any) -> list[str]:
-        """Return a text for each frame that is shown, and one for each run that is not."""
+        """Return a text for each visible frame, and one for each run of hidden frames."""
         texts = []
         for foreign, group in groupby(self, lambda frame: _foreign(frame.filename)):
             frames = list(group)

@@ -1,6 +1,6 @@
-"""Log lines: timestamp, level, message, context. Secrets never reach one.
+"""Log lines: timestamp, level, message, context; secrets are redacted.
 
-They are JSON, or, for people at a terminal, lines that `kernel.observe.console` renders.
+They are JSON, or lines for people, which `kernel.observe.console` renders.
 """
 
 import io
@@ -19,10 +19,10 @@ from kernel.observe import console
 
 REDACTED = "[redacted]"
 CUT = "… [cut]"
-"""What stands at the end of a text that was too long, or in the place of what was left out."""
+"""The mark at the end of a cut text, and in place of omitted values."""
 
 MAX_TEXT = 8192
-"""Characters of one string of a log line: no longer text is looked at, or written."""
+"""The most characters of a string in a log line; longer text is neither searched nor written."""
 
 MAX_ITEMS = 100
 _MAX_DEPTH = 8
@@ -30,22 +30,22 @@ _SECRET_NAME = re.compile(
     r"password|passwd|secret|token|authorization|cookie|api_?key|service_key|credential",
     re.IGNORECASE,
 )
-# Linear, whatever the text is: each branch takes all that it has looked at, so that no character
-# is looked at from more than a few starting points (tests/security/test_s2_expressions.py). A text
-# that was cut ends with CUT, which then counts as the end that the branch looks for.
+# The search takes linear time for any text: each branch consumes all that it has examined, so that
+# a character is examined from a few starting points only (tests/security/test_s2_expressions.py). A
+# cut text ends with CUT, which replaces the end that the branch looks for.
 _SECRET_VALUE = re.compile(
-    r"eyJ[\w-]{8,}(?:\.[\w-]*)*"  # a JWT, or the part of one that was left
+    r"eyJ[\w-]{8,}(?:\.[\w-]*)*"  # a JWT, or a cut one
     r"|\bsb_(?:secret|publishable)_[\w-]+"  # Supabase's newer keys
     r"|(?<=[Bb]earer )[^\s\"',]+"
-    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@|… \[cut\])"  # the credentials of an address
-    r"|(?<=input_value=)(?:.*?(?=, input_type=)|.*)"  # what pydantic was given, of whatever shape
-    r"|(?<=\?)[\w.~%+-]+=[^\s\"'<>]*"  # the query of an address
-    # A header, as `Cookie: …` or as a pair in quotes.
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@|… \[cut\])"  # the credentials in a URL
+    r"|(?<=input_value=)(?:.*?(?=, input_type=)|.*)"  # input to pydantic, of any form
+    r"|(?<=\?)[\w.~%+-]+=[^\s\"'<>]*"  # the query of a URL
+    # A header, as `Cookie: …` or as a quoted pair.
     r"|(?i:(?<=cookie)|(?<=authorization)|(?<=apikey)|(?<=api[-_]key))"
     r"(?:[\"']?\s?[:=]|[\"'],)\s?b?(?:'[^'\n]*'|\"[^\"\n]*\"|[^\n]*)"
 )
 _FIELDS = "%(message)s %(levelname)s %(name)s"
-# These libraries log headers, bodies or addresses below WARNING.
+# Below WARNING these libraries log headers, bodies or URLs.
 _QUIET = (
     "httpx",
     "httpcore",
@@ -66,8 +66,8 @@ _QUIET = (
 def redact(value: Any, _depth: int = 0) -> Any:
     """Return the value with everything that looks like a secret replaced, also deep inside.
 
-    The result is bounded: texts are cut at MAX_TEXT characters before they are searched,
-    collections after MAX_ITEMS, and what lies deeper than 8 levels is left out.
+    The result is bounded: texts are cut at MAX_TEXT characters before the search, collections after
+    MAX_ITEMS, and levels deeper than 8 are omitted.
     """
     if isinstance(value, str):
         text = bounded(value)
@@ -80,16 +80,16 @@ def redact(value: Any, _depth: int = 0) -> Any:
 
 
 def bounded(text: str, most: int = MAX_TEXT) -> str:
-    """Return the text, cut where it is longer than `most` characters."""
+    """Return the text, cut to at most `most` characters."""
     return text if len(text) <= most else text[:most] + CUT
 
 
 def bounded_traceback(text: str) -> str:
-    """Return the end of a traceback that is too long, from the beginning of a line: what failed."""
+    """Return the end of a long traceback, from the start of a line: the failure is there."""
     if len(text) <= MAX_TEXT:
         return text
     cut = text.find("\n", len(text) - MAX_TEXT + len(CUT))
-    # Not from inside of a line: what was cut off might be what gives a secret away.
+    # Cut only between lines: a mark that identifies a secret may be in the removed half.
     return f"{CUT}\n{text[cut + 1 :]}" if cut >= 0 else bounded(text[text.rfind("\n") + 1 :])
 
 
@@ -107,15 +107,15 @@ def _redact_inside(value: Any, depth: int) -> Any:
 
 
 def may_hold_a_secret(text: str) -> bool:
-    """Whether one of the marks is there that every match of _SECRET_VALUE begins with or follows.
+    """Whether the text has a mark that every match of _SECRET_VALUE starts with or follows.
 
-    That takes 0.2 µs where the search takes 3.
+    This takes 0.2 µs; the search takes 3.
     """
     return (
         "eyJ" in text
         or "sb_" in text
         or "earer " in text
-        or ":" in text  # an address with credentials, a header
+        or ":" in text  # a URL with credentials, a header
         or "=" in text  # input_value, a query, a setting
         or "'," in text  # a header as a pair
         or '",' in text
@@ -123,14 +123,14 @@ def may_hold_a_secret(text: str) -> bool:
 
 
 class LogFormatter(JsonFormatter):
-    """Formats a record; what `extra` holds becomes the line's `context`."""
+    """Formats a record; the fields of `extra` become the line's `context`."""
 
     def formatException(self, ei: Any) -> Any:  # noqa: N802 - logging's name
         """Return the traceback as text, or its end."""
         return bounded_traceback(str(super().formatException(ei)))
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Return the line's fields in their order."""
+        """Return the line's fields in order."""
         message = log_data.pop("message", "")
         level = log_data.pop("levelname", "")
         context = {
@@ -149,7 +149,7 @@ class LogFormatter(JsonFormatter):
 
 
 class ConsoleFormatter(LogFormatter):
-    """Formats a record as a console line, with the same fields, redacted in the same way."""
+    """Formats a record as a console line, with the same fields and redaction."""
 
     def __init__(self, *, coloured: bool) -> None:
         super().__init__(_FIELDS)
@@ -167,12 +167,12 @@ class ConsoleFormatter(LogFormatter):
         )
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
-        """Return a traceback without the libraries' frames."""
+        """Return a traceback without library frames."""
         return console.short_traceback(*ei)
 
 
 def configure_logging(level: str, *, for_people: bool = False) -> None:
-    """Send every logger's lines, formatted, to standard output; uvicorn's and warnings included.
+    """Send all loggers' formatted lines to standard output, with uvicorn's and warnings.
 
     `for_people` writes console lines instead of JSON.
     """
@@ -181,7 +181,7 @@ def configure_logging(level: str, *, for_people: bool = False) -> None:
     handler.setFormatter(LogFormatter(_FIELDS))
     if for_people:
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # not every terminal has every character
+            stream.reconfigure(errors="backslashreplace")  # a terminal may lack a character
         handler.setFormatter(ConsoleFormatter(coloured=console.wants_colour(stream)))
     root = logging.getLogger()
     root.handlers[:] = [handler]

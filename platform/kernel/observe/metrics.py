@@ -1,31 +1,38 @@
-"""Counters and times of requests, in this process or, by a shared folder, in all its workers."""
+"""Request metrics, of this process or, through a shared folder, of all its workers."""
 
+import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPMethod
 from typing import Final, Literal
 
 import prometheus_client
+from fastapi import FastAPI, Request, Response
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     GCCollector,
     Histogram,
+    Metric,
     PlatformCollector,
     ProcessCollector,
 )
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from kernel.observe.operations import Operations
 
 CacheResult = Literal["hit", "miss", "stale", "bypass"]
 
 
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable that names the workers' folder; prometheus_client reads it when it is imported."""
+"""The variable for the workers' folder; prometheus_client reads it on import."""
 
 _NO_SLICE: Final = "none"
 _OTHER: Final = "OTHER"
 _METHODS: Final = frozenset(method.value for method in HTTPMethod)
-# Hits take less than a millisecond; 0.1, 0.2, 0.5 and 1 are what goals and alerts ask for.
+# Hits take less than a millisecond; goals and alerts use 0.1, 0.2, 0.5 and 1.
 _BUCKETS: Final = (
     0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5, 10,
 )  # fmt: skip
@@ -35,19 +42,18 @@ _Observe = Callable[[float], None]
 
 
 class Metrics:
-    """The counters of one application, in a registry of its own.
+    """The metrics of one application, in a registry of its own.
 
-    However strange a request is, the number of series is bounded: slices are those given here or
-    `none`, methods those that HTTP knows or OTHER. No label holds an id. A series appears with its
-    first count.
+    The number of series is bounded for any requests: slices are those given here or `none`, methods
+    those of HTTP or OTHER. No label holds an id. A series appears with its first count.
     """
 
     def __init__(self, slices: Iterable[str]) -> None:
-        # It would add a second series, of the time when it was made, to each.
+        # They would add a second series, the creation time, to each one.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._slices = frozenset(slices)
-        # What is asked for in each request is kept by plain tuples: labels() costs 2 µs a call.
+        # Metrics of every request are cached by plain tuples: labels() costs 2 µs a call.
         self._requests: dict[tuple[str | None, str, int], tuple[_Count, _Observe]] = {}
         self._cache_reads: dict[tuple[str | None, CacheResult], _Count] = {}
         self._limited: dict[tuple[str, bool], _Count] = {}
@@ -55,32 +61,32 @@ class Metrics:
         registry = None if shared else self.registry
         self._requests_total = Counter(
             "http_requests_total",
-            "Requests answered; status 0 is one whose answer never began.",
+            "Requests answered; status 0 means that no response started.",
             ("slice", "method", "status"),
             registry=registry,
         )
         self._request_duration = Histogram(
             "http_request_duration_seconds",
-            "Time from a request's arrival to the end of its answer.",
+            "Time from a request's arrival to the end of its response.",
             ("slice",),
             buckets=_BUCKETS,
             registry=registry,
         )
         self._cache_reads_total = Counter(
             "cache_reads_total",
-            "Cached reads: hit, miss, stale, or bypass where the cache was not asked.",
+            "Cached reads: hit, miss, stale, or bypass if the cache was not used.",
             ("slice", "result"),
             registry=registry,
         )
         self._limiter_decisions_total = Counter(
             "limiter_decisions_total",
-            "Requests counted by limits, once each: under the policy that had the least left.",
+            "Requests counted by limits, once each: under the policy with the least quota left.",
             ("policy", "result"),
             registry=registry,
         )
         PlatformCollector(registry=self.registry)
         if shared:
-            # Counters of a single worker would jump with whoever is asked: left to the container's.
+            # Per-worker process metrics would vary by scrape; use container metrics instead.
             MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
         else:
             ProcessCollector(registry=self.registry)
@@ -89,7 +95,7 @@ class Metrics:
     def requests(
         self, feature: str | None, method: str, status: int, seconds: Sequence[float]
     ) -> None:
-        """Count requests of a slice, or of none, by the time that each took."""
+        """Count requests of a slice, or of none; `seconds` is the time of each."""
         children = self._requests.get((feature, method, status))
         if children is None:
             children = self._request_children(feature, method, status)
@@ -108,7 +114,7 @@ class Metrics:
         count(number)
 
     def limited(self, policy: str, number: int = 1, *, admitted: bool) -> None:
-        """Count a limiter's decisions, under their scarcest policy: who refused, if any did.
+        """Count a limiter's decisions, under their scarcest policy: the one that refused, if any.
 
         `Decision.scarcest.policy.name` is that in both cases.
         """
@@ -122,7 +128,7 @@ class Metrics:
     def _request_children(
         self, feature: str | None, method: str, status: int
     ) -> tuple[_Count, _Observe]:
-        """Return what counts such a request; it is kept under known names alone."""
+        """Return the metrics of such a request; they are cached for known names only."""
         name, known = self._slice(feature), method if method in _METHODS else _OTHER
         key = None if name == _NO_SLICE else name, known, status
         found = self._requests.get(key)
@@ -135,3 +141,36 @@ class Metrics:
 
     def _slice(self, feature: str | None) -> str:
         return feature if feature is not None and feature in self._slices else _NO_SLICE
+
+
+PATH: Final = "/metrics"
+
+
+class _Scrape(Collector):
+    """One scrape: the registry's metrics, and those that were read beforehand."""
+
+    def __init__(self, registry: Collector, asked: Iterable[Metric]) -> None:
+        self._registry, self._asked = registry, asked
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._registry.collect()
+        yield from self._asked
+
+
+def metrics_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint: always 200, as text or OpenMetrics, depending on Accept.
+
+    It takes `Operations` from the running application's state.
+    """
+
+    async def answer(request: Request) -> Response:
+        application: FastAPI = request.app
+        operations: Operations = application.state.operations
+        encode, content_type = choose_encoder(", ".join(request.headers.getlist("accept")))
+        scrape = _Scrape(metrics.registry, await operations.read())
+        # In a thread: it takes some ten milliseconds, and requests continue meanwhile.
+        body = await asyncio.to_thread(encode, scrape)
+        headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
+        return Response(body, headers=headers)
+
+    return answer

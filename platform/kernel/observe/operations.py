@@ -1,4 +1,4 @@
-"""What the database says of jobs and outbox, asked for when somebody looks."""
+"""Metrics of jobs and outbox, read from the database on a scrape."""
 
 import asyncio
 import time
@@ -16,9 +16,9 @@ _DEADLINE_SECONDS: Final = 0.8
 
 
 class Operations:
-    """Asks the database at most every 5 s, with one call at a time, and waits 0.8 s at most.
+    """Reads from the database at most every 5 s, one call at a time, with a deadline of 0.8 s.
 
-    A database that does not answer is not asked again any sooner.
+    A failed read is not repeated earlier either.
     """
 
     def __init__(self, db: AsService) -> None:
@@ -28,7 +28,7 @@ class Operations:
         self._fresh_until = 0.0
 
     async def read(self) -> list[Metric]:
-        """Return the gauges; while the database is away `operations_up` alone, which is then 0."""
+        """Return the gauges; if the database is unavailable, only `operations_up` = 0."""
         async with self._asking:
             if time.monotonic() >= self._fresh_until:
                 self._found = await self._ask()
@@ -46,11 +46,11 @@ class Operations:
 
 def _gauges(found: dict[str, Any] | None) -> Iterator[Metric]:
     up = int(found is not None)
-    yield GaugeMetricFamily("operations_up", "Whether the database told of jobs and outbox.", up)
+    yield GaugeMetricFamily("operations_up", "Whether the database reported jobs and outbox.", up)
     if found is None:
         return
     runs = GaugeMetricFamily(
-        "jobs_runs", "Runs queued, running, and failed and kept.", labels=["state"]
+        "jobs_runs", "Runs that are queued, running, or failed.", labels=["state"]
     )
     for state, count in found["runs"].items():
         runs.add_metric([state], count)
@@ -62,9 +62,9 @@ def _gauges(found: dict[str, Any] | None) -> Iterator[Metric]:
         finished.add_metric([state], count)
     yield finished
     for name, key, text in (
-        ("jobs_queue_length", "queue_length", "Runs that wait for a worker or for another try."),
-        ("jobs_queue_age_seconds", "queue_age_seconds", "Age of the oldest of them; 0: none."),
+        ("jobs_queue_length", "queue_length", "Runs that wait for a worker or for a retry."),
+        ("jobs_queue_age_seconds", "queue_age_seconds", "Age of the oldest one; 0 if none."),
         ("outbox_pending_events", "outbox_pending", "Events that the relay has not delivered."),
-        ("outbox_lag_seconds", "outbox_lag_seconds", "Age of the oldest of them; 0: none."),
+        ("outbox_lag_seconds", "outbox_lag_seconds", "Age of the oldest one; 0 if none."),
     ):
         yield GaugeMetricFamily(name, text, found[key])

@@ -1,4 +1,4 @@
-"""Whether this process may be sent requests."""
+"""Whether this process may receive requests."""
 
 import asyncio
 import signal
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Readiness:
-    """Ready from the first successful check on, until the process drains.
+    """Ready from the first successful check until the process drains.
 
-    A fault that comes later does not change it: one that hits every replica at once must not take
-    all of them out of service.
+    Later failures do not change it: a failure of a shared service would take all replicas out of
+    service at once.
     """
 
     checked: bool = False
@@ -20,16 +20,16 @@ class Readiness:
 
     @property
     def ready(self) -> bool:
-        """Whether requests are welcome."""
+        """Whether the process accepts requests."""
         return self.checked and not self.draining
 
 
 @contextmanager
 def drained_on_sigterm(readiness: Readiness, *, seconds: float) -> Iterator[None]:
-    """Between SIGTERM and the server's own shutdown, answer on for `seconds`, but not ready.
+    """After SIGTERM, keep answering for `seconds`, but not ready, before the server shuts down.
 
-    The time is for load balancers to notice; the server's own handler runs afterwards. Does
-    nothing outside of the main thread, where no signal arrives.
+    In this time load balancers notice; then the server's own handler runs. It does nothing outside
+    the main thread, which receives no signals.
     """
     try:
         previous = signal.getsignal(signal.SIGTERM)

@@ -1,7 +1,8 @@
-"""The access line: one JSON line a request, of the shape that LogFormatter gives to all others.
+"""The request log: one JSON line for each request, in the format of LogFormatter.
 
-Logging itself takes 25 µs or more a line. This takes 3 to 4, because it knows the fields and writes
-all lines of one tick of the event loop at once. `kernel.observe.console` makes lines for people.
+Logging itself takes 25 µs or more for each line. This takes 3 to 4, because it knows the fields,
+and writes all lines of one event loop iteration together. `kernel.observe.console` makes lines for
+people.
 """
 
 import asyncio
@@ -19,19 +20,20 @@ from kernel.observe import console
 from kernel.observe.logs import bounded, may_hold_a_secret, redact
 
 MAX_PATH: Final = 2048
-"""Characters of a path that a line holds; the rest is neither looked at nor written."""
+"""The most characters of a path in a line; the rest is neither read nor written."""
 
 LOGGER: Final = "access"
-"""Its level decides whether lines are written at all."""
-# A longer write into a pipe may be torn by another worker's (POSIX, write); Windows names no limit.
+"""Its level decides whether lines are written."""
+# A longer write into a pipe may be interleaved with another worker's (POSIX, write); Windows
+# specifies no limit.
 _ATOMIC: Final[int] = getattr(select, "PIPE_BUF", 512)
 
 
 class RequestLog:
-    """Writes access lines to standard output, or to `stream`, while the logger `access` is enabled.
+    """Writes request log lines to `stream` (standard output) while the logger `access` is enabled.
 
-    Lines wait for the end of the loop's tick, or for `flush`; without a running loop they are
-    written at once. An output that is closed or broken loses lines and breaks no request.
+    Lines wait for the end of the loop iteration, or for `flush`; without a running loop they are
+    written immediately. A closed or broken output loses lines, but fails no request.
     """
 
     def __init__(self, stream: IO[bytes] | None = None) -> None:
@@ -50,8 +52,9 @@ class RequestLog:
         seconds: float,
         cache: str | None,
         request_id: str,
+        sent_id: str | None = None,
     ) -> None:
-        """Write one line; `feature` and `cache` are left out of it where they are None."""
+        """Write one line; it omits `feature`, `cache` and `sent_id` if they are None."""
         if not self._enabled(logging.INFO):
             return
         if len(path) > MAX_PATH:
@@ -59,16 +62,24 @@ class RequestLog:
         timestamp = self._timestamp()
         name = f'"slice":"{feature}",' if feature is not None else ""
         result = f'"cache":"{cache}",' if cache is not None else ""
-        # By hand it takes a third of the time; what needs an escape or hides a secret takes it all.
+        sent = f'"sent_id":"{sent_id}",' if sent_id is not None else ""
+        # Hand-made JSON takes a third of the time; text that needs escapes or redaction goes the
+        # long way.
         line = (
             f'{{"timestamp":"{timestamp}","level":"INFO","message":"request","context":'
             f'{{"name":"{LOGGER}",{name}"method":"{method}","path":"{path}","status":{status},'
-            f'"duration_ms":{seconds * 1000:.2f},{result}"request_id":"{request_id}"}}}}\n'
+            f'"duration_ms":{seconds * 1000:.2f},{result}{sent}"request_id":"{request_id}"}}}}\n'
         )
-        if may_hold_a_secret(path + request_id) or not _is_plain(path) or not method.isalpha():
+        if (
+            may_hold_a_secret(path + request_id + sent)
+            or not _is_plain(path)
+            or not method.isalpha()
+        ):
             context = {"name": LOGGER, "slice": feature, "method": redact(method)}
             context |= {"path": redact(path), "status": status}
             context |= {"duration_ms": round(seconds * 1000, 2), "cache": cache}
+            if sent_id is not None:
+                context["sent_id"] = redact(sent_id)
             context["request_id"] = redact(request_id)
             line = _escaped(timestamp, context)
         self._lines.append(line.encode())
@@ -76,7 +87,7 @@ class RequestLog:
             self._flush_soon()
 
     def flush(self) -> None:
-        """Write what waits; at the shutdown, for there is no next tick."""
+        """Write the waiting lines now; used at shutdown."""
         lines, self._lines = self._lines, []
         stream = self._stream or _standard_output()
         if stream is None:
@@ -105,7 +116,7 @@ class RequestLog:
 
 
 class ConsoleRequestLog(RequestLog):
-    """Writes the same lines for people; a class of its own, so that JSON's way stays as short."""
+    """Writes the same lines for people; a separate class keeps the JSON path short."""
 
     def __init__(self, stream: IO[bytes] | None = None) -> None:
         super().__init__(stream)
@@ -121,8 +132,9 @@ class ConsoleRequestLog(RequestLog):
         seconds: float,
         cache: str | None,
         request_id: str,
+        sent_id: str | None = None,  # noqa: ARG002 - people look for it in JSON
     ) -> None:
-        """Write one line; `feature` and `cache` are left out of it where they are None."""
+        """Write one line; it omits `feature` and `cache` if they are None."""
         if not self._enabled(logging.INFO):
             return
         line = console.access_line(
@@ -142,19 +154,19 @@ class ConsoleRequestLog(RequestLog):
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a text is the same in JSON as it is here."""
+    """Whether JSON writes the text unchanged."""
     return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
 
 
 def _escaped(timestamp: str, context: dict[str, Any]) -> str:
-    """Return the line in ASCII, as LogFormatter has it: nothing in it moves a terminal's cursor."""
+    """Return the line in ASCII, as LogFormatter does: it cannot move a terminal's cursor."""
     known = {key: item for key, item in context.items() if item is not None}
     fields = {"timestamp": timestamp, "level": "INFO", "message": "request", "context": known}
     return json.dumps(fields) + "\n"
 
 
 def _whole_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Join lines to pieces that a pipe takes in one go; a longer line is a piece of its own."""
+    """Join lines into chunks that a pipe writes atomically; a longer line is its own chunk."""
     piece = b""
     for line in lines:
         if piece and len(piece) + len(line) > _ATOMIC:

@@ -1,1 +1,1 @@
-"""The outbox: events that the database wrote, carried on by the relay; beat adds due slots."""
+"""The outbox: the database writes events, the relay forwards them; beat adds due slots."""

@@ -1,4 +1,4 @@
-"""Beat: puts the slots of scheduled jobs into the outbox, when they come."""
+"""Beat: puts the slots of scheduled jobs into the outbox when they are due."""
 
 import asyncio
 import contextlib
@@ -19,9 +19,9 @@ LOOK_SECONDS: Final = 1.0
 
 
 class Beat:
-    """One beat; several beside each other are safe: each slot is put once.
+    """Beat; several can run in parallel, because the outbox takes each slot once.
 
-    It keeps nothing of its own. A slot that came while no beat ran is put by the next one.
+    It has no state to lose: a slot that was due while no beat ran is put by the next one.
     """
 
     def __init__(self, outbox: Outbox, jobs: Sequence[Job]) -> None:
@@ -36,15 +36,15 @@ class Beat:
                 await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
 
     async def turn(self) -> None:
-        """Put the slots that have come since the last turn."""
+        """Put the slots that are due since the last turn."""
         for job in self._jobs:
-            assert job.schedule is not None  # only scheduled jobs are beat's
+            assert job.schedule is not None  # beat gets only scheduled jobs
             slot = job.schedule.slot(datetime.now(UTC))
             if self._put.get(job.name) == slot:
                 continue
             try:
                 put = await self._outbox.put_slot(job.name, slot)
-            except (ApiError, APIError) as error:  # tried again at the next turn
+            except (ApiError, APIError) as error:  # retried at the next turn
                 log.warning("A slot was not put", extra={"job": job.name, "reason": repr(error)})
                 continue
             self._put[job.name] = slot

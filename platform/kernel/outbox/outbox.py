@@ -1,4 +1,4 @@
-"""The outbox, as the relay uses it: claim events, settle them, find what got lost."""
+"""The relay's access to the outbox: claim events, settle them, find lost runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ from kernel.supabase import AsService
 
 @dataclass(slots=True)
 class Claimed:
-    """A row that this relay holds, and what has become of it.
+    """A row that this relay has leased, and its progress.
 
-    `dropped` and `published` say what the cache and the broker have acknowledged, now or earlier;
-    `error` is what makes the event itself wait, longer each time.
+    `dropped` and `published` say whether the cache and the broker have acknowledged it, now or
+    earlier. `error` is a fault of the event itself: it waits longer after each attempt.
     """
 
     id: int
@@ -29,7 +29,7 @@ class Claimed:
 
 
 class Outbox:
-    """The outbox's functions in the database; errors are those of AsService."""
+    """The outbox's SQL functions; errors are those of AsService."""
 
     def __init__(self, db: AsService) -> None:
         self._db = db
@@ -58,7 +58,7 @@ class Outbox:
         ]
 
     async def settle(self, events: Sequence[Claimed]) -> None:
-        """Write down what has become of events that one claim returned, and give them back."""
+        """Record the progress of the events of one claim, and end their lease."""
         await self._db.rpc(
             "settle_events",
             claim=str(events[0].claim),
@@ -85,10 +85,10 @@ class Outbox:
         )
 
     async def lost(self, *, untouched_seconds: int, batch: int) -> list[Message]:
-        """Return the runs that nobody has touched for so long, each once in that time."""
+        """Return the runs without a change for that time; each is returned once in that time."""
         rows = await self._db.rpc("lost_runs", untouched_seconds=untouched_seconds, batch=batch)
         return [Message(UUID(row["id"]), row["job"], row["event_id"], row["item"]) for row in rows]
 
     async def put_slot(self, job: str, slot: datetime) -> bool:
-        """Put the event of a scheduled job's slot, once; return whether it was this call."""
+        """Put the event of a scheduled job's slot, once; return whether this call did it."""
         return bool(await self._db.rpc("put_slot", job=job, slot=slot.isoformat()))

@@ -1,7 +1,7 @@
-"""The relay: carries events from the outbox to the cache (drops, ended sessions) and to the broker.
+"""The relay: forwards events from the outbox to the cache (drops, ended sessions) and the broker.
 
-A row is leased, acted on and settled; when the relay dies in between, the lease runs out and
-another relay does it again. Dropping twice is one more miss, publishing twice is one run.
+A row is leased, processed and settled. If the relay dies in between, the lease expires and another
+relay repeats the work. A repeated drop is one more cache miss; a repeated message is the same run.
 """
 
 import asyncio
@@ -29,15 +29,15 @@ BATCH: Final = 100
 LEASE_SECONDS: Final = 30
 IDLE_SECONDS: Final = 1.0
 LOST_EVERY_SECONDS: Final = 60.0
-# Sessions that ended while the cache was away are known there this soon after it is back.
-CACHE_PAUSE_SECONDS: Final = 1.0
+# The longest backoff, so that ended sessions reach the cache soon after it is back.
+CACHE_BACKOFF_SECONDS: Final = 1.0
 
 
 class Relay:
-    """One relay; several beside each other are safe.
+    """A relay; several can run in parallel.
 
-    While the cache or the broker is away, the events that only wait for it are left alone, and
-    the other one gets what is its own.
+    While the cache is unavailable, events that only wait for it are not claimed, and the broker
+    still gets its messages; and the other way round.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class Relay:
         self._revocations = revocations
         self._jobs, self._events, self._lost_after = jobs, events, lost_after_seconds
         self._database, self._broker = Backoff(), Backoff()
-        self._cache = Backoff(longest=CACHE_PAUSE_SECONDS)
+        self._cache = Backoff(longest=CACHE_BACKOFF_SECONDS)
         self._looked_for_lost = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Relay until `stop` is set; a batch that was begun is settled first."""
+        """Relay until `stop` is set; settle the current batch before returning."""
         while not stop.is_set():
             if not await self.turn():
                 with contextlib.suppress(TimeoutError):
@@ -67,7 +67,7 @@ class Relay:
         self._publisher.close()
 
     async def turn(self) -> bool:
-        """Relay one batch; return whether there may be more to do at once."""
+        """Relay one batch; return whether more events may be waiting."""
         if not self._database.over or not (self._cache.over or self._broker.over):
             return False
         try:
@@ -94,16 +94,16 @@ class Relay:
         await self._publish([(row, events) for row, events in known if not row.published])
 
     def _read(self, row: Claimed) -> list[Event] | None:
-        """Return the row's events; None, with the reason in the row, where that cannot be done."""
+        """Return the row's events; None for an unreadable row, with the reason in `row.error`."""
         kind = self._events.get(row.topic)
         if kind is None:
-            # A newer version knows it: it must not be settled by this one.
-            row.error = "this relay knows no such topic"
+            # A newer version knows the topic: this relay must not settle the event.
+            row.error = "this relay does not know the topic"
         else:
             try:
                 return [kind.model_validate(item) for item in row.items]
             except ValidationError as error:
-                row.error = f"an item does not fit {kind.__name__}: {error.error_count()} faults"
+                row.error = f"an item does not fit {kind.__name__}: {error.error_count()} errors"
         log.error("An event cannot be read", extra={"event_id": row.id, "reason": row.error})
         return None
 
@@ -135,7 +135,7 @@ class Relay:
                     for message in self._jobs.messages(event, row.id, item)
                 ]
             except KeyError as error:
-                row.error = f"this relay knows no job {error}"
+                row.error = f"this relay does not know the job {error}"
         ready = [row for row, _ in waiting if row.error is None]
         try:
             await self._publisher.publish([one for row in ready for one in row.messages])
@@ -148,9 +148,9 @@ class Relay:
             row.published = True
 
     async def _publish_lost(self) -> None:
-        """Publish again what must have been lost with the broker's data.
+        """Publish again the runs whose messages the broker has lost.
 
-        Only while no message waits: a run in a long queue is not lost.
+        This happens only while the queues are empty: a run in a long queue is not lost.
         """
         now = time.monotonic()
         if now - self._looked_for_lost < LOST_EVERY_SECONDS or not self._broker.over:

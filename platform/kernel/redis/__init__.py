@@ -1,6 +1,12 @@
-"""Redis or Valkey: the cache and the broker, and the one way of the hot path to the cache."""
+"""Redis or Valkey: the cache and the broker, and the hot path's pipeline to the cache."""
 
-from kernel.redis.clients import connect_broker, connect_pipeline, connect_redis, report_eviction
+from kernel.redis.clients import (
+    connect_broker,
+    connect_keeping,
+    connect_pipeline,
+    connect_redis,
+    report_eviction,
+)
 from kernel.redis.pipeline import Command, Pipeline, RedisAway
 
 __all__ = [
@@ -8,6 +14,7 @@ __all__ = [
     "Pipeline",
     "RedisAway",
     "connect_broker",
+    "connect_keeping",
     "connect_pipeline",
     "connect_redis",
     "report_eviction",

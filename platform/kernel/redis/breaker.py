@@ -1,4 +1,4 @@
-"""Whether Redis is away, and the way back."""
+"""The circuit breaker of the Redis connection."""
 
 import asyncio
 import logging
@@ -19,14 +19,15 @@ _CLOSED: Final = "closed"
 
 
 class ConnectionBreaker:
-    """Closed while Redis answers; open, it refuses all at once, and one task tries to get back.
+    """A circuit breaker: closed while Redis answers.
 
-    `probe` tries once, and raises RedisAway. Before each try lies a pause of up to 0.1 s, doubling
-    to 1 s, at random, so that a fleet does not come back at once: "full jitter",
-    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-    A Redis that has been back for less than 5 s when it goes again is met with the longer pauses.
+    While the breaker is open, callers fail immediately; one background task reconnects with
+    jittered backoff (0.1 s, up to 1 s): "full jitter",
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ `probe` tries once,
+    and raises RedisAway. If Redis fails again within 5 s of its return, the backoff continues from
+    its last value.
 
-    One failure opens it: a request that waits for the next is one that waited in vain.
+    One failure opens it: to wait for a second failure would make another request wait in vain.
     """
 
     def __init__(self, probe: Callable[[], Awaitable[None]]) -> None:
@@ -42,7 +43,7 @@ class ConnectionBreaker:
             raise RedisAway(self._reason)
 
     def trip(self, reason: str) -> None:
-        """Open it, and begin to try."""
+        """Open it, and start to reconnect."""
         if self._reason is not None:
             return
         self._reason = reason
@@ -52,9 +53,9 @@ class ConnectionBreaker:
         self._task = asyncio.create_task(self._come_back())
 
     async def aclose(self) -> None:
-        """Open it for good, and leave no task behind."""
+        """Open it permanently, and cancel its task."""
         self._reason, self._closed = _CLOSED, True
-        # Again and again: a probe that ends in that very moment may swallow it.
+        # Repeat the cancellation: a probe that ends in the same moment can swallow it.
         while self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=_FIRST_SECONDS)
@@ -63,7 +64,7 @@ class ConnectionBreaker:
         while not self._closed:
             longest = min(_LONGEST_SECONDS, _FIRST_SECONDS * 2**self._tries)
             self._tries = min(self._tries + 1, _MOST_DOUBLINGS)
-            await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - a spread
+            await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - jitter
             try:
                 await self._probe()
             except RedisAway as error:

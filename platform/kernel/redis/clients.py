@@ -1,4 +1,4 @@
-"""The connections to Redis or Valkey: the cache, and the broker."""
+"""Clients of Redis or Valkey: the cache, and the broker."""
 
 import logging
 from typing import Any, Final, Literal
@@ -22,15 +22,25 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 0.2
 _KEEPS_ALL: Final = "noeviction"
-# What may go under pressure there has a TTL; other keys of the cache must stay.
+# Policies that evict only keys with a TTL; the cache's other keys must stay.
 _CACHE_POLICIES: Final = (_KEEPS_ALL, "volatile-ttl", "volatile-lfu", "volatile-lru")
 
 
 def connect_pipeline(settings: Settings) -> Pipeline:
-    """Return the hot path's way to the cache; it connects when it is first asked."""
+    """Return the hot path's pipeline to the cache; it connects at its first command."""
     if settings.redis_sentinels:
         return OverRedisPy(connect_redis(settings, timeout=None, protocol=2))
     return Multiplexed(Endpoint.of(settings))
+
+
+def connect_keeping(settings: Settings) -> Pipeline:
+    """Return the way to what must never be evicted: the broker, as a pipeline.
+
+    Only what few requests ask belongs there. Without BROKER_HOST it is the cache.
+    """
+    if settings.broker_host is None:
+        return connect_pipeline(settings)
+    return Multiplexed(Endpoint.of_broker(settings))
 
 
 def connect_redis(
@@ -42,9 +52,9 @@ def connect_redis(
     """Return a client of the cache server; it connects at its first command.
 
     It gives up after 0.2 s and never retries: with the library's defaults one GET took 3.5 s
-    against a refused port and 59 s against a silent one. `timeout` in seconds is for those who have
-    a deadline of their own, `protocol` the version of RESP.
-    With REDIS_SENTINELS it is a client of the server that they say is the primary.
+    against a refused port and 59 s against a silent one. `timeout` (seconds; None for callers with
+    a deadline of their own) replaces the 0.2 s; `protocol` is the version of RESP. With
+    REDIS_SENTINELS, the client connects to the primary that the Sentinels name.
     """
     options: dict[str, Any] = {
         "db": settings.redis_db,
@@ -55,7 +65,7 @@ def connect_redis(
     tls = settings.redis_tls
     if not settings.redis_sentinels:
         return Redis(host=settings.redis_host, port=settings.redis_port, ssl=tls, **options)
-    # Sentinels are asked one after the other: one that is silent must not keep the next from it.
+    # Sentinels are asked in turn: the time-out keeps a silent one from delaying the next.
     sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
         [host_and_port(address) for address in settings.redis_sentinels],
         sentinel_kwargs={"ssl": tls, **_times(TIMEOUT_SECONDS)},
@@ -67,7 +77,7 @@ def connect_redis(
 
 
 def connect_broker(settings: Settings) -> Redis:
-    """Return a client of the broker, of the same kind; without BROKER_HOST it is the cache."""
+    """Return a client of the broker, configured likewise; without BROKER_HOST it is the cache."""
     if settings.broker_host is None:
         return connect_redis(settings)
     return Redis(
@@ -81,7 +91,7 @@ def connect_broker(settings: Settings) -> Redis:
 
 
 async def report_eviction(settings: Settings) -> None:
-    """Log what is wrong with the servers' maxmemory-policy; one that does not answer is skipped."""
+    """Log an unsafe maxmemory-policy of the servers; skip a server that does not answer."""
     checks: list[tuple[str, Redis, tuple[str, ...]]] = [
         ("REDIS_HOST", connect_redis(settings), _CACHE_POLICIES)
     ]
@@ -96,13 +106,13 @@ async def report_eviction(settings: Settings) -> None:
             await client.aclose()
         if policy not in fine:
             log.warning(
-                "This server may evict what must stay: set its maxmemory-policy",
+                "This server may evict keys that must stay: set its maxmemory-policy",
                 extra={"server": name, "policy": policy, "better": fine[-1]},
             )
 
 
 class _SentinelPool(SentinelConnectionPool):
-    """Closes the connections to Sentinels with its own: the library leaves them open."""
+    """Closes the connections to the Sentinels, too: the library leaves them open."""
 
     async def aclose(self) -> None:
         await super().aclose()
@@ -119,6 +129,6 @@ def _times(timeout: float | None) -> dict[str, Any]:
         "socket_connect_timeout": timeout,
         "socket_timeout": timeout,
         "retry": Retry(NoBackoff(), 0),
-        # With them on, a connection that the server has closed is not noticed before it is used.
+        # If enabled, a connection that the server has closed is noticed only at its next use.
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }

@@ -1,4 +1,4 @@
-"""How a connection to Redis begins: TLS, who we are, which database, and a first answer."""
+"""Opening a connection to Redis: TLS, authentication, database, and a first PING."""
 
 import asyncio
 import ssl
@@ -10,15 +10,14 @@ from redis.exceptions import ResponseError
 
 from kernel.config.settings import Settings
 from kernel.redis.connection import RedisConnection
-from kernel.redis.deadline import in_time
-from kernel.redis.pipeline import RedisAway, Word
+from kernel.redis.pipeline import RedisAway, Word, in_time
 
 _ANSWERS: Final = {"AUTH": b"OK", "SELECT": b"OK", "PING": b"PONG"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """Where Redis is, and what it must be told before anything else."""
+    """The address of Redis, and the credentials of its connections."""
 
     host: str
     port: int
@@ -29,7 +28,7 @@ class Endpoint:
 
     @classmethod
     def of(cls, settings: Settings) -> "Endpoint":
-        """Return the cache's; who signs its certificate must be known to OpenSSL: SSL_CERT_FILE."""
+        """Return the cache's endpoint. OpenSSL must trust its certificate: see SSL_CERT_FILE."""
         return cls(
             host=settings.redis_host,
             port=settings.redis_port,
@@ -39,9 +38,23 @@ class Endpoint:
             tls=ssl.create_default_context() if settings.redis_tls else None,
         )
 
+    @classmethod
+    def of_broker(cls, settings: Settings) -> "Endpoint":
+        """Return the broker's; without BROKER_HOST it is the cache's."""
+        if settings.broker_host is None:
+            return cls.of(settings)
+        return cls(
+            host=settings.broker_host,
+            port=settings.broker_port,
+            db=settings.broker_db,
+            username=settings.broker_username,
+            password=settings.broker_password,
+            tls=ssl.create_default_context() if settings.broker_tls else None,
+        )
+
     @property
     def greeting(self) -> dict[str, tuple[Word, ...]]:
-        """The first commands: they end in PING, which a server that is loading refuses."""
+        """The first commands, by name; the last is PING, which a loading server refuses."""
         commands: dict[str, tuple[Word, ...]] = {}
         if self.password is not None:
             who = () if self.username is None else (self.username,)
@@ -52,7 +65,7 @@ class Endpoint:
 
 
 async def connect(endpoint: Endpoint, *, seconds: float, connect_seconds: float) -> RedisConnection:
-    """Return a connection with that deadline; raises RedisAway, after `connect_seconds` at most."""
+    """Return a connection with that deadline; raise RedisAway after `connect_seconds` at most."""
     connection = RedisConnection(seconds)
     try:
         await in_time(_open(connection, endpoint), connect_seconds)
@@ -72,8 +85,8 @@ async def _open(connection: RedisConnection, endpoint: Endpoint) -> None:
     commands = tuple((name, *words) for name, words in greeting.items())
     for name, reply in zip(greeting, await connection.ask(commands), strict=True):
         if isinstance(reply, ResponseError):
-            # Of a refused AUTH only the code: a server that does not know the command repeats it.
+            # Of a refused AUTH, log only the code: an old server repeats the password in its error.
             said = str(reply).partition(" ")[0] if name == "AUTH" else str(reply)
             raise RedisAway(f"{name} was refused: {said}")
         if reply != _ANSWERS[name]:
-            raise RedisAway(f"{name} was not answered as Redis would")
+            raise RedisAway(f"Unexpected reply to {name}: this is not a Redis server")

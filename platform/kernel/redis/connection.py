@@ -1,4 +1,4 @@
-"""One connection to Redis: what is asked in one turn of the loop goes out as one write."""
+"""One connection to Redis: all commands of one event loop iteration go out as one write."""
 
 import asyncio
 from collections import deque
@@ -11,24 +11,25 @@ from kernel.redis.pipeline import MOST_ASKS, Command, RedisAway
 from kernel.redis.resp import NOT_ENOUGH, pack, reader
 
 _PARTS: Final = 4
-_MOST_BYTES: Final = 8 * 1024 * 1024  # unsent, and as much again of one turn of the loop
+_MOST_BYTES: Final = 8 * 1024 * 1024  # unsent bytes; one loop iteration may add as much again
 
-_Asked = tuple[asyncio.Future[list[Any]], int, int]  # whose, how many replies, since which tick
+_Asked = tuple[asyncio.Future[list[Any]], int, int]  # future, number of replies, tick
 
 
 class RedisConnection(asyncio.Protocol):
-    """Commands go out in the order in which they are asked, and so come their replies (RESP 2).
+    """Sends commands in their order, and receives the replies in the same order (RESP 2).
 
-    It has one deadline for each turn's commands, in `seconds`, and ends when that has passed, when
-    what comes is no RESP, or when the server says that it is not fit to answer. Then all who wait
-    get RedisAway: a reply that comes later can reach nobody.
+    All commands of one write share one deadline of `seconds`. The connection ends when a deadline
+    passes, when the reply is not RESP, or when the server says that it cannot answer (LOADING).
+    Then all waiting callers get RedisAway; late replies are discarded.
 
-    The time is counted by one timer for all, in ticks of a quarter of it: a turn of the loop counts
-    as one however long it took, and is followed by one in which the loop reads what has come.
+    One timer counts the time for all deadlines, in ticks of a quarter of `seconds`. An iteration of
+    the loop counts as one tick, however long it took; so the loop always reads received data before
+    a deadline can pass.
     """
 
     ended: str | None = None
-    """Why it has ended, once it has."""
+    """The reason why it has ended, or None."""
 
     def __init__(self, seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -39,21 +40,21 @@ class RedisConnection(asyncio.Protocol):
         self._unfit: list[str] = []
         self._reader = reader(self._unfit)
         self._waiting: deque[_Asked] = deque()
-        self._replies: list[Any] = []  # to the first of those
+        self._replies: list[Any] = []  # replies so far to the first waiting caller
         self._answered = False
         self._unsent: list[bytes] = []
         self._unsent_bytes, self._clogged = 0, False
         self._on_end: Callable[[str, bool], None] | None = None
 
     def ask(self, commands: tuple[Command, ...]) -> asyncio.Future[list[Any]]:
-        """Return what will be the replies, or RedisAway, which it raises at once where it is full.
+        """Return a future of the replies; raise RedisAway if it has ended or its queue is full.
 
-        Raises TypeError for a command that has anything but words in it.
+        Raises TypeError for a command with anything but words.
         """
         if self.ended is not None:
             raise RedisAway(self.ended)
         if len(self._waiting) >= MOST_ASKS or self._clogged or self._unsent_bytes > _MOST_BYTES:
-            raise RedisAway("too much is waiting for it")
+            raise RedisAway("the queue is full")
         packed = b"".join(map(pack, commands))
         future: asyncio.Future[list[Any]] = self._loop.create_future()
         self._waiting.append((future, len(commands), self._tick))
@@ -64,31 +65,31 @@ class RedisConnection(asyncio.Protocol):
         return future
 
     def serve(self, on_end: Callable[[str, bool], None]) -> None:
-        """Call `on_end` with the reason when it ends, and with whether it did not do its work.
+        """Call `on_end` when the connection ends, with the reason and whether it was at fault.
 
-        Not so one that was closed between two commands, or has answered before. Raises RedisAway
-        where it has ended.
+        It is not at fault if the server closed it between commands, or after at least one reply.
+        Raises RedisAway if it has ended already.
         """
         if self.ended is not None:
             raise RedisAway(self.ended)
         self._on_end, self._answered = on_end, False
 
     async def aclose(self) -> None:
-        """Close it; who still waits gets RedisAway."""
+        """Close it; waiting callers get RedisAway."""
         self._on_end = None
         self._end("closed", at_fault=False)
         if self._transport is not None:
             await self._gone.wait()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Start."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=_MOST_BYTES)
         if self.ended is not None:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Hand out replies, in their order; those of askers who have gone are thrown away."""
+        """Deliver the replies in order; discard those of cancelled callers."""
         if self.ended is not None:
             return
         gets, waiting, replies = self._reader.gets, self._waiting, self._replies
@@ -96,7 +97,7 @@ class RedisConnection(asyncio.Protocol):
         try:
             while (reply := gets()) is not NOT_ENOUGH:
                 if not waiting:
-                    self._end("it answered what nobody had asked", at_fault=True)
+                    self._end("unexpected reply", at_fault=True)
                     return
                 replies.append(reply)
                 future, count, _ = waiting[0]
@@ -112,15 +113,15 @@ class RedisConnection(asyncio.Protocol):
             self._end(self._unfit[0], at_fault=True)
 
     def pause_writing(self) -> None:
-        """Take no more: the server does not read."""
+        """Refuse commands: the server does not read."""
         self._clogged = True
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Accept commands again."""
         self._clogged = False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """End it."""
         reason = f"the connection broke: {exc}" if exc else "the connection was closed"
         self._end(reason, at_fault=bool(self._waiting) and not self._answered)
         self._gone.set()

@@ -1,4 +1,4 @@
-"""The pipeline over one connection of our own: a GET costs a twelfth of redis-py's CPU."""
+"""The pipeline over our own connection: a GET costs a twelfth of redis-py's CPU time."""
 
 import asyncio
 from typing import Any
@@ -6,16 +6,15 @@ from typing import Any
 from kernel.redis.breaker import ConnectionBreaker
 from kernel.redis.connecting import Endpoint, connect
 from kernel.redis.connection import RedisConnection
-from kernel.redis.deadline import SECONDS, UNHURRIED_SECONDS
-from kernel.redis.pipeline import MOST_ASKS, Command, RedisAway
+from kernel.redis.pipeline import MOST_ASKS, SECONDS, UNHURRIED_SECONDS, Command, RedisAway
 
 
 class Multiplexed:
-    """Commands of many requests over one connection, with a deadline of `seconds`.
+    """Sends the commands of many requests over one connection, with a deadline of `seconds`.
 
-    It connects when it is first asked, and again at once when the connection was lost; who asks
-    then waits, but no longer than the deadline. When that fails, or nothing answers, Redis is away:
-    until it is back whoever asks is told at once.
+    It connects at the first command, and immediately after the connection was lost; callers wait
+    for that within the deadline. If connecting fails, or Redis misses a deadline, the breaker opens
+    and callers fail immediately until Redis is back.
     """
 
     def __init__(self, endpoint: Endpoint, *, seconds: float = SECONDS) -> None:
@@ -33,7 +32,7 @@ class Multiplexed:
         return await connection.ask(commands)
 
     async def aclose(self) -> None:
-        """Close the connection; who still waits gets RedisAway."""
+        """Close the connection; waiting callers get RedisAway."""
         await self._breaker.aclose()
         if self._connecting is not None:
             self._connecting.cancel()
@@ -45,17 +44,17 @@ class Multiplexed:
     async def _connected(self) -> RedisConnection:
         self._breaker.check()
         if self._in_line >= MOST_ASKS:
-            raise RedisAway("too much is waiting for it")
+            raise RedisAway("the queue is full")
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._try())
         self._in_line += 1
         try:
-            await asyncio.wait({self._connecting})  # which leaves it alone when this is cancelled
+            await asyncio.wait({self._connecting})  # wait() leaves it running if cancelled
         finally:
             self._in_line -= 1
         self._breaker.check()
         if self._connection is None:
-            raise RedisAway("the connection was lost at once")
+            raise RedisAway("the connection was lost immediately")
         return self._connection
 
     async def _try(self) -> None:

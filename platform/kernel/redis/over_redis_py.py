@@ -1,4 +1,4 @@
-"""The pipeline over a client of redis-py: for Sentinel, and wherever that client can go."""
+"""The pipeline over a redis-py client: for Sentinel, and all else that redis-py supports."""
 
 import asyncio
 from itertools import islice
@@ -7,20 +7,19 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from kernel.redis.breaker import ConnectionBreaker
-from kernel.redis.deadline import SECONDS, UNHURRIED_SECONDS, in_time
-from kernel.redis.pipeline import MOST_ASKS, Command, RedisAway
+from kernel.redis.pipeline import MOST_ASKS, SECONDS, UNHURRIED_SECONDS, Command, RedisAway, in_time
 
-_MOST: Final = 500  # requests of one pipeline: longer ones would hold up loop and server
+_MOST: Final = 500  # requests per pipeline: a longer one would block loop and server
 
 _Asked = tuple[tuple[Command, ...], asyncio.Future[list[Any]]]
 
 
 class OverRedisPy:
-    """Commands of many requests over one connection, with a deadline of `seconds`.
+    """Sends the commands of many requests over one connection, with a deadline of `seconds`.
 
-    While one pipeline is under way, commands wait for the next: a burst of a thousand requests is
-    a few pipelines, and not a thousand connections whose making outlasts every deadline.
-    The client should speak RESP 2, and have no time-outs of its own that are shorter.
+    While one pipeline is in progress, commands wait for the next one. So a burst of a thousand
+    requests needs a few pipelines, not a thousand connections that take longer to open than the
+    deadline. The client should use RESP 2, and have no shorter time-outs of its own.
     """
 
     def __init__(self, redis: Redis, *, seconds: float = SECONDS) -> None:
@@ -33,7 +32,7 @@ class OverRedisPy:
         """Return the reply to each command: see Pipeline."""
         self._breaker.check()
         if len(self._waiting) >= MOST_ASKS:
-            raise RedisAway("too much is waiting for it")
+            raise RedisAway("the queue is full")
         replies: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         self._waiting.append((commands, replies))
         if self._sender is None:
@@ -41,12 +40,12 @@ class OverRedisPy:
         return await replies
 
     async def aclose(self) -> None:
-        """Close the connection; who still waits gets RedisAway."""
+        """Close the connection; waiting callers get RedisAway."""
         await self._breaker.aclose()
         if self._sender is not None:
             self._sender.cancel()
             await asyncio.wait({self._sender})
-        self._give_up(self._waiting, "closed")  # where the sender had not even begun
+        self._give_up(self._waiting, "closed")  # if the sender task had not started
         await self._redis.aclose()
 
     async def _send(self) -> None:
@@ -58,9 +57,9 @@ class OverRedisPy:
                 replies = iter(await in_time(self._fly(commands), self._seconds))
                 for commands_of_one, future in asked:
                     own = list(islice(replies, len(commands_of_one)))
-                    if not future.done():  # or whoever asked has gone
+                    if not future.done():  # or the caller was cancelled
                         future.set_result(own)
-        except Exception as error:  # noqa: BLE001 - whatever it is: nobody is to wait forever
+        except Exception as error:  # noqa: BLE001 - any error: no caller may wait forever
             reason = _reason(error)
             self._breaker.trip(reason)
             self._give_up([*asked, *self._waiting], reason)
@@ -78,14 +77,14 @@ class OverRedisPy:
 
     async def _probe(self) -> None:
         try:
-            # A Sentinel that does not answer takes a time-out of its own.
+            # The longer deadline: a silent Sentinel takes a time-out of its own.
             await in_time(self._fly([("PING",)]), UNHURRIED_SECONDS)
         except Exception as error:
             raise RedisAway(_reason(error)) from error
 
     async def _fly(self, commands: list[Command]) -> list[Any]:
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.response_callbacks = {}  # which would make other things of the replies
+            pipe.response_callbacks = {}  # which would convert the replies
             for command in commands:
                 pipe.execute_command(*command)
             return await pipe.execute(raise_on_error=False)

@@ -1,32 +1,58 @@
-"""The hot path's way to Redis: what all requests of one moment ask goes out together."""
+"""The hot path's interface to Redis: concurrent requests share one round trip."""
 
-from typing import Any, Final, Protocol
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol, TypeVar
 
-MOST_ASKS: Final = 10_000  # that wait at a time: beyond it Redis is not what is slow
+MOST_ASKS: Final = 10_000  # waiting at a time: with more, Redis is not the bottleneck
 
 Word = str | int | bytes
 Command = tuple[Word, ...]
 
 
 class RedisAway(Exception):
-    """Redis was refused, broke off, or did not answer in time; the message says which."""
+    """Redis refused, disconnected, or did not answer in time; the message says which."""
 
 
 class Pipeline(Protocol):
-    """Commands of many requests over one connection, with a deadline for all that goes out at once.
+    """Sends the commands of many requests over one connection; one write has one deadline.
 
-    Replies are as RESP 2 has them: bytes, int, None, or a list of such.
+    Replies have the types of RESP 2: bytes, int, None, or a list of these.
     """
 
     async def ask(self, *commands: Command) -> list[Any]:
-        """Return the reply to each command, in their order.
+        """Return the reply to each command, in order.
 
-        What Redis refuses is a redis.exceptions.ResponseError in the place of its reply. Raises
-        RedisAway: at once while it is known to be away or too much waits for it, and else within
-        the deadline; then nobody knows which of the commands were carried out.
+        A command that Redis refuses has a redis.exceptions.ResponseError as its reply. Raises
+        RedisAway: immediately while the breaker is open or the queue is full, otherwise within the
+        deadline. After a deadline it is unknown which commands were executed.
         """
         ...
 
     async def aclose(self) -> None:
-        """Close the connection; who still waits gets RedisAway."""
+        """Close the connection; waiting callers get RedisAway."""
         ...
+
+
+SECONDS: Final = 0.1
+UNHURRIED_SECONDS: Final = 1.0  # for background work
+_PARTS: Final = 10
+
+T = TypeVar("T")
+
+
+async def in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:
+    """Return the result of the work; raise its error, or RedisAway after `seconds`.
+
+    The time is counted in parts, and the loop reads received data between them. So a loop that was
+    blocked for longer than the deadline does not blame Redis for its own delay.
+    """
+    task, part = asyncio.ensure_future(work), seconds / _PARTS
+    try:
+        for _ in range(_PARTS):
+            if (await asyncio.wait({task}, timeout=part))[0]:
+                return task.result()
+        raise RedisAway(f"no answer in {seconds} s")
+    finally:
+        if task.cancel() and (await asyncio.wait({task}, timeout=part))[0] and not task.cancelled():
+            task.exception()  # of the cancellation: nothing else reads it

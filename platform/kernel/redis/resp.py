@@ -20,20 +20,20 @@ from redis.exceptions import (
 from kernel.redis.pipeline import Command
 
 NOT_ENOUGH: Final = object()
-"""What a reader returns while a reply has not come whole."""
+"""The value that a reader returns while a reply is incomplete."""
 
-_pack = cast("Callable[[Command], bytes]", pack_command)  # its own types know one word only
-# Scripts and reads are asked again and again; what is written is long, and another each time.
+_pack = cast("Callable[[Command], bytes]", pack_command)  # its own type allows only one word
+# Only these repeat often enough to cache their bytes; writes are long and all different.
 _REPEATED: Final = frozenset({"EVALSHA", "MGET"})
 _remembered = lru_cache(4096)(_pack)
 
 
 def pack(command: Command) -> bytes:
-    """Return the bytes of a command. Raises TypeError where it has anything but words in it."""
+    """Return the bytes of a command. Raises TypeError for anything but words."""
     return _remembered(command) if command[0] in _REPEATED else _pack(command)
 
 
-# The classes that redis-py has for refusals.
+# The classes that redis-py has for errors.
 _REFUSALS: Final[dict[str, type[ResponseError]]] = {
     "EXECABORT": ExecAbortError,
     "NOPERM": NoPermissionError,
@@ -41,14 +41,14 @@ _REFUSALS: Final[dict[str, type[ResponseError]]] = {
     "OOM": OutOfMemoryError,
     "READONLY": ReadOnlyError,
 }
-# What is said of the server or of the connection, and not of the command: READONLY comes from a
-# primary that was made a replica, when its name leads elsewhere already.
+# These concern the server or the connection, not the command. READONLY comes from a primary that
+# became a replica, when its name already leads elsewhere.
 _UNFIT: Final = frozenset({"LOADING", "MASTERDOWN", "NOAUTH", "READONLY"})
 
 
 def reader(unfit: list[str]) -> Reader:
-    """Return a reader of replies; what makes the server unfit to answer is added to the list."""
-    # Not a method of whoever holds the reader: hiredis is blind to cycles.
+    """Return a reader of replies; errors that make the server unfit are added to the list."""
+    # A function, not a bound method: hiredis does not support garbage collection of cycles.
     return Reader(replyError=partial(_refusal, unfit), notEnoughData=NOT_ENOUGH)
 
 

@@ -1,14 +1,17 @@
 """Supabase through handles of different types, so that mixing them up is a type error.
 
-- `AuthApi`: Supabase Auth, without a session of its own.
+- `AuthApi`: Supabase Auth, without a session.
 - `AuthAdmin`: Supabase Auth with the secret key.
-- `AsCaller`: tables and functions as whoever calls; row security applies.
+- `AsCaller`: tables and functions as the caller; row security applies.
 - `AsService`: tables and functions with the secret key; row security does not apply.
+
+`refusals` turns what Supabase Auth refuses into a slice's own errors.
 """
 
 from kernel.supabase.auth import AuthAdmin, AuthApi, SignOutScope
 from kernel.supabase.http import SupabaseHttp
 from kernel.supabase.probe import Probe
+from kernel.supabase.refusals import AuthRefusal, AuthSession, DatabaseRefusal, refusals
 from kernel.supabase.rest import Account, AsCaller, AsService
 
 __all__ = [
@@ -17,7 +20,11 @@ __all__ = [
     "AsService",
     "AuthAdmin",
     "AuthApi",
+    "AuthRefusal",
+    "AuthSession",
+    "DatabaseRefusal",
     "Probe",
     "SignOutScope",
     "SupabaseHttp",
+    "refusals",
 ]

@@ -1,4 +1,4 @@
-"""A circuit breaker: who does not answer is left alone for a moment, then asked once."""
+"""A circuit breaker: it stops calls to a failing server, then lets one probe through."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ OPEN_SECONDS: Final = 1.0
 
 
 class CircuitOpen(Exception):
-    """The call was not made: a breaker is open, and may let one through in `seconds`."""
+    """The call was not made: a breaker is open, and may let a probe through in `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -19,17 +19,19 @@ class CircuitOpen(Exception):
 
 
 class CircuitBreaker:
-    """Lets all calls through while it is closed, none while open, one while half-open: the probe.
+    """Lets all calls through while closed, none while open, and one probe while half-open.
 
-    FAILURES failures in a row open it; OPEN_SECONDS later the next call is the probe, which closes
-    it by an answer and opens it again by a failure. They are counted in a row, and not as a rate in
-    a window: when a busy server goes silent, its window stays full of good answers for long, while
-    a row of failures begins with the first that times out; and one answer proves that it lives.
+    FAILURES consecutive failures open it. After OPEN_SECONDS the next call is the probe: a response
+    closes the breaker, a failure opens it again. It counts consecutive failures, not a failure rate
+    in a window: when a busy server stops answering, a window is full of good responses for long,
+    while consecutive failures start with the first time-out; and one response proves that the
+    server works.
 
-    An outcome counts only where the breaker is as it was when the call began: calls that were under
-    way when the server went silent time out after it is back, and must not open a breaker anew.
+    An outcome counts only if the state has not changed since the call started: calls from before an
+    outage time out after the server is back, and must not open the breaker again.
 
-    For one event loop. After M. Nygard, "Release It!"; https://martinfowler.com/bliki/CircuitBreaker.html
+    For one event loop. After M. Nygard, "Release It!";
+    https://martinfowler.com/bliki/CircuitBreaker.html
     """
 
     def __init__(self, name: str) -> None:
@@ -42,13 +44,13 @@ class CircuitBreaker:
 
     @property
     def state(self) -> Literal["closed", "open", "half-open"]:
-        """What it does with calls."""
+        """The state: closed, open or half-open."""
         if self._until is None:
             return "closed"
         return "half-open" if self._probing or time.monotonic() >= self._until else "open"
 
     def check(self) -> None:
-        """Raise CircuitOpen where a call would not be let through now."""
+        """Raise CircuitOpen if a call would be refused now."""
         if self._until is None:
             return
         wait = self._until - time.monotonic()
@@ -56,7 +58,7 @@ class CircuitBreaker:
             raise CircuitOpen(max(wait, 0.0))
 
     def admit(self) -> int:
-        """Let a call through and return its ticket, which `settle` must get whatever happens.
+        """Let a call through and return its ticket, which must always be passed to `settle`.
 
         Raises CircuitOpen.
         """
@@ -67,9 +69,9 @@ class CircuitBreaker:
         return self._changes
 
     def settle(self, ticket: int, *, answered: bool | None) -> None:
-        """Take a call's outcome: whether the server answered, or None where nobody knows.
+        """Record a call's outcome: whether the server answered, or None if that is unknown.
 
-        Nobody knows when the caller went away first: that frees the place of a probe, no more.
+        It is unknown if the caller was cancelled first: that only allows another probe.
         """
         if ticket != self._changes:
             return

@@ -1,4 +1,4 @@
-"""A bulkhead: so many calls under way and no more, so that a slow server fills nothing else."""
+"""A bulkhead: a limit of concurrent calls, so that a slow server cannot exhaust this process."""
 
 import asyncio
 import logging
@@ -12,15 +12,15 @@ _LOG_SECONDS: Final = 1.0
 
 
 class BulkheadFull(Exception):
-    """The call was not made: no place became free in WAIT_SECONDS."""
+    """The call was not made: no slot became free in WAIT_SECONDS."""
 
 
 class Bulkhead:
-    """A place for each of `places` calls: `async with bulkhead: …`; first come, first served.
+    """A slot for each of `places` calls: `async with bulkhead: …`; first come, first served.
 
-    Who finds none waits up to WAIT_SECONDS and then gets BulkheadFull: whoever waited longer would
-    miss every goal for latency, and holds memory meanwhile. A caller who goes away gives back what
-    was given. For one event loop. After M. Nygard, "Release It!".
+    If no slot is free, wait up to WAIT_SECONDS, then raise BulkheadFull: a longer wait would break
+    the latency goals and hold memory. A cancelled caller gives its slot back. For one event loop.
+    After M. Nygard, "Release It!".
     """
 
     def __init__(self, name: str, places: int) -> None:
@@ -29,9 +29,9 @@ class Bulkhead:
         self._logged = -_LOG_SECONDS
 
     async def __aenter__(self) -> None:
-        """Take a place. Raises BulkheadFull."""
+        """Take a slot. Raises BulkheadFull."""
         if not self._places.locked():
-            await self._places.acquire()  # at once
+            await self._places.acquire()  # immediately
             return
         try:
             async with asyncio.timeout(WAIT_SECONDS):
@@ -41,12 +41,12 @@ class Bulkhead:
             raise BulkheadFull from None
 
     async def __aexit__(self, *_: object) -> None:
-        """Give the place back."""
+        """Free the slot."""
         self._places.release()
 
     def _log(self) -> None:
-        """Say that calls are refused; a line a second is enough."""
+        """Log that calls are refused, at most once a second."""
         now = time.monotonic()
         if now - self._logged >= _LOG_SECONDS:
             self._logged = now
-            log.warning("Too many calls are under way: some are refused", extra={"to": self._name})
+            log.warning("Too many concurrent calls: some are refused", extra={"to": self._name})

@@ -1,7 +1,9 @@
-"""What Supabase's refusals mean to our caller, where no slice says it better."""
+"""How Supabase's refusals are translated for our caller, unless a slice does it."""
 
+import re
 from typing import Final
 
+import orjson
 from postgrest import APIError
 from supabase_auth.errors import AuthError
 
@@ -10,13 +12,15 @@ from kernel.errors import (
     Conflict,
     Forbidden,
     NotFound,
+    QuotaExceeded,
+    SessionRevoked,
     TooManyRequests,
     Unauthenticated,
     ValidationFailed,
 )
 from kernel.supabase.http import SupabaseUnavailable
 
-# The records cannot be had: nothing answers or, while a deploy goes on, the function is not there.
+# The records are unavailable: no response or, during a deployment, no such SQL function yet.
 RECORDS_UNAVAILABLE: Final = (SupabaseUnavailable, APIError)
 
 
@@ -33,7 +37,10 @@ _FROM_DATABASE: dict[str, type[ApiError]] = {
     "23502": ValidationFailed,
     "23514": ValidationFailed,
     "57014": SupabaseUnavailable,
+    "PT401": SessionRevoked,  # check_session: it ended after we had looked
 }
+_QUOTA: Final = "PT429"  # PostgREST: PT and the status; raised by quotas.refuse
+_NAME: Final = re.compile(r"[a-z_]{1,40}")
 # https://supabase.com/docs/guides/auth/debugging/error-codes
 _FROM_AUTH: dict[str, type[ApiError]] = {
     "over_request_rate_limit": TooManyRequests,
@@ -49,15 +56,30 @@ _FROM_AUTH: dict[str, type[ApiError]] = {
 
 
 def from_database(error: APIError) -> ApiError | None:
-    """Return what to answer to a refusal of PostgREST, or None where it is our own mistake."""
+    """Return the error for a refusal of PostgREST, or None if the fault is ours."""
     code = error.code or ""
     if code.startswith("22"):  # data exceptions: a value that its column cannot hold
         return ValidationFailed()
+    if code == _QUOTA:
+        return _quota(error.details)
     kind = _FROM_DATABASE.get(code)
     return kind() if kind else None
 
 
+def _quota(details: object) -> QuotaExceeded:
+    """Return the refusal with what `quotas.refuse` says of it."""
+    try:
+        said = orjson.loads(str(details))
+        quota, limit, seconds = said["quota"], int(said["limit"]), said.get("retry_after")
+    except (ValueError, KeyError, TypeError):
+        return QuotaExceeded()
+    if not _NAME.fullmatch(str(quota)):
+        return QuotaExceeded()
+    wait = max(1, int(seconds)) if seconds is not None else None
+    return QuotaExceeded(retry_after=wait, quota=quota, limit=limit)
+
+
 def from_auth(error: AuthError) -> ApiError | None:
-    """Return what to answer to a refusal of Supabase Auth, or None where it is our own mistake."""
+    """Return the error for a refusal of Supabase Auth, or None if the fault is ours."""
     kind = _FROM_AUTH.get(str(getattr(error, "code", "")))
     return kind() if kind else None

@@ -1,4 +1,4 @@
-"""Whether Supabase answers: asked seldom, however many want to know."""
+"""Whether Supabase answers; checked at most once a second."""
 
 import asyncio
 import logging
@@ -13,12 +13,12 @@ FRESH_SECONDS: Final = 1.0
 
 
 class Probe:
-    """Asks Auth, and the database through PostgREST; an answer counts for a second.
+    """Checks Auth, and the database through PostgREST; a result is valid for a second.
 
-    Who asks meanwhile gets the same answer (single flight): health checks have no limit and need no
-    token, and must not become a load on Supabase. It goes around the guards: people ask it whether
-    Supabase is back, so no open breaker may refuse it; and it closes none, since Auth's own health
-    says nothing of what Auth itself stands on.
+    Concurrent callers share one check (single flight): health checks have no rate limit and need no
+    token, and must not become a load on Supabase. The check bypasses the guards. An open breaker
+    must not refuse it, because operators use it to see whether Supabase is back. It does not close
+    one either, because Auth's health check does not test Auth's own dependencies.
     """
 
     def __init__(self, http: SupabaseHttp) -> None:
@@ -41,7 +41,7 @@ class Probe:
                 http.get(
                     f"{http.base}/auth/v1/health", headers={"apikey": http.key}, extensions=AROUND
                 ),
-                # A GET: on a connection that the server has just closed it is asked once more.
+                # A GET is repeated once if the server has just closed the pooled connection.
                 http.get(
                     f"{http.base}/rest/v1/rpc/alive",
                     headers=bearer(http.service_key),
@@ -51,7 +51,7 @@ class Probe:
         except SupabaseUnavailable:
             return False
         for answer in answers:
-            if not answer.is_success:  # a wrong key, or a schema that is not migrated
+            if not answer.is_success:  # a wrong key, or migrations that are missing
                 log.error(
                     "Supabase refuses the health check",
                     extra={"path": answer.request.url.path, "status": answer.status_code},

@@ -13,53 +13,60 @@ from kernel.supabase.http import SupabaseHttp, bearer
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user, for jobs: where to write to, and by which name to call."""
+    """A user, for jobs: mail address and display name.
+
+    `proven` says that somebody opened a link that was mailed to this address. Where nobody did, the
+    address may be a bystander's: it gets no words of users, and `display_name` is None.
+    """
 
     id: UUID
     email: str
     display_name: str | None
+    proven: bool
 
 
 class _Rest:
     def __init__(self, http: SupabaseHttp, headers: dict[str, str]) -> None:
         if current := request_id.get():
-            headers["X-Request-ID"] = current  # the outbox keeps it with the event
+            headers["X-Request-ID"] = current  # the outbox stores it with the event
         self._client = AsyncPostgrestClient(
             f"{http.base}/rest/v1", headers=headers, http_client=http, retry_enabled=False
         )
 
     def table(self, name: str) -> AsyncRequestBuilder:
-        """Begin a query of a table or view: `.select("*").eq("id", …).limit(1).execute()`."""
+        """Start a query of a table or view: `.select("*").eq("id", …).limit(1).execute()`."""
         return self._client.from_(name)
 
     async def rpc(self, name: str, **arguments: object) -> Any:
-        """Call an SQL function and return what it returns, rows as a list of dicts."""
+        """Call an SQL function and return its result, rows as a list of dicts."""
         answer = await self._client.rpc(name, cast("dict[str, str]", arguments)).execute()
         return answer.data
 
 
 class AsCaller(_Rest):
-    """The database as the caller sees it: row security decides about every row.
+    """The database with the caller's rights: row security applies to every row.
 
     Without a token the caller is `anon`.
     """
 
     def __init__(self, http: SupabaseHttp, token: str | None) -> None:
-        headers = {"apikey": http.key}
+        headers = {"apikey": http.key, "X-Quotas": http.quotas}  # quotas.most reads it
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         super().__init__(http, headers)
 
 
 class AsService(_Rest):
-    """The database past row security, with the secret key: for jobs and the platform."""
+    """The database without row security, with the secret key: for jobs and the platform."""
 
     def __init__(self, http: SupabaseHttp) -> None:
         super().__init__(http, bearer(http.service_key))
 
     async def user(self, user_id: UUID) -> Account | None:
-        """Return a user, or None for one who is not there (any more)."""
+        """Return a user, or None if the user does not exist."""
         rows = await self.rpc("account", user_id=str(user_id))
         if not rows:
             return None
-        return Account(user_id, rows[0]["email"], rows[0]["display_name"])
+        row = rows[0]
+        proven: bool = row["proven"]
+        return Account(user_id, row["email"], row["display_name"] if proven else None, proven)

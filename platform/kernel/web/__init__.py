@@ -1,11 +1,11 @@
-"""What a route needs: envelopes, fields, its services, the call, and the list of its errors."""
+"""Everything for routes: envelopes, fields, services, the call, and the list of errors."""
 
 from kernel.core.caller import ANONYMOUS, Caller
 from kernel.web.call import Call
 from kernel.web.constant_time import ConstantTimeDelay
-from kernel.web.envelopes import Answer, Page
-from kernel.web.fields import Body, Email, Line, MailedToken, NewPassword, Password, Text
-from kernel.web.routing import PREFIX, Services, raises
+from kernel.web.fields import Body, Email, Line, MailedToken, NewPassword, Password, Text, invalid
+from kernel.web.routing import PREFIX, Answer, Page, raises
+from kernel.web.services import Services
 
 __all__ = [
     "ANONYMOUS",
@@ -23,5 +23,6 @@ __all__ = [
     "Password",
     "Services",
     "Text",
+    "invalid",
     "raises",
 ]

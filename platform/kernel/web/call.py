@@ -1,6 +1,7 @@
-"""One call of the API: what the Edge found out about it, for everything that runs after."""
+"""One call of the API: what the Edge has determined about it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.types import Scope
@@ -11,29 +12,44 @@ from kernel.observe.metrics import CacheResult
 
 SCOPE_KEY: Final = "kernel.call"
 REFUSED: Final = "kernel.refused"
-"""Where the server puts, into the scope, the ApiError for a request that it did not take."""
+"""The scope key of the ApiError for a request that the server itself refused."""
+
+_USER_AGENT_CHARACTERS: Final = 200
 
 
 @dataclass(slots=True, kw_only=True)
 class Call:
     """What is known of the request: its id, the client's address, its slice and its caller.
 
-    `limits` says where the client stands with the policies that the request counts to, `cache` what
-    became of a cached read: hit, miss, stale or bypass.
+    `headers` are the request's, raw, with lower-case names; they hold secrets.
+    `limits` is the client's standing with the policies that count the request, `cache` the result
+    of a cached read: hit, miss, stale or bypass. `sent_id` is the caller's own X-Request-ID; only
+    the access log has it, because several requests, or none, may have the same. `audited` is true
+    once the audit log has an entry about the call.
     """
 
     request_id: str
     client_address: str | None
+    headers: Iterable[tuple[bytes, bytes]] = field(default=(), repr=False)
     feature: str | None = None
     caller: Caller = ANONYMOUS
     limits: Decision | None = None
+    sent_id: str | None = None
     cache: CacheResult | None = None
+    audited: bool = False
+
+    @property
+    def user_agent(self) -> str:
+        """What the client calls itself: printable ASCII, at most 200 characters; may be empty."""
+        sent = next((value for name, value in self.headers if name == b"user-agent"), b"")
+        text = sent[:_USER_AGENT_CHARACTERS].decode("latin-1")
+        return "".join(one if " " <= one <= "~" else " " for one in text).strip()
 
 
 def call_of(scope: Scope) -> Call:
     """Return the call that the Edge put into the scope.
 
-    Raises RuntimeError when the Edge did not run: then nobody has checked the caller.
+    Raises RuntimeError if the Edge did not run: then the caller is not verified.
     """
     call: Call | None = scope.get(SCOPE_KEY)
     if call is None:

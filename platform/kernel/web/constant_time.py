@@ -1,4 +1,4 @@
-"""Answers whose time must not tell what their words do not tell."""
+"""Constant-time delays, for responses whose time must not reveal what their content hides."""
 
 import asyncio
 import math
@@ -6,10 +6,10 @@ import time
 
 
 class ConstantTimeDelay:
-    """Lets outcomes that differ in work take the same time.
+    """Makes outcomes with different amounts of work take the same time.
 
-    Made when the work begins; `await pace.wait()` returns at the next whole multiple of `step`
-    seconds since then. So the step is to be longer than the longest of the outcomes usually is.
+    Create it when the work starts; `await delay.wait()` returns at the next whole multiple of
+    `step` seconds after that. Choose a step longer than the slowest usual outcome.
     """
 
     def __init__(self, step: float) -> None:

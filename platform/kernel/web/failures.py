@@ -1,4 +1,4 @@
-"""Turns whatever goes wrong into the one error shape."""
+"""Converts every failure into the one error format."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from supabase_auth.errors import AuthError
 
-from kernel.cache.rendered import RenderedResponse
+from kernel.cache.stored import RenderedResponse
 from kernel.core.request_id import request_id
 from kernel.errors import (
     ApiError,
@@ -25,17 +25,17 @@ from kernel.errors import (
 from kernel.supabase.errors import from_auth, from_database
 
 _BY_STATUS: Final[dict[int, type[ApiError]]] = {
-    400: ValidationFailed,  # FastAPI's answer to a body that it cannot read
+    400: ValidationFailed,  # FastAPI's response to an unreadable body
     401: Unauthenticated,
     403: Forbidden,
     404: NotFound,
     405: MethodNotAllowed,
     413: BodyTooLarge,
 }
-# Kinds of validation errors whose message holds nothing of what was sent.
+# Kinds of validation errors whose message contains none of the input.
 _SAFE_KINDS: Final = frozenset(
     {
-        "missing",
+        "missing", "invalid",
         "bool_parsing", "bool_type",
         "int_from_float", "int_parsing", "int_parsing_size", "int_type",
         "string_type", "string_too_long", "string_too_short", "string_unicode",
@@ -55,7 +55,7 @@ _MESSAGES: Final = {
 
 
 def failure(error: ApiError) -> RenderedResponse:
-    """Return the answer to an error, with the headers that belong to it."""
+    """Return the response to an error, with its headers."""
     body = orjson.dumps(
         {
             "success": False,
@@ -75,7 +75,7 @@ def failure(error: ApiError) -> RenderedResponse:
 
 
 def failure_response(error: ApiError) -> Response:
-    """Return the same for FastAPI."""
+    """Return the same as a Starlette response."""
     rendered = failure(error)
     response = Response(rendered.body, rendered.status)
     response.raw_headers = list(rendered.headers)
@@ -83,7 +83,7 @@ def failure_response(error: ApiError) -> Response:
 
 
 def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Return field and message of each validation error, and nothing of the input.
+    """Return field and message of each validation error, without the input.
 
     Names of unknown fields are input, too.
     """
@@ -101,9 +101,9 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
 
 
 def install(app: FastAPI) -> None:
-    """Make the application answer every kind of failure in the one shape.
+    """Make the application answer every failure in the one format.
 
-    Unexpected exceptions get their answer here, and go on to the Edge, which logs them.
+    Unhandled exceptions get their response here, and are raised again to the Edge, which logs them.
     """
 
     async def unexpected(_: Request, __: Exception) -> Response:
@@ -119,7 +119,7 @@ def install(app: FastAPI) -> None:
 
     async def http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        if isinstance(error.__cause__, ApiError):  # the rest of the body did not come: why
+        if isinstance(error.__cause__, ApiError):  # why the rest of the body did not arrive
             return failure_response(error.__cause__)
         kind = _BY_STATUS.get(error.status_code)
         if kind is None:

@@ -1,4 +1,4 @@
-"""Types for the fields of requests: whatever passes them can be stored and compared safely."""
+"""Types of request fields: a valid value can be stored and compared safely."""
 
 from typing import Annotated
 
@@ -16,20 +16,30 @@ from pydantic_core import PydanticCustomError
 
 PASSWORD_MIN_CHARACTERS = 8
 PASSWORD_MAX_BYTES = (
-    72  # bcrypt ignores what lies beyond: https://www.usenix.org/legacy/events/usenix99/provos/
+    72  # bcrypt ignores more: https://www.usenix.org/legacy/events/usenix99/provos/
 )
-TOKEN_MAX_CHARACTERS = 256  # Supabase Auth's have 56, and a prefix at most
-EMAIL_MAX_CHARACTERS = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
+TOKEN_MAX_CHARACTERS = 256  # Supabase Auth's have 56, and at most a prefix
+EMAIL_MAX_CHARACTERS = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
 
 
 class Body(BaseModel):
-    """A request body: unknown fields are refused, and values are never shown in a repr."""
+    """A request body: unknown fields are refused, and a repr never shows values."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
+def invalid(message: str) -> PydanticCustomError:
+    """Return an error for a validator to raise; the caller of the API gets its message.
+
+    `raise invalid("The end is before the start.")`. The message must not contain the input. All
+    other errors of validators become "This value is not valid."
+    """
+    # Pydantic treats braces as placeholders, without values here.
+    return PydanticCustomError("invalid", "{message}", {"message": message})
+
+
 def _without_nul(value: str) -> str:
-    # PostgreSQL's text cannot hold it, and would refuse it with an error of its own.
+    # PostgreSQL's text cannot contain it.
     if "\x00" in value:
         raise PydanticCustomError("nul_character", "NUL characters are not allowed.")
     return value
@@ -47,7 +57,13 @@ def _new_password(value: SecretStr) -> SecretStr:
     if len(password) < PASSWORD_MIN_CHARACTERS:
         raise PydanticCustomError("password_too_short", "A password has 8 characters or more.")
     if len(password.encode()) > PASSWORD_MAX_BYTES:
-        raise PydanticCustomError("password_too_long", "A password has at most 72 bytes in UTF-8.")
+        raise PydanticCustomError(
+            "password_too_long",
+            (
+                "This password is too long: it may have 72 bytes in UTF-8, where a plain letter is "
+                "one byte, other letters are 2 or 3, and emoji are 4."
+            ),
+        )
     return value
 
 
@@ -81,22 +97,22 @@ def _schema(min_length: int) -> WithJsonSchema:
 
 
 _NO_NUL = r"^[^\x00]*$"
-_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 Text = Annotated[str, StringConstraints(pattern=_NO_NUL)]
-"""Any text without NUL characters, kept as it was sent."""
+"""Any text without NUL characters, unchanged."""
 
-Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=_ONE_LINE)]
-"""One line of text without control characters: surrounding white space is dropped."""
+Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=ONE_LINE)]
+"""One line of text without control characters; white space at both ends is removed."""
 
 Email = Annotated[EmailStr, AfterValidator(_email), Field(examples=["ada@example.com"])]
-"""An e-mail address, in lower case: addresses compare without case."""
+"""An e-mail address, converted to lower case: addresses compare without case."""
 
 Password = Annotated[SecretStr, AfterValidator(_password), _schema(1)]
-"""A password that is to be checked; its rules may have been others when it was chosen."""
+"""A password to check; other rules may have applied when it was chosen."""
 
 NewPassword = Annotated[SecretStr, AfterValidator(_new_password), _schema(PASSWORD_MIN_CHARACTERS)]
-"""A password that is chosen now: at least 8 characters, at most 72 bytes in UTF-8."""
+"""A new password: at least 8 characters, at most 72 bytes in UTF-8."""
 
 MailedToken = Annotated[
     SecretStr,
@@ -110,4 +126,4 @@ MailedToken = Annotated[
         }
     ),
 ]
-"""A token from the link in a mail: as secret as a password while it counts."""
+"""A token from the link in a mail: as secret as a password while it is valid."""

@@ -1,36 +1,67 @@
-"""What a route needs: the envelopes, its services, the caller, and the list of its errors."""
+"""Helpers for routes: the prefix of paths, the envelopes, and the list of errors."""
 
-from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Any, Final, Generic, Literal, TypeVar
 
-import svcs
-from fastapi import Depends, Request
+from pydantic import BaseModel, Field
 
-from kernel.core.caller import Caller
 from kernel.errors import ApiError
-from kernel.web.call import Call, call_of
-from kernel.web.envelopes import Answer, Failure, Page
+from kernel.web.services import Services
+
+T = TypeVar("T")
+
+
+class Answer(BaseModel, Generic[T]):
+    """`{"success": true, "data": …}`."""
+
+    success: Literal[True] = True
+    data: T
+
+    def __init__(self, data: T, **fields: Any) -> None:
+        super().__init__(data=data, **fields)
+
+
+class Page(BaseModel, Generic[T]):
+    """`{"success": true, "data": [], "page", "page_size", "total", "has_next"}`.
+
+    `page` counts from 1; `total` is the number of values on all pages together.
+    """
+
+    success: Literal[True] = True
+    data: list[T]
+    page: int = Field(examples=[1])
+    page_size: int = Field(examples=[20])
+    total: int = Field(examples=[42])
+    has_next: bool
+
+    @classmethod
+    def of(cls, data: list[T], *, page: int, page_size: int, total: int) -> "Page[T]":
+        """Return the page; `has_next` is computed."""
+        has_next = page * page_size < total
+        return cls(data=data, page=page, page_size=page_size, total=total, has_next=has_next)
+
+
+class ErrorBody(BaseModel):
+    """`code` is stable and for programs, `message` for people; `details` holds the request id."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+class Failure(BaseModel):
+    """`{"success": false, "error": {"code", "message", "details"}}`."""
+
+    success: Literal[False] = False
+    error: ErrorBody
+
 
 PREFIX: Final = "/api/v1"
 
-
-__all__ = ["Answer", "Page", "Services", "raises"]
-
-
-async def _services(request: Request) -> AsyncIterator[svcs.Container]:
-    call = call_of(request.scope)
-    async with svcs.Container(request.app.state.services) as container:
-        container.register_local_value(Call, call)
-        container.register_local_value(Caller, call.caller)
-        yield container
-
-
-Services = Annotated[svcs.Container, Depends(_services)]
-"""The services of this request: `await services.aget(AsCaller)`; closed when it is over."""
+__all__ = ["PREFIX", "Answer", "Page", "Services", "raises"]
 
 
 def raises(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
-    """Return what makes a route's errors appear in OpenAPI: `responses=raises(PostNotFound)`."""
+    """Return `responses` for OpenAPI from a route's errors: `responses=raises(PostNotFound)`."""
     responses: dict[int | str, dict[str, Any]] = {}
     for error in errors:
         known = responses.setdefault(

@@ -1,1 +1,1 @@
-"""The worker process: Celery's worker with our shutdown, and the event loop that runs jobs."""
+"""The worker process: Celery's worker with our shutdown, and an event loop for async jobs."""

@@ -1,4 +1,4 @@
-"""The worker's side of the broker connection: what is lost with it, and how it comes back."""
+"""The worker's broker connection: how messages survive its loss."""
 
 import logging
 from collections.abc import Callable
@@ -18,11 +18,11 @@ _RECONNECT_SECONDS: Final = 3
 def _or_reconnect(
     answer: Callable[..., None], _: object, errors: tuple[type[Exception], ...], *arguments: bool
 ) -> None:
-    """Acknowledge or reject a message; where that fails, say so by the error.
+    """Acknowledge or reject a message; raise if that fails.
 
-    Celery only logs it. The message would then count as being worked on until the visibility
-    timeout, and the worker take one message less at a time; the error makes it reconnect, which
-    gives the message back: its run is known to be done.
+    Celery only logs the failure. The message would then stay unacknowledged until the visibility
+    timeout, and reduce the number of messages that the worker takes. The error makes the worker
+    reconnect, which returns the message to the queue; its run is recorded as done.
     """
     try:
         answer(*arguments)
@@ -32,14 +32,14 @@ def _or_reconnect(
 
 
 class JobConsumer(Consumer):
-    """Celery's consumer, which comes back soon, gives back what it held, and drops nothing."""
+    """Celery's consumer, which reconnects soon, returns its messages, and drops none."""
 
     controller: Any
     task_consumer: Any
     _held: frozenset[str] = frozenset()
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Any:
-        """Return what takes a message in, with acknowledgements that do not fail in silence."""
+        """Return the message handler, with acknowledgements that raise when they fail."""
         take = super().create_task_handler(*arguments, **options)
 
         def received(message: Any) -> None:
@@ -50,16 +50,17 @@ class JobConsumer(Consumer):
         return received
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Remember what was delivered over the connection that is lost."""
+        """Remember the messages that were delivered over the lost connection."""
         if self.task_consumer is not None:
             self._held |= frozenset(self.task_consumer.channel.qos._delivered)  # noqa: SLF001 - kombu has no name for it
         super().on_connection_error_after_connected(exc)
 
     def on_ready(self) -> None:
-        """Give back what the lost connection had delivered.
+        """Return the messages of the lost connection to the queue.
 
-        kombu does so itself when a connection is cut; a broker that was down could not take it,
-        and would keep it until the visibility timeout. What still runs here is found busy.
+        kombu does this when a connection is cut. If the broker itself was down, it could not, and
+        the messages would wait for the visibility timeout. A run that is still in progress here is
+        `busy`.
         """
         super().on_ready()
         for tag in self._held:
@@ -67,12 +68,12 @@ class JobConsumer(Consumer):
         self._held = frozenset()
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002 - Celery's signature
-        """Hand a job that is not known here to a task that keeps it, instead of dropping it."""
+        """Pass the message of an unknown job to a task that records it, instead of dropping it."""
         message.headers["job"], message.headers["task"] = message.headers["task"], UNKNOWN
         self.create_task_handler()(message)
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Return the connection once it is there, after any time; it tries every few seconds."""
+        """Return the connection when it is open; retry every few seconds without a limit."""
 
         def failed(error: Exception, _: float) -> None:
             log.warning("The broker is away", extra={"reason": repr(error)})

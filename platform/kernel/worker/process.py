@@ -1,4 +1,4 @@
-"""What runs inside each of a worker's processes: an event loop beside the main thread."""
+"""A process of the worker: an event loop beside the main thread."""
 
 import asyncio
 import contextvars
@@ -21,15 +21,15 @@ from kernel.jobs.table import Message
 
 
 def holder_prefix(pid: int) -> str:
-    """Return how leases of a process on this machine begin."""
+    """Return the prefix of this process's lease holders."""
     return f"{socket.gethostname()}:{pid}:"
 
 
 class WorkerProcess:
-    """One process of a worker: async jobs run on its one event loop, others in its main thread."""
+    """A process of the worker: async jobs run on its event loop, others in its main thread."""
 
     def __init__(self, register: Callable[[svcs.Registry], None]) -> None:
-        # SIGTERM reaches whole process groups; it is the worker's main process that decides.
+        # SIGTERM reaches the whole process group, but the worker's main process decides.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()
@@ -45,13 +45,13 @@ class WorkerProcess:
             try:
                 work = self._work.get()
             except SoftTimeLimitExceeded:
-                continue  # the job has just ended by itself
+                continue  # the job has ended in this moment
             if work is None:
                 return ended.result()
             work()
 
     def fail_unknown(self, message: Message) -> timedelta | None:
-        """Keep a run whose job is not known here: see Runner.fail_unknown."""
+        """Record a run whose job is not known here: see Runner.fail_unknown."""
         kept = self._runner.fail_unknown(message)
         return asyncio.run_coroutine_threadsafe(kept, self._loop).result()
 
@@ -61,16 +61,16 @@ class WorkerProcess:
         return Runner(self._registry, holder=prefix, main_thread=self._in_main_thread)
 
     async def _in_main_thread(self, function: Callable[[], Any]) -> Any:
-        context = contextvars.copy_context()  # the request id, for log lines of the job
+        context = contextvars.copy_context()  # the request id, for the job's log lines
         done: Future[tuple[Any, BaseException | None]] = Future()
 
         def work() -> None:
-            # The error is handed over as a value: not every kind can be set on a future.
+            # The error is passed as a value: a future does not accept every exception.
             try:
                 done.set_result((context.run(function), None))
             except SoftTimeLimitExceeded:
                 done.set_result((None, TimeoutError()))
-            except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
+            except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
                 done.set_result((None, error))
 
         self._work.put(work)

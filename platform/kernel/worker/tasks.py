@@ -1,4 +1,4 @@
-"""Jobs as Celery tasks, and what happens to a task whose process is lost."""
+"""Jobs as Celery tasks, and the handling of lost processes."""
 
 import asyncio
 import logging
@@ -31,9 +31,9 @@ _LOST: Final = (WorkerLostError, TimeLimitExceeded)
 
 
 class LostProcesses:
-    """Frees what a process of this worker held when it was lost: nobody waits for its lease then.
+    """Ends the leases of a lost process of this worker, so that its runs need not wait.
 
-    While `draining`, this worker itself ends what does not end in time: that is no attempt.
+    While `draining`, the worker itself kills its processes: that does not count as an attempt.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -41,10 +41,10 @@ class LostProcesses:
         self.draining = False
 
     def release(self, pid: int) -> None:
-        """Free the runs of a process; where the database is away their leases run out.
+        """End the leases of a process; if the database is unavailable, they expire.
 
-        It holds up the worker's loop, for the deadline of a call at most, and on purpose: the loop
-        forks the next process, and that must not happen while a thread holds half a lock.
+        This blocks the worker's loop on purpose, for the deadline of one call at most: the loop
+        forks the next process, and must not do so while another thread may hold a lock.
         """
         asyncio.run(self._release(pid))
 
@@ -60,7 +60,7 @@ class JobRequest(Request):
     """A message that the worker has received."""
 
     def on_failure(self, exc_info: ExceptionInfo, *args: Any, **options: Any) -> Any:
-        """Free the lease of a process that was lost; Celery then gives the message back."""
+        """End the leases of a lost process; Celery then returns the message to the queue."""
         failure = exc_info.exception
         if isinstance(getattr(failure, "exc", failure), _LOST) and self.worker_pid:
             self.task.lost.release(self.worker_pid)
@@ -68,7 +68,7 @@ class JobRequest(Request):
 
 
 class JobTask(Task):
-    """A task that performs the messages of one job."""
+    """A Celery task that performs the messages of one job."""
 
     Request = JobRequest
     lost: LostProcesses
@@ -81,7 +81,7 @@ def register_tasks(
     lost: LostProcesses,
     process: Callable[[], tuple[WorkerProcess, Publisher]],
 ) -> None:
-    """Add a task for each job to the application; `process` is asked in the worker's processes."""
+    """Add a Celery task for each job; `process` is called in the worker's processes."""
 
     def add(
         name: str,
@@ -99,9 +99,9 @@ def register_tasks(
             except BrokerUnavailable as error:
                 raise Reject(reason=repr(error), requeue=True) from error
             except Exception as error:
-                # Ours, not the job's: the message goes back, so that no fault here loses a job.
+                # A fault of the worker, not of the job: return the message, so that no job is lost.
                 log.exception("A message could not be performed", extra={"job": message.job})
-                time.sleep(_PAUSE_SECONDS)  # it comes back at once: a lasting fault must not spin
+                time.sleep(_PAUSE_SECONDS)  # it comes back immediately: limit the rate
                 raise Reject(reason=repr(error), requeue=True) from error
 
         limits = _limits(job) if job else {}
@@ -119,6 +119,6 @@ def _perform(job: Job, here: WorkerProcess, message: Message) -> timedelta | Non
 def _limits(job: Job) -> dict[str, float | None]:
     return {
         "time_limit": job.hard_limit.total_seconds(),
-        # An async job has its limit on the event loop; the other's is a signal.
+        # An async job has its time limit on the event loop; others get a signal.
         "soft_time_limit": None if job.is_async else job.timeout.total_seconds(),
     }

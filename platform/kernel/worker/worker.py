@@ -1,4 +1,4 @@
-"""`./app worker`: Celery's worker, with a shutdown that gives back what it cannot finish."""
+"""`./app worker`: Celery's worker, with a shutdown that returns unfinished messages."""
 
 import logging
 import os
@@ -24,6 +24,7 @@ from kernel.observe.heartbeat import Heartbeat
 from kernel.worker.consumer import JobConsumer
 from kernel.worker.process import WorkerProcess
 from kernel.worker.tasks import LostProcesses, register_tasks
+from kernel.worker.transport import install
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +39,11 @@ def run_worker(
 ) -> int:
     """Run a worker of these queues until SIGTERM; return its exit code.
 
-    `register` puts the services that jobs may ask for into the registry of each process.
-    Raises SettingsError where the visibility timeout is too short for a job.
+    `register` puts the services of jobs into the registry of each process. Raises SettingsError if
+    the visibility timeout is too short for a job.
     """
     require_visibility_timeout(settings, jobs)
+    install()
     app, lost = celery_app(settings), LostProcesses(settings)
 
     @cache
@@ -51,7 +53,7 @@ def run_worker(
     def begin(**_: Any) -> None:
         process()
 
-    # About root and pickles: messages here are JSON.
+    # It warns about root and pickles: our messages are JSON.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     register_tasks(app, jobs, lost=lost, process=process)
     signals.worker_process_init.connect(begin, weak=False)
@@ -74,22 +76,22 @@ def run_worker(
 
 
 def _leave_logging_alone(**_: Any) -> None:
-    """Keep Celery from setting up logging of its own: it does not where this is connected."""
+    """Do nothing: with this receiver connected, Celery does not set up logging."""
 
 
 class Worker(CeleryWorker):
-    """Celery's worker, which ends at SIGTERM within its grace.
+    """Celery's worker, which ends after SIGTERM within its grace.
 
-    It takes no more messages and waits for what runs, while its loop goes on and acknowledges what
-    ends. When the grace is over it kills the processes that still run something, which gives their
-    messages back. Celery's own soft shutdown sleeps in the signal handler, so that a job which
-    ends meanwhile is not acknowledged and is done twice.
+    It takes no more messages and waits for its running jobs, while its loop still acknowledges the
+    ones that end. After the grace it kills the processes that are still busy, which returns their
+    messages to the queue. Celery's own soft shutdown sleeps in the signal handler: a job that ends
+    meanwhile would not be acknowledged, and would run twice.
     """
 
     consumer: Any
 
     def on_before_init(self, quiet: bool = False, **kwargs: Any) -> None:  # noqa: FBT001, FBT002 - Celery's signature
-        """Take what is ours among the options."""
+        """Take our own options."""
         settings: Settings = kwargs.pop("settings")
         self._lost: LostProcesses = kwargs.pop("lost")
         self._grace = settings.worker_grace_seconds
@@ -99,21 +101,22 @@ class Worker(CeleryWorker):
         super().on_before_init(quiet=quiet, **kwargs)
 
     def install_platform_tweaks(self, worker: Any) -> None:
-        """Replace Celery's answers to the signals that end a worker."""
+        """Replace Celery's signal handlers for shutdown."""
         super().install_platform_tweaks(worker)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        # About worker_cancel_long_running_tasks_on_connection_loss, which is set on purpose.
+        # It warns about worker_cancel_long_running_tasks_on_connection_loss, which we set on
+        # purpose.
         warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
     def register_with_event_loop(self, hub: Any) -> None:
-        """Look after the shutdown, each time that the loop begins anew."""
+        """Call `tick` regularly, on each loop that the worker starts."""
         super().register_with_event_loop(hub)
         hub.call_repeatedly(_TICK_SECONDS, self.tick)
 
     def tick(self) -> None:
-        """Say that this worker works, and go on with the shutdown that was asked for."""
+        """Update the heartbeat, and continue a shutdown in progress."""
         self.heartbeat.beat()
         self._ticked = time.monotonic()
         if not self._asked:
@@ -126,7 +129,9 @@ class Worker(CeleryWorker):
             state.should_stop = os.EX_OK
         elif time.monotonic() > self._asked + self._grace and not self._lost.draining:
             self._lost.draining = True
-            log.warning("Jobs are given back", extra={"number": len(state.active_requests)})
+            log.warning(
+                "Unfinished jobs go back to the queue", extra={"number": len(state.active_requests)}
+            )
             for request in list(state.active_requests):
                 if request.worker_pid:
                     os.kill(request.worker_pid, signal.SIGKILL)
@@ -134,4 +139,4 @@ class Worker(CeleryWorker):
     def _end(self, *_: object) -> None:
         self._asked = self._asked or time.monotonic()
         if time.monotonic() - self._ticked > 4 * _TICK_SECONDS:
-            state.should_stop = os.EX_OK  # the loop does not run: the broker is away
+            state.should_stop = os.EX_OK  # the loop is not running: the broker is unavailable

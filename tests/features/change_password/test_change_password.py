@@ -227,3 +227,9 @@ async def test_a13_guesses_at_the_current_password_are_limited_and_right_ones_ar
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
     assert (await author.get("/whoami/stored")).status_code == 200
+
+
+async def test_s11_the_own_address_is_no_password(author):
+    answer = await change(author, new=author.email)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "WEAK_PASSWORD"

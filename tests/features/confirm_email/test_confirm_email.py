@@ -248,3 +248,12 @@ async def test_wrong_input_is_422_without_echo(confirming, body):
     answer = await confirming.post("/auth/confirm", json=body)
     assert code(answer) == (422, "VALIDATION_ERROR")
     assert "secret-token" not in answer.text
+
+
+async def test_s11_the_own_address_is_no_password_and_leaves_the_token(
+    confirming, newcomer, mailed_token
+):
+    token = await mailed_token(newcomer, "signup")
+    refused = await confirm(confirming, token, password=newcomer)
+    assert code(refused) == (422, "WEAK_PASSWORD")
+    assert (await confirm(confirming, token, password=NEW)).status_code == 200

@@ -109,7 +109,8 @@ async def test_a_body_that_turns_out_too_large_is_413_too(author):
     assert answer.json()["error"]["code"] == "BODY_TOO_LARGE"
 
 
-async def test_a_deleted_user_writes_nothing(author, database):
+async def test_s7_a_deleted_user_writes_nothing(author, database):
     await database.execute("delete from auth.users where id = $1", author.id)
     answer = await author.post("/posts", json=POST)
-    assert answer.status_code == 409
+    assert answer.status_code == 401
+    assert answer.json()["error"]["code"] == "SESSION_ENDED"

@@ -1,4 +1,7 @@
 import asyncio
+from uuid import uuid4
+
+import jwt
 
 
 async def test_only_a_user_may_call(anonymous, author):
@@ -21,6 +24,17 @@ async def test_a_user_reads_the_own_user(author):
 async def test_a_deleted_user_is_401(author, database):
     await database.execute("delete from auth.users where id = $1", author.id)
     answer = await author.get("/users/me")
+    assert answer.status_code == 401
+    assert answer.json()["error"]["code"] == "SESSION_ENDED"
+
+
+async def test_a_token_of_nobody_is_401(author, database, stack, client_for):
+    """As one of a session that nobody has written down: of a database that was put back."""
+    claims = jwt.decode(author.token, options={"verify_signature": False})
+    token = jwt.encode(claims | {"session_id": str(uuid4())}, stack.gateway.jwt_secret, "HS256")
+    await database.execute("delete from auth.users where id = $1", author.id)
+    async with client_for(token) as client:
+        answer = await client.get("/users/me")
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "USER_GONE"
 
@@ -47,4 +61,4 @@ async def test_me_is_never_taken_for_an_id(author):
     assert (await author.get("/users/me")).json()["data"]["id"] == str(author.id)
     for answer in (await author.put("/users/me", json={}), await author.delete("/users/me")):
         assert answer.status_code == 405
-        assert answer.headers["allow"] == "GET"
+        assert answer.headers["allow"] == "GET, HEAD"

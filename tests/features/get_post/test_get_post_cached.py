@@ -6,7 +6,7 @@ import svcs
 
 from features.shared.posts import PostChanged
 from kernel.boot.app import create_app
-from kernel.cache.announce import Announce
+from kernel.cache.drops import Announce
 from kit.application import running
 from kit.front import works
 from kit.small import changed

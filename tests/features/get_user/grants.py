@@ -1,6 +1,9 @@
 from kit.grants import NOBODY, SERVICE, USERS, Function, Grants
 
 GRANTS = Grants(
-    tables={("profiles", "authenticated"): {"SELECT"}},
-    functions={"me": Function(USERS), "account": Function(SERVICE, {"user_id": NOBODY})},
+    functions={
+        "me": Function(USERS),
+        "account": Function(SERVICE, {"user_id": NOBODY}),
+        "profile": Function(USERS, {"user_id": NOBODY}),
+    },
 )

@@ -45,7 +45,7 @@ async def test_the_profile_is_loaded_once_for_all_callers(cached, author, new_pe
         async with cached((await new_person()).token) as client:
             answer = await client.get(f"/users/{author.id}")
             assert answer.headers["x-cache"] == ("HIT" if number else "MISS")
-    assert sum("/profiles?" in seen.target for seen in front.seen) == 1
+    assert sum("/rpc/profile" in seen.target for seen in front.seen) == 1
 
 
 async def test_k9_a_missing_user_is_looked_for_once(cached, stranger, front):
@@ -54,4 +54,4 @@ async def test_k9_a_missing_user_is_looked_for_once(cached, stranger, front):
         answers = await asyncio.gather(*(client.get(url) for _ in range(50)))
         answers += [await client.get(url) for _ in range(50)]
     assert {answer.status_code for answer in answers} == {404}
-    assert sum("/profiles?" in seen.target for seen in front.seen) == 1
+    assert sum("/rpc/profile" in seen.target for seen in front.seen) == 1

@@ -22,6 +22,11 @@ def notices(jobs):
     return notices
 
 
+@pytest.fixture(autouse=True)
+async def proven(author, prove):
+    await prove(author.id)
+
+
 @pytest.fixture
 def write(author, new_post):
     """Writes a post as its author and returns its id: `await write(published=True)`."""
@@ -109,14 +114,25 @@ async def test_a_title_is_no_markup(notices, write, author):
     assert "&lt;img src=x&gt; &amp; “more”" in mail.html
 
 
-async def test_a_line_break_in_a_title_begins_no_header(notices, write, change, author):
-    post_id = await write(published=False)
-    await change(post_id, title="Hi\r\nBcc: eve@example.com\r\n\r\nBuy this!", published=True)
+async def test_a_title_that_would_end_a_header_ends_none(notices, write, author):
+    post_id = await write(title="Hi =?utf-8?q?x=0D=0ABcc:_eve=40example.com?= Buy this!")
     (mail,) = await notices(author, post_id)
     message = email.message_from_bytes(mail.raw, policy=policy.default)
     assert message["Bcc"] is None
     assert [one.address for one in mail.to + mail.cc + mail.bcc] == [author.email]
-    assert mail.subject == "Your post is published: Hi Bcc: eve@example.com Buy this!"
+    assert "Buy this!" in mail.subject
+
+
+async def test_s9_past_the_api_a_title_has_no_line_break(write, supabase, author):
+    post_id = await write(published=False)
+    for separator in ("\n", "\r", "\r\n", "\x85", "\u2028"):
+        answer = await supabase.patch(
+            f"/rest/v1/posts?id=eq.{post_id}",
+            json={"title": f"Hi{separator}Bcc: eve@example.com"},
+            headers={"Authorization": f"Bearer {author.token}"},
+        )
+        assert answer.status_code == 400
+        assert answer.json()["code"] == "23514"
 
 
 async def test_a_post_that_is_deleted_at_once_is_no_mail(jobs, notices, write, author, database):

@@ -211,3 +211,11 @@ async def test_wrong_input_is_422_without_echo(anonymous, body):
     assert code(answer) == (422, "VALIDATION_ERROR")
     assert NEW not in answer.text
     assert "secret-token" not in answer.text
+
+
+async def test_s11_the_own_address_is_no_password_and_leaves_the_token(
+    anonymous, author, token_for
+):
+    token = await token_for(author)
+    assert code(await reset(anonymous, token, author.email)) == (422, "WEAK_PASSWORD")
+    assert (await reset(anonymous, token)).status_code == 204

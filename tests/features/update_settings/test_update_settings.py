@@ -159,3 +159,12 @@ async def test_the_document_says_what_may_be_left_out_and_what_may_be_null(own_s
     assert not any("default" in field for field in schema["properties"].values())
     nullable = [name for name, field in schema["properties"].items() if "anyOf" in field]
     assert nullable == ["announcement"]
+
+
+async def test_the_audit_log_says_who_changed_what(own_stack, admin):
+    body = {"signups_open": True, "site_name": "A secret plan"}
+    answer = await admin.put("/settings", json=body)
+    query = "select * from audit.entries where action = 'settings_changed' and request_id = $1"
+    (entry,) = await own_stack.sql.fetch(query, answer.headers["x-request-id"])
+    assert entry["actor_id"] is not None
+    assert entry["details"] == {"fields": "signups_open, site_name"}

@@ -55,8 +55,9 @@ async def test_a_new_name_shows_everywhere(author, stranger, supabase):
     assert answer.json()["data"]["display_name"] == "Ada L."
     assert answer.headers["cache-control"] == "no-store"
     assert (await author.get("/whoami/stored")).json()["data"] == answer.json()["data"]
-    found = await supabase.get(
-        f"/rest/v1/profiles?id=eq.{author.id}",
+    found = await supabase.post(
+        "/rest/v1/rpc/profile",
+        json={"user_id": str(author.id)},
         headers={"Authorization": f"Bearer {stranger.token}"},
     )
     assert found.json()[0]["display_name"] == "Ada L."

@@ -40,6 +40,32 @@ async def read({parameters}) -> int: ...
 """
 
 
+CALLING = """
+from fastapi import APIRouter
+from kernel.web import Services
+from . import handler
+router = APIRouter()
+@router.get("/x")
+async def call(services: Services) -> int:
+    return await {call}
+"""
+HANDLER = """
+from kernel.cache import Announce
+from kernel.identity import AccountLimit
+from kernel.jobs import Job
+from kernel.supabase import AsCaller
+async def do({parameters}) -> int: ...
+"""
+
+
+def calling(parameters: str, call: str = "services.call(handler.do, x=1)") -> dict[str, str]:
+    return {
+        "__init__.py": INIT,
+        "route.py": CALLING.format(call=call),
+        "handler.py": HANDLER.format(parameters=parameters),
+    }
+
+
 def slice_at(path: str) -> dict[str, str]:
     return {"__init__.py": INIT, "route.py": ROUTE.format(path=path)}
 
@@ -111,6 +137,21 @@ def test_shared_and_leftover_folders_are_nothing(package):
             jobs_with("thing_id: int, mailer: str"),
             "tasks.py: the parameter mailer of do is neither a field of Happened nor a service",
         ),
+        (
+            calling("db: Job, *, x: int"),
+            "route.py: the parameter db of do is no service that requests have",
+        ),
+        (calling("db: AsCaller, x: int"), "the parameter x of do is no service"),
+        (calling("db, *, x: int"), "the parameter db of do has no annotation"),
+        (calling("db: AsCaller, *, x: int, y: int"), r"line 8 does not pass y to do\."),
+        (calling("db: AsCaller"), "line 8 passes x to do, which has no such own argument"),
+        (calling("seen: AccountLimit, *, x: int"), "of do is an AccountLimit, and the feature"),
+        (calling("", call="services.call(handler.undone)"), "line 8 must name an async handler"),
+        (
+            calling("*, x: int", call="services.call(handler.do, **{'x': 1})"),
+            "line 8 must name an async handler, and its arguments one by one",
+        ),
+        (calling("", call="services.aget(handler.Job)"), "handler.Job is no service"),
         (jobs_with("thing: int"), "the parameter thing of do is neither"),
         (jobs_with("thing_id: int, db"), "the parameter db of do is neither"),
     ],
@@ -120,6 +161,11 @@ def test_a_folder_that_is_not_wired_up_stops_the_start(package, files, sentence)
     with pytest.raises(BootError, match=sentence) as raised:
         discover(name)
     assert f"{name}/broken" in str(raised.value)
+
+
+def test_a_handler_gets_services_by_their_annotations_and_the_arguments_that_are_passed(package):
+    name = package("do_it", calling("db: AsCaller, announce: Announce, *, x: int, y: int = 2"))
+    assert list(discover(name)) == ["do_it"]
 
 
 def test_two_features_with_the_same_call_are_both_named(package):

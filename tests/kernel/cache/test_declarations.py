@@ -59,24 +59,24 @@ def boot(
 
 
 WRONG = [
-    ({"function": one_id, "caller": "required"}, 'is everyone, which wants caller="optional or'),
-    ({"function": one_id, "audience": every_caller}, 'is every caller, which wants caller="req'),
+    ({"function": one_id, "caller": "required"}, 'is everyone, which requires caller="optional or'),
+    ({"function": one_id, "audience": every_caller}, 'is every caller, which requires caller="r'),
     (
         {"function": one_id, "audience": one_caller, "key": "thing:{thing_id}:{user_id}"},
-        'is one caller, which wants caller="required"',
+        'is one caller, which requires caller="required"',
     ),
     ({"function": one_id, "key": "thing:{other}"}, r"thing:\{other\} names other, which the rou"),
     ({"function": one_id, "where": {"page": (1,)}}, "names page, which the route does not have"),
-    ({"function": by_two}, "flag changes the answer and is not in thing:"),
-    ({"function": by_two, "where": {"flag": (True, False)}}, "say for which single value"),
-    ({"function": by_two, "where": {"thing_id": range(9)}}, "flag changes the answer"),
+    ({"function": by_two}, "flag changes the response but is not in thing:"),
+    ({"function": by_two, "where": {"flag": (True, False)}}, "name the single value"),
+    ({"function": by_two, "where": {"thing_id": range(9)}}, "flag changes the response"),
     ({"function": with_header}, "depends on headers, cookies or a body"),
     ({"function": with_cookie}, "depends on headers, cookies or a body"),
     ({"function": through_header}, "depends on headers, cookies or a body"),
     ({"function": with_request}, "takes the whole request"),
     ({"function": by_required_word}, "word must be a UUID, an int or a bool"),
     ({"function": by_word, "path": "/{word}", "key": "a"}, "word must be a UUID, an int or a bool"),
-    ({"function": no_parameter, "key": "a"}, "thing_id is in the path, and the route does not"),
+    ({"function": no_parameter, "key": "a"}, "thing_id is in the path, but the route has no such"),
     ({"function": one_id, "method": "POST"}, "is not a GET: only reads are cached"),
 ]
 
@@ -117,14 +117,14 @@ def test_what_fits_is_cached(options):
 @pytest.mark.parametrize(
     ("ttl", "stale"), [(hours(41), minutes(0)), (hours(30), hours(10)), (hours(37), minutes(0))]
 )
-def test_what_would_outlive_its_stamps_is_refused(ttl, stale):
+def test_what_would_outlive_its_tag_versions_is_refused(ttl, stale):
     with pytest.raises(ValueError, match="kept for longer than 1 day, 16:00:00"):
         Cached("thing", ttl=ttl, audience=everyone, stale=stale)
     assert Cached("thing", ttl=hours(24), audience=everyone)
 
 
 def test_one_caller_is_named_in_the_key():
-    with pytest.raises(ValueError, match=r"me has one caller, and no \{user_id\} that says which"):
+    with pytest.raises(ValueError, match=r"me is for one caller: add \{user_id\}"):
         Cached("me", ttl=minutes(1), audience=one_caller)
 
 
@@ -133,7 +133,7 @@ def test_one_caller_is_named_in_the_key():
     ["a:{x}{y}", "a:{x}-{y}", "a:x{x}", "a:{x}0", "a:{x", "a:}", "a:{}", "a:{x.y}", "a:{x!r}"],
 )
 def test_two_values_never_run_into_one_another(key):
-    with pytest.raises(ValueError, match="two values could give one key"):
+    with pytest.raises(ValueError, match="two values could make one key"):
         Cached(key, ttl=timedelta(minutes=1), audience=everyone)
 
 

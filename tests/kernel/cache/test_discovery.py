@@ -48,7 +48,7 @@ def test_a_cached_read_that_a_route_serves_is_found(package):
             "cache.py: no route serves KEPT: write @KEPT.serves below the decorator of the route",
         ),
         (slice_of(method="post"), "read_one: /ones/{one_id} is not a GET: only reads are cached"),
-        (slice_of(key="ones"), "one_id changes the answer and is not in ones: add it to the key"),
+        (slice_of(key="ones"), "one_id changes the response but is not in ones: add it to the key"),
     ],
 )
 def test_one_that_is_not_wired_up_stops_the_start(package, files, sentence):

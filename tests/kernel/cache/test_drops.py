@@ -8,8 +8,7 @@ import pytest
 
 from kernel.boot.app import create_app
 from kernel.cache import Cached, CacheUnavailable, Drops, everyone, minutes
-from kernel.cache.announce import Announce
-from kernel.cache.drops import STAMP_SECONDS
+from kernel.cache.drops import VERSION_SECONDS, Announce
 from kernel.events import Event
 from kernel.redis import connect_pipeline
 from kit.application import SLICES, running
@@ -40,10 +39,10 @@ def drops(redis):
     return Drops(redis, [ONE, PAGE, NEVER])
 
 
-def stamps(own):
+def versions(own):
     client = own.cache.client
-    found = {name.removeprefix("stamp:"): client.get(name) for name in client.scan_iter("stamp:*")}
-    return {tag: stamp for tag, stamp in found.items() if not tag.startswith(OTHERS)}
+    found = {name.removeprefix("tag:"): client.get(name) for name in client.scan_iter("tag:*")}
+    return {tag: version for tag, version in found.items() if not tag.startswith(OTHERS)}
 
 
 # Tags --------------------------------------------------------------------------------------------
@@ -72,26 +71,26 @@ def test_only_what_reads_an_event_is_dropped_by_it(drops):
 # Drops -------------------------------------------------------------------------------------------
 
 
-async def test_each_drop_writes_new_stamps(own_stack, drops):
+async def test_each_drop_writes_new_tag_versions(own_stack, drops):
     seen = set()
     for _ in range(20):
         await drops.drop([ThingChanged(thing_id=THING)])
-        assert stamps(own_stack).keys() == {f"one:{THING}", "page:*"}
-        seen.update(stamps(own_stack).values())
+        assert versions(own_stack).keys() == {f"one:{THING}", "page:*"}
+        seen.update(versions(own_stack).values())
     assert len(seen) == 40
 
 
-async def test_stamps_do_not_stay_for_ever(own_stack, drops):
+async def test_tag_versions_do_not_stay_for_ever(own_stack, drops):
     await drops.drop([ThingChanged(thing_id=THING)])
-    for name in stamps(own_stack):
-        left = own_stack.cache.client.ttl(f"stamp:{name}")
-        assert STAMP_SECONDS - 5 < left <= STAMP_SECONDS * 1.25
+    for name in versions(own_stack):
+        left = own_stack.cache.client.ttl(f"tag:{name}")
+        assert VERSION_SECONDS - 5 < left <= VERSION_SECONDS * 1.25
 
 
 async def test_a_drop_replaces_whatever_lies_under_its_key(own_stack, drops):
-    own_stack.cache.client.rpush("stamp:page:*", "not a stamp")
+    own_stack.cache.client.rpush("tag:page:*", "not a version")
     await drops.drop([ThingChanged(thing_id=THING)])
-    assert own_stack.cache.client.type("stamp:page:*") == "string"
+    assert own_stack.cache.client.type("tag:page:*") == "string"
 
 
 async def test_what_nobody_reads_does_not_ask_the_cache(own_stack, drops):
@@ -122,17 +121,17 @@ async def faulty(own, how):
             client.config_set("maxmemory-policy", "volatile-lru")
 
 
-async def test_a_cache_that_is_full_drops_by_taking_stamps_away(own_stack, drops):
+async def test_a_cache_that_is_full_drops_by_taking_tag_versions_away(own_stack, drops):
     await drops.drop([ThingChanged(thing_id=THING)])
     async with faulty(own_stack, "full"):
         await drops.drop([ThingChanged(thing_id=THING)])
-        assert stamps(own_stack) == {}
+        assert versions(own_stack) == {}
 
 
 @pytest.mark.parametrize("how", ["refused", "silent"])
 async def test_a_cache_that_does_not_take_a_drop_is_unavailable(own_stack, drops, how):
     await drops.drop([ThingChanged(thing_id=THING)])
-    before = stamps(own_stack)
+    before = versions(own_stack)
     async with faulty(own_stack, how):
         with pytest.raises(CacheUnavailable):
             await drops.drop([ThingChanged(thing_id=THING)])
@@ -143,7 +142,7 @@ async def test_a_cache_that_does_not_take_a_drop_is_unavailable(own_stack, drops
             return True
 
     await until(taken)
-    assert not set(stamps(own_stack).values()) & set(before.values())
+    assert not set(versions(own_stack).values()) & set(before.values())
 
 
 @pytest.mark.parametrize("how", ["refused", "silent"])
@@ -153,13 +152,13 @@ async def test_an_announcement_never_fails_for_the_cache(own_stack, drops, how, 
         await Announce(drops)(ThingChanged(thing_id=THING))
         assert time.perf_counter() - started < 1
     own = [line.message for line in caplog.records if line.name == "kernel.cache.drops"]
-    assert own == ["Cached reads are dropped later"]
+    assert own == ["The relay drops these reads later"]
 
 
 async def test_an_announcement_tells_of_several_events(own_stack, drops):
     other = uuid4()
     await Announce(drops)(ThingChanged(thing_id=THING), ThingChanged(thing_id=other))
-    assert stamps(own_stack).keys() == {f"one:{THING}", f"one:{other}", "page:*"}
+    assert versions(own_stack).keys() == {f"one:{THING}", f"one:{other}", "page:*"}
 
 
 # Through the API ---------------------------------------------------------------------------------
@@ -183,10 +182,10 @@ async def write(client):
 
 async def test_who_writes_a_thing_has_dropped_its_reads_when_the_answer_comes(own_stack, client):
     thing, _ = await write(client)
-    first = stamps(own_stack)
+    first = versions(own_stack)
     assert {f"kept-thing:{thing}", "kept-things:page:*:*"} == first.keys()
     other, _ = await write(client)
-    second = stamps(own_stack)
+    second = versions(own_stack)
     dropped = second.keys() - first.keys()
     assert dropped == {f"kept-thing:{other}"}
     assert second["kept-things:page:*:*"] != first["kept-things:page:*:*"]
@@ -205,4 +204,4 @@ async def test_a_thing_is_written_as_fast_without_the_cache(own_stack, client, h
 async def test_a_thing_that_is_refused_drops_nothing(own_stack, client):
     answer = await client.post("/things", json={"title": "No", "content": "Text."})
     assert answer.status_code == 422
-    assert stamps(own_stack) == {}
+    assert versions(own_stack) == {}

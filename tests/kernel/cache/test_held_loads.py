@@ -64,22 +64,22 @@ async def test_k4_who_comes_after_the_drop_does_not_wait_for_the_load_before_it(
         assert {(await one)[0] for one in later} == {"new"}
 
 
-def lose_stamps(server):
-    server.unlink("none", *server.keys("stamp:*"))
+def lose_versions(server):
+    server.unlink("none", *server.keys("tag:*"))
 
 
 def lose_all(server):
     server.flushall()
 
 
-def overwrite_stamps(server):
-    for name in server.keys("stamp:*"):
-        server.set(name, "not a stamp")
+def overwrite_versions(server):
+    for name in server.keys("tag:*"):
+        server.set(name, "not a version")
 
 
-@pytest.mark.parametrize("loss", [lose_stamps, lose_all, overwrite_stamps])
+@pytest.mark.parametrize("loss", [lose_versions, lose_all, overwrite_versions])
 @pytest.mark.parametrize("when", ["before the write", "after the write", "after the store"])
-async def test_k12_a_stamp_that_is_lost_never_lets_an_old_value_through(
+async def test_k12_a_tag_version_that_is_lost_never_lets_an_old_value_through(
     own_settings, origin, valkey, loss, when
 ):
     async with two_processes(own_settings, origin) as (_, other, here, there):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from kernel.cache import reads
-from kernel.cache.drops import new_stamp
+from kernel.cache.drops import new_version
 from kernel.redis.connecting import Endpoint
 from kernel.redis.multiplexed import Multiplexed
 from kit.fleet import Process, World
@@ -33,8 +33,8 @@ aging = st.sampled_from(["read", "read", "write", "grow_old"])
 calls_and_age = st.lists(st.tuples(aging, process), max_size=10)
 harm = st.sampled_from(
     [
-        *("lose all", "lose stamp", "lose value", "lose leases", "other stamp", "no stamp"),
-        *("cut value", "older value", "list as stamp", "list as value", "lease of the dead"),
+        *("lose all", "lose version", "lose value", "lose leases", "other version", "no version"),
+        *("cut value", "older value", "list as version", "list as value", "lease of the dead"),
     ]
 )
 harms = st.lists(harm, max_size=6)
@@ -85,25 +85,25 @@ async def play(connections, valkey, clock, order, actors, harmful=()):
 def damage(server, lookup, what, stored):
     """Do to the server what evictions, operators and other programs do.
 
-    That a stamp comes back is not among it: whoever restores one restores what it stands for.
+    That a version comes back is not among it: whoever restores one restores what it stands for.
     """
-    (stamp,) = lookup.stamps
+    (version,) = lookup.versions
     if server.type(lookup.key) == b"string":
         stored.append(server.get(lookup.key))
     if what == "lose all":
         server.flushall()
-    elif what in {"lose stamp", "lose value"}:
-        server.unlink(stamp if what == "lose stamp" else lookup.key)
+    elif what in {"lose version", "lose value"}:
+        server.unlink(version if what == "lose version" else lookup.key)
     elif what == "lose leases":
         server.unlink("lease", *server.keys("lease:*"))
-    elif what in {"other stamp", "no stamp"}:
-        server.set(stamp, new_stamp() if what == "other stamp" else "x", ex=3600)
-    elif what in {"list as stamp", "list as value"}:
-        name = stamp if what == "list as stamp" else lookup.key
+    elif what in {"other version", "no version"}:
+        server.set(version, new_version() if what == "other version" else "x", ex=3600)
+    elif what in {"list as version", "list as value"}:
+        name = version if what == "list as version" else lookup.key
         server.unlink(name)
         server.rpush(name, "a list")
     elif what == "lease of the dead":
-        now = server.get(stamp) if server.type(stamp) == b"string" else None
+        now = server.get(version) if server.type(version) == b"string" else None
         server.set(f"lease:{lookup.key}:{(now or b'').decode()}", "dead", px=3000)
     elif stored:
         value = stored[-1][:-1] if what == "cut value" else stored[0]

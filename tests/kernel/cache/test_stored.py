@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.cache.stored import STAMP_BYTES, Kind, Stored, etag_of, pack, unpack
+from kernel.cache.stored import VERSION_BYTES, Kind, Stored, etag_of, pack, unpack
 from kit.holding import THING, holding_feature, replicas
 
 MARK = b"cached:1"
-stamps = st.lists(st.binary(min_size=STAMP_BYTES, max_size=STAMP_BYTES), max_size=3).map(tuple)
+versions = st.lists(st.binary(min_size=VERSION_BYTES, max_size=VERSION_BYTES), max_size=3).map(
+    tuple
+)
 bodies = st.binary(max_size=200)
 values = st.builds(
     lambda kind, body, old_at: Stored(kind, body, etag_of(body), old_at),
@@ -26,37 +28,37 @@ def checked(rest):
     return struct.pack("<8sI", MARK, zlib.crc32(rest)) + rest
 
 
-@given(values, stamps)
-def test_k7_what_was_stored_is_read_back_under_its_own_stamps(value, under):
+@given(values, versions)
+def test_k7_what_was_stored_is_read_back_under_its_own_tag_versions(value, under):
     assert unpack(pack(value, under), b"".join(under)) == value
 
 
-@given(values, stamps, stamps)
-def test_k7_under_any_other_stamps_it_is_a_miss(value, under, now):
+@given(values, versions, versions)
+def test_k7_under_any_other_tag_versions_it_is_a_miss(value, under, now):
     found = unpack(pack(value, under), b"".join(now))
     assert (found == value) if under == now else (found is None)
 
 
-@given(values, stamps, st.integers(0), st.integers(0, 7))
+@given(values, versions, st.integers(0), st.integers(0, 7))
 def test_k7_a_flipped_bit_is_a_miss(value, under, place, bit):
     data = bytearray(pack(value, under))
     data[place % len(data)] ^= 1 << bit
     assert unpack(bytes(data), b"".join(under)) is None
 
 
-@given(values, stamps, st.integers(0))
+@given(values, versions, st.integers(0))
 def test_k7_what_is_cut_off_or_goes_on_is_a_miss(value, under, length):
     data = pack(value, under)
     assert unpack(data[: length % len(data)], b"".join(under)) is None
     assert unpack(data + b"\x00", b"".join(under)) is None
 
 
-@given(st.binary(max_size=200), stamps)
+@given(st.binary(max_size=200), versions)
 def test_k7_any_other_bytes_are_a_miss(data, under):
     assert unpack(data, b"".join(under)) is None
 
 
-@given(st.binary(max_size=200), stamps)
+@given(st.binary(max_size=200), versions)
 def test_k7_nothing_raises_also_with_the_right_check_sum(rest, under):
     unpack(checked(rest), b"".join(under))
 
@@ -115,10 +117,10 @@ async def test_k7_a_damaged_value_is_a_miss_and_overwritten(own_settings, origin
 
 
 @pytest.mark.parametrize("of", ["a list", "a word", "16 bytes too many, all of it"])
-async def test_k7_a_damaged_stamp_is_a_miss_and_replaced(own_settings, origin, valkey, of):
+async def test_k7_a_damaged_tag_version_is_a_miss_and_replaced(own_settings, origin, valkey, of):
     async with replicas(own_settings, holding_feature(origin), 1) as (one,), one.client() as client:
         await client.get(f"/things/{THING}")
-        (name,) = valkey.client.keys("stamp:*")
+        (name,) = valkey.client.keys("tag:*")
         valkey.client.unlink(name)
         (valkey.client.rpush if of == "a list" else valkey.client.set)(name, of)
         answers = [await client.get(f"/things/{THING}") for _ in range(2)]

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from kernel.boot.adapters import own_settings
+from kernel.boot.discovery import discover
 from kernel.config.settings import Settings, SettingsError, load_settings
 from kernel.config.types import host_and_port
 
@@ -15,6 +17,7 @@ GOOD = {
     "SUPABASE_KEY": "public",
     "SUPABASE_SERVICE_KEY": "secret",
     "REDIS_HOST": "127.0.0.1",
+    "APP_ENV": "development",
 }
 
 
@@ -40,7 +43,7 @@ def test_the_required_ones_are_enough(environment):
 
 
 def test_production_is_quiet_and_without_docs(environment):
-    environment(**GOOD, APP_ENV="production")
+    environment(**GOOD | {"APP_ENV": "production"})
     settings = load_settings(NO_FILE)
     assert settings.docs is False
     assert settings.level == "INFO"
@@ -64,7 +67,7 @@ def test_logs_are_for_people_at_a_terminal_in_development_or_where_they_are_aske
         def isatty(self):
             return True
 
-    environment(**GOOD, **values)
+    environment(**GOOD | values)
     settings = load_settings(NO_FILE)
     for stream, expected in ((Terminal(), at_a_terminal), (io.StringIO(), elsewhere)):
         monkeypatch.setattr("sys.__stdout__", stream)
@@ -94,6 +97,67 @@ def test_the_environment_wins_over_the_file(environment, tmp_path):
     file.write_text("".join(f"{name}={value}\n" for name, value in GOOD.items()) + "API_PORT=1\n")
     environment(API_PORT="2")
     assert load_settings(file).api_port == 2
+
+
+LOCAL = {
+    "SUPABASE_URL": "http://127.0.0.1:54321",
+    "SUPABASE_KEY": "public",
+    "SUPABASE_SERVICE_KEY": "secret",
+    "REDIS_HOST": "localhost",
+}
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "meaning"),
+    [
+        ({}, "development"),
+        ({"BROKER_HOST": "::1", "API_HOST": "localhost"}, "development"),
+        ({"SUPABASE_URL": "https://project.supabase.co"}, "production"),
+        ({"REDIS_HOST": "cache"}, "production"),
+        ({"BROKER_HOST": "10.0.0.4"}, "production"),
+        ({"API_HOST": "0.0.0.0"}, "production"),
+        ({"REDIS_SENTINELS": "one.example:26379", "BROKER_HOST": "localhost"}, "production"),
+    ],
+)
+def test_s8_a_missing_app_env_is_production_unless_all_is_on_this_machine(
+    environment, elsewhere, meaning
+):
+    environment(**LOCAL | elsewhere)
+    settings = load_settings(NO_FILE)
+    assert settings.app_env == meaning
+    assert settings.app_env_is_assumed is (meaning == "production")
+    environment(APP_ENV="development")
+    assert load_settings(NO_FILE).app_env == "development"
+    environment(APP_ENV="production")
+    assert load_settings(NO_FILE).app_env_is_assumed is False
+
+
+def test_origins_are_kept_as_browsers_send_them(environment):
+    environment(
+        **GOOD,
+        CORS_ORIGINS="HTTPS://App.Example.com/ http://b.example:80 https://c.example:8443 "
+        "http://[::1]:3000 capacitor://localhost *",
+    )
+    assert load_settings(NO_FILE).cors_origins == [
+        *("https://app.example.com", "http://b.example", "https://c.example:8443"),
+        *("http://[::1]:3000", "capacitor://localhost", "*"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("null", "NULL", "https://*", "https://*.example.com", "app.example.com", "//a.example"),
+        *("https://a.example/path", "https://a.example//", "https://a.example/?a=b", "https://"),
+        *("https://user@a.example", "https://größe.example", "https://a.example:x", "http://[::1"),
+        *("https://a.example?", "https://a.example#"),
+    ],
+)
+def test_s8_an_origin_that_no_browser_sends_is_named_without_its_value(environment, value):
+    environment(**GOOD, CORS_ORIGINS=f"https://good.example {value}")
+    with pytest.raises(SettingsError, match=r"CORS_ORIGINS\.1: must ") as raised:
+        load_settings(NO_FILE)
+    assert f"{value}\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -167,5 +231,6 @@ def test_the_example_explains_every_setting_and_no_other():
     text = (ROOT / ".env.example").read_text()
     named = set(re.findall(r"^#? ?([A-Z][A-Z_]+)=", text, flags=re.MULTILINE))
     fields = {name.upper() for name in Settings.model_fields} - {"RATE_LIMITS"}
+    fields = fields.union(*(kind.variables() for kind in own_settings(discover())))
     of_others = {name for name in named - fields if name.startswith(("DEVSTACK_", "RATE_LIMIT_"))}
     assert named - of_others == fields

@@ -17,6 +17,7 @@ from kernel.edge.routes import routes_of
 from kernel.web.routing import Answer
 from kit.application import SLICES, running
 from kit.output import access_lines
+from kit.small import changed
 
 SECURITY: dict[str, list[dict[str, list[str]]]] = {
     "required": [{"bearer": []}],
@@ -59,11 +60,33 @@ async def test_every_answer_has_a_request_id(anonymous, small):
         assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
 
 
+PROXY = "192.0.2.80"
+
+
+@pytest.fixture
+async def behind_proxy(settings):
+    """A client whose requests a trusted proxy passes on."""
+    app = small_app(changed(settings, trusted_proxies=[PROXY]), caller="ignored")
+    async with running(app) as client_for, client_for(address=PROXY) as client:
+        yield client
+
+
 @pytest.mark.parametrize("sent", ["abcdefgh", "A.b_c-9" * 10, "x" * 128])
-async def test_a_callers_request_id_is_kept(anonymous, sent):
-    answer = await anonymous.get("/nowhere", headers={"X-Request-ID": sent})
+async def test_a_request_id_of_a_trusted_proxy_is_ours(behind_proxy, sent):
+    answer = await behind_proxy.get("/nowhere", headers={"X-Request-ID": sent})
     assert answer.headers["x-request-id"] == sent
     assert answer.json()["error"]["details"]["request_id"] == sent
+
+
+async def test_s11_a_callers_request_id_is_a_second_field_of_the_log_and_not_ours(small, capfd):
+    sent = "0123456789abcdef0123456789abcdef"
+    answer = await small.get("/nowhere", headers={"X-Request-ID": sent})
+    own = answer.headers["x-request-id"]
+    assert re.fullmatch(r"[0-9a-f]{32}", own)
+    assert own != sent
+    assert answer.json()["error"]["details"]["request_id"] == own
+    (line,) = await access_lines(capfd)
+    assert (line["request_id"], line["sent_id"]) == (own, sent)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +119,7 @@ async def test_an_unknown_path_is_404_and_a_wrong_method_405_in_the_envelope(ano
     assert missing.headers["cache-control"] == "no-store"
     wrong = await anonymous.put("/things")
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
-    assert wrong.headers["allow"] == "GET, POST"
+    assert wrong.headers["allow"] == "GET, HEAD, POST"
 
 
 async def test_a_role_is_asked_for_before_the_body_is_looked_at(settings, author):

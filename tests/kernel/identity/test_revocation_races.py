@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from kernel.identity.revocation import LOCAL_SECONDS, Revocations, SessionRevoked
+from kernel.errors import SessionRevoked
+from kernel.identity.revocation import LOCAL_SECONDS, Revocations
 from kernel.identity.revoked_set import KEY
 from kernel.redis import RedisAway, connect_redis
 from kernel.redis.over_redis_py import OverRedisPy

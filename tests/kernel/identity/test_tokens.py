@@ -124,6 +124,8 @@ REFUSED = {
     "expired": lambda: hs256(exp=NOW - LEEWAY_SECONDS - 1),
     "not yet valid": lambda: hs256(nbf=NOW + 600),
     "no expiry": lambda: hs256(exp=None),
+    "longer than ended sessions are remembered": lambda: hs256(exp=NOW + 24 * 3600 + 1),
+    "longer, and it does not say since when": lambda: hs256(iat=None, exp=NOW + 25 * 3600),
     "no subject": lambda: hs256(sub=None),
     "no session": lambda: hs256(session_id=None),
     "a session that is no UUID": lambda: hs256(session_id="1"),
@@ -218,3 +220,39 @@ async def test_a_remembered_token_expires_all_the_same(server, frozen_time):
         frozen_time.tick(1800 + LEEWAY_SECONDS)
         with pytest.raises(InvalidToken):
             await verifier.verify(token)
+
+
+async def test_while_signing_keys_overlap_tokens_of_both_count(verifier, server, frozen_time):
+    old = es256()
+    assert (await verifier.verify(old)).token == old
+    server.keys["next"] = OTHER_EC_KEY  # published before it signs, as Supabase's standby key
+    frozen_time.tick(FRESH_SECONDS + 1)
+    new = es256(OTHER_EC_KEY, kid="next")
+    for token in (old, new):
+        assert (await verifier.verify(token)).token == token
+
+
+async def test_a_revoked_signing_key_counts_ten_minutes_more_at_most(verifier, server, frozen_time):
+    old, exp = es256(exp=NOW + 7200), NOW + 7200
+    assert (await verifier.verify(old)).token == old
+    del server.keys["ec"]
+    server.keys["next"] = OTHER_EC_KEY
+    frozen_time.tick(FRESH_SECONDS + 1)
+    await verifier.verify(es256(OTHER_EC_KEY, kid="next", exp=exp))
+    with pytest.raises(InvalidToken):
+        await verifier.verify(old)
+
+
+async def test_after_the_change_to_signing_keys_the_old_secret_counts_as_long_as_it_is_set(
+    server, frozen_time
+):
+    async with httpx.AsyncClient(transport=httpx.MockTransport(server)) as http:
+        jwks = Jwks(http, "https://project.supabase.co/keys")
+        audience = "authenticated"
+        both = TokenVerifier(secret=SECRET, jwks=jwks, audience=audience, issuer=ISSUER)
+        after = TokenVerifier(secret=None, jwks=jwks, audience=audience, issuer=ISSUER)
+        for token in (hs256(), es256()):
+            assert (await both.verify(token)).token == token
+        assert await after.verify(es256())
+        with pytest.raises(InvalidToken):
+            await after.verify(hs256())

@@ -19,8 +19,8 @@ from kernel.config.settings import Settings, SettingsError
 from kernel.events import Event, JobDue
 from kernel.jobs import Job, daily, every, job, minutes, seconds
 from kernel.jobs.broker import broker_url, celery_app, require_visibility_timeout
+from kernel.jobs.job import Schedule
 from kernel.jobs.publisher import BrokerUnavailable, Publisher
-from kernel.jobs.schedule import Schedule
 from kernel.jobs.table import JobTable, Message
 from kernel.mail import Mailer
 from kernel.supabase import AsService
@@ -92,9 +92,9 @@ def test_parameters_are_fields_of_the_event_or_services():
     [
         ({}, "either on= or schedule="),
         ({"on": Moved, "schedule": daily("02:00")}, "either on= or schedule="),
-        ({"on": Moved, "once_per": "user_id"}, "once_per='user_id' is no field of Moved"),
-        ({"on": Moved, "once_per": "slot"}, "once_per='slot' is no field of Moved"),
-        ({"schedule": daily("02:00"), "once_per": "thing_id"}, "is no field of JobDue"),
+        ({"on": Moved, "once_per": "user_id"}, "once_per='user_id' is not a field of Moved"),
+        ({"on": Moved, "once_per": "slot"}, "once_per='slot' is not a field of Moved"),
+        ({"schedule": daily("02:00"), "once_per": "thing_id"}, "is not a field of JobDue"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(stated, sentence):

@@ -82,3 +82,24 @@ def test_giving_back_what_has_been_forgotten_does_nothing(frozen_time):
     logs.take("b", policies)
     logs.give_back(decision._replace(subject="b"))
     assert not logs.take("b", policies).admitted
+
+
+def test_s5_a_heavy_request_counts_many_times_to_the_first_policy(frozen_time):
+    policies = PolicySet([Policy("shared", Rate(5, 60)), Policy("own", Rate(5, 60))])
+    logs = LocalLogs()
+    assert [one.remaining for one in logs.take("a", policies, 2).standings] == [3, 4]
+    frozen_time.tick(10)
+    assert [one.remaining for one in logs.take("a", policies, 2).standings] == [1, 3]
+    refused = logs.take("a", policies, 4)
+    assert not refused.admitted
+    assert refused.retry_after == 60  # the first two are not enough
+    assert logs.take("a", policies, 2).retry_after == 50
+    frozen_time.tick(50)
+    assert logs.take("a", policies, 2).admitted
+
+
+def test_a_request_that_weighs_more_than_the_quota_needs_all_of_it():
+    policies = PolicySet([Policy("shared", Rate(3, 60))])
+    logs = LocalLogs()
+    assert logs.take("a", policies, 9).admitted
+    assert not logs.take("a", policies).admitted

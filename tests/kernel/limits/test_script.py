@@ -24,13 +24,13 @@ action = st.tuples(st.integers(0, 1), st.integers(0, 25))  # which set of polici
 timetable = st.lists(action, max_size=8)
 
 
-def take(client: Redis, subject: str, policies: PolicySet) -> Decision:
+def take(client: Redis, subject: str, policies: PolicySet, weight: int = 1) -> Decision:
     """Ask as any client would."""
     reply: Any
     try:
-        reply = client.execute_command(*command(subject, policies))
+        reply = client.execute_command(*command(subject, policies, weight))
     except NoScriptError:
-        reply = client.execute_command(*command(subject, policies, with_source=True))
+        reply = client.execute_command(*command(subject, policies, weight, with_source=True))
     return read(reply, subject, policies)
 
 
@@ -199,3 +199,27 @@ def test_s1_all_subjects_of_a_network_of_ipv6_count_together_to_a_wide_policy(re
     assert take(redis, f"2001:db9:{number}:1::/64", policies).admitted
     keys = [str(word) for word in command(subjects[0], policies)[3:5]]
     assert len({word.partition("}")[0] for word in keys}) == 1  # one slot of a cluster
+
+
+def test_s5_a_heavy_request_counts_many_times_to_the_first_policy(redis):
+    policies, subject = (
+        PolicySet([Policy("shared", Rate(5, 0.4)), Policy("own", Rate(5, 9))]),
+        next(_SUBJECTS),
+    )
+    assert [one.remaining for one in take(redis, subject, policies, 2).standings] == [3, 4]
+    time.sleep(0.1)
+    assert [one.remaining for one in take(redis, subject, policies, 2).standings] == [1, 3]
+    soon, later = take(redis, subject, policies, 2), take(redis, subject, policies, 4)
+    assert not soon.admitted
+    assert not later.admitted
+    wait = soon.standings[0].microseconds
+    assert 0 < wait <= 300_000
+    assert later.standings[0].microseconds - wait >= 50_000  # the first two are not enough
+    time.sleep(wait / 1e6)
+    assert take(redis, subject, policies, 2).admitted
+
+
+def test_a_request_that_weighs_more_than_the_quota_needs_all_of_it(redis):
+    policies, subject = PolicySet([Policy("shared", Rate(3, 60))]), next(_SUBJECTS)
+    assert take(redis, subject, policies, 9).admitted
+    assert not take(redis, subject, policies).admitted

@@ -5,20 +5,16 @@ import base64
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from kernel.config.settings import Settings
 from kernel.mail import Mailer
+from kernel.supabase import AsService, SupabaseHttp
 from kit.slices.notify_author import tasks
 
 USER, PASSWORD = "ada", "correct horse 9"
@@ -156,7 +152,9 @@ async def smtp() -> AsyncIterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def mailer_for() -> Callable[..., Mailer]:
+async def mailer_for(
+    settings: Settings, database: asyncpg.Connection
+) -> AsyncIterator[Callable[..., Mailer]]:
     """Makes the mailer of a run: `mailer_for(port, smtp_security="tls")`."""
 
     def make(
@@ -165,13 +163,10 @@ def mailer_for() -> Callable[..., Mailer]:
         run_id: UUID | None = None,
         feature: str = "notify_author",
         folder: Path | None = MAILS,
+        db: AsService | None = None,
         **values: object,
     ) -> Mailer:
-        settings = {
-            "supabase_url": "http://127.0.0.1:1",
-            "supabase_key": "public",
-            "supabase_service_key": "secret",
-            "redis_host": "127.0.0.1",
+        of_mail = {
             "smtp_host": None if port is None else "127.0.0.1",
             "smtp_port": port or 25,
             "smtp_security": "none",
@@ -179,48 +174,13 @@ def mailer_for() -> Callable[..., Mailer]:
             "app_url": "https://app.example/",
         }
         return Mailer(
-            Settings.model_validate(settings | values),
+            Settings.model_validate(settings.model_dump() | of_mail | values),
             feature=feature,
             run_id=run_id or uuid4(),
+            db=db or AsService(http),
             folder=folder,
         )
 
-    return make
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Callable[..., tuple[ssl.SSLContext, Path]]:
-    """Makes a self-signed certificate: a server's TLS context, and the file that clients trust."""
-
-    def make(host: str = "127.0.0.1", days: int = 1) -> tuple[ssl.SSLContext, Path]:
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "scripted")])
-        end = datetime.now(UTC) + timedelta(days=days)
-        signed = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(end - timedelta(days=2))
-            .not_valid_after(end)
-            .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))]), critical=False
-            )
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        trusted, private = tmp_path / "certificate.pem", tmp_path / "key.pem"
-        trusted.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-        private.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(trusted, private)
-        return context, trusted
-
-    return make
+    await database.execute("delete from identity.mails")  # all tests write to the same inbox
+    async with SupabaseHttp(settings) as http:
+        yield make

@@ -60,7 +60,7 @@ async def test_a_refusal_of_recipient_or_letter_is_for_good(smtp, failure_of, an
     [
         ({"greeting": "554 5.7.1 Go away"}, "connect: the mail server answered 554 5.7.1"),
         ({"greeting": "421 Busy"}, "connect: the mail server answered 421"),
-        ({"greeting": "HTTP/1.1 400"}, "connect: the answer of the mail server is not SMTP"),
+        ({"greeting": "HTTP/1.1 400"}, "connect: the reply of the mail server is not SMTP"),
         ({"EHLO": "502 Unknown"}, "EHLO: the mail server answered 502"),
         ({"MAIL": "530 5.7.0 Log in first"}, "MAIL: the mail server answered 530 5.7.0"),
         ({"MAIL": "550 5.7.1 Not your name"}, "MAIL: the mail server answered 550 5.7.1"),
@@ -117,7 +117,7 @@ async def test_the_whole_has_an_end(smtp, failure_of, monkeypatch):
 
 async def test_a_connection_lost_after_the_offers_refuses_nobody(smtp, mailer_for):
     server = await smtp(answers={"EHLO": "250-scripted\r\n250 SMTPUTF8\r\ndrops"})
-    with pytest.raises(MailUnavailable, match="MAIL: the connection broke off"):
+    with pytest.raises(MailUnavailable, match="MAIL: the connection was lost"):
         await mailer_for(server.port).send("welcome", to="grüße@example.com", display_name=None)
 
 
@@ -191,7 +191,7 @@ async def test_a_server_without_a_way_to_log_in_is_for_operators_to_mend(smtp, f
     server = await smtp(offers=["AUTH CRAM-MD5"])
     failure = await failure_of(server.port, **LOGIN)
     assert isinstance(failure, MailUnavailable)
-    assert str(failure) == "AUTH: the mail server offers neither PLAIN nor LOGIN"
+    assert str(failure) == "AUTH: the mail server supports neither PLAIN nor LOGIN"
 
 
 @pytest.mark.parametrize(

@@ -113,8 +113,7 @@ def test_no_text_of_users_makes_a_header(tmp_path_factory, name, title, local):
             rendered,
             mail_from="Slices <no-reply@slices.example>",
             to=f"{local}@example.com",
-            run_id=uuid4(),
-            template="any",
+            mail_id=uuid4(),
         )
     except MailRefused:
         return
@@ -191,8 +190,7 @@ def test_the_senders_name_is_kept(written, name):
         RenderedMail(subject="x", text="x", html=None),
         mail_from=f"{written} <no-reply@example.com>",
         to=TO,
-        run_id=uuid4(),
-        template="any",
+        mail_id=uuid4(),
     )
     message = message_from_bytes(letter.content, policy=policy.default)
     assert message["From"].addresses[0].display_name == name

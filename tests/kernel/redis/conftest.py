@@ -8,9 +8,9 @@ import uvloop
 from kernel.config.settings import Settings
 from kernel.redis import Pipeline, connect_redis
 from kernel.redis.connecting import Endpoint
-from kernel.redis.deadline import SECONDS
 from kernel.redis.multiplexed import Multiplexed
 from kernel.redis.over_redis_py import OverRedisPy
+from kernel.redis.pipeline import SECONDS
 from kit.small import changed
 
 KINDS: dict[str, Callable[[Settings, float], Pipeline]] = {

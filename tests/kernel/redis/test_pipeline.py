@@ -354,5 +354,5 @@ async def test_of_too_many_the_last_are_told_at_once(talking_to):
 
         await asyncio.gather(*(one() for _ in range(MOST_ASKS + 1000)))
     told = Counter(reason for reason, _ in refused)
-    assert told["too much is waiting for it"] == 1000
-    assert refused[0][0] == "too much is waiting for it"
+    assert told["the queue is full"] == 1000
+    assert refused[0][0] == "the queue is full"

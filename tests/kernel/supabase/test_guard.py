@@ -53,8 +53,6 @@ async def refused(guard: Guard, path: str) -> bool:
 
 AWAY = {
     "refused": raises(httpx.ConnectError("refused")),
-    "silent": raises(httpx.ReadTimeout("silent")),
-    "over its deadline": raises(TimeoutError()),
     "broken off": raises(aiohttp.ClientPayloadError("broken off")),
     "unreadable": raises(httpx.DecodingError("unreadable")),
     "502": answers(502),
@@ -72,6 +70,36 @@ async def test_what_no_request_causes_stops_all_calls_of_the_part(guard, send):
     assert await refused(guard, "rpc/me")
 
 
+SLOW = {
+    "silent": raises(httpx.ReadTimeout("silent")),
+    "over its deadline": raises(TimeoutError()),
+    "canceled": answers(500, code="57014", message="statement timeout"),
+}
+
+
+@pytest.mark.parametrize("send", SLOW.values(), ids=SLOW)
+async def test_s5_a_slow_query_stops_its_own_endpoint_alone(guard, send, frozen_time):
+    for _ in range(3):
+        await fail(guard, "rpc/list_posts", send)
+        assert await refused(guard, "rpc/list_posts")
+        assert not await refused(guard, "posts")
+        assert not await refused(guard, "rpc/me")
+        frozen_time.tick(OPEN_SECONDS)
+
+
+async def test_silence_of_two_endpoints_with_no_answer_between_stops_the_part(guard):
+    await fail(guard, "posts", SLOW["silent"], times=1)
+    await fail(guard, "rpc/me", SLOW["silent"], times=FAILURES)
+    assert await refused(guard, "profiles")
+
+
+async def test_one_probe_at_a_part_that_stays_silent_is_enough(guard, frozen_time):
+    await fail(guard, "posts", AWAY["refused"])
+    frozen_time.tick(OPEN_SECONDS)
+    await fail(guard, "rpc/me", SLOW["silent"], times=1)
+    assert await refused(guard, "posts")
+
+
 ANSWERS = {
     "200": WORKS,
     "400": answers(400),
@@ -80,7 +108,6 @@ ANSWERS = {
     "429": answers(429),
     "501": answers(501),
     "a query that fails": answers(500, code="XX000", message="a fault of one function"),
-    "a query that takes too long": answers(500, code="57014", message="statement timeout"),
 }
 
 
@@ -117,7 +144,7 @@ async def test_an_error_of_our_own_is_nobodys_failure(guard):
 
 
 async def test_a_client_that_leaves_is_no_failure_and_frees_the_probe(guard, frozen_time):
-    await fail(guard, "posts", AWAY["silent"])
+    await fail(guard, "posts", AWAY["refused"])
     frozen_time.tick(OPEN_SECONDS)
     assert guard._whole.state == "half-open"
     begun = asyncio.Event()

@@ -49,7 +49,7 @@ async def test_h7_silent_under_load(settings, front: Front, monkeypatch):
             front.rest = silent
             reached, asked_before, began = len(front.seen), asked, time.monotonic()
             async with svcs.Container(app.state.services) as services:
-                breaker = (await services.aget(SupabaseHttp))._guards["rest"]._whole
+                breaker = (await services.aget(SupabaseHttp))._guards["rest"]._endpoints["things"]
             await until(lambda: breaker.state == "open")
             # Some were under way, and some got the places of the first to time out: then, probes.
             before_probes = PLACES + FAILURES

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 from fastapi import APIRouter
 from postgrest import APIError
-from supabase_auth.errors import AuthApiError
+from supabase_auth.errors import AuthApiError, AuthSessionMissingError, AuthWeakPasswordError
 
 from kernel import Feature
 from kernel.boot.app import create_app
+from kernel.errors import ApiError, Conflict, Unauthenticated, ValidationFailed
+from kernel.supabase import refusals
 from kernel.supabase.errors import from_auth, from_database
 from kit.application import running
 
@@ -44,6 +46,33 @@ def test_a_refusal_of_auth_has_a_meaning(code, status):
     meaning = from_auth(AuthApiError("internal detail", 400, code))
     assert meaning is not None
     assert meaning.status == status
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        (AuthApiError("internal detail", 422, "same_password"), Conflict),
+        (AuthWeakPasswordError("internal detail", 422, ["length"]), ValidationFailed),
+        (AuthSessionMissingError(), Unauthenticated),
+    ],
+)
+def test_a_slice_says_what_a_refusal_of_auth_means(error, meaning):
+    meanings = {
+        "same_password": Conflict,
+        "weak_password": ValidationFailed,
+        "session_not_found": Unauthenticated,
+    }
+    with pytest.raises(ApiError) as raised, refusals(meanings):
+        raise error
+    assert type(raised.value) is meaning
+    assert raised.value.__suppress_context__
+
+
+def test_a_refusal_that_no_slice_knows_stays_what_it_is():
+    refusal = AuthApiError("internal detail", 400, "user_banned")
+    with pytest.raises(AuthApiError) as raised, refusals({"same_password": Conflict}):
+        raise refusal
+    assert raised.value is refusal
 
 
 def test_what_nobody_expects_is_our_own_mistake():

@@ -1,4 +1,4 @@
-"""What lies at the root of the server for people: /, /docs and its files."""
+"""The pages at the root of the server: /, /docs and its files."""
 
 from kernel.boot.documentation.pages import DOCS, OPENAPI, ROOT, add_pages
 

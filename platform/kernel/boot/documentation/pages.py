@@ -1,7 +1,7 @@
-"""The routes: `GET /` answers where the documentation is, /docs is Swagger UI, served by us.
+"""The routes: `GET /` links to the documentation, /docs is Swagger UI, with local files.
 
 Swagger UI's own two files come from the package fastapi-offline (MIT; Swagger UI itself is
-Apache-2.0), so that the page asks no other server for anything.
+Apache-2.0), so that the page needs no other server.
 """
 
 from functools import lru_cache
@@ -29,12 +29,12 @@ _FILES: Final = {
     f"{DOCS}/start.css": (_OURS / "start.css", "text/css"),
     f"{DOCS}/start.js": (_OURS / "start.js", "text/javascript"),
 }
-# Nothing inline, nothing from elsewhere; Swagger UI's icons are data: URLs in its style sheet.
+# Nothing inline, nothing from other hosts; Swagger UI's icons are data: URLs in its style sheet.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# Asked for again each time, and answered by 304: an upgrade of the package shows at once.
+# Revalidated each time with 304, so that an upgrade of the package is visible immediately.
 _HEADERS: Final = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": _POLICY,
@@ -44,7 +44,7 @@ _HEADERS: Final = {
 
 
 def add_pages(app: FastAPI, *, documented: bool) -> frozenset[str]:
-    """Add `/` and, where the application is documented, /docs; return all paths at the root.
+    """Add `/` and, if the documentation is enabled, /docs; return all paths at the root.
 
     The paths include the OpenAPI document's, which is FastAPI's own route.
     """
@@ -76,6 +76,6 @@ def add_pages(app: FastAPI, *, documented: bool) -> frozenset[str]:
 
 @lru_cache
 def _read(path: Path) -> tuple[bytes, str]:
-    """Return a file and its ETag; there are few, and one of 1.5 MB is hashed only once."""
+    """Return a file and its ETag; cached, because one of 1.5 MB should be hashed only once."""
     content = path.read_bytes()
     return content, etag_of(content).decode()

@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from kernel import Feature
-from kernel.cache.announce import Announce
+from kernel.cache.drops import Announce
 from kernel.supabase import AsCaller
 from kernel.web.routing import Answer, Services, raises
 

@@ -1,14 +1,15 @@
 """Begin a session at Supabase Auth; attempts that fail are limited by account."""
 
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter
-from supabase_auth.errors import AuthApiError
 
 from kernel import Feature, Limit
 from kernel.errors import Unauthenticated, Unavailable
+from kernel.identity import LoginNotices
 from kernel.identity.account_limit import AccountLimit
-from kernel.supabase import AuthApi
+from kernel.supabase import AuthApi, refusals
 from kernel.web.fields import Body, Email, Password
 from kernel.web.routing import Answer, Services
 
@@ -25,19 +26,18 @@ class Credentials(Body):
 @router.post("/enter")
 async def enter(known: Credentials, services: Services) -> Answer[dict[str, Any]]:
     """Begin a session."""
-    auth, attempts = await services.aget(AuthApi, AccountLimit)
+    auth, attempts, notices = await services.aget(AuthApi, AccountLimit, LoginNotices)
     attempt = await attempts.reserve(known.email)
     try:
-        begun = await auth.sign_in(known.email, known.password.get_secret_value())
-    except AuthApiError as error:
-        if error.code == "invalid_credentials":
-            raise Unauthenticated from None
-        raise
+        with refusals({"invalid_credentials": Unauthenticated}):
+            begun = await auth.sign_in(known.email, known.password.get_secret_value())
     except Unavailable:
         await attempts.refund(attempt)
         raise
     await attempts.refund(attempt)
     assert begun.session is not None
+    assert begun.user is not None
+    await notices.note(UUID(begun.user.id))
     return Answer(await auth.session(begun.session))
 
 

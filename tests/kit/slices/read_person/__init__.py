@@ -30,9 +30,7 @@ async def read_person(user_id: UUID, services: Services) -> Answer[Person | Prof
     elif user_id == caller.user_id:
         found = await db.rpc("me")
     else:
-        columns = ",".join(Profile.model_fields)
-        query = db.table("profiles").select(columns).eq("id", str(user_id))
-        found = (await query.limit(1).execute()).data
+        found = await db.rpc("profile", user_id=str(user_id))
     if not found:
         raise NotFound
     row = found[0]

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response, status
 
 from kernel import Feature
-from kernel.cache.announce import Announce
+from kernel.cache.drops import Announce
 from kernel.supabase import AsCaller
 from kernel.web.routing import PREFIX, Answer, Services
 

@@ -1,0 +1,258 @@
+"""The proxy that is shipped: the real program with the real configuration, over TLS."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from devstack.testing import free_port
+from kit.front import FORWARDING_HEADERS, INVENTED_ADDRESS
+from kit.process import APPLICATION, api, environment, until
+from kit.waiting import until as condition
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin") is None,
+        reason="haproxy not found: apt-get install haproxy, as .ci/run does",
+    ),
+]
+
+PROXY = Path(__file__).parents[2] / "deploy" / "proxy"
+HAPROXY = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin") or ""
+
+
+@pytest.fixture
+def tls(tmp_path, certificate):
+    """A file with chain and key, and a client's context that trusts it."""
+    _, trusted = certificate()
+    pem = tmp_path / "proxy.pem"
+    pem.write_bytes(trusted.read_bytes() + (tmp_path / "key.pem").read_bytes())
+    return pem, ssl.create_default_context(cafile=str(trusted))
+
+
+class Proxy:
+    """The running program: `http` and `https` are its ports."""
+
+    def __init__(self, folder, tls):
+        self._folder, (self._pem, self.context) = folder, tls
+        self.http, self.https = free_port(), free_port()
+
+    @contextlib.asynccontextmanager
+    async def before(self, *servers, **environment):
+        """Run in front of servers at these ports; it ends with the block."""
+        lines = [f"    server api{port} 127.0.0.1:{port}\n" for port in servers]
+        own = self._folder / "servers.cfg"
+        own.write_text("".join(["backend api\n", "    balance leastconn\n", *lines]))
+        process = await asyncio.create_subprocess_exec(
+            *(HAPROXY, "-f", str(PROXY / "haproxy.cfg"), "-f", str(own)),
+            env={
+                "PROXY_CERTIFICATE": str(self._pem),
+                "PROXY_CONNECTIONS": "1000",  # a test may open few files
+                "PROXY_HTTP": f"127.0.0.1:{self.http}",
+                "PROXY_HTTPS": f"127.0.0.1:{self.https}",
+                **environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            async with self.client() as client:
+                await until(client, "/api/v1/health/readiness", 200)
+                yield client
+        finally:
+            process.kill()
+            await process.communicate()
+
+    def client(self):
+        return httpx.AsyncClient(base_url=f"https://127.0.0.1:{self.https}", verify=self.context)
+
+    async def connect(self):
+        return await asyncio.open_connection("127.0.0.1", self.https, ssl=self.context)
+
+
+@pytest.fixture
+def proxy(tmp_path, tls):
+    return Proxy(tmp_path, tls)
+
+
+@pytest.fixture
+async def echo():
+    """A server that answers with the head it was sent, and speaks after an upgrade."""
+
+    async def serve(reader, writer):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                if "\r\nupgrade:" in head.lower():
+                    writer.write(
+                        b"HTTP/1.1 101 Switching Protocols\r\n"
+                        b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                        b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+                    )
+                    while said := await reader.read(100):
+                        writer.write(said.upper())
+                body = json.dumps(head.split("\r\n")).encode()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+def test_the_shipped_files_are_valid(tls):
+    done = subprocess.run(
+        [HAPROXY, "-c", "-f", PROXY / "haproxy.cfg", "-f", PROXY / "servers.cfg"],
+        env={"PROXY_CERTIFICATE": str(tls[0])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+
+
+async def test_http_leads_to_https(proxy, echo):
+    async with proxy.before(echo), httpx.AsyncClient() as plain:
+        answer = await plain.get(f"http://127.0.0.1:{proxy.http}/api/v1/posts")
+    assert answer.status_code == 308
+    assert answer.headers["location"].startswith("https://")
+
+
+async def test_what_a_client_says_of_its_address_is_not_passed_on(proxy, echo):
+    invented = {
+        name: INVENTED_ADDRESS for name in FORWARDING_HEADERS if name.startswith(("X", "F"))
+    }
+    invented |= {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"}
+    async with proxy.before(echo) as client:
+        head = (await client.get("/", headers=invented)).json()
+    text = "\n".join(head).lower()
+    assert INVENTED_ADDRESS not in text
+    assert "evil.example" not in text
+    assert [line for line in head if line.lower().startswith("x-forwarded-")] == [
+        "x-forwarded-for: 127.0.0.1",
+        "x-forwarded-proto: https",
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/metrics", "/metrics?a=1", "/metrics/", "//metrics", "/%6detrics", "/%6D%65trics/x"],
+)
+async def test_metrics_are_not_routed_however_the_path_is_written(proxy, echo, path):
+    async with proxy.before(echo) as client:
+        reader, writer = await proxy.connect()
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        assert (await reader.readline()).split()[1] == b"404"
+        writer.close()
+        assert (await client.get("/metricsx")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/" + "a" * 8191, {}, 200),
+        ("/" + "a" * 8192, {}, 414),
+        ("/", {"X-Long": "a" * 32_000}, 200),
+        ("/", {"X-Long": "a" * 32_768}, 431),
+        ("/", {"X-Long": "a" * 200_000}, 400),
+        ("/", {"Content-Length": "1048577"}, 413),
+    ],
+)
+async def test_the_bounds_are_those_of_the_api(proxy, echo, path, headers, status):
+    async with proxy.before(echo):
+        reader, writer = await proxy.connect()
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
+        first = await reader.readline()
+        writer.close()
+    assert first.split()[1] == str(status).encode(), first
+
+
+async def test_a_head_that_does_not_come_to_its_end_is_408(proxy, echo):
+    async with proxy.before(echo):
+        reader, writer = await proxy.connect()
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        async with asyncio.timeout(15):
+            assert (await reader.readline()).split()[1] == b"408"
+        writer.close()
+
+
+async def test_one_address_has_a_bounded_number_of_connections(proxy, echo):
+    async with proxy.before(echo, PROXY_CONNECTIONS_PER_CLIENT="5"):
+        tried = [await asyncio.gather(proxy.connect(), return_exceptions=True) for _ in range(7)]
+    refused = [one for (one,) in tried if isinstance(one, OSError)]
+    opened = [one for (one,) in tried if not isinstance(one, BaseException)]
+    for _, writer in opened:
+        writer.close()
+    assert 3 <= len(opened) <= 5
+    assert len(refused) == 7 - len(opened)
+
+
+async def test_a_websocket_passes(proxy, echo):
+    async with proxy.before(echo):
+        reader, writer = await proxy.connect()
+        writer.write(
+            b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"HELLO"
+        writer.close()
+
+
+async def test_h2_no_request_fails_while_the_api_is_restarted_behind_it(proxy, stack):
+    ports = [free_port(), free_port()]
+    env = environment(
+        stack,
+        APPLICATION,
+        API_DRAIN_SECONDS="3",
+        TRUSTED_PROXIES="127.0.0.1/32",
+        LOG_LEVEL="WARNING",
+    )
+    statuses, stop = [], asyncio.Event()
+
+    async def call(client):
+        while not stop.is_set():
+            try:
+                statuses.append((await client.get("/api/v1/posts")).status_code)
+            except httpx.HTTPError as error:
+                statuses.append(repr(error))
+            await asyncio.sleep(0.05)
+
+    async def restart(port):
+        """End the process at a port, begin another, and wait until the proxy may send to it."""
+        processes[port].send_signal(signal.SIGTERM)
+        await asyncio.wait_for(processes[port].communicate(), 30)
+        processes[port] = await entered.enter_async_context(api(env, port, APPLICATION))
+        async with httpx.AsyncClient() as client:
+            await until(client, f"http://127.0.0.1:{port}/api/v1/health/readiness", 200)
+
+    async with contextlib.AsyncExitStack() as entered:
+        processes = {
+            port: await entered.enter_async_context(api(env, port, APPLICATION)) for port in ports
+        }
+        async with httpx.AsyncClient() as client:
+            for port in ports:
+                await until(client, f"http://127.0.0.1:{port}/api/v1/health/readiness", 200)
+        async with proxy.before(*ports) as client:
+            callers = [asyncio.create_task(call(client)) for _ in range(10)]
+            await condition(lambda: len(statuses) > 50)
+            for port in ports:
+                await restart(port)
+                before = len(statuses)
+                await condition(lambda: len(statuses) > before + 100)  # noqa: B023
+            stop.set()
+            await asyncio.gather(*callers)
+    assert set(statuses) == {200}, {one: statuses.count(one) for one in set(statuses)}
+    assert len(statuses) > 300

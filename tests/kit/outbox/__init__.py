@@ -1,0 +1,1 @@
+"""A relay with jobs and cached reads, for tests of the outbox."""
