@@ -1,6 +1,7 @@
 import pytest
 
 from kernel.redis import report_eviction
+from kit.waiting import until
 
 
 @pytest.fixture
@@ -19,6 +20,16 @@ def reports(caplog):
     return [line for line in caplog.records if line.name.startswith("kernel.redis")]
 
 
+async def reported(settings, caplog):
+    """Return what is reported; a server that a busy machine keeps from answering is asked again."""
+
+    async def once():
+        await report_eviction(settings)
+        return reports(caplog)
+
+    return (await until(once))[-1:]
+
+
 async def test_servers_that_evict_nothing_they_must_keep_are_not_mentioned(settings_of, caplog):
     await report_eviction(settings_of)
     assert not reports(caplog)
@@ -26,8 +37,7 @@ async def test_servers_that_evict_nothing_they_must_keep_are_not_mentioned(setti
 
 async def test_a_broker_that_evicts_is_reported_at_the_start(settings_of, system, caplog):
     system.broker.client.config_set("maxmemory-policy", "allkeys-lru")
-    await report_eviction(settings_of)
-    assert [(line.server, line.policy) for line in reports(caplog)] == [
+    assert [(line.server, line.policy) for line in await reported(settings_of, caplog)] == [
         ("BROKER_HOST", "allkeys-lru")
     ]
 
@@ -36,8 +46,7 @@ async def test_a_cache_that_evicts_keys_without_a_ttl_is_reported_at_the_start(
     settings_of, system, caplog
 ):
     system.cache.client.config_set("maxmemory-policy", "allkeys-lfu")
-    await report_eviction(settings_of)
-    assert [(line.server, line.better) for line in reports(caplog)] == [
+    assert [(line.server, line.better) for line in await reported(settings_of, caplog)] == [
         ("REDIS_HOST", "volatile-lru")
     ]
 
