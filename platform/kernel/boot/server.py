@@ -1,4 +1,4 @@
-"""The application that uvicorn serves in production."""
+"""The application that uvicorn serves in production, and how uvicorn is set up."""
 
 import gc
 from collections.abc import Mapping

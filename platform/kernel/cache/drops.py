@@ -1,5 +1,7 @@
 """How cached reads are dropped: an event writes a new random version for each of its tags.
 
+`Announce` is how a slice drops what it changed, before it answers.
+
 A stored value is valid only with the tag versions that it was loaded under. So one write drops a
 whole family of keys without a search, and a value that was loaded before the drop but stored after
 it is never valid.

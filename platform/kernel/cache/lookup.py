@@ -1,4 +1,4 @@
-"""Where a response lies in Redis, and which tag versions validate it."""
+"""Where a response lies in Redis, which tag versions validate it, and single flight of loads."""
 
 import asyncio
 import hashlib

@@ -1,7 +1,8 @@
 """The format of a cached value in Redis: a header of fixed size, then the body.
 
 The header holds a format mark, a checksum of everything after it (a truncated or foreign value is
-ignored), the kind, the time when the value becomes old, the ETag, and the tag versions.
+ignored), the kind, the time when the value becomes old, the ETag, and the tag versions. `render`
+runs the application for one request and collects its whole response.
 """
 
 import asyncio

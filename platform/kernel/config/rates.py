@@ -1,4 +1,4 @@
-"""Rates: `10/minute`."""
+"""Rates such as `10/minute`, and the settings RATE_LIMIT_<NAME> that have them."""
 
 import re
 from collections.abc import Iterable

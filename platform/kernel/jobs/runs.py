@@ -1,4 +1,4 @@
-"""Runs in the database: lease, attempts and result."""
+"""Runs in the database (lease, attempts and result), and their done markers in Redis."""
 
 import logging
 from dataclasses import dataclass

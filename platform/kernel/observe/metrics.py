@@ -1,4 +1,4 @@
-"""Request metrics, of this process or, through a shared folder, of all its workers."""
+"""Request metrics, of this process or, through a shared folder, of all workers; and /metrics."""
 
 import asyncio
 import os

@@ -6,7 +6,7 @@ from typing import Any
 from kernel.redis.breaker import ConnectionBreaker
 from kernel.redis.connecting import Endpoint, connect
 from kernel.redis.connection import RedisConnection
-from kernel.redis.pipeline import MOST_ASKS, SECONDS, UNHURRIED_SECONDS, Command, RedisAway
+from kernel.redis.pipeline import DEADLINE_SECONDS, MOST_ASKS, UNHURRIED_SECONDS, Command, RedisAway
 
 
 class Multiplexed:
@@ -17,7 +17,7 @@ class Multiplexed:
     and callers fail immediately until Redis is back.
     """
 
-    def __init__(self, endpoint: Endpoint, *, seconds: float = SECONDS) -> None:
+    def __init__(self, endpoint: Endpoint, *, seconds: float = DEADLINE_SECONDS) -> None:
         self._endpoint, self._seconds = endpoint, seconds
         self._connection: RedisConnection | None = None
         self._connecting: asyncio.Task[None] | None = None

@@ -7,7 +7,14 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from kernel.redis.breaker import ConnectionBreaker
-from kernel.redis.pipeline import MOST_ASKS, SECONDS, UNHURRIED_SECONDS, Command, RedisAway, in_time
+from kernel.redis.pipeline import (
+    DEADLINE_SECONDS,
+    MOST_ASKS,
+    UNHURRIED_SECONDS,
+    Command,
+    RedisAway,
+    in_time,
+)
 
 _MOST: Final = 500  # requests per pipeline: a longer one would block loop and server
 
@@ -22,7 +29,7 @@ class OverRedisPy:
     deadline. The client should use RESP 2, and have no shorter time-outs of its own.
     """
 
-    def __init__(self, redis: Redis, *, seconds: float = SECONDS) -> None:
+    def __init__(self, redis: Redis, *, seconds: float = DEADLINE_SECONDS) -> None:
         self._redis, self._seconds = redis, seconds
         self._waiting: list[_Asked] = []
         self._sender: asyncio.Task[None] | None = None

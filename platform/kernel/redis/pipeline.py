@@ -1,13 +1,17 @@
-"""The hot path's interface to Redis: concurrent requests share one round trip."""
+"""The hot path's interface to Redis: concurrent requests share one round trip with one deadline."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final, Protocol, TypeVar
 
+DEADLINE_SECONDS: Final = 0.1
+UNHURRIED_SECONDS: Final = 1.0  # for background work
+_PARTS: Final = 10
 MOST_ASKS: Final = 10_000  # waiting at a time: with more, Redis is not the bottleneck
 
 Word = str | int | bytes
 Command = tuple[Word, ...]
+T = TypeVar("T")
 
 
 class RedisAway(Exception):
@@ -32,13 +36,6 @@ class Pipeline(Protocol):
     async def aclose(self) -> None:
         """Close the connection; waiting callers get RedisAway."""
         ...
-
-
-SECONDS: Final = 0.1
-UNHURRIED_SECONDS: Final = 1.0  # for background work
-_PARTS: Final = 10
-
-T = TypeVar("T")
 
 
 async def in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:

@@ -10,7 +10,7 @@ from kernel.redis import Pipeline, connect_redis
 from kernel.redis.connecting import Endpoint
 from kernel.redis.multiplexed import Multiplexed
 from kernel.redis.over_redis_py import OverRedisPy
-from kernel.redis.pipeline import SECONDS
+from kernel.redis.pipeline import DEADLINE_SECONDS
 from kit.small import changed
 
 KINDS: dict[str, Callable[[Settings, float], Pipeline]] = {
@@ -29,7 +29,7 @@ def talking_to(request, settings):
     """
 
     @contextlib.asynccontextmanager
-    async def opened(*, seconds=SECONDS, **changes):
+    async def opened(*, seconds=DEADLINE_SECONDS, **changes):
         pipeline = KINDS[request.param](changed(settings, **changes), seconds)
         try:
             yield pipeline
@@ -44,7 +44,7 @@ def multiplexed_to(settings):
     """Opens our own connection: `async with multiplexed_to(redis_port=…) as pipeline`."""
 
     @contextlib.asynccontextmanager
-    async def opened(*, seconds=SECONDS, **changes):
+    async def opened(*, seconds=DEADLINE_SECONDS, **changes):
         pipeline = Multiplexed(Endpoint.of(changed(settings, **changes)), seconds=seconds)
         try:
             yield pipeline
