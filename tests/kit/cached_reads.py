@@ -1,11 +1,11 @@
 """Rules for every cached read: a slice that has one subclasses `CachedReads` in its tests.
 
-    class TestCachedReads(CachedReads):
-        slice = "get_post"
+class TestCachedReads(CachedReads):
+    slice = "get_post"
 
-        @pytest.fixture
-        def values(self, post, draft):
-            return {"post_id": [post.id, draft.id, uuid4()]}
+    @pytest.fixture
+    def values(self, post, draft):
+        return {"post_id": [post.id, draft.id, uuid4()]}
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
