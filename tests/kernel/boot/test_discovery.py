@@ -1,4 +1,4 @@
-"""A feature that is not wired up stops the start with one sentence that names it."""
+"""A feature that is wired up wrongly stops the start with one sentence that names it."""
 
 import pytest
 

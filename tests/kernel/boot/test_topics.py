@@ -1,4 +1,4 @@
-"""An event without its topic in SQL stops the start of the relay: its jobs would never run."""
+"""An event class without a topic in SQL stops the start of the relay: its jobs would never run."""
 
 import asyncio
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Requests that mean the same have one key, however they are written."""
+"""Requests with the same meaning have one cache key, however they are written."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -132,7 +132,7 @@ def test_whatever_is_sent_raises_nothing(path, query):
     CACHE.find(f"/things/{ID}", query, ANONYMOUS)
 
 
-# Through the application: every spelling is answered as without a cache -----------------------
+# Through the application: every spelling has the response that it has without a cache ---------
 
 
 @pytest.fixture

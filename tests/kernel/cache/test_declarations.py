@@ -1,4 +1,4 @@
-"""A cached read that cannot work stops the start with one sentence that says why."""
+"""An invalid declaration of a cached read stops the start with one sentence that says why."""
 
 from datetime import timedelta
 from types import FunctionType
@@ -38,7 +38,7 @@ async def with_request(thing_id: int, request: Request) -> None: ...
 
 
 def fresh(function):
-    """Return a copy that no test has declared anything of."""
+    """Return a copy that no test has used yet."""
     made = FunctionType(
         function.__code__, function.__globals__, function.__name__, function.__defaults__
     )

@@ -1,4 +1,4 @@
-"""A cached read that is not wired up, or would lie under another's key, stops the start."""
+"""A cached read without a route, or with the key of another one, stops the start."""
 
 import pytest
 

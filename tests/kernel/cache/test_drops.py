@@ -1,4 +1,4 @@
-"""What a change drops from the cache: at once for who wrote it, and never at the writer's cost."""
+"""Drops of a change: the writer's response waits for them, and never fails because of the cache."""
 
 import contextlib
 import time
@@ -19,7 +19,7 @@ THING = UUID("3820052a-bbd0-4a50-bce5-53a231166443")
 ONE = Cached("one:{thing_id}", ttl=minutes(9), audience=everyone, drop_on=(ThingChanged,))
 PAGE = Cached("page:{page}", ttl=minutes(9), audience=everyone, drop_on=(ThingChanged,))
 NEVER = Cached("never:{thing_id}", ttl=minutes(9), audience=everyone)
-OTHERS = ("long-", "short-", "motto")  # what other slices of the kit keep
+OTHERS = ("long-", "short-", "motto")  # keys of other slices of the kit
 
 
 class Numbered(Event):
@@ -166,7 +166,7 @@ async def test_an_announcement_tells_of_several_events(own_stack, drops):
 
 @pytest.fixture
 async def client(own_stack):
-    """An application that keeps reads of things; somebody calls it."""
+    """A client of an application that caches reads of things."""
     app = create_app(own_stack.settings, SLICES)
     _, token = await own_stack.sign_up()
     async with running(app) as client_for, client_for(token) as client:

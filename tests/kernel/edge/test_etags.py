@@ -1,4 +1,4 @@
-"""ETag and 304: from the cache, from a load, and of what is not cached (RFC 9110, 13.1.2)."""
+"""ETag and 304: for cached, loaded and uncached responses (RFC 9110, 13.1.2)."""
 
 import pytest
 from fastapi import APIRouter, Response
@@ -16,7 +16,7 @@ KEPT = ("etag", "cache-control", "vary", "x-request-id", "ratelimit-policy", "ra
 
 @pytest.fixture(params=["MISS", "HIT", "not cached"])
 async def known(request, own_settings, origin, valkey):
-    """A client, an address whose answer has an ETag, and that answer."""
+    """A client, an address whose response has an ETag, and that response."""
     async with replicas(own_settings, holding_feature(origin), 1) as (one,), one.client() as client:
         url = f"{URL}?" + ("" if request.param != "not cached" else "unknown=1")
         answer = await client.get(url)

@@ -1,4 +1,4 @@
-"""The headers of every answer, hosts and origins: what the Edge adds, and what it leaves alone."""
+"""Headers of every response, hosts and origins: what the Edge adds, and what it does not change."""
 
 import pytest
 from fastapi import APIRouter

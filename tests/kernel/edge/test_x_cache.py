@@ -1,4 +1,4 @@
-"""X-Cache, Cache-Control and Vary by audience: shared answers, private ones, and drafts."""
+"""X-Cache, Cache-Control and Vary by audience: shared responses, private ones, and drafts."""
 
 from uuid import uuid4
 
@@ -82,7 +82,7 @@ async def test_a_draft_is_its_authors_and_kept_nowhere(own_settings, origin, aut
 
 
 @pytest.mark.parametrize("refusal", [Unauthenticated(), Forbidden()])
-async def test_what_nobody_may_see_is_asked_for_as_the_caller(
+async def test_what_anonymous_may_not_see_is_loaded_as_the_caller(
     own_settings, origin, author, monkeypatch, refusal
 ):
     async def load(caller):
@@ -109,7 +109,7 @@ async def test_what_is_old_is_given_while_it_is_loaded_anew(own_settings, origin
         assert told(answer) == (200, "STALE", "no-cache")
         assert answer.headers["etag"]
         await origin.loading(2)
-        origin.thing = "new"  # which the load has read before: without a drop that may be
+        origin.thing = "new"  # the load has read before: allowed without a drop
         origin.release()
         await until(lambda: not one_flight(one))
         assert told(await client.get(URL))[1] == "STALE"

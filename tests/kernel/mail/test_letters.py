@@ -1,4 +1,4 @@
-"""What arrives: through a real server, from the templates of a real slice."""
+"""Mails as they arrive: through a real server, from the templates of a real slice."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ ENCODED_LINE_BREAK = "=?utf-8?q?Hello=0D=0ABcc:_victim@example.com?="
 
 @pytest.fixture
 async def inbox():
-    """A mailbox, and the port of the server that fills it."""
+    """A mailbox, and the port of the server that stores mails in it."""
     mailbox = Mailbox()
     server = await start_smtp(0, mailbox.add)
     yield mailbox, server.sockets[0].getsockname()[1]

@@ -1,4 +1,4 @@
-"""Templates of a slice, and what is wrong with one that is refused."""
+"""A slice's mail templates, and the errors of invalid ones."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def _of_the_kit(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Writes templates: `folder(**{"note.txt": "…"})`, and returns where they are."""
+    """Writes templates, and returns their folder: `folder(**{"note.txt": "…"})`."""
 
     def write(**files):
         for name, text in files.items():

@@ -1,4 +1,4 @@
-"""The breaker by itself, on clocks that stand still until a test moves them."""
+"""The breaker alone, on clocks that stand still until a test moves them."""
 
 import logging
 
@@ -121,7 +121,7 @@ def test_one_line_when_it_opens_and_one_when_it_closes(breaker, frozen_time, cap
 
 
 class AnyCalls(RuleBasedStateMachine):
-    """Whatever calls do and in whichever order they end."""
+    """Any calls, which end in any order and in any way."""
 
     def __init__(self) -> None:
         super().__init__()

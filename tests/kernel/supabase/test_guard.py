@@ -1,4 +1,4 @@
-"""What counts as a failure, and of what."""
+"""Which outcomes count as failures, and of an endpoint or of a whole part."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -116,7 +116,7 @@ async def test_an_answer_is_no_failure_however_it_reads(guard, send):
     await fail(guard, "posts", send, times=FAILURES * 3)
     assert not await refused(guard, "posts")
     await fail(guard, "posts", AWAY["refused"], times=FAILURES - 1)
-    await fail(guard, "rpc/me", send, times=1)  # it ends the row
+    await fail(guard, "rpc/me", send, times=1)  # this response ends the series of failures
     await fail(guard, "posts", AWAY["refused"], times=FAILURES - 1)
     assert not await refused(guard, "posts")
 
