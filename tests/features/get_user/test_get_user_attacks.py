@@ -1,4 +1,4 @@
-"""Profiles are read one by one, by who knows the id: nobody lists all users."""
+"""A profile is only read by its id: nobody can list all users."""
 
 
 async def test_s11_profiles_are_not_listed_past_the_api(attacker, author, stranger, supabase):

@@ -1,4 +1,4 @@
-"""A8, measured in front of an Auth whose own times differ, as the real one's do."""
+"""A8, measured with an Auth whose own times differ, like the real one's."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 ROUNDS = 20
 BOUND_MS = 10.0
-BCRYPT_ROUNDS = 10  # Supabase's own
+BCRYPT_ROUNDS = 10  # as on Supabase
 
 
 async def refused(client, url, email):

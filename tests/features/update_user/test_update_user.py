@@ -156,7 +156,7 @@ async def test_the_audit_log_has_the_request_without_the_address(author, databas
 
 @pytest.fixture
 async def refused_name(database):
-    """A name that the database refuses, so that the second half of a change fails."""
+    """A name that the database refuses, so that this half of a change fails."""
     check = "add constraint refused_name check (display_name <> 'Refused') not valid"
     await database.execute(f"alter table public.profiles {check}")
     yield "Refused"
