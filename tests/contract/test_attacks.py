@@ -1,6 +1,6 @@
-"""A12: what a user tries with the own token, through the API and straight at Supabase.
+"""A12: what users try with their own token, through the API and directly at Supabase.
 
-Each attack is followed by a look behind all of it, at the rows themselves.
+After each attack, the test compares the stored rows.
 """
 
 from uuid import uuid4
