@@ -61,7 +61,7 @@ def until():
     def wait(condition, seconds=60):
         deadline = time.monotonic() + seconds
         while not (value := condition()):
-            assert time.monotonic() < deadline, "this did not come true in time"
+            assert time.monotonic() < deadline, "the condition did not become true in time"
             time.sleep(0.02)
         return value
 

@@ -98,8 +98,8 @@ async def test_k2_no_reader_waits_for_a_stale_key_and_it_is_loaded_once(system, 
             if times[0] <= times[1] + 10:
                 break
         else:
-            pytest.fail(f"P99 of old answers against that of fresh ones: {shown}")
-    summary(f"K2: P99 while it is loaded anew, against a fresh key's: {'; '.join(shown)}")
+            pytest.fail(f"P99 of stale responses against that of fresh ones: {shown}")
+    summary(f"K2: P99 of a stale key during its renewal, against a fresh key's: {'; '.join(shown)}")
 
 
 async def test_k3_a_load_whose_process_is_killed_is_done_by_another(system, summary):
@@ -153,7 +153,7 @@ async def test_k3_a_renewal_whose_process_is_killed_is_done_by_another(system, s
         assert max(answer.seconds for answer in answers) <= WAIT_SECONDS
         assert (await reader.get(path)).cache == "HIT"
         assert await loads(system, thing) == 3
-    summary(f"K3: what a killed process was to renew was new {took:.1f} s later")
+    summary(f"K3: {took:.1f} s after its process was killed, another one had done a renewal")
 
 
 async def more_than_one(system, thing):

@@ -39,7 +39,7 @@ async def test_k10_an_old_value_is_given_in_its_window_and_503_after_it(system, 
         old, gone = ends[200, "HIT"], ends[200, "STALE"]
         assert 0.9 * TTL - 0.2 <= old <= 1.1 * TTL + 0.2
         assert 0.9 * (TTL + STALE) - 0.2 <= gone <= 1.1 * (TTL + STALE) + 0.2
-    summary(f"K10: without a database old after {old:.1f} s, 503 after {gone:.1f} s")
+    summary(f"K10: without a database stale after {old:.1f} s, 503 after {gone:.1f} s")
 
 
 async def test_k10_a_dropped_value_is_never_given_again(system):

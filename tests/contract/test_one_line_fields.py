@@ -68,7 +68,7 @@ def test_the_fields_are_found():
 async def test_s9_every_one_line_field_has_its_check_in_sql(database):
     fields = one_line_fields()
     found = await database.fetch(CHECKS, sorted(fields))
-    assert {row["field"] for row in found} == fields, "a field of no table: say where it is stored"
+    assert {row["field"] for row in found} == fields, "a field is in no table: state its place"
     for row in found:
         values = " and ".join(f"coalesce({check}, true)" for check in row["checks"] or ["true"])
         for character in NOT_ONE_LINE:

@@ -70,7 +70,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         bool(GONE),
-        reason=f"README.md's tour calls {', '.join(GONE)} of a removed slice: write it anew",
+        reason=f"README.md's tour calls {', '.join(GONE)} of a removed slice: rewrite the tour",
     ),
 ]
 

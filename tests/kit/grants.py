@@ -76,7 +76,7 @@ def named_by(folder: Path) -> Iterator[tuple[str, str]]:
                 name = node.args[0] if node.args else None
                 assert isinstance(name, ast.Constant), (
                     f"{file}, line {node.lineno}: write the name of the {node.func.attr} itself, "
-                    "so that its grants can be looked for."
+                    "so that this check finds its grants."
                 )
                 yield node.func.attr, str(name.value)
 

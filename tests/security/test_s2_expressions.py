@@ -118,7 +118,7 @@ def expressions_of(path: Path) -> Iterator[Expression]:
         elif made := MADE.get(f"{place}:{within.get(call)}"):
             yield from (Expression(where, one, frozenset({"fullmatch"})) for one in made())
         else:
-            raise LookupError(f"{where}: add to MADE how this one is made")
+            raise LookupError(f"{where}: add to MADE how this expression is created")
 
 
 def is_of_re(node: ast.AST) -> bool:

@@ -35,7 +35,7 @@ def process(own_stack):
 
 
 def give_up():
-    raise TimeoutError("the loop of the process does not go on")
+    raise TimeoutError("the loop of the process is stuck")
 
 
 async def test_a_job_that_is_not_async_runs_in_the_main_thread(own_stack, process):
