@@ -91,7 +91,7 @@ async def test_a_supabase_that_is_away_is_one_sentence(user, author, monkeypatch
     assert "http://127.0.0.1:9 does not answer" in found.output
 
 
-async def test_a_key_that_is_not_its_own_is_one_sentence(user, author, monkeypatch, stack):
+async def test_a_wrong_service_key_is_one_sentence(user, author, monkeypatch, stack):
     for key in (stack.gateway.anon_key, "sb_secret_nonsense"):
         monkeypatch.setenv("SUPABASE_SERVICE_KEY", key)
         found = await user("promote", author.email)

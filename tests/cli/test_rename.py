@@ -109,7 +109,7 @@ def without_authors(content):
     return b"\n".join(line for line in lines if not line.startswith(b"authors = "))
 
 
-def test_the_kernel_never_says_it():
+def test_the_kernel_never_contains_the_boilerplates_name():
     said = []
     for path in sorted((ROOT / "platform" / "kernel").rglob("*")):
         if path.suffix == ".pyc" or not path.is_file():

@@ -275,7 +275,7 @@ async def test_a12_nobody_becomes_an_admin_by_the_own_token(supabase, stranger):
         assert user.get("role", "authenticated") == "authenticated"
 
 
-async def test_e_mail_addresses_are_nobody_elses_business(attacker, stranger):
+async def test_users_read_no_e_mail_address_but_their_own(attacker, stranger):
     rows = (await attacker.get("/rest/v1/profiles?select=*")).json()
     assert [row["id"] for row in rows] == [str(stranger.id)]
     assert "email" not in rows[0]

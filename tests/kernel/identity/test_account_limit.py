@@ -47,14 +47,14 @@ async def test_admits_counts_without_raising_an_error(limit):
     assert admitted == [True] * 5 + [False] * 2
 
 
-async def test_an_account_is_one_in_any_case_and_another_is_another(limit):
+async def test_accounts_are_counted_separately_and_in_any_case(limit):
     for email in ("ada@example.com", "Ada@Example.COM", "ADA@EXAMPLE.COM") * 2:
         await limit.admits(email)
     assert not await limit.admits("aDa@example.com")
     assert await limit.admits("eve@example.com")
 
 
-async def test_no_address_lies_in_redis_and_every_key_ends(limit, valkey):
+async def test_no_address_is_in_redis_and_every_key_expires(limit, valkey):
     await limit.reserve("ada@example.com")
     (key,) = valkey.client.scan_iter()
     assert "ada" not in key
@@ -63,7 +63,7 @@ async def test_no_address_lies_in_redis_and_every_key_ends(limit, valkey):
     assert 0 < valkey.client.ttl(key) <= 3601
 
 
-def test_the_key_is_the_secrets_and_not_the_secret():
+def test_the_key_of_an_account_depends_on_the_secret_and_does_not_contain_it():
     assert account_key("a secret") != account_key("another")
     assert b"a secret" not in account_key("a secret")
 

@@ -10,7 +10,7 @@ from kit.waiting import many, until
 QUERY = "select * from audit.entries where user_id = $1 and action = 'forbidden'"
 
 
-async def test_who_was_refused_is_in_the_audit_log(author, database):
+async def test_a_refusal_names_the_user_in_the_audit_log(author, database):
     answer = await author.get("/rule")
     assert answer.status_code == 403
     (entry,) = await until(lambda: database.fetch(QUERY, author.id))

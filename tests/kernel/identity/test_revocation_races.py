@@ -19,7 +19,7 @@ LIFETIME = 60
 
 
 class Database:
-    """Ended sessions; a read sees the state at its begin, and returns when the test lets it."""
+    """Ended sessions; a read sees the state when it begins, and returns when the test lets it."""
 
     def __init__(self) -> None:
         self.ended: dict[str, float] = {}

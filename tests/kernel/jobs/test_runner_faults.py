@@ -37,7 +37,7 @@ async def test_while_the_database_is_away_no_attempt_is_begun(own_stack, perform
 
 @pytest.mark.parametrize("retries", [3, 0])
 @pytest.mark.parametrize("fault", ["away", "refuses"])
-async def test_what_has_happened_does_not_happen_again_if_it_was_not_recorded(
+async def test_a_finished_job_is_not_repeated_if_its_end_was_not_recorded(
     own_stack, services, performs, monkeypatch, fault, retries
 ):
     monkeypatch.setattr(runner, "_WRITE_DOWN_AFTER", (0.0, 0.01))

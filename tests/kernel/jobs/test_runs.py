@@ -175,7 +175,7 @@ async def test_a_run_whose_lease_ran_out_is_closed(own_database, found):
     assert (await begin(found, message)).outcome == "done"
 
 
-async def test_runs_that_nobody_touched_are_lost_once_in_that_time(own_database, found):
+async def test_untouched_runs_are_reported_as_lost_once_in_that_time(own_database, found):
     async with own_database.as_service() as db:
         outbox = Outbox(db)
         waiting, held, ended, fresh = [await told(own_database) for _ in range(4)]

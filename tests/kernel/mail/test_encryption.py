@@ -133,7 +133,7 @@ class TestCertificate:
         assert message.startswith(f"{phase}: the certificate is not trusted: {reason}")
 
 
-async def test_a_server_that_speaks_no_tls_where_it_should_may_be_mended(smtp, mailer_for):
+async def test_a_server_without_the_expected_tls_is_a_temporary_failure(smtp, mailer_for):
     server = await smtp()
     with pytest.raises(MailUnavailable, match="connect: TLS failed: "):
         await mailer_for(server.port, smtp_security="tls").send("welcome", to=TO, display_name=None)

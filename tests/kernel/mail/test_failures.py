@@ -117,7 +117,7 @@ async def test_the_whole_conversation_has_a_deadline(smtp, failure_of, monkeypat
     assert str(failure) == "DATA: no answer in time"
 
 
-async def test_a_connection_lost_after_the_offers_refuses_nobody(smtp, mailer_for):
+async def test_a_connection_lost_after_ehlo_is_no_refusal_of_the_recipient(smtp, mailer_for):
     server = await smtp(answers={"EHLO": "250-scripted\r\n250 SMTPUTF8\r\ndrops"})
     with pytest.raises(MailUnavailable, match="MAIL: the connection was lost"):
         await mailer_for(server.port).send("welcome", to="grüße@example.com", display_name=None)

@@ -26,7 +26,7 @@ async def tock() -> None:
 
 @pytest.fixture
 def begin(frozen_time):
-    """The current slot; the clocks stand still at its begin."""
+    """The current slot; the clocks stand still at its start."""
     slot = every(PERIOD).slot(datetime.now(UTC))
     frozen_time.move_to(slot)
     return slot
@@ -121,7 +121,7 @@ async def test_each_job_has_its_own_slots(own_database, outbox, frozen_time, beg
         frozen_time.move_to(begin + number * PERIOD)
         await one.turn()
     assert await slots(own_database) == [begin + number * PERIOD for number in (1, 2, 3, 4)]
-    # The first turn found the slot at `begin` missed, and put it.
+    # The slot at `begin` was due before the first turn, which put it.
     assert await slots(own_database, "outbox.tock") == [
         begin + number * PERIOD for number in (0, 2, 4)
     ]

@@ -202,7 +202,7 @@ async def test_an_upsert_tells_of_inserted_and_of_updated_rows_once_each(own_dat
     assert sorted(told, key=min) == [{1}, {2}]
 
 
-async def test_an_event_of_a_column_that_is_set_happens_when_it_is(own_database, notes):
+async def test_once_set_puts_an_event_when_the_column_gets_a_value(own_database, notes):
     sql = own_database.sql
     await sql.execute(
         "select outbox.track($1::text::regclass, 'note_sent', $2, once_set => 'sent_at')",
@@ -236,7 +236,7 @@ async def test_an_event_of_certain_columns_happens_when_one_changes(own_database
     assert told == [{1}, {2}, {1}]
 
 
-async def test_only_the_operations_that_were_asked_for_count(own_database, notes):
+async def test_only_the_requested_operations_put_events(own_database, notes):
     sql = own_database.sql
     await sql.execute(
         "select outbox.track($1::text::regclass, 'note_gone', $2, operations => '{delete}')",

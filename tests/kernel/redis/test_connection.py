@@ -243,7 +243,7 @@ def test_a_server_that_cannot_answer_is_disconnected(run, code):
     run(main())
 
 
-def test_what_is_asked_in_one_turn_is_one_write_and_the_order_stays(run):
+def test_calls_of_one_loop_iteration_are_one_write_in_order(run):
     async def main() -> bytes:
         async with connected() as (connection, other, _):
             writes: list[bytes] = []

@@ -133,7 +133,7 @@ async def test_a_redis_that_is_full_is_not_away(talking_to, valkey, logged):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_k5_whatever_goes_wrong_is_one_error_in_time_for_everyone(talking_to, fault, logged):
+async def test_k5_every_fault_is_one_error_in_time_for_all_callers(talking_to, fault, logged):
     async with listening(FAULTS[fault]) as port, talking_to(redis_port=port) as pipeline:
         started = time.monotonic()
         first = asyncio.create_task(ask(pipeline, "ECHO", "first"))
@@ -162,7 +162,7 @@ async def test_k5_while_redis_is_away_callers_fail_at_once(talking_to, fault, lo
     assert len(logged()) == 1
 
 
-async def test_k5_nobody_listens(talking_to, unused_tcp_port):
+async def test_k5_a_port_without_a_server_fails_at_once(talking_to, unused_tcp_port):
     async with talking_to(redis_port=unused_tcp_port) as pipeline:
         started = time.monotonic()
         with pytest.raises(RedisAway):
@@ -262,7 +262,7 @@ async def test_whatever_happens_no_caller_gets_anothers_reply(talking_to, valkey
 # Loop, end and bounds ----------------------------------------------------------------------------
 
 
-def test_a_busy_loop_does_not_take_its_own_delay_for_that_of_redis(talking_to, on_a_loop):
+def test_a_blocked_event_loop_is_not_mistaken_for_a_slow_redis(talking_to, on_a_loop):
     async def main():
         async with talking_to() as pipeline:
             await until(lambda: works(pipeline))
@@ -280,7 +280,7 @@ def test_a_busy_loop_does_not_take_its_own_delay_for_that_of_redis(talking_to, o
     assert on_a_loop(main()) == b"in time"
 
 
-def test_a_busy_loop_connects(talking_to, on_a_loop):
+def test_a_busy_event_loop_connects(talking_to, on_a_loop):
     async def main():
         busy = True
 
