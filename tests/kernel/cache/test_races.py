@@ -1,7 +1,7 @@
 """K4, K12: in any order of steps, a read that begins after a drop never shows an older value.
 
 Several processes (`Reads`, each with its own connection) use a real server. Hypothesis chooses the
-next step: a round trip, the begin or end of a load, or a write.
+next step: a round trip, the start or end of a load, or a write.
 """
 
 from contextlib import AsyncExitStack
