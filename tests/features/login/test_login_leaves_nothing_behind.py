@@ -24,6 +24,7 @@ async def test_a10_thirty_logins_leave_nothing_behind(settings, author: Person):
             for _ in range(times):
                 assert (await client.post("/auth/login", json=body)).status_code == 200
 
+        grown: list[int] = []
         # What other tests of this process left may end meanwhile. A leak is there every time.
         for _ in range(3):
             await log_in(10)  # pools fill; the gateway of the tests lives in this process, too
