@@ -1,4 +1,4 @@
-"""The proxy that is shipped: the real program with the real configuration, over TLS."""
+"""The shipped proxy: the real program with the real configuration, over TLS."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ HAPROXY = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin") or ""
 
 @pytest.fixture
 def tls(tmp_path, certificate):
-    """A file with chain and key, and a client's context that trusts it."""
+    """A file with chain and key, and a client's TLS context that trusts it."""
     _, trusted = certificate()
     pem = tmp_path / "proxy.pem"
     pem.write_bytes(trusted.read_bytes() + (tmp_path / "key.pem").read_bytes())
@@ -48,7 +48,7 @@ class Proxy:
 
     @contextlib.asynccontextmanager
     async def before(self, *servers, **environment):
-        """Run in front of servers at these ports; it ends with the block."""
+        """Run in front of servers on these ports; it ends with the block."""
         lines = [f"    server api{port} 127.0.0.1:{port}\n" for port in servers]
         own = self._folder / "servers.cfg"
         own.write_text("".join(["backend api\n", "    balance leastconn\n", *lines]))
@@ -56,7 +56,7 @@ class Proxy:
             *(HAPROXY, "-f", str(PROXY / "haproxy.cfg"), "-f", str(own)),
             env={
                 "PROXY_CERTIFICATE": str(self._pem),
-                "PROXY_CONNECTIONS": "1000",  # a test may open few files
+                "PROXY_CONNECTIONS": "1000",  # a test process may open few files
                 "PROXY_HTTP": f"127.0.0.1:{self.http}",
                 "PROXY_HTTPS": f"127.0.0.1:{self.https}",
                 **environment,
@@ -86,7 +86,7 @@ def proxy(tmp_path, tls):
 
 @pytest.fixture
 async def echo():
-    """A server that answers with the head it was sent, and speaks after an upgrade."""
+    """A server that responds with the received head, and echoes after an upgrade."""
 
     async def serve(reader, writer):
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -231,7 +231,7 @@ async def test_h2_no_request_fails_while_the_api_is_restarted_behind_it(proxy, s
             await asyncio.sleep(0.05)
 
     async def restart(port):
-        """End the process at a port, begin another, and wait until the proxy may send to it."""
+        """Stop the process on a port, start another, and wait until the proxy may send to it."""
         processes[port].send_signal(signal.SIGTERM)
         await asyncio.wait_for(processes[port].communicate(), 30)
         processes[port] = await entered.enter_async_context(api(env, port, APPLICATION))

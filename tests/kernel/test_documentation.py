@@ -13,13 +13,13 @@ from kernel.web.fields import Body
 from kit.application import SLICES, running
 
 HOST = "http://api.test"
-# Swagger UI has an example of its own for these.
+# Swagger UI generates its own examples for these.
 WITH_EXAMPLES = {"uuid", "date-time"}
 
 
 @pytest.fixture
 async def browser(settings):
-    """A client of an application that shows its documentation, always from one address."""
+    """A client of an application that shows its documentation; it always has the same address."""
     app = create_app(settings.model_copy(update={"app_name": "Ada & <Co>"}), SLICES)
     async with running(app) as client_for, client_for(address="203.0.113.9") as client:
         yield client
@@ -100,7 +100,7 @@ async def test_a_browser_that_has_the_files_is_not_sent_them_again(browser):
 
 
 def strings(document: dict[str, Any], schema: dict[str, Any], name: str) -> Iterator[str]:
-    """Yield the places in a schema for which Swagger UI would make up the text `string`."""
+    """Yield the places in a schema where Swagger UI would show `string` as the example."""
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[1]
         yield from strings(document, document["components"]["schemas"][name], name)
@@ -160,7 +160,7 @@ def test_examples_are_valid(document):
             for part in (field, *field.get("anyOf", ()))
             if "examples" in part
         }
-        required = dict.fromkeys(schema.get("required", ()), True)  # those without are booleans
+        required = dict.fromkeys(schema.get("required", ()), True)  # without example: a boolean
         kind.model_validate(required | example)
 
 

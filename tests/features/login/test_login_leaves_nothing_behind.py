@@ -1,4 +1,4 @@
-"""What a login leaves behind in this process."""
+"""A login leaks no tasks, threads or file descriptors in this process."""
 
 import asyncio
 import sys
@@ -25,9 +25,9 @@ async def test_a10_thirty_logins_leave_nothing_behind(settings, author: Person):
                 assert (await client.post("/auth/login", json=body)).status_code == 200
 
         grown: list[int] = []
-        # What other tests of this process left may end meanwhile. A leak is there every time.
+        # Remains of other tests may end meanwhile. A leak appears in every try.
         for _ in range(3):
-            await log_in(10)  # pools fill; the gateway of the tests lives in this process, too
+            await log_in(10)  # fill the pools first; the tests' gateway runs in this process, too
             before = counts()
             await log_in(30)
             grown = [now - then for now, then in zip(counts(), before, strict=True)]

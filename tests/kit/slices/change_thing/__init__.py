@@ -1,4 +1,4 @@
-"""Replace what the own thing says."""
+"""Replace the content of the caller's thing."""
 
 from uuid import UUID
 
@@ -16,7 +16,7 @@ router = APIRouter()
 
 @router.put("/things/{thing_id}", responses=raises(ThingNotFound))
 async def change_thing(thing_id: UUID, draft: Draft, services: Services) -> Answer[Thing]:
-    """Replace the caller's own thing; row security keeps all others."""
+    """Replace the caller's own thing; row security protects all others."""
     db, announce = await services.aget(AsCaller, Announce)
     change = db.table("things").update(draft.model_dump())
     changed = await change.eq("id", str(thing_id)).execute()
