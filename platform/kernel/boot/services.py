@@ -21,6 +21,7 @@ from kernel.identity.audit import Audit
 from kernel.identity.denials import Denials
 from kernel.identity.fresh_login import FreshLogin
 from kernel.identity.jwks import Jwks
+from kernel.identity.known_networks import KnownNetworks
 from kernel.identity.login_notices import LoginNotices
 from kernel.identity.mailed_tokens import MailedTokens
 from kernel.identity.revocation import Revocations
@@ -48,7 +49,7 @@ REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
         *_OF_BOTH,
         *(AuthApi, AsCaller, Call, Caller),
         *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
-        *(LoginNotices, UsedRefreshTokens),
+        *(KnownNetworks, LoginNotices, UsedRefreshTokens),
         *(CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
     }
 )
@@ -83,8 +84,8 @@ def register_services(
     def as_caller(container: svcs.Container) -> AsCaller:
         return AsCaller(http, container.get(Caller).token)
 
-    def audit(container: svcs.Container) -> Audit:
-        return Audit(*container.get(AsService, Call))
+    def known_networks(container: svcs.Container) -> KnownNetworks:
+        return KnownNetworks(keeping, key, container.get(Call).client_address)
 
     def account_limit(container: svcs.Container) -> AccountLimit:
         name = container.get(Call).feature
@@ -93,13 +94,14 @@ def register_services(
                 f"features/{name} asks for an AccountLimit but declares none: "
                 'Feature(limits=(Limit("20/15 minutes", per="account"),))'
             )
-        return AccountLimit(accounts, by_account[name], key)
+        return AccountLimit(accounts, by_account[name], container.get(KnownNetworks))
 
     reauthentication = PolicySet([Policy("reauthentication", settings.rate_limit_reauthentication)])
 
     def fresh_login(container: svcs.Container) -> FreshLogin:
         parts = container.get(AuthApi, AsService, Caller, Audit)
-        return FreshLogin(*parts, attempts=AccountLimit(accounts, reauthentication, key))
+        known = container.get(KnownNetworks)
+        return FreshLogin(*parts, attempts=AccountLimit(accounts, reauthentication, known))
 
     def mailed_tokens(container: svcs.Container) -> MailedTokens:
         return MailedTokens(*container.get(AsService, Call))
@@ -127,13 +129,12 @@ def register_services(
     _register_sessions(registry, settings, http, redis)
     _register_own_settings(registry, settings, features)
     _register_adapters(registry, settings, discover_adapters() if adapters is None else adapters)
-    registry.register_factory(Audit, audit)
-    registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(AuthApi, auth_api)
     registry.register_factory(AccountLimit, account_limit)
     registry.register_factory(AsCaller, as_caller)
     registry.register_factory(AsService, lambda: AsService(http))
     registry.register_factory(FreshLogin, fresh_login)
+    registry.register_factory(KnownNetworks, known_networks)
     registry.register_factory(MailedTokens, mailed_tokens)
     registry.register_factory(Mailer, mailer)
 
@@ -141,6 +142,9 @@ def register_services(
 def _register_sessions(
     registry: svcs.Registry, settings: Settings, http: SupabaseHttp, redis: Redis
 ) -> None:
+    def audit(container: svcs.Container) -> Audit:
+        return Audit(*container.get(AsService, Call))
+
     def login_notices(container: svcs.Container) -> LoginNotices:
         parts = container.get(AsService, Call)
         return LoginNotices(*parts, enabled=settings.login_notices)
@@ -148,6 +152,8 @@ def _register_sessions(
     def used_refresh_tokens(container: svcs.Container) -> UsedRefreshTokens:
         return UsedRefreshTokens(*container.get(AsService, SeenTokens, Revocations, Audit))
 
+    registry.register_factory(Audit, audit)
+    registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(LoginNotices, login_notices)
     registry.register_value(Revocations, Revocations(redis, AsService(http)))
     registry.register_value(SessionStore, SessionStore(redis))
