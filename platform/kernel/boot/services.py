@@ -8,13 +8,14 @@ import svcs
 from redis.asyncio import Redis
 
 from kernel.boot.adapters import Adapters, discover_adapters
-from kernel.cache import Drops
+from kernel.cache import Cached, Drops
 from kernel.cache.drops import Announce
 from kernel.cache.reads import Reads
 from kernel.cache.warmer import CacheWarmer
 from kernel.config.settings import Settings
 from kernel.core.caller import Caller
 from kernel.edge.policies import PolicyTable
+from kernel.edge.routes import routes_of
 from kernel.feature import Feature
 from kernel.identity.account_limit import AccountLimit, AccountLimiter, account_key
 from kernel.identity.audit import Audit
@@ -75,7 +76,7 @@ def register_services(
     by_account = PolicyTable(features, settings).by_account
     key = account_key(settings.supabase_service_key.get_secret_value())
     redis, broker = connect_redis(settings), connect_broker(settings)
-    drops = Drops(pipeline, (one for feature in features.values() for one in feature.cached))
+    drops = Drops(pipeline, prefixes_of(features))
 
     def auth_api(container: svcs.Container) -> AuthApi:
         call = container.get(Call)
@@ -137,6 +138,15 @@ def register_services(
     registry.register_factory(KnownNetworks, known_networks)
     registry.register_factory(MailedTokens, mailed_tokens)
     registry.register_factory(Mailer, mailer)
+
+
+def prefixes_of(features: Mapping[str, Feature]) -> dict[Cached, list[str]]:
+    """Return all cached reads, and what the keys of each begin with: once for each route."""
+    prefixes: dict[Cached, list[str]] = {}
+    for route in routes_of(features):
+        for cached, prefix in (route.cache.prefixes if route.cache else {}).items():
+            prefixes.setdefault(cached, []).append(prefix)
+    return prefixes
 
 
 def _register_sessions(
