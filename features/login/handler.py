@@ -45,7 +45,7 @@ async def login(
     except Unavailable:
         await attempts.refund(attempt)  # Auth did not check the password
         raise
-    await attempts.refund(attempt)
+    await attempts.succeed(attempt)
     if begun.session is None:
         raise InvalidCredentials
     holder = await tokens.verify(begun.session.access_token)
