@@ -48,7 +48,7 @@ async def login(
     await attempts.refund(attempt)
     if begun.session is None:
         raise InvalidCredentials
-    holder = await tokens.verify(begun.session.access_token)
+    holder = await tokens.issued(begun.session.access_token)
     session = Session.model_validate(await auth.session(begun.session))
     await sessions.keep(holder, started_at=datetime.now(UTC))
     await audit("login", user_id=session.user.id)
