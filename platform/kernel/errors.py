@@ -169,7 +169,7 @@ class Unavailable(ApiError):
     status = 503
     code = "UNAVAILABLE"
     message = "This is not available at the moment. Please try again shortly."
-    retry_after = 5
+    retry_after: int | None = 5
 
 
 class OutcomeUnknown(ApiError):
