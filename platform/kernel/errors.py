@@ -16,13 +16,15 @@ class ApiError(Exception):
     Class attributes: `status` is the HTTP status, `code` the stable UPPER_SNAKE name for programs,
     `message` a sentence for people. Keyword arguments become `details` of the response: they are
     public, so never pass what the caller may not know. `retry_after` is sent as the `Retry-After`
-    header, in whole seconds.
+    header, in whole seconds. `may_have_acted` says that a write of this request may have been
+    carried out: then the response is OutcomeUnknown.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "INTERNAL_ERROR"
     message: ClassVar[str] = "Something went wrong on our side. The request id helps us find out."
     retry_after: int | None = None
+    may_have_acted: bool = False
 
     def __init__(self, *, retry_after: int | None = None, **details: object) -> None:
         super().__init__(self.code)
@@ -167,7 +169,20 @@ class Unavailable(ApiError):
     status = 503
     code = "UNAVAILABLE"
     message = "This is not available at the moment. Please try again shortly."
-    retry_after = 5
+    retry_after: int | None = 5
+
+
+class OutcomeUnknown(ApiError):
+    """A write was sent, and no response came: it may have been carried out.
+
+    Without `Retry-After`: a client that repeats it by itself could write twice.
+    """
+
+    status = 503
+    code = "OUTCOME_UNKNOWN"
+    message = (
+        "No answer came in time, and this may have been carried out: look before you send it again."
+    )
 
 
 class Permanent(Exception):

@@ -9,6 +9,7 @@ from kernel.edge.routes import Route
 from kernel.errors import (
     ApiError,
     Forbidden,
+    OutcomeUnknown,
     SessionRevoked,
     TooManyRequests,
     Unauthenticated,
@@ -50,6 +51,11 @@ def common_errors(feature: Feature) -> list[type[ApiError]]:
     return errors
 
 
+def _errors_of(route: Route) -> list[type[ApiError]]:
+    writes = [] if route.method in {"GET", "HEAD"} else [OutcomeUnknown]
+    return [*common_errors(route.feature), *writes]
+
+
 def describe(app: FastAPI, routes: Sequence[Route]) -> None:
     """Add the Edge's behaviour to the document.
 
@@ -66,7 +72,7 @@ def describe(app: FastAPI, routes: Sequence[Route]) -> None:
                 operation = schema["paths"].get(route.path, {}).get(route.method.lower())
                 if operation is not None:
                     operation["security"] = _REQUIREMENTS[route.feature.caller]
-                    _complete(operation["responses"], common_errors(route.feature))
+                    _complete(operation["responses"], _errors_of(route))
                     if route.cache is not None:
                         operation["responses"].setdefault("304", _NOT_MODIFIED)
         return app.openapi_schema or {}

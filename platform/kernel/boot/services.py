@@ -38,7 +38,7 @@ from kernel.observe.operations import Operations
 from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
 from kernel.redis import Pipeline, connect_broker, connect_keeping, connect_pipeline, connect_redis
-from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
+from kernel.supabase import Agreement, AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.web.call import Call
 
 _OF_BOTH: Final = {Settings, AsService, AuthAdmin, Announce, Redis, SupabaseHttp}
@@ -51,7 +51,7 @@ REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
         *(AuthApi, AsCaller, Call, Caller),
         *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
         *(KnownNetworks, LoginNotices, UsedRefreshTokens),
-        *(CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
+        *(Agreement, CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
     }
 )
 
@@ -112,9 +112,8 @@ def register_services(
         return Mailer(settings, feature=run.slice, run_id=run.id, db=container.get(AsService))
 
     registry.register_value(Settings, settings)
-    registry.register_value(Readiness, Readiness())
+    _register_checks(registry, settings, http)
     registry.register_value(SupabaseHttp, http, on_registry_close=http.aclose)
-    registry.register_value(Probe, Probe(http))
     registry.register_value(Redis, redis, on_registry_close=redis.aclose)
     registry.register_value(Pipeline, pipeline, on_registry_close=pipeline.aclose)
     registry.register_value(Limiter, Limiter(pipeline))
@@ -147,6 +146,12 @@ def prefixes_of(features: Mapping[str, Feature]) -> dict[Cached, list[str]]:
         for cached, prefix in (route.cache.prefixes if route.cache else {}).items():
             prefixes.setdefault(cached, []).append(prefix)
     return prefixes
+
+
+def _register_checks(registry: svcs.Registry, settings: Settings, http: SupabaseHttp) -> None:
+    registry.register_value(Readiness, Readiness())
+    registry.register_value(Probe, Probe(http))
+    registry.register_value(Agreement, Agreement(http, settings))
 
 
 def _register_sessions(

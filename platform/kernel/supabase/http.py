@@ -17,6 +17,7 @@ from kernel.errors import Unavailable
 from kernel.supabase.breaker import CircuitOpen
 from kernel.supabase.bulkhead import BulkheadFull
 from kernel.supabase.guard import NO_ANSWER, Guard
+from kernel.supabase.outcome import marked
 from kernel.supabase.passwords import PasswordRules
 
 _REPEATABLE: Final = "GET"
@@ -125,10 +126,10 @@ class SupabaseHttp(httpx.AsyncClient):
             raise SupabaseUnavailable from None
         except NO_ANSWER as error:
             _report(request, _name(error))
-            raise SupabaseUnavailable from error
+            raise marked(SupabaseUnavailable(), request, error) from error
         if response.is_server_error:
             _report(request, f"status {response.status_code}: {_said(part, response)}")
-            raise SupabaseUnavailable
+            raise marked(SupabaseUnavailable(), request, response)
         return response
 
     def _place(self, url: httpx.URL) -> tuple[str, str]:

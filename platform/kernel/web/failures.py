@@ -19,6 +19,7 @@ from kernel.errors import (
     Forbidden,
     MethodNotAllowed,
     NotFound,
+    OutcomeUnknown,
     Unauthenticated,
     ValidationFailed,
 )
@@ -32,6 +33,7 @@ _BY_STATUS: Final[dict[int, type[ApiError]]] = {
     405: MethodNotAllowed,
     413: BodyTooLarge,
 }
+_READS: Final = frozenset({"GET", "HEAD"})
 # Kinds of validation errors whose message contains none of the input.
 _SAFE_KINDS: Final = frozenset(
     {
@@ -109,8 +111,10 @@ def install(app: FastAPI) -> None:
     async def unexpected(_: Request, __: Exception) -> Response:
         return failure_response(ApiError())
 
-    async def api_error(_: Request, error: Exception) -> Response:
+    async def api_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)
+        if error.may_have_acted and request.method not in _READS:
+            return failure_response(OutcomeUnknown())
         return failure_response(error)
 
     async def validation(_: Request, error: Exception) -> Response:

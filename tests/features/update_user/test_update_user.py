@@ -172,7 +172,7 @@ async def test_half_a_change_says_which_half(author, refused_name, database):
     assert error["code"] == "PARTIAL_UPDATE"
     assert error["details"]["changed"] == ["email"]
     assert error["details"]["failed"] == ["display_name"]
-    assert int(answer.headers["retry-after"]) > 0
+    assert "retry-after" not in answer.headers  # O13: the first half would happen twice
     assert await database.fetchval(PENDING, author.id) == email
     assert refused_name not in answer.text
 
