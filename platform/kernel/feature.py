@@ -25,6 +25,8 @@ class Feature:
     either is enough. `limits` apply in addition to the default limit, which all slices share;
     `limited=False` exempts a slice from the default limit, too. A call that the cache cannot answer
     counts `weight` times to the default limit. A slice without a router has no calls: it has jobs.
+    `idempotent=True` lets clients repeat its POST safely with the header Idempotency-Key: its
+    handler inserts one row as the caller, into a table that a migration protects.
     `settings` are the slice's own: its handlers and jobs ask for them by their type.
     """
 
@@ -35,6 +37,7 @@ class Feature:
     limits: tuple[Limit, ...] = ()
     limited: bool = True
     weight: int = 1
+    idempotent: bool = False
     jobs: tuple[Job, ...] = ()
     settings: type[OwnSettings] | None = None
 
@@ -49,6 +52,14 @@ class Feature:
             raise ValueError(f"{{{self.owner}}}, the owner, is not in the path of every route")
         if self.limits and (self.router is None or not self.limited):
             raise ValueError("a feature with limits needs a router, and must not be limited=False")
+        if self.idempotent and (
+            self.caller != "required"
+            or any(
+                isinstance(one, APIRoute) and one.methods != {"POST"}
+                for one in (self.router.routes if self.router else ())
+            )
+        ):
+            raise ValueError('an idempotent feature needs caller="required", and only POST routes')
         if self.weight < 1:
             raise ValueError("a call has a weight of 1 or more")
         if len({limit.per for limit in self.limits}) < len(self.limits):

@@ -10,6 +10,7 @@ GRANTS = Grants(
     functions={
         "alive": Function(EVERYONE),
         "me": Function(USERS),
+        "replayed_row": Function(USERS),
         "account": Function(SERVICE, {"user_id": NOBODY}),
         # Called before each request of PostgREST.
         "check_session": Function(EVERYONE),

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from kernel.edge.routes import Route
 from kernel.errors import (
     ApiError,
+    Conflict,
     Forbidden,
     SessionRevoked,
     TooManyRequests,
@@ -17,6 +18,7 @@ from kernel.errors import (
 )
 from kernel.feature import Feature
 from kernel.identity.tokens import InvalidToken
+from kernel.supabase.idempotency import IdempotencyKeyReused
 from kernel.web.routing import raises
 
 INTRODUCTION: Final = (
@@ -45,6 +47,8 @@ def common_errors(feature: Feature) -> list[type[ApiError]]:
         errors.append(TooManyRequests)
     if feature.caller != "ignored":
         errors += [Unauthenticated, InvalidToken, SessionRevoked]
+    if feature.idempotent:
+        errors += [Conflict, IdempotencyKeyReused]
     if feature.restricted:
         errors.append(Forbidden)
     return errors

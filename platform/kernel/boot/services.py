@@ -81,7 +81,7 @@ def register_services(
         return AuthApi(http, client_address=call.client_address, user_agent=call.user_agent)
 
     def as_caller(container: svcs.Container) -> AsCaller:
-        return AsCaller(http, container.get(Caller).token)
+        return AsCaller(http, container.get(Caller).token, container.get(Call).idempotency)
 
     def audit(container: svcs.Container) -> Audit:
         return Audit(*container.get(AsService, Call))

@@ -15,6 +15,7 @@ from kernel.errors import ApiError, MethodNotAllowed
 from kernel.observe.metrics import CacheResult
 from kernel.web.call import Call
 from kernel.web.failures import failure
+from kernel.web.idempotency import REPLAYED
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -30,6 +31,7 @@ _X_CACHE: Final[dict[CacheResult, bytes]] = {
     "bypass": b"BYPASS",
 }
 _VARY: Final = (b"vary", b"Authorization")
+_REPLAYED: Final = (REPLAYED.lower().encode(), b"true")
 # A 304 has no content: these headers of the 200 are omitted.
 _OF_CONTENT: Final = frozenset({b"content-length", b"content-type"})
 
@@ -144,6 +146,8 @@ class ResponseWriter:
             headers.append((b"ratelimit", limits.field.encode()))
         if call.cache is not None:
             headers.append((b"x-cache", _X_CACHE[call.cache]))
+        if call.idempotency is not None and call.idempotency.replayed:
+            headers.append(_REPLAYED)
         return headers
 
     def _completed(self, status: int, sent: Iterable[tuple[bytes, bytes]]) -> Headers:
