@@ -170,5 +170,15 @@ class Unavailable(ApiError):
     retry_after = 5
 
 
+class DeadlineExceeded(ApiError):
+    """The request took longer than REQUEST_TIMEOUT_SECONDS; a write may have happened or not."""
+
+    status = 504
+    code = "DEADLINE_EXCEEDED"
+    message = (
+        "This took too long. If it was a write, check whether it happened before you repeat it."
+    )
+
+
 class Permanent(Exception):
     """A retry would fail the same way: the run fails immediately, without retries."""

@@ -1,6 +1,7 @@
 """`Feature`: what a slice contributes to the application."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from fastapi import APIRouter
@@ -27,6 +28,7 @@ class Feature:
     counts `weight` times to the default limit. A slice without a router has no calls: it has jobs.
     `idempotent=True` lets clients repeat its POST safely with the header Idempotency-Key: its
     handler inserts one row as the caller, into a table that a migration protects.
+    `deadline` replaces REQUEST_TIMEOUT_SECONDS for its calls: `deadline=minutes(2)`.
     `settings` are the slice's own: its handlers and jobs ask for them by their type.
     """
 
@@ -38,6 +40,7 @@ class Feature:
     limited: bool = True
     weight: int = 1
     idempotent: bool = False
+    deadline: timedelta | None = None
     jobs: tuple[Job, ...] = ()
     settings: type[OwnSettings] | None = None
 

@@ -106,6 +106,7 @@ def create_app(
         unlimited=pages | {METRICS},
         max_body_bytes=settings.max_body_bytes,
         cache_enabled=settings.cache_enabled,
+        deadline_seconds=settings.request_timeout_seconds,
         record=record,
         hosts=Hosts(settings.allowed_hosts),
         headers=StandingHeaders(

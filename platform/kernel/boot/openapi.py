@@ -9,6 +9,7 @@ from kernel.edge.routes import Route
 from kernel.errors import (
     ApiError,
     Conflict,
+    DeadlineExceeded,
     Forbidden,
     SessionRevoked,
     TooManyRequests,
@@ -42,7 +43,7 @@ _NOT_MODIFIED: Final = {"description": "If-None-Match has the ETag of the respon
 
 def common_errors(feature: Feature) -> list[type[ApiError]]:
     """Return the errors of every call of a slice, in addition to those that it declares."""
-    errors: list[type[ApiError]] = [ValidationFailed, Unavailable, ApiError]
+    errors: list[type[ApiError]] = [ValidationFailed, Unavailable, DeadlineExceeded, ApiError]
     if feature.limited:
         errors.append(TooManyRequests)
     if feature.caller != "ignored":

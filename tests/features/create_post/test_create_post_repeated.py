@@ -5,9 +5,11 @@ from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import httpx
+import orjson
 import pytest
 
 from kit.front import Front, works
+from kit.waiting import until
 
 POST = {"title": "A title", "content": "Some content.", "published": True}
 REPLAYED = "idempotency-replayed"
@@ -97,6 +99,43 @@ async def test_h1_over_two_processes_and_after_a_crash_there_is_one_row(whole_sy
         answer = await other.post("/posts", json=POST, headers=crashing)
         assert (answer.status_code, answer.headers[REPLAYED]) == (201, "true")
         assert await rows() == 2
+
+
+@pytest.mark.slow
+async def test_h5_a_client_that_leaves_does_not_stop_its_write(whole_system):
+    author_id, token = await whole_system.author()
+    body = orjson.dumps(POST)
+    head = (
+        f"POST /api/v1/posts HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    held, leave = asyncio.Event(), asyncio.Event()
+
+    async def waits(seen):
+        if seen.method == "POST" and seen.target.startswith("/rest/v1/posts"):
+            held.set()
+            await leave.wait()
+        await works(seen)
+
+    async with AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=whole_system.gateway.url)
+        )
+        front = Front(gateway)
+        await front.listen()
+        stack.push_async_callback(front.close)
+        front.rest = waits
+        url = f"http://127.0.0.1:{front.port}"
+        process, client = await stack.enter_async_context(whole_system.api(SUPABASE_URL=url))
+        _, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        writer.write(head.encode() + body)
+        async with asyncio.timeout(20):
+            await held.wait()
+        writer.transport.abort()
+        leave.set()
+        await until(lambda: '"status":201' in process.printed)
+    query = "select count(*) as n from public.posts where author_id = $1"
+    assert (await whole_system.fetch(query, author_id))[0]["n"] == 1
 
 
 def _kept(headers):
