@@ -134,6 +134,14 @@ class Conflict(ApiError):
     message = "This conflicts with what is already stored."
 
 
+class PreconditionFailed(ApiError):
+    """A condition of the request does not hold: If-Match, If-None-Match or If-Unmodified-Since."""
+
+    status = 412
+    code = "PRECONDITION_FAILED"
+    message = "This has changed since you read it: read it again, then decide."
+
+
 class BodyTooLarge(ApiError):
     """The body is longer than the limit."""
 

@@ -38,6 +38,7 @@ from kernel.observe.readiness import Readiness
 from kernel.redis import Pipeline, connect_broker, connect_keeping, connect_pipeline, connect_redis
 from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.web.call import Call
+from kernel.web.precondition import Precondition
 
 _OF_BOTH: Final = {Settings, AsService, AuthAdmin, Announce, Redis, SupabaseHttp}
 # The services that a job can ask for: a job has no caller.
@@ -46,7 +47,7 @@ JOB_SERVICES: Final[frozenset[type]] = frozenset({*_OF_BOTH, Mailer, Run})
 REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
     {
         *_OF_BOTH,
-        *(AuthApi, AsCaller, Call, Caller),
+        *(AuthApi, AsCaller, Call, Caller, Precondition),
         *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
         *(LoginNotices, UsedRefreshTokens),
         *(CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),

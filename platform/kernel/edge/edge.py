@@ -200,6 +200,8 @@ class Edge:
             route.refuse_doubled(scope["query_string"])
             if route.cache is not None:
                 call.cache = "bypass"
+            if route.feature.conditional:
+                call.current = self._reading(scope, call)
         if call.caller is ANONYMOUS:
             return receive
         return looked_at_again(receive, call.caller, self.parts)
@@ -224,6 +226,14 @@ class Edge:
         """Return how long a call may take."""
         own = route.feature.deadline if route is not None else None
         return self._deadline_seconds if own is None else own.total_seconds()
+
+    def _reading(self, scope: Scope, call: Call) -> Load | None:
+        """Return a loader of what a GET of this path answers the same caller; None without GET."""
+        route = self._routes.find("GET", scope["path"])
+        if route is None:
+            return None
+        asked = {**scope, "method": "GET", "query_string": b""}
+        return self._loading(asked, replace(call, feature=route.feature_name), route, call.caller)
 
     def _loading(self, scope: Scope, call: Call, route: Route | None, caller: Caller) -> Load:
         """Return a loader that replays this request as `caller`; several waiters can share it."""

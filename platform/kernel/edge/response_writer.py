@@ -11,7 +11,7 @@ from kernel.core.caller import ANONYMOUS
 from kernel.edge.headers import Block, added
 from kernel.edge.request_head import RequestHead
 from kernel.edge.routes import Route, RouteTable
-from kernel.errors import ApiError, MethodNotAllowed
+from kernel.errors import ApiError, MethodNotAllowed, PreconditionFailed
 from kernel.observe.metrics import CacheResult
 from kernel.web.call import Call
 from kernel.web.failures import failure
@@ -64,6 +64,9 @@ class ResponseWriter:
 
     async def body(self, body: bytes, etag: bytes, control: bytes) -> None:
         """Send a JSON body whose ETag is known, or 304 if the client has it."""
+        if self._head.if_match is not None and not self._head.matches(etag):
+            await self.failed(PreconditionFailed())
+            return
         headers = self._common()
         headers += self._standing
         headers.append((b"cache-control", control))
@@ -126,7 +129,9 @@ class ResponseWriter:
         if etag is None:
             etag = etag_of(body)
             headers.append((b"etag", etag))
-        if self._head.has(etag):
+        if self._head.if_match is not None and not self._head.matches(etag):
+            await self.failed(PreconditionFailed())
+        elif self._head.has(etag):
             kept = [one for one in headers if one[0] not in _OF_CONTENT]
             await self._whole(_NOT_MODIFIED, kept, b"")
         else:
