@@ -136,6 +136,14 @@ class Conflict(ApiError):
     message = "This conflicts with what is already stored."
 
 
+class PreconditionFailed(ApiError):
+    """A condition of the request does not hold: If-Match, If-None-Match or If-Unmodified-Since."""
+
+    status = 412
+    code = "PRECONDITION_FAILED"
+    message = "This has changed since you read it: read it again, then decide."
+
+
 class BodyTooLarge(ApiError):
     """The body is longer than the limit."""
 
@@ -182,6 +190,16 @@ class OutcomeUnknown(ApiError):
     code = "OUTCOME_UNKNOWN"
     message = (
         "No answer came in time, and this may have been carried out: look before you send it again."
+    )
+
+
+class DeadlineExceeded(ApiError):
+    """The request took longer than REQUEST_TIMEOUT_SECONDS; a write may have happened or not."""
+
+    status = 504
+    code = "DEADLINE_EXCEEDED"
+    message = (
+        "This took too long. If it was a write, check whether it happened before you repeat it."
     )
 
 

@@ -11,6 +11,7 @@ GRANTS = Grants(
         "alive": Function(EVERYONE),
         "service_alive": Function(SERVICE),
         "me": Function(USERS),
+        "replayed_row": Function(USERS),
         "account": Function(SERVICE, {"user_id": NOBODY}),
         # PostgREST calls this before each request.
         "check_session": Function(EVERYONE),

@@ -40,6 +40,7 @@ from kernel.observe.readiness import Readiness
 from kernel.redis import Pipeline, connect_broker, connect_keeping, connect_pipeline, connect_redis
 from kernel.supabase import Agreement, AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.web.call import Call
+from kernel.web.precondition import Precondition
 
 _OF_BOTH: Final = {Settings, AsService, AuthAdmin, Announce, Redis, SupabaseHttp}
 # The services that a job can ask for: a job has no caller.
@@ -48,7 +49,7 @@ JOB_SERVICES: Final[frozenset[type]] = frozenset({*_OF_BOTH, Mailer, Run})
 REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
     {
         *_OF_BOTH,
-        *(AuthApi, AsCaller, Call, Caller),
+        *(AuthApi, AsCaller, Call, Caller, Precondition),
         *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
         *(KnownNetworks, LoginNotices, UsedRefreshTokens),
         *(Agreement, CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
@@ -83,7 +84,7 @@ def register_services(
         return AuthApi(http, client_address=call.client_address, user_agent=call.user_agent)
 
     def as_caller(container: svcs.Container) -> AsCaller:
-        return AsCaller(http, container.get(Caller).token)
+        return AsCaller(http, container.get(Caller).token, container.get(Call).idempotency)
 
     def known_networks(container: svcs.Container) -> KnownNetworks:
         return KnownNetworks(keeping, key, container.get(Call).client_address)

@@ -36,6 +36,7 @@ _FROM_DATABASE: dict[str, type[ApiError]] = {
     "23505": Conflict,
     "23502": ValidationFailed,
     "23514": ValidationFailed,
+    "PT409": Conflict,  # an Idempotency-Key whose row cannot be returned: see idempotency.claim
     "57014": SupabaseUnavailable,
     "PT401": SessionRevoked,  # check_session: it ended after we had looked
 }
