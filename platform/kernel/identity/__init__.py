@@ -5,6 +5,7 @@ from kernel.identity.audit import Audit
 from kernel.identity.fresh_login import FreshLogin, ReauthenticationRequired, WrongPassword
 from kernel.identity.login_notices import LoginNotices
 from kernel.identity.mailed_tokens import MailedTokens, NewToken, Proof
+from kernel.identity.refreshes import Refreshes
 from kernel.identity.revocation import Revocations
 from kernel.identity.sessions import SessionStore
 from kernel.identity.tokens import InvalidToken, TokenVerifier
@@ -20,6 +21,7 @@ __all__ = [
     "NewToken",
     "Proof",
     "ReauthenticationRequired",
+    "Refreshes",
     "Reservation",
     "Revocations",
     "SessionStore",
