@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from httpx import Response
 
-from kernel.supabase.http import AROUND, SupabaseHttp, SupabaseUnavailable, bearer
+from kernel.errors import ApiError
+from kernel.supabase.http import AROUND, SupabaseHttp, bearer
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Probe:
                     extensions=AROUND,
                 ),
             )
-        except SupabaseUnavailable:
+        except ApiError:  # no response, or a limit
             return False
         expected = _of_auth(answers[0]), _of_the_database(answers[1])
         for answer, right in zip(answers, expected, strict=True):
