@@ -45,7 +45,10 @@ def _change(email: str, role: str | None) -> None:
     try:
         found = asyncio.run(_set_role(settings, email, role))
     except SupabaseUnavailable:
-        problem = f"{settings.supabase} does not answer: is it the right SUPABASE_URL?"
+        problem = (
+            f"{settings.supabase} does not answer, or not to this key: are SUPABASE_URL and "
+            "SUPABASE_SERVICE_KEY right?"
+        )
     except (APIError, AuthError) as error:
         problem = f"{settings.supabase} refused ({error.code}): is SUPABASE_SERVICE_KEY its key?"
     else:

@@ -82,11 +82,21 @@ class HeadersTooLarge(ApiError):
 
 
 class ValidationFailed(ApiError):
-    """The request does not fit the schema; `details.fields` says where, without the input."""
+    """The request is not valid; `details.fields` says where, without the input.
+
+    A subclass for one field names it in `field`; without `field_message` the field has the error's
+    own message.
+    """
 
     status = 422
     code = "VALIDATION_ERROR"
     message = "The request is not valid: see details.fields."
+    field: ClassVar[str] = "body"
+    field_message: ClassVar[str | None] = "A value here is not accepted."
+
+    def __init__(self, *, fields: list[dict[str, str]] | None = None) -> None:
+        own = {"field": self.field, "message": self.field_message or self.message}
+        super().__init__(fields=fields or [own])
 
 
 class Unauthenticated(ApiError):

@@ -90,7 +90,7 @@ def create_app(
         openapi_url=OPENAPI if settings.docs else None,
         redirect_slashes=False,
     )
-    failures.install(app)
+    failures.install(app, refused=metrics.auth_refused)
     routes = routes_of(features)
     for name in dict.fromkeys(route.feature_name for route in routes):
         _include(app, name, features[name], settings)

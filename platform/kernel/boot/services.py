@@ -25,6 +25,7 @@ from kernel.identity.jwks import Jwks
 from kernel.identity.known_networks import KnownNetworks
 from kernel.identity.login_notices import LoginNotices
 from kernel.identity.mailed_tokens import MailedTokens
+from kernel.identity.refreshes import Refreshes
 from kernel.identity.revocation import Revocations
 from kernel.identity.seen_tokens import SeenTokens
 from kernel.identity.sessions import SessionStore
@@ -51,7 +52,7 @@ REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
         *_OF_BOTH,
         *(AuthApi, AsCaller, Call, Caller, Precondition),
         *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
-        *(KnownNetworks, LoginNotices, UsedRefreshTokens),
+        *(KnownNetworks, LoginNotices, Refreshes, UsedRefreshTokens),
         *(Agreement, CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
     }
 )
@@ -122,10 +123,7 @@ def register_services(
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
     registry.register_value(Runs, Runs(AsService(http)))
     registry.register_value(Operations, Operations(AsService(http)))
-    reads = Reads(pipeline, drops)
-    registry.register_value(Drops, drops)
-    registry.register_value(Reads, reads, on_registry_close=reads.aclose)
-    registry.register_value(Announce, Announce(drops))
+    _register_flights(registry, settings, pipeline, drops)
     registry.register_value(TokenVerifier, _verifier(settings, http))
     _register_sessions(registry, settings, http, redis)
     _register_own_settings(registry, settings, features)
@@ -177,6 +175,17 @@ def _register_sessions(
     registry.register_factory(UsedRefreshTokens, used_refresh_tokens)
     denials = Denials(AsService(http))
     registry.register_value(Denials, denials, on_registry_close=denials.aclose)
+
+
+def _register_flights(
+    registry: svcs.Registry, settings: Settings, pipeline: Pipeline, drops: Drops
+) -> None:
+    reads = Reads(pipeline, drops)
+    refreshes = Refreshes(pipeline, settings.supabase_service_key.get_secret_value())
+    registry.register_value(Drops, drops)
+    registry.register_value(Reads, reads, on_registry_close=reads.aclose)
+    registry.register_value(Announce, Announce(drops))
+    registry.register_value(Refreshes, refreshes, on_registry_close=refreshes.aclose)
 
 
 def _register_own_settings(

@@ -118,6 +118,8 @@ class Settings(CleanSettings, BaseSettings):
     redis_host: Host
 
     supabase_concurrency: int = Field(default=50, ge=1, le=10_000)
+    supabase_timeout_seconds: float = Field(default=2, gt=0, le=60)
+    supabase_mail_timeout_seconds: float = Field(default=10, gt=0, le=120)
 
     jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
     jwt_audience: str = "authenticated"

@@ -1,6 +1,6 @@
 """Converts every failure into the one error format."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -23,7 +23,8 @@ from kernel.errors import (
     Unauthenticated,
     ValidationFailed,
 )
-from kernel.supabase.errors import from_auth, from_database
+from kernel.supabase.auth_errors import from_auth, known_code
+from kernel.supabase.errors import from_database
 
 _BY_STATUS: Final[dict[int, type[ApiError]]] = {
     400: ValidationFailed,  # FastAPI's response to an unreadable body
@@ -102,9 +103,10 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
     return {"field": ".".join(map(str, place)), "message": message}
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, *, refused: Callable[[str], None]) -> None:
     """Make the application answer every failure in the one format.
 
+    `refused` counts refusals of Supabase Auth that no slice expects, by their code.
     Unhandled exceptions get their response here, and are raised again to the Edge, which logs them.
     """
 
@@ -134,11 +136,15 @@ def install(app: FastAPI) -> None:
 
     async def database(_: Request, error: Exception) -> Response:
         assert isinstance(error, APIError)
-        return _translated(error, from_database(error))
+        meaning = from_database(error)
+        if meaning is None:
+            raise error
+        return failure_response(meaning)
 
     async def auth(_: Request, error: Exception) -> Response:
         assert isinstance(error, AuthError)
-        return _translated(error, from_auth(error))
+        refused(known_code(error))
+        return failure_response(from_auth(error))
 
     app.add_exception_handler(Exception, unexpected)
     app.add_exception_handler(ApiError, api_error)
@@ -146,9 +152,3 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(APIError, database)
     app.add_exception_handler(AuthError, auth)
-
-
-def _translated(error: Exception, meaning: ApiError | None) -> Response:
-    if meaning is None:
-        raise error
-    return failure_response(meaning)
