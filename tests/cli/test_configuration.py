@@ -43,6 +43,7 @@ def check(monkeypatch, tmp_path):
 def keys(stack):
     """The keys of the project that the check queries."""
     return {
+        "JWT_SECRET": stack.gateway.jwt_secret,
         "SUPABASE_KEY": stack.gateway.anon_key,
         "SUPABASE_SERVICE_KEY": stack.gateway.service_key,
     }
@@ -85,6 +86,18 @@ def test_s1_s4_a_project_is_queried_and_unknown_settings_are_named(
     assert "enable_confirmations" not in careful.output
     for setting in ("double_confirm_changes", "secure_password_change", "otp_length", "otp_expiry"):
         assert f"{setting} = " in careful.output
+
+
+def test_o21_a_setting_of_another_project_is_named(check, stack):
+    own = {"APP_ENV": "development", "SUPABASE_URL": stack.supabase_url, **keys(stack)}
+    other = check("--project", **own, JWT_ISSUER="https://elsewhere.example.com")
+    assert other.exit_code == 1
+    assert "  JWT_ISSUER is not the issuer of the project's tokens" in other.output
+    public = own | {"SUPABASE_SERVICE_KEY": stack.gateway.anon_key}
+    for option in ("--project", "--no-project"):
+        misplaced = check(option, **public)
+        assert misplaced.exit_code == 1
+        assert misplaced.output.count("  SUPABASE_SERVICE_KEY is no secret key") == 1
 
 
 def test_a_project_that_does_not_answer_is_exit_code_1(check, unused_tcp_port):

@@ -1,12 +1,10 @@
 """`./app user promote EMAIL`, with this worker's stack."""
 
-import asyncio
+from functools import partial
 
 import jwt
 import pytest
-from typer.testing import CliRunner
 
-from cli import app, operators
 from devstack import StackFolder
 from kernel.config.settings import Settings, SettingsError
 from kit.people import PASSWORD, new_email
@@ -14,21 +12,9 @@ from kit.process import environment
 
 
 @pytest.fixture
-def user(stack, monkeypatch, tmp_path):
-    """Runs `./app user …` with settings that name the stack."""
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    for name, value in environment(stack).items():
-        if name.lower() in Settings.model_fields:
-            monkeypatch.setenv(name, value)
-    monkeypatch.setenv("ENV_FILE", str(tmp_path / "none"))
-    monkeypatch.setattr(operators, "ROOT", tmp_path)  # a folder without .env and without a stack
-
-    async def run(*words: str):
-        # In a thread, because the command starts its own event loop.
-        return await asyncio.to_thread(CliRunner().invoke, app, ["user", *words])
-
-    return run
+def user(operator):
+    """Runs `./app user …`."""
+    return partial(operator, "user")
 
 
 async def new_token(supabase, person):

@@ -14,7 +14,9 @@ import httpx
 import pytest
 
 from devstack.testing import free_port
+from kit import manifests
 from kit.front import FORWARDING_HEADERS, INVENTED_ADDRESS
+from kit.manifests import Cluster
 from kit.process import APPLICATION, api, environment, until
 from kit.waiting import until as condition
 
@@ -109,16 +111,33 @@ async def echo():
     server.close()
 
 
-def test_the_shipped_files_are_valid(tls):
+@pytest.mark.parametrize("servers", ["servers.cfg", "kubernetes.cfg"])
+def test_the_shipped_files_are_valid(tls, servers):
     done = subprocess.run(
-        [HAPROXY, "-c", "-f", PROXY / "haproxy.cfg", "-f", PROXY / "servers.cfg"],
-        env={"PROXY_CERTIFICATE": str(tls[0])},
+        [HAPROXY, "-c", "-f", PROXY / "haproxy.cfg", "-f", PROXY / servers],
+        env={"PROXY_CERTIFICATE": str(tls[0]), "PROXY_API": "api.application.svc.cluster.local"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
+
+
+@pytest.mark.skipif(bool(why := manifests.why_not()), reason=why or "")
+def test_the_key_may_lie_beside_the_chain_as_kubernetes_mounts_it(tls, tmp_path):
+    pod = Cluster.of("production").pods["proxy"]["spec"]
+    (secret,) = [one["secret"] for one in pod["volumes"] if "secret" in one]
+    sources = {"tls.crt": tmp_path / "certificate.pem", "tls.key": tmp_path / "key.pem"}
+    for item in secret["items"]:
+        (tmp_path / "mounted").mkdir(exist_ok=True)
+        shutil.copy(sources[item["key"]], tmp_path / "mounted" / item["path"])
+    variables = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+    mounted = tmp_path / "mounted" / Path(variables["PROXY_CERTIFICATE"]).name
+    command = [HAPROXY, "-c", "-f", PROXY / "haproxy.cfg", "-f", PROXY / "kubernetes.cfg"]
+    environment = {"PROXY_CERTIFICATE": str(mounted), "PROXY_API": "api.example.com"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 async def test_http_leads_to_https(proxy, echo):

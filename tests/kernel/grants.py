@@ -9,7 +9,9 @@ _END = {"run_id": NOBODY, "holder": "me", "state": "failed", "error": None, "dur
 GRANTS = Grants(
     functions={
         "alive": Function(EVERYONE),
+        "service_alive": Function(SERVICE),
         "me": Function(USERS),
+        "replayed_row": Function(USERS),
         "account": Function(SERVICE, {"user_id": NOBODY}),
         # PostgREST calls this before each request.
         "check_session": Function(EVERYONE),

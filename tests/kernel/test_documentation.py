@@ -127,7 +127,9 @@ def test_examples_are_real_words(document):
                 answer for code, answer in operation["responses"].items() if code.startswith("2")
             ]
             for body in bodies:
-                for content in body.get("content", {}).values():
+                for kind, content in body.get("content", {}).items():
+                    if "json" not in kind:  # an archive has no words
+                        continue
                     seen += 1
                     told.update(strings(document, content["schema"], f"{method} {path}"))
             for parameter in operation.get("parameters", ()):

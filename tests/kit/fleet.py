@@ -89,7 +89,7 @@ class Process:
     def __init__(self, world: World, pipeline: Pipeline) -> None:
         self.world = world
         self._redis = Scheduled(pipeline, world.schedule)
-        self._drops = Drops(self._redis, [THING])
+        self._drops = Drops(self._redis, {THING: ()})
         self.reads = Reads(self._redis, self._drops)
 
     async def read(self) -> Seen:

@@ -34,6 +34,9 @@ class Seen:
         return self.target.split("/", 2)[1]
 
 
+# Every read asks Supabase, and no call waits for longer where Auth may send a mail.
+_SETTINGS: Final = {"cache_enabled": False, "supabase_mail_timeout_seconds": 2}
+
 Behaviour = Callable[[Seen], Awaitable[None]]
 
 
@@ -108,7 +111,7 @@ class Front:
 
     def settings(self, settings: Settings, **changes: object) -> Settings:
         """Return settings of an application that uses this server and does not cache."""
-        return pointed_at(settings, self.port, **{"cache_enabled": False, **changes})
+        return pointed_at(settings, self.port, **{**_SETTINGS, **changes})
 
     async def listen(self) -> None:
         """Listen on the same port as before."""

@@ -3,6 +3,7 @@ from ipaddress import ip_address
 import pytest
 
 from kit.application import CLIENTS
+from kit.conditional import etag_of, minds_conditions
 from kit.people import PASSWORD
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -101,3 +102,15 @@ async def test_wrong_input_is_422_without_echo(author, body):
     assert answer.status_code == 422
     assert PASSWORD not in answer.text
     assert (await author.get("/whoami/stored")).status_code == 200
+
+
+async def test_conditions_hold_or_nothing_is_deleted(author, database):
+    url = f"/users/{author.id}"
+    etag = await etag_of(author, url)
+
+    async def unchanged():
+        assert await database.fetchval("select true from auth.users where id = $1", author.id)
+
+    await minds_conditions(
+        lambda headers: author.delete(url, headers=headers), etag, done=204, unchanged=unchanged
+    )

@@ -24,6 +24,7 @@ async def test_a10_thirty_logins_leave_nothing_behind(settings, author: Person):
             for _ in range(times):
                 assert (await client.post("/auth/login", json=body)).status_code == 200
 
+        grown: list[int] = []
         # Remains of other tests may end meanwhile. A leak appears in every try.
         for _ in range(3):
             await log_in(10)  # fill the pools first; the tests' gateway runs in this process, too

@@ -8,8 +8,10 @@ from devstack.testing import GatewayThread
 from kernel.boot.app import create_app
 from kernel.supabase import AuthAdmin
 from kernel.supabase.http import SupabaseUnavailable
-from kit.application import running
+from kit.application import running, whole
 from kit.people import PASSWORD, new_email
+from kit.small import changed
+from kit.waiting import many
 
 NEW = "a better horse 10"
 URL = "/auth/password-reset/confirm"
@@ -219,3 +221,20 @@ async def test_s11_the_own_address_is_no_password_and_leaves_the_token(
     token = await token_for(author)
     assert code(await reset(anonymous, token, author.email)) == (422, "WEAK_PASSWORD")
     assert (await reset(anonymous, token)).status_code == 204
+
+
+async def test_s11_who_opened_the_link_is_not_locked_out_by_others_guesses(
+    settings, valkey, patient_redis, token_for, author
+):
+    own = changed(settings, redis_port=valkey.port, redis_db=0)
+    async with (
+        running(create_app(own, whole())) as client_for,
+        client_for(address="203.0.113.30") as home,
+        client_for() as thief,
+    ):
+        assert (await reset(home, await token_for(author))).status_code == 204
+        guess = {"email": author.email, "password": "a guess 123"}
+        answers = await many(21, lambda: thief.post("/enter", json=guess))
+        assert {one.status_code for one in answers} == {401, 429}
+        body = {"email": author.email, "password": NEW}
+        assert (await home.post("/enter", json=body)).status_code == 200

@@ -8,6 +8,7 @@ import pytest
 from kernel.config.rates import Rate
 from kernel.errors import TooManyRequests
 from kernel.identity.account_limit import AccountLimit, account_key
+from kernel.identity.known_networks import KnownNetworks
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.redis import connect_pipeline
@@ -20,7 +21,8 @@ async def limit(settings, valkey):
     at_own = settings.model_copy(update={"redis_port": valkey.port, "redis_db": 0})
     pipeline = connect_pipeline(at_own)
     policies = PolicySet([Policy("reset_account", Rate(5, 3600))])
-    yield AccountLimit(Limiter(pipeline), policies, account_key("a secret"))
+    known = KnownNetworks(pipeline, account_key("a secret"), "203.0.113.7")
+    yield AccountLimit(Limiter(pipeline), policies, known)
     await pipeline.aclose()
 
 

@@ -60,7 +60,7 @@ async def calling(settings: Settings, front: Front, person: Person) -> AsyncIter
 async def test_a5_auth_away(settings, front: Front, author: Person, behaviour):
     async with calling(settings, front, author) as caller, again_and_again(caller.me) as read:
         calls = caller.enter, caller.renew, caller.join
-        await assert_refused_while_away(front, behaviour, calls, endpoints=2)
+        await assert_refused_while_away(front, behaviour, calls, endpoints=3)
         assert (await caller.renew()).status_code == 200
     assert {answer.status_code for answer in read} == {200}
     assert len(read) > 10

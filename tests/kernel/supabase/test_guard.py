@@ -225,3 +225,30 @@ async def test_a_full_bulkhead_is_no_failure_of_the_server(monkeypatch):
     over.set()
     await call
     assert not await refused(guard, "posts")
+
+
+async def test_o20_an_endpoint_that_waits_for_others_stops_itself_alone(guard):
+    for path in ("signup", "admin/generate_link"):
+        for _ in range(FAILURES):
+            await asyncio.gather(
+                guard.call(path, SLOW["silent"], slow=True), return_exceptions=True
+            )
+    assert await refused(guard, "signup")
+    assert not await refused(guard, "token:password")
+
+
+async def test_o20_a_slow_endpoint_leaves_places_to_the_others(monkeypatch):
+    monkeypatch.setattr(bulkhead, "WAIT_SECONDS", 0.05)
+    guard, over = Guard("auth", places=4, each=2), asyncio.Event()
+
+    async def hang() -> httpx.Response:
+        await over.wait()
+        return httpx.Response(200)
+
+    held = [asyncio.create_task(guard.call("signup", hang)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(BulkheadFull):
+        await guard.call("signup", WORKS)
+    assert (await guard.call("token:password", WORKS)).status_code == 200
+    over.set()
+    await asyncio.gather(*held)

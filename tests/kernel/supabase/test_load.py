@@ -21,9 +21,9 @@ AT_ONCE = 30
 PLACES = 10
 
 
-async def test_h7_silent_under_load(settings, front: Front, monkeypatch):
-    monkeypatch.setattr(http, "READ_SECONDS", 1.0)
-    app = create_app(front.settings(settings, supabase_concurrency=PLACES), SLICES)
+async def test_h7_silent_under_load(settings, front: Front):
+    changes = {"supabase_concurrency": PLACES, "supabase_timeout_seconds": 1}
+    app = create_app(front.settings(settings, **changes), SLICES)
     asked, answers, alive, over = 0, Counter[int](), list[float](), False
 
     async def read(client: httpx.AsyncClient) -> None:
@@ -91,9 +91,10 @@ async def test_the_bulkhead_bounds_what_is_under_way(settings, front: Front, mon
 
 async def test_the_deadline_includes_the_wait_for_a_place(settings, front: Front, monkeypatch):
     monkeypatch.setattr(bulkhead, "WAIT_SECONDS", 20)
-    monkeypatch.setattr(http, "TOTAL_SECONDS", 1.0)
+    monkeypatch.setattr(http, "WAIT_SECONDS", 0.0)
+    changes = {"supabase_concurrency": 1, "supabase_timeout_seconds": 1}
     front.rest = silent
-    async with SupabaseHttp(front.settings(settings, supabase_concurrency=1)) as client:
+    async with SupabaseHttp(front.settings(settings, **changes)) as client:
 
         async def call() -> float:
             started = time.perf_counter()

@@ -37,7 +37,7 @@ async def broken_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 @pytest.mark.parametrize("talk", [silent, failing, broken_off])
 async def test_a5_a_supabase_that_does_not_answer_is_503_in_time(settings, talk, author):
     async with listening(talk) as port:
-        app = create_app(pointed_at(settings, port), SLICES)
+        app = create_app(pointed_at(settings, port, supabase_mail_timeout_seconds=2), SLICES)
         async with running(app) as client_for, client_for(author.token) as client:
             body = {"email": author.email, "password": author.password}
             async with asyncio.timeout(4):
@@ -81,9 +81,10 @@ async def test_many_health_checks_send_few_requests_to_supabase(settings, frozen
 
     async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal seen
-        while await reader.readuntil(b"\r\n\r\n"):
+        while request := await reader.readuntil(b"\r\n\r\n"):
             seen += 1
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntrue")
+            body = b"true" if b"/rpc/alive" in request else b'{"name":"GoTrue"}'
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             await writer.drain()
 
     async with listening(count) as port, SupabaseHttp(pointed_at(settings, port)) as http:

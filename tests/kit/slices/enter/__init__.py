@@ -34,7 +34,7 @@ async def enter(known: Credentials, services: Services) -> Answer[dict[str, Any]
     except Unavailable:
         await attempts.refund(attempt)
         raise
-    await attempts.refund(attempt)
+    await attempts.succeed(attempt)
     assert begun.session is not None
     assert begun.user is not None
     await notices.note(UUID(begun.user.id))

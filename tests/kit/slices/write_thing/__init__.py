@@ -23,4 +23,4 @@ async def write_thing(draft: Draft, response: Response, services: Services) -> A
     return Answer(thing)
 
 
-feature = Feature(router=router)
+feature = Feature(router=router, idempotent=True)
