@@ -1,7 +1,7 @@
-"""S11: a drop deletes the values of the slices that came with this template.
+"""S11: a drop deletes the cached values of this template's slices.
 
-Of a cached read of your own: list what its placeholders may be in `where`, or what a deleted user
-wrote stays in Redis until it expires.
+For a cached read of your own: list the possible values of its placeholders in `where`. Otherwise
+the data of a deleted user stays in Redis until it expires.
 """
 
 from uuid import UUID

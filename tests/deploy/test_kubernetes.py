@@ -1,4 +1,4 @@
-"""deploy/kubernetes: rendered by kustomize, valid by Kubernetes's schemas, and true of the code."""
+"""deploy/kubernetes: rendered by kustomize, valid by Kubernetes's schemas, fitting the code."""
 
 import re
 from functools import reduce
@@ -17,12 +17,12 @@ pytestmark = [pytest.mark.skipif(bool(why := manifests.why_not()), reason=why or
 ROOT = Path(__file__).parents[2]
 OVERLAYS = sorted(path.name for path in (FOLDER / "overlays").iterdir())
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
-# Where a pod's container is, and where its pod is.
+# The paths to a pod in a workload, and to its first container.
 POD = ("spec", "template", "spec")
 MAIN = (*POD, "containers", 0)
 SECRET = (*MAIN, "env", 0, "valueFrom", "secretKeyRef")
 RULE = ("spec", "egress", 0)
-# A value that is wrong: the check that must find it, the document, the place, the value.
+# Wrong values: the check that must find it, kind and name of the document, the path, the value.
 WRONG = [
     ("valid", "Deployment", "api", ("spec", "replica"), 3),
     ("valid", "Service", "api", ("spec", "ports"), "8000"),

@@ -1,4 +1,4 @@
-"""Conditional writes, and reads (RFC 9110, 13)."""
+"""Conditional writes and reads (RFC 9110, 13)."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
