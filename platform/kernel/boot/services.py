@@ -25,6 +25,7 @@ from kernel.identity.jwks import Jwks
 from kernel.identity.known_networks import KnownNetworks
 from kernel.identity.login_notices import LoginNotices
 from kernel.identity.mailed_tokens import MailedTokens
+from kernel.identity.refreshes import Refreshes
 from kernel.identity.revocation import Revocations
 from kernel.identity.seen_tokens import SeenTokens
 from kernel.identity.sessions import SessionStore
@@ -38,8 +39,9 @@ from kernel.observe.operations import Operations
 from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
 from kernel.redis import Pipeline, connect_broker, connect_keeping, connect_pipeline, connect_redis
-from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
+from kernel.supabase import Agreement, AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.web.call import Call
+from kernel.web.precondition import Precondition
 
 _OF_BOTH: Final = {Settings, AsService, AuthAdmin, Announce, Redis, SupabaseHttp}
 # The services that a job can ask for: a job has no caller.
@@ -48,10 +50,10 @@ JOB_SERVICES: Final[frozenset[type]] = frozenset({*_OF_BOTH, Mailer, Run})
 REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
     {
         *_OF_BOTH,
-        *(AuthApi, AsCaller, Call, Caller),
+        *(AuthApi, AsCaller, Call, Caller, Precondition),
         *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
-        *(KnownNetworks, LoginNotices, UsedRefreshTokens),
-        *(CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
+        *(KnownNetworks, LoginNotices, Refreshes, UsedRefreshTokens),
+        *(Agreement, CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
     }
 )
 
@@ -83,7 +85,7 @@ def register_services(
         return AuthApi(http, client_address=call.client_address, user_agent=call.user_agent)
 
     def as_caller(container: svcs.Container) -> AsCaller:
-        return AsCaller(http, container.get(Caller).token)
+        return AsCaller(http, container.get(Caller).token, container.get(Call).idempotency)
 
     def known_networks(container: svcs.Container) -> KnownNetworks:
         return KnownNetworks(keeping, key, container.get(Call).client_address)
@@ -112,9 +114,8 @@ def register_services(
         return Mailer(settings, feature=run.slice, run_id=run.id, db=container.get(AsService))
 
     registry.register_value(Settings, settings)
-    registry.register_value(Readiness, Readiness())
+    _register_checks(registry, settings, http)
     registry.register_value(SupabaseHttp, http, on_registry_close=http.aclose)
-    registry.register_value(Probe, Probe(http))
     registry.register_value(Redis, redis, on_registry_close=redis.aclose)
     registry.register_value(Pipeline, pipeline, on_registry_close=pipeline.aclose)
     registry.register_value(Limiter, Limiter(pipeline))
@@ -122,10 +123,7 @@ def register_services(
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
     registry.register_value(Runs, Runs(AsService(http)))
     registry.register_value(Operations, Operations(AsService(http)))
-    reads = Reads(pipeline, drops)
-    registry.register_value(Drops, drops)
-    registry.register_value(Reads, reads, on_registry_close=reads.aclose)
-    registry.register_value(Announce, Announce(drops))
+    _register_flights(registry, settings, pipeline, drops)
     registry.register_value(TokenVerifier, _verifier(settings, http))
     _register_sessions(registry, settings, http, redis)
     _register_own_settings(registry, settings, features)
@@ -147,6 +145,12 @@ def prefixes_of(features: Mapping[str, Feature]) -> dict[Cached, list[str]]:
         for cached, prefix in (route.cache.prefixes if route.cache else {}).items():
             prefixes.setdefault(cached, []).append(prefix)
     return prefixes
+
+
+def _register_checks(registry: svcs.Registry, settings: Settings, http: SupabaseHttp) -> None:
+    registry.register_value(Readiness, Readiness())
+    registry.register_value(Probe, Probe(http))
+    registry.register_value(Agreement, Agreement(http, settings))
 
 
 def _register_sessions(
@@ -171,6 +175,17 @@ def _register_sessions(
     registry.register_factory(UsedRefreshTokens, used_refresh_tokens)
     denials = Denials(AsService(http))
     registry.register_value(Denials, denials, on_registry_close=denials.aclose)
+
+
+def _register_flights(
+    registry: svcs.Registry, settings: Settings, pipeline: Pipeline, drops: Drops
+) -> None:
+    reads = Reads(pipeline, drops)
+    refreshes = Refreshes(pipeline, settings.supabase_service_key.get_secret_value())
+    registry.register_value(Drops, drops)
+    registry.register_value(Reads, reads, on_registry_close=reads.aclose)
+    registry.register_value(Announce, Announce(drops))
+    registry.register_value(Refreshes, refreshes, on_registry_close=refreshes.aclose)
 
 
 def _register_own_settings(

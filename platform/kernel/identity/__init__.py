@@ -6,6 +6,7 @@ from kernel.identity.fresh_login import FreshLogin, ReauthenticationRequired, Wr
 from kernel.identity.known_networks import KnownNetworks
 from kernel.identity.login_notices import LoginNotices
 from kernel.identity.mailed_tokens import MailedTokens, NewToken, Proof
+from kernel.identity.refreshes import Refreshes
 from kernel.identity.revocation import Revocations
 from kernel.identity.sessions import SessionStore
 from kernel.identity.tokens import InvalidToken, TokenVerifier
@@ -22,6 +23,7 @@ __all__ = [
     "NewToken",
     "Proof",
     "ReauthenticationRequired",
+    "Refreshes",
     "Reservation",
     "Revocations",
     "SessionStore",

@@ -31,7 +31,7 @@ WRONG = [
 
 @pytest.fixture
 def token_for(mailed_token):
-    """Makes tokens as the mail has them: `await token_for(author)`."""
+    """Makes tokens as mails contain them: `await token_for(author)`."""
 
     async def make(person):
         return await mailed_token(person.email)
@@ -173,7 +173,7 @@ async def test_while_auth_is_away_the_token_is_kept(anonymous, author, token_for
     assert (await reset(anonymous, token)).status_code == 204
 
 
-async def test_a_password_that_was_saved_has_used_the_token_up_whatever_follows(
+async def test_a_saved_password_has_used_the_token_up_whatever_follows(
     anonymous, author, token_for, monkeypatch, supabase
 ):
     change = AuthAdmin.change
@@ -198,7 +198,7 @@ async def test_the_same_password_again_counts_and_ends_the_sessions(
     assert await can_log_in(supabase, author, PASSWORD)
 
 
-async def test_who_resets_has_proven_the_address(anonymous, claim, mailed_token, logs_in):
+async def test_a_reset_proves_the_address(anonymous, claim, mailed_token, logs_in):
     email = new_email()
     await claim(email, PASSWORD)
     assert not await logs_in(email, PASSWORD)

@@ -1,4 +1,4 @@
-"""What a change drops from the cache: at once for who wrote it, and never at the writer's cost."""
+"""Drops of a change: the writer's response waits for them, and never fails because of the cache."""
 
 import contextlib
 import time
@@ -29,7 +29,7 @@ LISTED = Cached(
     where={"page": range(1, 101), "size": (10, 20)},
 )
 NEVER = Cached("never:{thing_id}", ttl=minutes(9), audience=everyone)
-OTHERS = ("long-", "short-", "motto")  # what other slices of the kit keep
+OTHERS = ("long-", "short-", "motto")  # keys of other slices of the kit
 
 
 class Numbered(Event):
@@ -103,7 +103,7 @@ async def test_a_drop_replaces_whatever_lies_under_its_key(own_stack, drops):
     assert own_stack.cache.client.type("tag:page:*") == "string"
 
 
-async def test_what_nobody_reads_does_not_ask_the_cache(own_stack, drops):
+async def test_an_event_without_cached_reads_does_not_query_the_cache(own_stack, drops):
     own_stack.cache.kill()
     try:
         await drops.drop([])
@@ -165,7 +165,7 @@ async def test_an_announcement_never_fails_for_the_cache(own_stack, drops, how, 
     assert own == ["The relay drops these reads later"]
 
 
-async def test_an_announcement_tells_of_several_events(own_stack, drops):
+async def test_one_announcement_may_have_several_events(own_stack, drops):
     other = uuid4()
     await Announce(drops)(ThingChanged(thing_id=THING), ThingChanged(thing_id=other))
     assert versions(own_stack).keys() == {f"one:{THING}", f"one:{other}", "page:*"}
@@ -230,7 +230,7 @@ async def test_s11_what_is_dropped_while_it_is_loaded_does_not_stay(own_stack, r
 
 @pytest.fixture
 async def client(own_stack):
-    """An application that keeps reads of things; somebody calls it."""
+    """A client of an application that caches reads of things."""
     app = create_app(own_stack.settings, SLICES)
     _, token = await own_stack.sign_up()
     async with running(app) as client_for, client_for(token) as client:
@@ -244,7 +244,7 @@ async def write(client):
     return answer.json()["data"]["id"], time.perf_counter() - started
 
 
-async def test_who_writes_a_thing_has_dropped_its_reads_when_the_answer_comes(own_stack, client):
+async def test_reads_of_a_thing_are_dropped_before_its_writer_gets_the_response(own_stack, client):
     thing, _ = await write(client)
     first = versions(own_stack)
     assert {f"kept-thing:{thing}", "kept-things:page:*:*"} == first.keys()

@@ -1,4 +1,4 @@
-"""A user cannot write a token that no server takes."""
+"""A user cannot cause a token that is too long for servers to accept."""
 
 import json
 
@@ -29,7 +29,7 @@ async def test_s11_user_metadata_cannot_make_a_token_too_long_for_a_header(
         assert (await client.get("/whoami/stored")).status_code == 200
 
 
-async def test_s11_nor_at_the_sign_up(supabase):
+async def test_s11_user_metadata_of_a_sign_up_cannot_either(supabase):
     body = {"email": new_email(), "password": PASSWORD, "data": LONG}
     assert not (await supabase.post("/auth/v1/signup", json=body)).is_success
 
