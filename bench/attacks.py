@@ -216,16 +216,12 @@ def _stolen_token(target: Target) -> tuple[str, bool]:
     claims["amr"] = [{"method": "password", "timestamp": claims["iat"] - 3600}]
     stolen = jwt.encode(claims, target.settings["JWT_SECRET"], algorithm="HS256")
     user = f"/users/{victim.id}"
+    change = {"current_password": GUESS, "password": "evil horse 10"}
     seen = [
         target.call("PUT", user, stolen, json={"email": f"{uuid4().hex}@evil.example"}),
         target.call("DELETE", user, stolen),
         target.call("DELETE", user, stolen, json={"current_password": GUESS}),
-        target.call(
-            "POST",
-            "/users/me/password",
-            stolen,
-            json={"current_password": GUESS, "password": "evil horse 10"},
-        ),
+        target.call("POST", "/users/me/password", stolen, json=change),
     ]
     statuses = [one.status_code for one in seen]
     return f"address, deletion, deletion, password: {statuses}", (
