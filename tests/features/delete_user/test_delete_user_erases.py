@@ -1,5 +1,7 @@
 """S11: when a deletion responds, Redis has no data of the deleted user any more."""
 
+from typing import Any
+
 import pytest
 from redis import Redis
 
@@ -24,7 +26,11 @@ async def client_for(own_stack, monkeypatch):
         yield client_for
 
 
-READ = {b"string": ("GET",), b"list": ("LRANGE", 0, -1), b"zset": ("ZRANGE", 0, -1)}
+READ: dict[Any, tuple[Any, ...]] = {
+    b"string": ("GET",),
+    b"list": ("LRANGE", 0, -1),
+    b"zset": ("ZRANGE", 0, -1),
+}
 
 
 def holding(own, *words):

@@ -83,11 +83,11 @@ async def test_s5_posts_that_are_older_than_the_column_are_filled_and_no_newer(a
     transaction = database.transaction()
     await transaction.start()
     try:
-        await database.execute("alter table public.posts disable trigger set_excerpt")
+        await database.execute("alter table public.posts disable trigger user")
         for content in EDGES:
             await database.execute(INSERT, author.id, content)
         await database.execute("update public.posts set updated_at = '2026-01-01'")
-        await database.execute("alter table public.posts enable trigger set_excerpt")
+        await database.execute("alter table public.posts enable trigger user")
         before = await list_before(database)
         await database.execute(FILLING)
         assert await list_now(database) == before
