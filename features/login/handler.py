@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 from features.shared.sessions import Session
-from kernel.errors import Unavailable
+from kernel.errors import ApiError
 from kernel.identity import AccountLimit, Audit, LoginNotices, SessionStore, TokenVerifier
 from kernel.supabase import AsService, AuthApi, AuthRefusal
 from kernel.web import Call, ConstantTimeDelay
@@ -47,10 +47,10 @@ async def login(
             await delay.wait()
             raise refusal from None
         raise
-    except Unavailable:
+    except ApiError:
         await attempts.refund(attempt)  # Auth did not check the password
         raise
-    await attempts.refund(attempt)
+    await attempts.succeed(attempt)
     if begun.session is None:
         raise InvalidCredentials
     holder = await tokens.issued(begun.session.access_token)

@@ -11,6 +11,7 @@ _REFUSALS = {
     "user_already_exists": EmailTaken,
     "email_exists": EmailTaken,
     "signup_disabled": SignupsClosed,
+    "email_provider_disabled": SignupsClosed,
     "weak_password": PasswordRefused,
 }
 

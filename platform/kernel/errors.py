@@ -82,11 +82,21 @@ class HeadersTooLarge(ApiError):
 
 
 class ValidationFailed(ApiError):
-    """The request does not fit the schema; `details.fields` says where, without the input."""
+    """The request is not valid; `details.fields` says where, without the input.
+
+    A subclass for one field names it in `field`; without `field_message` the field has the error's
+    own message.
+    """
 
     status = 422
     code = "VALIDATION_ERROR"
     message = "The request is not valid: see details.fields."
+    field: ClassVar[str] = "body"
+    field_message: ClassVar[str | None] = "A value here is not accepted."
+
+    def __init__(self, *, fields: list[dict[str, str]] | None = None) -> None:
+        own = {"field": self.field, "message": self.field_message or self.message}
+        super().__init__(fields=fields or [own])
 
 
 class Unauthenticated(ApiError):
@@ -136,6 +146,14 @@ class Conflict(ApiError):
     message = "This conflicts with what is already stored."
 
 
+class PreconditionFailed(ApiError):
+    """A condition of the request does not hold: If-Match, If-None-Match or If-Unmodified-Since."""
+
+    status = 412
+    code = "PRECONDITION_FAILED"
+    message = "This has changed since you read it: read it again, then decide."
+
+
 class BodyTooLarge(ApiError):
     """The body is longer than the limit."""
 
@@ -182,6 +200,16 @@ class OutcomeUnknown(ApiError):
     code = "OUTCOME_UNKNOWN"
     message = (
         "No answer came in time, and this may have been carried out: look before you send it again."
+    )
+
+
+class DeadlineExceeded(ApiError):
+    """The request took longer than REQUEST_TIMEOUT_SECONDS; a write may have happened or not."""
+
+    status = 504
+    code = "DEADLINE_EXCEEDED"
+    message = (
+        "This took too long. If it was a write, check whether it happened before you repeat it."
     )
 
 

@@ -118,6 +118,8 @@ class Settings(CleanSettings, BaseSettings):
     redis_host: Host
 
     supabase_concurrency: int = Field(default=50, ge=1, le=10_000)
+    supabase_timeout_seconds: float = Field(default=2, gt=0, le=60)
+    supabase_mail_timeout_seconds: float = Field(default=10, gt=0, le=120)
 
     jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
     jwt_audience: str = "authenticated"
@@ -195,6 +197,7 @@ class Settings(CleanSettings, BaseSettings):
     keep_alive_seconds: float = Field(default=75, gt=0, le=3600)
     header_timeout_seconds: float = Field(default=10, gt=0, le=600)
     body_timeout_seconds: float = Field(default=60, gt=0, le=3600)
+    request_timeout_seconds: float = Field(default=30, gt=0, le=3600)
     write_timeout_seconds: float = Field(default=30, gt=0, le=3600)
     max_connections: int | None = Field(default=None, ge=1)
     max_connections_per_client: int | None = Field(default=None, ge=1)

@@ -1,4 +1,4 @@
-"""What production refuses; no message holds a value."""
+"""The settings that production refuses; no message contains a value."""
 
 from secrets import token_hex, token_urlsafe
 from typing import Any
@@ -22,10 +22,10 @@ def key(role: str, secret: str = SECRET, **claims: Any) -> str:
     return jwt.encode(known | claims, secret, "HS256")
 
 
-RANDOM = "hT3uYb8KqzW0nXf5_RmJ2cVd7-LgAe4"  # as long as the random part of a key of Supabase's
+RANDOM = "hT3uYb8KqzW0nXf5_RmJ2cVd7-LgAe4"  # the length of the random part of a Supabase key
 PUBLIC_KEY = f"sb_publishable_{RANDOM}"
 SECRET_KEY = f"sb_secret_{RANDOM}"
-# What Supabase publishes in docker/.env.example, as far as it is not derived from the secret.
+# The example secrets that Supabase publishes in docker/.env.example, without derived keys.
 SELF_HOSTED = "your-super-secret-jwt-token-with-at-least-32-characters-long"
 
 

@@ -23,7 +23,7 @@ GOOD = {
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch):
-    """Sets exactly these variables among those that are settings."""
+    """Sets exactly these variables, and unsets all other settings."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
 
