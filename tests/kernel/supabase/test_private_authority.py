@@ -77,11 +77,11 @@ async def run(stack, certificate):
         behind_tls(stack.supabase_url, context) as supabase,
         behind_tls(stack.cache_url, context) as redis,
     ):
-        tls = {"REDIS_TLS": "true", "REDIS_PORT": str(redis), "BROKER_TLS": "true"}
+        tls: dict[str, str] = {"REDIS_TLS": "true", "REDIS_PORT": str(redis), "BROKER_TLS": "true"}
         tls |= {"BROKER_PORT": str(redis), "SUPABASE_URL": f"https://127.0.0.1:{supabase}"}
 
         async def run(*, trusted: bool) -> list[str]:
-            env = environment(stack, **tls) | {"APP_ENV": "test"}
+            env = {**environment(stack), **tls, "APP_ENV": "test"}
             env |= {"SSL_CERT_FILE": str(authority) if trusted else os.devnull}
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-c", CODE), cwd=ROOT, env=env, stdout=asyncio.subprocess.PIPE
