@@ -134,6 +134,22 @@ class Conflict(ApiError):
     message = "This conflicts with what is already stored."
 
 
+class NotAcceptable(ApiError):
+    """The Accept header of a GET excludes JSON."""
+
+    status = 406
+    code = "NOT_ACCEPTABLE"
+    message = "This is only available as application/json: see the Accept header."
+
+
+class UnsupportedMediaType(ApiError):
+    """The body is not JSON by its Content-Type."""
+
+    status = 415
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    message = "The body of this request must be JSON: send 'Content-Type: application/json'."
+
+
 class PreconditionFailed(ApiError):
     """A condition of the request does not hold: If-Match, If-None-Match or If-Unmodified-Since."""
 

@@ -129,7 +129,7 @@ class Edge:
             if place is not None:
                 await self._read(scope, call, route, place, out)
             else:
-                body = self._uncached(route, scope, call, receive)
+                body = self._uncached(route, head, scope, call, receive)
                 await within(
                     self._seconds(route),
                     self._app,
@@ -194,10 +194,13 @@ class Edge:
         else:
             await out.rendered(rendered)
 
-    def _uncached(self, route: Route | None, scope: Scope, call: Call, receive: Receive) -> Receive:
+    def _uncached(
+        self, route: Route | None, head: RequestHead, scope: Scope, call: Call, receive: Receive
+    ) -> Receive:
         """Look at a request that the cache was not asked for; return how its body is received."""
         if route is not None:
             route.refuse_doubled(scope["query_string"])
+            head.refuse_other_bodies()
             if route.cache is not None:
                 call.cache = "bypass"
             if route.feature.conditional:
