@@ -22,8 +22,8 @@ _DOCUMENTS: dict[tuple[object, ...], "Contract"] = {}
 class Contract:
     """An OpenAPI document, and what it says of a response.
 
-    It has to list every status of the operations in `strict`. Routes that a test makes up in its
-    own file may answer what they do not list.
+    The operations in `strict` are compared. Routes that a test makes up in its own file may answer
+    what they do not list.
     """
 
     def __init__(self, document: dict[str, Any], strict: frozenset[str]) -> None:
@@ -37,16 +37,16 @@ class Contract:
     def check(self, method: str, path: str, answer: httpx.Response) -> None:
         """Raise AssertionError where a response is not as the document says."""
         where = f"{method} {path} answered {answer.status_code}"
+        operations = next((one for shape, one in self._paths if shape.fullmatch(path)), {})
+        operation = operations.get("get" if method == "HEAD" else method.lower())
+        if operation is not None and operation["operationId"] not in self._strict:
+            return
         if answer.status_code >= 400 and method != "HEAD" and path.startswith("/api/"):
             assert answer.headers["content-type"] == _JSON, where
             _FAILURE.validate(answer.json())
-        operations = next((one for shape, one in self._paths if shape.fullmatch(path)), {})
-        operation = operations.get("get" if method == "HEAD" else method.lower())
         if operation is None:
             return
         stated = operation["responses"].get(str(answer.status_code))
-        if stated is None and operation["operationId"] not in self._strict:
-            return
         assert stated is not None, f"{where}, which the document does not list: {answer.text}"
         for name, header in stated.get("headers", {}).items():
             self._check_header(f"{where}: the header {name}", header, answer.headers.get(name))
