@@ -37,7 +37,9 @@ class Contract:
     def check(self, method: str, path: str, answer: httpx.Response) -> None:
         """Raise AssertionError where a response is not as the document says."""
         where = f"{method} {path} answered {answer.status_code}"
-        operations = next((one for shape, one in self._paths if shape.fullmatch(path)), {})
+        operations: dict[str, Any] = next(
+            (one for shape, one in self._paths if shape.fullmatch(path)), {}
+        )
         operation = operations.get("get" if method == "HEAD" else method.lower())
         if operation is not None and operation["operationId"] not in self._strict:
             return

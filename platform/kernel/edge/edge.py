@@ -123,6 +123,7 @@ class Edge:
                     route=route,
                     subject=client.subject,
                     policies=self._policies.of(call.feature, client.subject),
+                    by_user=self._policies.by_user.get(call.feature) if call.feature else None,
                     parts=self.parts,
                 )
             self._refuse_long_body(head)
