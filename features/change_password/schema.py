@@ -20,5 +20,6 @@ class SamePassword(ApiError):
     """The new password is the current one."""
 
     status = 422
+    field = "body.password"
     code = "SAME_PASSWORD"
     message = "This is your password already: choose another."

@@ -29,6 +29,7 @@ class PasswordRequired(ApiError):
     """Several sign-ups used the address: the owner of the mailbox chooses the password."""
 
     status = 422
+    field = "body.password"
     code = "PASSWORD_REQUIRED"
     message = "More than one sign-up used this address: send the password for the account."
 

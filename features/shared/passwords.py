@@ -10,6 +10,7 @@ class PasswordRefused(ApiError):
     """Supabase Auth's own password rules are stricter than ours."""
 
     status = 422
+    field = "body.password"
     code = "WEAK_PASSWORD"
     message = "This password is too easy to guess: choose another."
 

@@ -15,18 +15,22 @@ class ApiError(Exception):
 
     Class attributes: `status` is the HTTP status, `code` the stable UPPER_SNAKE name for programs,
     `message` a sentence for people. Keyword arguments become `details` of the response: they are
-    public, so never pass what the caller may not know. `retry_after` is sent as the `Retry-After`
+    public, so never pass what the caller may not know. Every 422 has `details.fields`; `field` is
+    the one of an error that is always about the same. `retry_after` is sent as the `Retry-After`
     header, in whole seconds.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "INTERNAL_ERROR"
     message: ClassVar[str] = "Something went wrong on our side. The request id helps us find out."
+    field: ClassVar[str | None] = None
     retry_after: int | None = None
 
     def __init__(self, *, retry_after: int | None = None, **details: object) -> None:
         super().__init__(self.code)
         self.details = details
+        if self.field is not None:
+            details.setdefault("fields", [{"field": self.field, "message": self.message}])
         if retry_after is not None:
             self.retry_after = retry_after
 
@@ -45,6 +49,14 @@ class HostNotAllowed(ApiError):
     status = 400
     code = "HOST_NOT_ALLOWED"
     message = "The API does not answer under this host name."
+
+
+class HttpsRequired(ApiError):
+    """In production, a trusted proxy says that the client did not use HTTPS."""
+
+    status = 403
+    code = "HTTPS_REQUIRED"
+    message = "Use https: this request, and the token in it, were not encrypted. Change the token."
 
 
 class PreflightRefused(ApiError):
@@ -85,6 +97,7 @@ class ValidationFailed(ApiError):
     status = 422
     code = "VALIDATION_ERROR"
     message = "The request is not valid: see details.fields."
+    field = "body"
 
 
 class Unauthenticated(ApiError):

@@ -13,6 +13,7 @@ from kernel.errors import (
     DeadlineExceeded,
     Forbidden,
     HostNotAllowed,
+    HttpsRequired,
     NotAcceptable,
     PreconditionFailed,
     RequestTimeout,
@@ -107,7 +108,7 @@ def common_errors(feature: Feature) -> list[type[ApiError]]:
     """Return the errors of every call of a slice, in addition to those that it declares."""
     errors: list[type[ApiError]] = [ValidationFailed, Unavailable, DeadlineExceeded, ApiError]
     if feature.limited:
-        errors += [TooManyRequests, HostNotAllowed]
+        errors += [TooManyRequests, HostNotAllowed, HttpsRequired]
     if feature.caller != "ignored":
         errors += [Unauthenticated, InvalidToken, SessionRevoked]
     if feature.conditional:

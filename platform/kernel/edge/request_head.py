@@ -20,6 +20,7 @@ _NAMES: Final = frozenset(
         b"if-none-match",
         b"origin",
         b"transfer-encoding",
+        b"x-forwarded-proto",
         b"x-request-id",
     }
 )
@@ -47,6 +48,7 @@ class RequestHead:
         "if_none_match",
         "length",
         "origin",
+        "plain",
         "request_id",
         "sent_id",
     )
@@ -60,7 +62,7 @@ class RequestHead:
         self.host = b""
         self.accept: bytes | None = None
         self.content_type = b""
-        self._chunked = False
+        self._chunked = self.plain = False
         self.if_match: bytes | None = None
         self.if_none_match: bytes | None = None
         self.length = 0
@@ -85,6 +87,8 @@ class RequestHead:
                 self.accept = value if self.accept is None else self.accept + b"," + value
             elif name == b"content-type":
                 self.content_type = value
+            elif name == b"x-forwarded-proto":
+                self.plain = value.strip().lower() == b"http"
             elif name == b"transfer-encoding":
                 self._chunked = True
             elif name == b"origin":

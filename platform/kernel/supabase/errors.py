@@ -34,13 +34,18 @@ _FROM_DATABASE: dict[str, type[ApiError]] = {
     "42501": Forbidden,
     "23503": Conflict,
     "23505": Conflict,
-    "23502": ValidationFailed,
-    "23514": ValidationFailed,
     "PT409": Conflict,  # an Idempotency-Key whose row cannot be returned: see idempotency.claim
     "57014": SupabaseUnavailable,
     "PT401": SessionRevoked,  # check_session: it ended after we had looked
 }
 _QUOTA: Final = "PT429"  # PostgREST: PT and the status; raised by quotas.refuse
+# Data exceptions: a value that its column cannot hold. Besides these: null, and a check.
+_REFUSED_VALUES: Final = frozenset({"23502", "23514"})
+_COLUMN: Final = re.compile(r'column "([a-z_]{1,63})"')
+_CHECK: Final = re.compile(
+    r'relation "([a-z_]{1,63})" violates check constraint "([a-z0-9_]{1,63})"'
+)
+_KIND_OF_CHECK: Final = re.compile(r"_(?:check\d{0,3}|one_line)$")
 _NAME: Final = re.compile(r"[a-z_]{1,40}")
 # https://supabase.com/docs/guides/auth/debugging/error-codes
 _FROM_AUTH: dict[str, type[ApiError]] = {
@@ -50,21 +55,37 @@ _FROM_AUTH: dict[str, type[ApiError]] = {
     "session_not_found": Unauthenticated,
     "user_not_found": Unauthenticated,
     "user_banned": Forbidden,
-    "weak_password": ValidationFailed,
-    "validation_failed": ValidationFailed,
-    "email_address_invalid": ValidationFailed,
+}
+_AUTH_FIELDS: Final = {
+    "weak_password": "body.password",
+    "validation_failed": "body",
+    "email_address_invalid": "body.email",
 }
 
 
 def from_database(error: APIError) -> ApiError | None:
     """Return the error for a refusal of PostgREST, or None if the fault is ours."""
     code = error.code or ""
-    if code.startswith("22"):  # data exceptions: a value that its column cannot hold
-        return ValidationFailed()
+    if code.startswith("22") or code in _REFUSED_VALUES:
+        message = "The database does not accept this value."
+        return ValidationFailed(fields=[{"field": _field(error.message or ""), "message": message}])
     if code == _QUOTA:
         return _quota(error.details)
     kind = _FROM_DATABASE.get(code)
     return kind() if kind else None
+
+
+def _field(message: str) -> str:
+    """Return the field of the body that PostgreSQL's message names by its column or constraint.
+
+    A check's name begins with its table and column: see the migrations.
+    """
+    if found := _COLUMN.search(message):
+        return f"body.{found[1]}"
+    if found := _CHECK.search(message):
+        column = found[2].removeprefix(f"{found[1]}_")
+        return f"body.{_KIND_OF_CHECK.sub('', column)}"
+    return "body"
 
 
 def _quota(details: object) -> QuotaExceeded:
@@ -82,5 +103,9 @@ def _quota(details: object) -> QuotaExceeded:
 
 def from_auth(error: AuthError) -> ApiError | None:
     """Return the error for a refusal of Supabase Auth, or None if the fault is ours."""
-    kind = _FROM_AUTH.get(str(getattr(error, "code", "")))
+    code = str(getattr(error, "code", ""))
+    if code in _AUTH_FIELDS:
+        message = "This value is not accepted."
+        return ValidationFailed(fields=[{"field": _AUTH_FIELDS[code], "message": message}])
+    kind = _FROM_AUTH.get(code)
     return kind() if kind else None
