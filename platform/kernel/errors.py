@@ -15,22 +15,20 @@ class ApiError(Exception):
 
     Class attributes: `status` is the HTTP status, `code` the stable UPPER_SNAKE name for programs,
     `message` a sentence for people. Keyword arguments become `details` of the response: they are
-    public, so never pass what the caller may not know. Every 422 has `details.fields`; `field` is
-    the one of an error that is always about the same. `retry_after` is sent as the `Retry-After`
-    header, in whole seconds.
+    public, so never pass what the caller may not know. `retry_after` is sent as the `Retry-After`
+    header, in whole seconds. `may_have_acted` says that a write of this request may have been
+    carried out: then the response is OutcomeUnknown.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "INTERNAL_ERROR"
     message: ClassVar[str] = "Something went wrong on our side. The request id helps us find out."
-    field: ClassVar[str | None] = None
     retry_after: int | None = None
+    may_have_acted: bool = False
 
     def __init__(self, *, retry_after: int | None = None, **details: object) -> None:
         super().__init__(self.code)
         self.details = details
-        if self.field is not None:
-            details.setdefault("fields", [{"field": self.field, "message": self.message}])
         if retry_after is not None:
             self.retry_after = retry_after
 
@@ -92,12 +90,21 @@ class HeadersTooLarge(ApiError):
 
 
 class ValidationFailed(ApiError):
-    """The request does not fit the schema; `details.fields` says where, without the input."""
+    """The request is not valid; `details.fields` says where, without the input.
+
+    A subclass for one field names it in `field`; without `field_message` the field has the error's
+    own message.
+    """
 
     status = 422
     code = "VALIDATION_ERROR"
     message = "The request is not valid: see details.fields."
-    field = "body"
+    field: ClassVar[str] = "body"
+    field_message: ClassVar[str | None] = "A value here is not accepted."
+
+    def __init__(self, *, fields: list[dict[str, str]] | None = None) -> None:
+        own = {"field": self.field, "message": self.field_message or self.message}
+        super().__init__(fields=fields or [own])
 
 
 class Unauthenticated(ApiError):
@@ -204,7 +211,20 @@ class Unavailable(ApiError):
     status = 503
     code = "UNAVAILABLE"
     message = "This is not available at the moment. Please try again shortly."
-    retry_after = 5
+    retry_after: int | None = 5
+
+
+class OutcomeUnknown(ApiError):
+    """A write was sent, and no response came: it may have been carried out.
+
+    Without `Retry-After`: a client that repeats it by itself could write twice.
+    """
+
+    status = 503
+    code = "OUTCOME_UNKNOWN"
+    message = (
+        "No answer came in time, and this may have been carried out: look before you send it again."
+    )
 
 
 class DeadlineExceeded(ApiError):

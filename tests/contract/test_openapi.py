@@ -1,4 +1,4 @@
-"""H8: whatever is sent, the answer is as the OpenAPI document says, and never a 500."""
+"""H8: every response to any request matches the OpenAPI document, and is never a 500."""
 
 import asyncio
 import re
@@ -46,7 +46,7 @@ async def attack(stack, token, port, folder, *options):
     async with api(env, port, APPLICATION) as process, httpx.AsyncClient() as client:
         await until(client, f"{url}/metrics", 200)
         assert process.stdout is not None
-        reading = asyncio.create_task(process.stdout.read())  # or its pipe fills up
+        reading = asyncio.create_task(process.stdout.read())  # otherwise its pipe fills up
         run = await asyncio.create_subprocess_exec(
             *command,
             cwd=folder,

@@ -93,7 +93,7 @@ def create_app(
         servers=[{"url": "/", "description": "The server of this document"}],
         license_info={"name": "MIT", "identifier": "MIT"},
     )
-    failures.install(app)
+    failures.install(app, refused=metrics.auth_refused)
     routes = routes_of(features)
     for name in dict.fromkeys(route.feature_name for route in routes):
         _include(app, name, features[name], settings)

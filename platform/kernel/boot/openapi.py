@@ -15,6 +15,7 @@ from kernel.errors import (
     HostNotAllowed,
     HttpsRequired,
     NotAcceptable,
+    OutcomeUnknown,
     PreconditionFailed,
     RequestTimeout,
     SessionRevoked,
@@ -120,6 +121,11 @@ def common_errors(feature: Feature) -> list[type[ApiError]]:
     return errors
 
 
+def _errors_of(route: Route) -> list[type[ApiError]]:
+    writes = [] if route.method in {"GET", "HEAD"} else [OutcomeUnknown]
+    return [*common_errors(route.feature), *writes]
+
+
 def describe(app: FastAPI, routes: Sequence[Route]) -> None:
     """Add the Edge's behaviour to the document: who may call what, its responses and headers."""
     generate = app.openapi
@@ -147,7 +153,7 @@ def _describe(operation: dict[str, Any], route: Route) -> None:
         parameters.extend(_CONDITIONS)
     if not parameters:
         del operation["parameters"]
-    errors = common_errors(feature)
+    errors = _errors_of(route)
     if "requestBody" in operation:
         errors += [RequestTimeout, BodyTooLarge, UnsupportedMediaType]
     if route.method == "GET":

@@ -1,11 +1,10 @@
-"""How Supabase's refusals are translated for our caller, unless a slice does it."""
+"""How refusals of PostgREST are translated for our caller, unless a slice does it."""
 
 import re
 from typing import Final
 
 import orjson
 from postgrest import APIError
-from supabase_auth.errors import AuthError
 
 from kernel.errors import (
     ApiError,
@@ -14,7 +13,6 @@ from kernel.errors import (
     NotFound,
     QuotaExceeded,
     SessionRevoked,
-    TooManyRequests,
     Unauthenticated,
     ValidationFailed,
 )
@@ -46,31 +44,20 @@ _CHECK: Final = re.compile(
     r'relation "([a-z_]{1,63})" violates check constraint "([a-z0-9_]{1,63})"'
 )
 _KIND_OF_CHECK: Final = re.compile(r"_(?:check\d{0,3}|one_line)$")
+_SQLSTATE_LENGTH: Final = 5
 _NAME: Final = re.compile(r"[a-z_]{1,40}")
-# https://supabase.com/docs/guides/auth/debugging/error-codes
-_FROM_AUTH: dict[str, type[ApiError]] = {
-    "over_request_rate_limit": TooManyRequests,
-    "over_email_send_rate_limit": TooManyRequests,
-    "bad_jwt": Unauthenticated,
-    "session_not_found": Unauthenticated,
-    "user_not_found": Unauthenticated,
-    "user_banned": Forbidden,
-}
-_AUTH_FIELDS: Final = {
-    "weak_password": "body.password",
-    "validation_failed": "body",
-    "email_address_invalid": "body.email",
-}
 
 
 def from_database(error: APIError) -> ApiError | None:
     """Return the error for a refusal of PostgREST, or None if the fault is ours."""
-    code = error.code or ""
+    code = str(error.code or "")
     if code.startswith("22") or code in _REFUSED_VALUES:
         message = "The database does not accept this value."
         return ValidationFailed(fields=[{"field": _field(error.message or ""), "message": message}])
     if code == _QUOTA:
         return _quota(error.details)
+    if code.isdigit() and len(code) < _SQLSTATE_LENGTH:  # the client could not read the response
+        return SupabaseUnavailable()
     kind = _FROM_DATABASE.get(code)
     return kind() if kind else None
 
@@ -99,13 +86,3 @@ def _quota(details: object) -> QuotaExceeded:
         return QuotaExceeded()
     wait = max(1, int(seconds)) if seconds is not None else None
     return QuotaExceeded(retry_after=wait, quota=quota, limit=limit)
-
-
-def from_auth(error: AuthError) -> ApiError | None:
-    """Return the error for a refusal of Supabase Auth, or None if the fault is ours."""
-    code = str(getattr(error, "code", ""))
-    if code in _AUTH_FIELDS:
-        message = "This value is not accepted."
-        return ValidationFailed(fields=[{"field": _AUTH_FIELDS[code], "message": message}])
-    kind = _FROM_AUTH.get(code)
-    return kind() if kind else None

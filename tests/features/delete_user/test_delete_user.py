@@ -34,7 +34,7 @@ async def test_an_unknown_user_is_403_but_for_an_admin(stranger, admin, user_id)
         assert answer.json()["error"]["code"] == "USER_NOT_FOUND"
 
 
-async def test_what_is_theirs_goes_too(author, thing, hidden_thing, database):
+async def test_things_of_a_deleted_user_are_deleted_too(author, thing, hidden_thing, database):
     assert (await author.delete(f"/users/{author.id}")).status_code == 204
     query = "select count(*) from public.things where author_id = $1"
     assert await database.fetchval(query, author.id) == 0

@@ -125,7 +125,7 @@ async def test_each_change_is_an_event_and_the_first_publication_one_more(author
         rows = await database.fetch(EVENTS, topic, f'[{{"post_id": "{draft.id}"}}]')
         return [row["request_id"] for row in rows]
 
-    assert (await events("post_changed"))[1:] == written  # the first wrote it
+    assert (await events("post_changed"))[1:] == written  # the first event is the creation
     assert await events("post_published") == [written[1]]
 
 

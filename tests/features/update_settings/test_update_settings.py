@@ -32,7 +32,7 @@ WRONG = [
 
 @pytest.fixture
 async def client_for(own_stack):
-    """Makes clients of an application with a database of its own: there is one row for all."""
+    """Makes clients of an application with a separate database: the settings are one row."""
     async with running(create_app(own_stack.settings)) as client_for:
         yield client_for
 

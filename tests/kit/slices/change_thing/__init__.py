@@ -1,4 +1,4 @@
-"""Replace what the own thing says."""
+"""Replace the content of the caller's thing."""
 
 from uuid import UUID
 
@@ -18,7 +18,7 @@ router = APIRouter()
 
 @router.put("/things/{thing_id}", responses=raises(ThingNotFound))
 async def change_thing(thing_id: UUID, draft: Draft, services: Services) -> Answer[Thing]:
-    """Replace the caller's own thing; row security keeps all others."""
+    """Replace the caller's own thing; row security protects all others."""
     db, announce, condition = await services.aget(AsCaller, Announce, Precondition)
     change = db.table("things").update(draft.model_dump()).eq("id", str(thing_id))
     changed = await condition.on(change, "updated_at")

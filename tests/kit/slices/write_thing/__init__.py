@@ -1,4 +1,4 @@
-"""Write a thing, as a draft or published at once."""
+"""Write a thing, as a draft or as published."""
 
 from fastapi import APIRouter, Response, status
 
