@@ -22,7 +22,7 @@ _DOCUMENTS: dict[tuple[object, ...], "Contract"] = {}
 class Contract:
     """An OpenAPI document, and what it says of a response.
 
-    The operations in `strict` are compared. Routes that a test makes up in its own file may answer
+    The operations in `strict` are compared. Routes of tests, and of the kit, may answer
     what they do not list.
     """
 
@@ -99,7 +99,7 @@ def contract_of(app: FastAPI) -> Contract:
 
 
 def _is_of_a_slice(endpoint: object) -> bool:
-    return str(getattr(endpoint, "__module__", "")).startswith(("features.", "kit.slices."))
+    return str(getattr(endpoint, "__module__", "")).startswith("features.")
 
 
 def checked(app: FastAPI) -> Callable[[httpx.Response], Awaitable[None]]:

@@ -89,9 +89,7 @@ _HEADERS: Final = {
     "Retry-After": _header("Seconds to wait before you try again.", "5", pattern="^[0-9]+$"),
     "WWW-Authenticate": _header("How to authenticate.", "Bearer", always=True),
     "Cache-Control": _header("Who may store the response.", "private, no-cache", always=True),
-    "ETag": _header(
-        "The version of the response.", '"5d41402abc4b2a76b9719d911017c592"', always=True
-    ),
+    "ETag": _header("The version of the response.", '"5d41402abc4b2a76b9719d911017c592"'),
     "Idempotency-Replayed": _header(
         "There if this is the response to an earlier request with the same key.",
         "true",
