@@ -79,7 +79,7 @@ async def test_a_generated_python_client_signs_up_logs_in_writes_and_reads(folde
     flags = [part for name, value in options.items() for part in (f"--{name}", value)]
     tool = [python, "-m", "openapi_python_client", "generate", "--meta", "none"]
     run(*tool, "--fail-on-warning", *flags, cwd=folder)
-    used = (python, "use_python_client.py", "python", url)
+    used = (python, "use_python_client.txt", "python", url)
     output = await asyncio.to_thread(run, *used, cwd=folder)
     assert output.strip() == "done"
 

@@ -212,7 +212,8 @@ class Edge:
         """Look at a request that the cache was not asked for; return how its body is received."""
         if route is not None:
             route.refuse_doubled(scope["query_string"])
-            head.refuse_other_bodies()
+            if route.json_body:
+                head.refuse_other_bodies()
             if route.cache is not None:
                 call.cache = "bypass"
             if route.feature.conditional:

@@ -76,8 +76,7 @@ async def test_a_read_is_406_where_the_client_does_not_take_json(anonymous, path
     for _ in range(2):  # also from the cache
         answer = await anonymous.get(path, headers={"Accept": accept})
         assert answer.status_code == status
-    if status == 406:
-        assert answer.json()["error"]["code"] == "NOT_ACCEPTABLE"
+        assert status == 200 or answer.json()["error"]["code"] == "NOT_ACCEPTABLE"
 
 
 async def test_a_slash_too_many_is_a_redirect_that_keeps_method_and_body(author, thing):
