@@ -81,9 +81,18 @@ async def whole_anonymous(settings):
 
 
 def test_the_copy_in_docs_is_the_document():
-    if removed := SHIPPED - discover().keys():
-        pytest.skip(f"removed: {', '.join(sorted(removed))}")
     copy, now = json.loads(COPY.read_text(encoding="utf-8")), document()
+    names = [
+        one["operationId"] for operations in copy["paths"].values() for one in operations.values()
+    ]
+    slices = tuple(discover())
+    removed = [
+        name
+        for name in names
+        if name not in slices and not name.startswith(tuple(f"{one}_" for one in slices))
+    ]
+    if removed:
+        pytest.skip(f"a slice was removed: {', '.join(removed)}")
     # A slice that was added since changes no other file; ./app openapi --write adds it to the copy.
     for path, operations in copy["paths"].items():
         for method, operation in operations.items():
