@@ -73,6 +73,8 @@ class RequestHead:
                 continue
             if name == b"host":
                 self.host, hosts = value, hosts + 1
+            elif name == b"accept":
+                self.accept = value if self.accept is None else self.accept + b"," + value
             elif name == b"authorization":
                 self._authorizations.append(value)
             elif name == b"content-length":
@@ -83,8 +85,6 @@ class RequestHead:
                 self.if_match = (
                     value if self.if_match is None else b"%b,%b" % (self.if_match, value)
                 )
-            elif name == b"accept":
-                self.accept = value if self.accept is None else self.accept + b"," + value
             elif name == b"content-type":
                 self.content_type = value
             elif name == b"x-forwarded-proto":
