@@ -88,12 +88,12 @@ def feature(work):
 
 
 @pytest.fixture
-async def app(settings, feature, valkey):
+async def client(settings, feature, valkey):
     app = create_app(
         changed(settings, request_timeout_seconds=SHORT, redis_port=valkey.port), {"work": feature}
     )
-    async with running(app) as client_for, client_for() as app.client:
-        yield app
+    async with running(app) as client_for, client_for() as client:
+        yield client
 
 
 async def succeeds(call):
@@ -108,30 +108,30 @@ def is_deadline(answer):
     assert error["details"]["request_id"] == answer.headers["x-request-id"]
 
 
-async def test_h5_a_handler_that_hangs_is_504_and_its_resources_come_back(app, work):
-    answers = await asyncio.gather(*(app.client.post("/hang") for _ in range(50)))
+async def test_h5_a_handler_that_hangs_is_504_and_its_resources_come_back(client, work):
+    answers = await asyncio.gather(*(client.post("/hang") for _ in range(50)))
     for answer in answers:
         is_deadline(answer)
     assert (work.held, work.done) == (0, [])
     work.goes_on.set()
-    await until(lambda: succeeds(app.client.post("/hang")))
+    await until(lambda: succeeds(client.post("/hang")))
 
 
-async def test_h5_a_cached_read_that_hangs_is_504_and_the_next_one_loads(app, work):
-    is_deadline(await app.client.get("/kept"))
+async def test_h5_a_cached_read_that_hangs_is_504_and_the_next_one_loads(client, work):
+    is_deadline(await client.get("/kept"))
     assert work.held == 0
     work.goes_on.set()
-    await until(lambda: succeeds(app.client.get("/kept")))
+    await until(lambda: succeeds(client.get("/kept")))
 
 
-async def test_h5_a_stream_that_hangs_before_its_first_part_is_504(app, work):
-    is_deadline(await app.client.get("/stream/0"))
+async def test_h5_a_stream_that_hangs_before_its_first_part_is_504(client, work):
+    is_deadline(await client.get("/stream/0"))
     assert work.held == 0
 
 
-async def test_h5_a_stream_that_hangs_later_breaks_off(app, work):
+async def test_h5_a_stream_that_hangs_later_breaks_off(client, work):
     with pytest.raises(DeadlineExceeded):
-        await app.client.get("/stream/2")
+        await client.get("/stream/2")
     assert work.held == 0
 
 
@@ -169,8 +169,8 @@ async def test_h5_a_stream_that_is_cut_off_ends_without_the_last_chunk(work):
     assert answer.endswith(b"4\r\npart\r\n")  # without the chunk that ends a body
 
 
-async def test_a_timeout_of_a_handlers_own_is_a_500(app):
-    answer = await app.client.get("/own-timeout")
+async def test_a_timeout_of_a_handlers_own_is_a_500(client):
+    answer = await client.get("/own-timeout")
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
 
 
