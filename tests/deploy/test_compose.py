@@ -84,7 +84,11 @@ def test_the_api_trusts_the_network_of_the_proxy_and_no_other():
     trusted = SERVICES["api"]["environment"]["TRUSTED_PROXIES"]
     assert ip_network(trusted) == ip_network(subnet["subnet"])
     assert "front" in SERVICES["proxy"]["networks"]
-    assert [name for name, one in SERVICES.items() if one.get("ports")] == ["proxy", "mailpit"]
+    assert [name for name, one in SERVICES.items() if one.get("ports")] == [
+        "proxy",
+        "mailpit",
+        "grafana",
+    ]
 
 
 def test_no_process_is_killed_before_it_has_ended_by_itself():
@@ -136,6 +140,37 @@ def test_what_faces_clients_or_holds_their_data_is_locked_down(name):
 
 
 def test_what_is_mounted_exists():
-    mounted = re.findall(r"\"?(\./[\w./-]+):/", TEXT)
-    assert len(mounted) == 3
-    assert [path for path in mounted if not (ROOT / path).exists()] == []
+    mounted = re.findall(r"(?:\"|- )(\./[\w./-]+):/", TEXT)
+    assert len(mounted) == 7
+    missing = [path for path in mounted if not (ROOT / path).exists()]
+    # The profile `monitoring` reads a folder of its own; all of it is there, or nothing.
+    if not (ROOT / "deploy" / "monitoring").exists():
+        missing = [path for path in missing if not path.startswith("./deploy/monitoring/")]
+    assert missing == []
+
+
+def test_only_this_machine_sees_the_pages_for_operators():
+    for name in ("mailpit", "grafana"):
+        assert all(port.startswith("127.0.0.1:") for port in SERVICES[name]["ports"])
+
+
+def test_each_profile_is_one_that_is_explained():
+    named = {profile for one in SERVICES.values() for profile in one.get("profiles", [])}
+    assert named == {"supabase", "monitoring"}
+    assert all(f"`{profile}`" in TEXT for profile in named)
+
+
+def test_without_a_profile_everything_of_ours_starts():
+    started = {name for name, one in SERVICES.items() if "profiles" not in one}
+    assert started == OURS - {"migrations"} | {"proxy", "cache", "broker"}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - {"mailpit", "rest"}))
+def test_what_others_wait_for_has_a_health_check(name):
+    waiting = [
+        one["depends_on"][name]["condition"]
+        for one in SERVICES.values()
+        if name in one.get("depends_on", {})
+    ]
+    ours = name in OURS  # the image has one
+    assert "service_healthy" not in waiting or ours or "healthcheck" in SERVICES[name]
