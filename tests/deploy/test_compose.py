@@ -2,13 +2,18 @@
 
 import json
 import re
+import subprocess
+import sys
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import jsonschema_rs
+import jwt
 import pytest
 import typer.main
 import yaml
+from pydantic_core import PydanticUndefined
 
 import cli
 from kernel.boot.server import UVICORN
@@ -174,3 +179,29 @@ def test_what_others_wait_for_has_a_health_check(name):
     ]
     ours = name in OURS  # the image has one
     assert "service_healthy" not in waiting or ours or "healthcheck" in SERVICES[name]
+
+
+def make_env():
+    done = subprocess.run(
+        [sys.executable, "-I", ROOT / "deploy" / "supabase" / "make_env.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+def test_the_env_for_trying_out_is_complete_and_new_each_time():
+    made, again = make_env(), make_env()
+    required = {name for name, default in DEFAULT.items() if default is PydanticUndefined}
+    asked = set(re.findall(r"\$\{(\w+):\?", TEXT))
+    assert {name.upper() for name in required} - {"REDIS_HOST"} | asked <= made.keys()
+    assert made.keys() <= SETTINGS | set(re.findall(r"\$\{(\w+)", TEXT))
+    for name in ("JWT_SECRET", "REDIS_PASSWORD", "BROKER_PASSWORD", "POSTGRES_PASSWORD"):
+        assert made[name] != again[name]
+    for name, role in (("SUPABASE_KEY", "anon"), ("SUPABASE_SERVICE_KEY", "service_role")):
+        assert jwt.decode(made[name], made["JWT_SECRET"], algorithms=["HS256"])["role"] == role
+    url = urlsplit(made["SUPABASE_URL"])
+    assert url.hostname in SERVICES
+    assert SERVICES["gateway"]["environment"]["KONG_PROXY_LISTEN"].endswith(f":{url.port}")
+    assert made["SMTP_HOST"] in SERVICES

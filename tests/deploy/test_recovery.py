@@ -141,8 +141,18 @@ async def live(old, mails, many):
         relay.signal(signal.SIGTERM)
         await relay.ended()
         lost.posts["in the outbox"] = await write(client, caller)
-        await old.fetch(MANY, user_id, many)
+        await fill(old.database_url, user_id, many)
     return lost
+
+
+async def fill(url, user_id, many):
+    """Add posts that no event tells of."""
+    sql = await asyncpg.connect(url)
+    try:
+        await sql.execute("set session_replication_role = replica")
+        await sql.execute(MANY, user_id, many, timeout=900)
+    finally:
+        await sql.close()
 
 
 async def go_on(old, lost):
