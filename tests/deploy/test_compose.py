@@ -1,4 +1,4 @@
-"""compose.yaml: valid by the schema of compose, and true of the code."""
+"""compose.yaml: valid by the schema of Compose, and consistent with the code."""
 
 import json
 import re
@@ -29,7 +29,7 @@ PROXY = (ROOT / "deploy" / "proxy" / "haproxy.cfg").read_text()
 OURS = {"api", "worker", "relay", "beat", "migrations"}
 SETTINGS = {name.upper() for name in Settings.model_fields}
 DEFAULT = {name: field.default for name, field in Settings.model_fields.items()}
-# Read by the command `migrate` itself.
+# The command `migrate` reads it itself.
 BESIDE_SETTINGS = {"DATABASE_URL"}
 
 

@@ -1,4 +1,4 @@
-"""The proxy that is shipped: the real program with the real configuration, over TLS."""
+"""The shipped proxy: the real program with the real configuration, over TLS."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not HAPROXY, reason=WHY_NOT)]
 
 @pytest.fixture
 async def echo():
-    """A server that answers with the head it was sent, and speaks after an upgrade."""
+    """A server that responds with the received head, and echoes after an upgrade."""
 
     async def serve(reader, writer):
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
