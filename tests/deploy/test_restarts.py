@@ -159,7 +159,5 @@ async def test_h2_no_request_fails_while_every_process_is_replaced(whole_system,
 
 
 @pytest.mark.nightly
-async def test_h2_no_request_fails_in_a_slow_release_at_200_requests_a_second(whole_system, proxy):
-    load, ends, mails = await release(whole_system, proxy, between=4000, authors=300)
-    judge(load, ends, mails)
-    assert load.answered / load.lasted > 0.95 * RATE
+async def test_h2_no_request_fails_in_a_slow_release(whole_system, proxy):
+    judge(*await release(whole_system, proxy, between=4000, authors=300))
