@@ -219,3 +219,29 @@ def test_backups_come_twice_in_the_hour_that_may_be_lost():
     assert ran == [f"/etc/backup/{name}" for name in ("broker.sh", "database.sh")]
     for name, text in scripts.items():
         assert text == (ROOT / "deploy" / "backup" / name).read_text(encoding="utf-8")
+
+
+def selects(selector, labels):
+    """Tell whether a selector of kubectl matches labels."""
+    found = re.fullmatch(r"component(?:=(\w+)| (in|notin) \(([\w, ]+)\))", selector)
+    assert found, selector
+    named = set((found[1] or found[3]).split(", "))
+    return (labels.get("component") in named) is (found[2] != "notin")
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_release_applies_everything_once_and_in_order(overlay):
+    script = (FOLDER / "release.sh").read_text(encoding="utf-8")
+    steps = re.findall(r"^apply '(.+?)'", script, re.MULTILINE)
+    order = {}
+    for one in Cluster.of(overlay).documents:
+        labels = one["metadata"].get("labels", {})
+        matched = [place for place, step in enumerate(steps) if selects(step, labels)]
+        assert len(matched) == 1, one["metadata"]
+        order.setdefault(labels.get("component"), set()).update(matched)
+    assert all(len(places) == 1 for places in order.values())
+    (migrate, worker, relay, api) = (
+        min(order[name]) for name in ("migrate", "worker", "relay", "api")
+    )
+    assert migrate < worker < relay == min(order["beat"]) < api
+    assert min(order[None]) == worker

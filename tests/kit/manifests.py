@@ -64,6 +64,11 @@ def render(folder: Path) -> str:
     return done.stdout
 
 
+@cache
+def _documents(overlay: str) -> list[Document]:
+    return list(yaml.safe_load_all(render(FOLDER / "overlays" / overlay)))
+
+
 def _renderer() -> list[str]:
     if shutil.which("kubectl"):
         return ["kubectl", "kustomize"]
@@ -79,7 +84,7 @@ class Cluster:
     @classmethod
     def of(cls, overlay: str) -> "Cluster":
         """Render an overlay."""
-        return cls(list(yaml.safe_load_all(render(FOLDER / "overlays" / overlay))))
+        return cls(_documents(overlay))
 
     def copy(self) -> "Cluster":
         """Return a copy that a test may break."""
