@@ -67,7 +67,8 @@ def test_the_key_may_lie_beside_the_chain_as_kubernetes_mounts_it(tls, tmp_path)
         shutil.copy(sources[item["key"]], tmp_path / "mounted" / item["path"])
     variables = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
     mounted = tmp_path / "mounted" / Path(variables["PROXY_CERTIFICATE"]).name
-    command = [HAPROXY, "-c", "-f", PROXY / "haproxy.cfg", "-f", PROXY / "kubernetes.cfg"]
+    files = (PROXY / "haproxy.cfg", PROXY / "kubernetes.cfg")
+    command = [HAPROXY, "-c", *(word for file in files for word in ("-f", str(file)))]
     environment = {"PROXY_CERTIFICATE": str(mounted), "PROXY_API": "api.example.com"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

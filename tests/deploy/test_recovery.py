@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -33,7 +34,7 @@ pytestmark = [
 ]
 
 BACKUP = ROOT / "deploy" / "backup"
-SETTINGS = {"QUOTA_POSTS_PER_DAY": "1000000", "LOG_LEVEL": "WARNING"}
+SETTINGS: dict[str, Any] = {"QUOTA_POSTS_PER_DAY": "1000000", "LOG_LEVEL": "WARNING"}
 MANY = """
 insert into public.posts (title, content, published, author_id)
 select 'Post ' || number, repeat(md5(number::text), 32), false, $1
@@ -117,8 +118,8 @@ class Lost:
 
     email: str
     user_id: str
-    callers: dict = field(default_factory=dict)
-    posts: dict = field(default_factory=dict)
+    callers: dict[str, Any] = field(default_factory=dict)
+    posts: dict[str, Any] = field(default_factory=dict)
 
 
 async def live(old, mails, many):

@@ -39,10 +39,10 @@ class Load:
     """Requests at a steady rate; on a machine that is too busy for it, as many as it can."""
 
     client: httpx.AsyncClient
-    tokens: list
-    statuses: Counter = field(default_factory=Counter)
-    seconds: list = field(default_factory=list)
-    posts: set = field(default_factory=set)
+    tokens: list[str]
+    statuses: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+    posts: set[UUID] = field(default_factory=set)
 
     @property
     def answered(self):

@@ -5,6 +5,7 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 from statistics import quantiles
+from typing import Any
 
 import httpx
 import pytest
@@ -32,10 +33,10 @@ BODY = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n
 class Slow:
     """Half of the clients never end a head, half of them never end a body; each begins again."""
 
-    proxy: object
+    proxy: Any
     open: int = 0
     most: int = 0
-    ends: list = field(default_factory=list)
+    ends: list[bytes] = field(default_factory=list)
 
     async def client(self, number):
         source, begin = f"127.0.0.{2 + number % ADDRESSES}", HEAD if number % 2 else BODY
@@ -43,9 +44,9 @@ class Slow:
             reader, writer = await self.proxy.connect(source)
             self.open += 1
             self.most = max(self.most, self.open)
+            end = asyncio.create_task(reader.read(64))
             try:
                 writer.write(begin)
-                end = asyncio.create_task(reader.read(64))
                 while not end.done():
                     writer.write(b"a")
                     await asyncio.wait([end], timeout=EVERY_SECONDS)
@@ -62,7 +63,9 @@ class Slow:
 
 async def normal(client, *, seconds):
     """Call as a client does that is not slow; return statuses and durations."""
-    statuses, durations, began = set(), [], time.monotonic()
+    statuses: set[int] = set()
+    durations: list[float] = []
+    began = time.monotonic()
     while time.monotonic() - began < seconds or len(durations) < 100:
         at = time.monotonic()
         statuses.add((await client.get("/api/v1/posts")).status_code)
