@@ -14,6 +14,7 @@ from kernel.cache.reads import Reads
 from kernel.cache.warmer import CacheWarmer
 from kernel.config.settings import Settings
 from kernel.core.caller import Caller
+from kernel.core.traces import OFF, Traces
 from kernel.edge.policies import PolicyTable
 from kernel.feature import Feature
 from kernel.identity.account_limit import AccountLimit, AccountLimiter, account_key
@@ -59,6 +60,7 @@ def register_services(
     settings: Settings,
     features: Mapping[str, Feature],
     adapters: Adapters | None = None,
+    traces: Traces = OFF,
 ) -> None:
     """Register all services; the process-wide ones are closed with the registry.
 
@@ -68,7 +70,7 @@ def register_services(
     AccountLimit, FreshLogin and MailedTokens are created from them: a service of one request never
     outlives it. The same applies to a job's Run and Mailer.
     """
-    http = SupabaseHttp(settings)
+    http = SupabaseHttp(settings, traces)
     pipeline, keeping = connect_pipeline(settings), connect_keeping(settings)
     accounts = AccountLimiter(keeping)
     by_account = PolicyTable(features, settings).by_account
@@ -109,21 +111,19 @@ def register_services(
         return Mailer(settings, feature=run.slice, run_id=run.id, db=container.get(AsService))
 
     registry.register_value(Settings, settings)
-    registry.register_value(Readiness, Readiness())
     registry.register_value(SupabaseHttp, http, on_registry_close=http.aclose)
-    registry.register_value(Probe, Probe(http))
     registry.register_value(Redis, redis, on_registry_close=redis.aclose)
     registry.register_value(Pipeline, pipeline, on_registry_close=pipeline.aclose)
     registry.register_value(Limiter, Limiter(pipeline))
     registry.register_value(AccountLimiter, accounts, on_registry_close=keeping.aclose)
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
     registry.register_value(Runs, Runs(AsService(http)))
-    registry.register_value(Operations, Operations(AsService(http)))
     reads = Reads(pipeline, drops)
     registry.register_value(Drops, drops)
     registry.register_value(Reads, reads, on_registry_close=reads.aclose)
     registry.register_value(Announce, Announce(drops))
     registry.register_value(TokenVerifier, _verifier(settings, http))
+    _register_observers(registry, http, traces)
     _register_sessions(registry, settings, http, redis)
     _register_own_settings(registry, settings, features)
     _register_adapters(registry, settings, discover_adapters() if adapters is None else adapters)
@@ -136,6 +136,13 @@ def register_services(
     registry.register_factory(FreshLogin, fresh_login)
     registry.register_factory(MailedTokens, mailed_tokens)
     registry.register_factory(Mailer, mailer)
+
+
+def _register_observers(registry: svcs.Registry, http: SupabaseHttp, traces: Traces) -> None:
+    registry.register_value(Readiness, Readiness())
+    registry.register_value(Probe, Probe(http))
+    registry.register_value(Operations, Operations(AsService(http)))
+    registry.register_value(Traces, traces, on_registry_close=traces.aclose)
 
 
 def _register_sessions(

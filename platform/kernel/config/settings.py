@@ -127,6 +127,7 @@ class Settings(BaseSettings):
     app_url: HttpUrl = HttpUrl("http://127.0.0.1:3000")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = None
+    otel_exporter_otlp_endpoint: HttpUrl | None = None
     log_format: Literal["json", "console"] | None = None
     docs_enabled: bool | None = None
     cors_origins: Origins = []
@@ -204,6 +205,12 @@ class Settings(BaseSettings):
     def app_base(self) -> str:
         """The base URL of the pages that mails link to, without a trailing slash."""
         return str(self.app_url).rstrip("/")
+
+    @property
+    def traces_endpoint(self) -> str | None:
+        """The base URL of the collector of traces; None: traces are off."""
+        endpoint = self.otel_exporter_otlp_endpoint
+        return None if endpoint is None else str(endpoint)
 
     @property
     def docs(self) -> bool:

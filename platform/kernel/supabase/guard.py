@@ -56,7 +56,7 @@ class Guard:
 
         Raises CircuitOpen or BulkheadFull if `send` was not called, and the errors of `send`.
         """
-        name = _name(path)
+        name = endpoint_name(path)
         whole, endpoint = self._whole, self._endpoint(name)
         whole.check()
         endpoint.check()
@@ -91,7 +91,7 @@ class Guard:
         return self._endpoints[name]
 
 
-def _name(path: str) -> str:
+def endpoint_name(path: str) -> str:
     """Return the name of a table, a function or an action: there are as many as in code."""
     first, _, rest = path.partition("/")
     return path if first == "rpc" and "/" not in rest else first

@@ -13,10 +13,11 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from httpx_aiohttp import AiohttpTransport
 
 from kernel.config.settings import Settings
+from kernel.core.traces import OFF, Traces
 from kernel.errors import Unavailable
 from kernel.supabase.breaker import CircuitOpen
 from kernel.supabase.bulkhead import BulkheadFull
-from kernel.supabase.guard import NO_ANSWER, Guard
+from kernel.supabase.guard import NO_ANSWER, Guard, endpoint_name
 from kernel.supabase.passwords import PasswordRules
 
 _REPEATABLE: Final = "GET"
@@ -87,12 +88,13 @@ class SupabaseHttp(httpx.AsyncClient):
     and no default credentials.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, traces: Traces = OFF) -> None:
         self.base = settings.supabase
         self.key = settings.supabase_key.get_secret_value()
         self.service_key = settings.supabase_service_key.get_secret_value()
         self.quotas = f"posts_per_day={settings.quota_posts_per_day}, bytes={settings.quota_bytes}"
         self.passwords = PasswordRules(common=settings.refuses_common_passwords)
+        self._traces = traces
         self._path = httpx.URL(self.base).path.rstrip("/")
         self._guards = {part: Guard(part, places=settings.supabase_concurrency) for part in _PARTS}
         super().__init__(
@@ -108,6 +110,20 @@ class SupabaseHttp(httpx.AsyncClient):
         Raises SupabaseUnavailable, and ValueError for a path of neither Auth nor PostgREST.
         """
         part, path = self._place(request.url)
+        if not self._traces.on:
+            return await self._guarded(part, path, request, options)
+        with self._traces.child(
+            f"supabase {part}/{endpoint_name(path)}", "client", http__request__method=request.method
+        ) as span:
+            if span.traceparent is not None:
+                request.headers["traceparent"] = span.traceparent  # the outbox stores it
+            response = await self._guarded(part, path, request, options)
+            span.note(http__response__status_code=response.status_code)
+            return response
+
+    async def _guarded(
+        self, part: str, path: str, request: httpx.Request, options: dict[str, Any]
+    ) -> httpx.Response:
         deadline = asyncio.get_running_loop().time() + TOTAL_SECONDS
 
         async def attempt() -> httpx.Response:
