@@ -1,4 +1,4 @@
-"""H8: whatever is sent, the answer is as the OpenAPI document says, and never a 500."""
+"""H8: every response to any request matches the OpenAPI document, and is never a 500."""
 
 import asyncio
 import sys
@@ -19,7 +19,7 @@ async def test_h8_nothing_that_is_sent_breaks_the_contract(
 ):
     url = f"http://127.0.0.1:{unused_tcp_port}"
     command = [str(SCHEMATHESIS), "run", f"{url}/openapi.json", "--max-examples", "30"]
-    # JSON Schema cannot say "72 bytes" or "not only blanks", so valid data may be refused.
+    # JSON Schema cannot express "72 bytes" or "not only blanks", so valid data may be refused.
     command += ["--exclude-checks", "positive_data_acceptance"]
     command += ["--seed", "1", "--no-color", "--suppress-health-check", "all"]
     if signed_in:
@@ -28,7 +28,7 @@ async def test_h8_nothing_that_is_sent_breaks_the_contract(
     async with api(env, unused_tcp_port, APPLICATION) as process, httpx.AsyncClient() as client:
         await until(client, f"{url}/metrics", 200)
         assert process.stdout is not None
-        reading = asyncio.create_task(process.stdout.read())  # or its pipe fills up
+        reading = asyncio.create_task(process.stdout.read())  # otherwise its pipe fills up
         run = await asyncio.create_subprocess_exec(
             *command,
             cwd=tmp_path,

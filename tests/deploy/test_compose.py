@@ -1,4 +1,4 @@
-"""compose.yaml: valid by the schema of compose, and true of the code."""
+"""compose.yaml: valid by the schema of Compose, and consistent with the code."""
 
 import json
 import re
@@ -13,6 +13,7 @@ import yaml
 import cli
 from kernel.boot.server import UVICORN
 from kernel.config.settings import Settings
+from kernel.redis.clients import _CACHE_POLICIES
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "compose.yaml").read_text(encoding="utf-8")
@@ -23,7 +24,7 @@ PROXY = (ROOT / "deploy" / "proxy" / "haproxy.cfg").read_text()
 OURS = {"api", "worker", "relay", "beat", "migrations"}
 SETTINGS = {name.upper() for name in Settings.model_fields}
 DEFAULT = {name: field.default for name, field in Settings.model_fields.items()}
-# Read by the command `migrate` itself.
+# The command `migrate` reads it itself.
 BESIDE_SETTINGS = {"DATABASE_URL"}
 
 
@@ -92,6 +93,18 @@ def test_no_process_is_killed_before_it_has_ended_by_itself():
         drain = SERVICES["api"]["environment"]["API_DRAIN_SECONDS"]
         assert grace > drain + UVICORN["timeout_graceful_shutdown"]
         assert grace > DEFAULT["worker_grace_seconds"]
+
+
+def test_the_cache_evicts_no_key_that_must_stay():
+    (policy,) = re.findall(r"--maxmemory-policy (\S+)", SERVICES["cache"]["command"][2])
+    assert policy in _CACHE_POLICIES
+
+
+def test_redis_has_memory_to_spare_for_rewriting_its_file():
+    for name, share in {"cache": 0.75, "broker": 0.5}.items():
+        limit = SERVICES[name]["deploy"]["resources"]["limits"]["memory"]
+        (own,) = re.findall(r"--maxmemory (\d+)mb", SERVICES[name]["command"][2])
+        assert int(own) <= share * 1024 * int(limit.removesuffix("g"))
 
 
 def test_the_broker_evicts_nothing_and_writes_to_disk():

@@ -1,4 +1,4 @@
-"""The proxy that is shipped: the real program with the real configuration, over TLS."""
+"""The shipped proxy: the real program with the real configuration, over TLS."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,9 @@ import httpx
 import pytest
 
 from devstack.testing import free_port
+from kit import manifests
 from kit.front import FORWARDING_HEADERS, INVENTED_ADDRESS
+from kit.manifests import Cluster
 from kit.process import APPLICATION, api, environment, until
 from kit.waiting import until as condition
 
@@ -32,7 +34,7 @@ HAPROXY = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin") or ""
 
 @pytest.fixture
 def tls(tmp_path, certificate):
-    """A file with chain and key, and a client's context that trusts it."""
+    """A file with chain and key, and a client's TLS context that trusts it."""
     _, trusted = certificate()
     pem = tmp_path / "proxy.pem"
     pem.write_bytes(trusted.read_bytes() + (tmp_path / "key.pem").read_bytes())
@@ -48,7 +50,7 @@ class Proxy:
 
     @contextlib.asynccontextmanager
     async def before(self, *servers, **environment):
-        """Run in front of servers at these ports; it ends with the block."""
+        """Run in front of servers on these ports; it ends with the block."""
         lines = [f"    server api{port} 127.0.0.1:{port}\n" for port in servers]
         own = self._folder / "servers.cfg"
         own.write_text("".join(["backend api\n", "    balance leastconn\n", *lines]))
@@ -56,7 +58,7 @@ class Proxy:
             *(HAPROXY, "-f", str(PROXY / "haproxy.cfg"), "-f", str(own)),
             env={
                 "PROXY_CERTIFICATE": str(self._pem),
-                "PROXY_CONNECTIONS": "1000",  # a test may open few files
+                "PROXY_CONNECTIONS": "1000",  # a test process may open few files
                 "PROXY_HTTP": f"127.0.0.1:{self.http}",
                 "PROXY_HTTPS": f"127.0.0.1:{self.https}",
                 **environment,
@@ -86,7 +88,7 @@ def proxy(tmp_path, tls):
 
 @pytest.fixture
 async def echo():
-    """A server that answers with the head it was sent, and speaks after an upgrade."""
+    """A server that responds with the received head, and echoes after an upgrade."""
 
     async def serve(reader, writer):
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -109,16 +111,33 @@ async def echo():
     server.close()
 
 
-def test_the_shipped_files_are_valid(tls):
+@pytest.mark.parametrize("servers", ["servers.cfg", "kubernetes.cfg"])
+def test_the_shipped_files_are_valid(tls, servers):
     done = subprocess.run(
-        [HAPROXY, "-c", "-f", PROXY / "haproxy.cfg", "-f", PROXY / "servers.cfg"],
-        env={"PROXY_CERTIFICATE": str(tls[0])},
+        [HAPROXY, "-c", "-f", PROXY / "haproxy.cfg", "-f", PROXY / servers],
+        env={"PROXY_CERTIFICATE": str(tls[0]), "PROXY_API": "api.application.svc.cluster.local"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
+
+
+@pytest.mark.skipif(bool(why := manifests.why_not()), reason=why or "")
+def test_the_key_may_lie_beside_the_chain_as_kubernetes_mounts_it(tls, tmp_path):
+    pod = Cluster.of("production").pods["proxy"]["spec"]
+    (secret,) = [one["secret"] for one in pod["volumes"] if "secret" in one]
+    sources = {"tls.crt": tmp_path / "certificate.pem", "tls.key": tmp_path / "key.pem"}
+    for item in secret["items"]:
+        (tmp_path / "mounted").mkdir(exist_ok=True)
+        shutil.copy(sources[item["key"]], tmp_path / "mounted" / item["path"])
+    variables = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+    mounted = tmp_path / "mounted" / Path(variables["PROXY_CERTIFICATE"]).name
+    command = [HAPROXY, "-c", "-f", PROXY / "haproxy.cfg", "-f", PROXY / "kubernetes.cfg"]
+    environment = {"PROXY_CERTIFICATE": str(mounted), "PROXY_API": "api.example.com"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 async def test_http_leads_to_https(proxy, echo):
@@ -231,7 +250,7 @@ async def test_h2_no_request_fails_while_the_api_is_restarted_behind_it(proxy, s
             await asyncio.sleep(0.05)
 
     async def restart(port):
-        """End the process at a port, begin another, and wait until the proxy may send to it."""
+        """Stop the process on a port, start another, and wait until the proxy may send to it."""
         processes[port].send_signal(signal.SIGTERM)
         await asyncio.wait_for(processes[port].communicate(), 30)
         processes[port] = await entered.enter_async_context(api(env, port, APPLICATION))

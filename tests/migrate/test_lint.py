@@ -87,9 +87,9 @@ def test_an_exception_needs_a_reason(tmp_path, capfd):
 
 
 def test_released_migrations_are_exempt_and_the_next_one_is_not(tmp_path):
-    write(tmp_path, BAD["ban-drop-column"], "20261129000401")
+    write(tmp_path, BAD["ban-drop-column"], "20261130000900")
     assert lint(tmp_path) == 0
-    write(tmp_path, BAD["ban-drop-column"], "20261130000001")
+    write(tmp_path, BAD["ban-drop-column"], "20261201000001")
     assert lint(tmp_path) == 1
 
 

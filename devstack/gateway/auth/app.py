@@ -45,9 +45,17 @@ async def _jwks(service: Service, _: Request) -> Response:
     return json_response(service.tokens.jwks, headers={"cache-control": "public, max-age=600"})
 
 
+async def _openid(service: Service, _: Request) -> Response:
+    issuer = service.config.jwt_issuer or ""
+    jwks = issuer.rstrip("/") + "/.well-known/jwks.json"
+    headers = {"cache-control": "public, max-age=600"}
+    return json_response({"issuer": issuer, "jwks_uri": jwks}, headers=headers)
+
+
 _OPEN: dict[tuple[str, str], Handler] = {
     ("GET", "/health"): _health,
     ("GET", "/.well-known/jwks.json"): _jwks,
+    ("GET", "/.well-known/openid-configuration"): _openid,
     ("GET", "/verify"): verification.follow_link,
 }
 _KEYED: dict[tuple[str, str], Handler] = {

@@ -5,6 +5,7 @@ the current one if it is that one's parent (as in GoTrue), or was used within th
 Any other reuse revokes the family; its session row stays until it is ended.
 """
 
+import asyncio
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -70,6 +71,7 @@ async def renew(
     if user is None or session is None:
         raise _refused("refresh_token_not_found", "Refresh Token Not Found")
     held = Grant(user["id"], session["id"])
+    await asyncio.sleep(service.config.refresh_seconds)  # the user is locked: others wait
     if is_banned(user):
         raise _refused("user_banned", "User Banned", held)
     timebox, reuse = service.config.session_timebox, service.config.refresh_reuse_interval
@@ -132,6 +134,8 @@ async def answer(service: Service, db: Db, grant: Grant) -> dict[str, Any]:
         ],
         "session_id": str(grant.session_id),
     }
+    if service.config.jwt_issuer is not None:
+        claims["iss"] = service.config.jwt_issuer
     return {
         "access_token": service.tokens.write(claims),
         "token_type": "bearer",

@@ -43,6 +43,7 @@ from kernel.observe.request_log import ConsoleRequestLog, RequestLog
 from kernel.redis import Pipeline
 from kernel.web import failures
 from kernel.web.call import call_of
+from kernel.web.idempotency import read_idempotency_key
 from kernel.web.routing import PREFIX, raises
 
 
@@ -94,7 +95,7 @@ def create_app(
         openapi_url=OPENAPI if settings.docs else None,
         redirect_slashes=False,
     )
-    failures.install(app)
+    failures.install(app, refused=metrics.auth_refused)
     routes = routes_of(features)
     for name in dict.fromkeys(route.feature_name for route in routes):
         _include(app, name, features[name], settings)
@@ -110,6 +111,7 @@ def create_app(
         unlimited=pages | {METRICS},
         max_body_bytes=settings.max_body_bytes,
         cache_enabled=settings.cache_enabled,
+        deadline_seconds=settings.request_timeout_seconds,
         record=record,
         hosts=Hosts(settings.allowed_hosts),
         headers=StandingHeaders(
@@ -148,11 +150,14 @@ def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> N
         if call_of(request.scope).feature != name:
             raise NotFound
 
+    dependencies = [Depends(admitted)]
+    if feature.idempotent:
+        dependencies.append(Depends(read_idempotency_key))
     assert feature.router is not None  # it has routes
     app.include_router(
         feature.router,
         prefix=PREFIX,
-        dependencies=[Depends(admitted)],
+        dependencies=dependencies,
         responses=raises(*common_errors(feature)),
         max_body_size=settings.max_body_bytes,
     )

@@ -8,7 +8,11 @@ from fastapi import FastAPI
 from kernel.edge.routes import Route
 from kernel.errors import (
     ApiError,
+    Conflict,
+    DeadlineExceeded,
     Forbidden,
+    OutcomeUnknown,
+    PreconditionFailed,
     SessionRevoked,
     TooManyRequests,
     Unauthenticated,
@@ -17,6 +21,7 @@ from kernel.errors import (
 )
 from kernel.feature import Feature
 from kernel.identity.tokens import InvalidToken
+from kernel.supabase.idempotency import IdempotencyKeyReused
 from kernel.web.routing import raises
 
 INTRODUCTION: Final = (
@@ -38,16 +43,46 @@ _REQUIREMENTS: Final[dict[str, list[dict[str, list[str]]]]] = {
 _NOT_MODIFIED: Final = {"description": "If-None-Match has the ETag of the response."}
 
 
+_CONDITIONS: Final = [
+    {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string"},
+        "example": example,
+    }
+    for name, description, example in (
+        ("If-Match", "Write only if the resource has this `ETag`, else 412.", '"0123abcd"'),
+        ("If-None-Match", "Write only if it has another `ETag`, else 412.", '"0123abcd"'),
+        (
+            "If-Unmodified-Since",
+            "Write only if `updated_at`, where there is one, is not later, else 412.",
+            "Sat, 28 Nov 2026 12:00:00 GMT",
+        ),
+    )
+]
+
+
 def common_errors(feature: Feature) -> list[type[ApiError]]:
     """Return the errors of every call of a slice, in addition to those that it declares."""
-    errors: list[type[ApiError]] = [ValidationFailed, Unavailable, ApiError]
+    errors: list[type[ApiError]] = [ValidationFailed, Unavailable, DeadlineExceeded, ApiError]
     if feature.limited:
         errors.append(TooManyRequests)
     if feature.caller != "ignored":
         errors += [Unauthenticated, InvalidToken, SessionRevoked]
+    if feature.conditional:
+        errors.append(PreconditionFailed)
+    if feature.idempotent:
+        errors += [Conflict, IdempotencyKeyReused]
     if feature.restricted:
         errors.append(Forbidden)
     return errors
+
+
+def _errors_of(route: Route) -> list[type[ApiError]]:
+    writes = [] if route.method in {"GET", "HEAD"} else [OutcomeUnknown]
+    return [*common_errors(route.feature), *writes]
 
 
 def describe(app: FastAPI, routes: Sequence[Route]) -> None:
@@ -66,7 +101,9 @@ def describe(app: FastAPI, routes: Sequence[Route]) -> None:
                 operation = schema["paths"].get(route.path, {}).get(route.method.lower())
                 if operation is not None:
                     operation["security"] = _REQUIREMENTS[route.feature.caller]
-                    _complete(operation["responses"], common_errors(route.feature))
+                    _complete(operation["responses"], _errors_of(route))
+                    if route.feature.conditional:
+                        operation.setdefault("parameters", []).extend(_CONDITIONS)
                     if route.cache is not None:
                         operation["responses"].setdefault("304", _NOT_MODIFIED)
         return app.openapi_schema or {}

@@ -9,6 +9,8 @@ from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource
 
+from kernel.config.own import cleaned_text
+
 _WRITTEN: Final = re.compile(
     r"([0-9]{1,7}) ?/ ?(?:([0-9]{1,5}) ?)?(second|minute|hour)s?", re.IGNORECASE
 )
@@ -56,7 +58,7 @@ class Rate:
 
 
 def _parsed(value: object) -> object:
-    return Rate.parse(value) if isinstance(value, str) else value
+    return Rate.parse(cleaned_text(value)) if isinstance(value, str) else value
 
 
 RateSetting = Annotated[Rate, NoDecode, BeforeValidator(_parsed)]
@@ -89,6 +91,6 @@ class RateLimitSource(PydanticBaseSettingsSource):
         for source in self._sources:
             for name, value in source.env_vars.items():
                 is_slices = name.startswith(PREFIX) and name not in self.settings_cls.model_fields
-                if is_slices and value is not None:
+                if is_slices and value is not None and cleaned_text(value):
                     found.setdefault(name.removeprefix(PREFIX), value)
         return {"rate_limits": found} if found else {}

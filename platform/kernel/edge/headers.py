@@ -34,6 +34,7 @@ _EXPOSED: Final = (
     "X-Cache",
     "RateLimit-Policy",
     "RateLimit",
+    "Idempotency-Replayed",
 )
 
 

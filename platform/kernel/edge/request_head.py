@@ -12,6 +12,7 @@ _NAMES: Final = frozenset(
         b"authorization",
         b"content-length",
         b"host",
+        b"if-match",
         b"if-none-match",
         b"origin",
         b"x-request-id",
@@ -32,6 +33,7 @@ class RequestHead:
     __slots__ = (
         "_authorizations",
         "host",
+        "if_match",
         "if_none_match",
         "length",
         "origin",
@@ -46,6 +48,7 @@ class RequestHead:
         self.request_id = f"{random.getrandbits(128):032x}"
         self.sent_id: str | None = None
         self.host = b""
+        self.if_match: bytes | None = None
         self.if_none_match: bytes | None = None
         self.length = 0
         self.origin: bytes | None = None
@@ -61,6 +64,10 @@ class RequestHead:
                 self.length = _number(value)
             elif name == b"if-none-match":
                 conditions.append(value)
+            elif name == b"if-match":
+                self.if_match = (
+                    value if self.if_match is None else b"%b,%b" % (self.if_match, value)
+                )
             elif name == b"origin":
                 self.origin = value
             elif self.sent_id is None and _REQUEST_ID.fullmatch(value):
@@ -87,6 +94,10 @@ class RequestHead:
         if sent in (etag, b"*"):
             return True
         return any(one.strip().removeprefix(b"W/") == etag for one in sent.split(b","))
+
+    def matches(self, etag: bytes) -> bool:
+        """Whether If-Match names this strong ETag (RFC 9110, 13.1.1)."""
+        return any(one.strip() in {b"*", etag} for one in (self.if_match or b"").split(b","))
 
 
 def _number(text: bytes) -> int:

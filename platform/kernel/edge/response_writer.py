@@ -11,10 +11,11 @@ from kernel.core.caller import ANONYMOUS
 from kernel.edge.headers import Block, added
 from kernel.edge.request_head import RequestHead
 from kernel.edge.routes import Route, RouteTable
-from kernel.errors import ApiError, MethodNotAllowed
+from kernel.errors import ApiError, MethodNotAllowed, PreconditionFailed
 from kernel.observe.metrics import CacheResult
 from kernel.web.call import Call
 from kernel.web.failures import failure
+from kernel.web.idempotency import REPLAYED
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -30,6 +31,7 @@ _X_CACHE: Final[dict[CacheResult, bytes]] = {
     "bypass": b"BYPASS",
 }
 _VARY: Final = (b"vary", b"Authorization")
+_REPLAYED: Final = (REPLAYED.lower().encode(), b"true")
 # A 304 has no content: these headers of the 200 are omitted.
 _OF_CONTENT: Final = frozenset({b"content-length", b"content-type"})
 
@@ -62,6 +64,9 @@ class ResponseWriter:
 
     async def body(self, body: bytes, etag: bytes, control: bytes) -> None:
         """Send a JSON body whose ETag is known, or 304 if the client has it."""
+        if self._head.if_match is not None and not self._head.matches(etag):
+            await self.failed(PreconditionFailed())
+            return
         headers = self._common()
         headers += self._standing
         headers.append((b"cache-control", control))
@@ -124,7 +129,9 @@ class ResponseWriter:
         if etag is None:
             etag = etag_of(body)
             headers.append((b"etag", etag))
-        if self._head.has(etag):
+        if self._head.if_match is not None and not self._head.matches(etag):
+            await self.failed(PreconditionFailed())
+        elif self._head.has(etag):
             kept = [one for one in headers if one[0] not in _OF_CONTENT]
             await self._whole(_NOT_MODIFIED, kept, b"")
         else:
@@ -144,6 +151,8 @@ class ResponseWriter:
             headers.append((b"ratelimit", limits.field.encode()))
         if call.cache is not None:
             headers.append((b"x-cache", _X_CACHE[call.cache]))
+        if call.idempotency is not None and call.idempotency.replayed:
+            headers.append(_REPLAYED)
         return headers
 
     def _completed(self, status: int, sent: Iterable[tuple[bytes, bytes]]) -> Headers:

@@ -3,13 +3,26 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from math import ceil
 from typing import Final, Literal, NamedTuple
 
 from kernel.config.rates import Rate
 
 _NETWORK_BITS: Final = 48  # an IPv6 site (RFC 6177): 65,536 subscriber networks
+_SUBNET_BITS: Final = 64  # the least that an IPv6 subscriber has (RFC 6177)
+_IPV4: Final = 4
+
+
+def subject_of(address: str) -> str:
+    """Return the subject that an address counts to: itself, of IPv6 its /64.
+
+    An IPv6 subscriber has a whole network and may use a new address for each request. Raises
+    ValueError for anything but an address.
+    """
+    if ip_address(address).version == _IPV4:
+        return address
+    return str(ip_network(f"{address}/{_SUBNET_BITS}", strict=False))
 
 
 @lru_cache(10_000)
