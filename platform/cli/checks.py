@@ -35,6 +35,7 @@ CHECKS = (
     ("pyright", ["pyright"]),
     ("import-linter", ["lint-imports"]),
     ("locks", ["python", "-m", "cli.lock_check"]),
+    ("migrations", ["python", "-m", "cli.migration_lint"]),
     ("docs/SLICES.md", ["python", "-m", "cli", "features", "--check"]),
 )
 _LAST_FAILED = ("--last-failed", "--last-failed-no-failures", "none")

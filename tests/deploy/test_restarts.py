@@ -40,7 +40,7 @@ class Load:
 
     client: httpx.AsyncClient
     tokens: list[str]
-    statuses: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int | str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
     posts: set[UUID] = field(default_factory=set)
 

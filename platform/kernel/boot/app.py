@@ -18,6 +18,7 @@ from kernel.cache.reads import Reads
 from kernel.cache.warmer import CacheWarmer
 from kernel.config.production import refuse_unsafe
 from kernel.config.settings import Settings, load_settings
+from kernel.core.traces import traces_to
 from kernel.edge.cache_warmer import RouteWarmer
 from kernel.edge.client_address import ClientAddresses
 from kernel.edge.edge import Edge
@@ -27,6 +28,7 @@ from kernel.edge.policies import PolicyTable
 from kernel.edge.recorder import RequestRecorder
 from kernel.edge.routes import RouteTable, routes_of
 from kernel.edge.services import EdgeServices
+from kernel.edge.traced import Traced
 from kernel.errors import NotFound
 from kernel.feature import Feature
 from kernel.identity.denials import Denials
@@ -67,8 +69,11 @@ def create_app(
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
+        traces = traces_to(settings.traces_endpoint, application=settings.app_name, process="api")
         async with svcs.Registry() as registry:
-            register_services(registry, settings, features)
+            register_services(registry, settings, features, traces=traces)
+            if isinstance(app.front, Traced):
+                app.front.traces = traces
             with svcs.Container(registry) as container:
                 edge.parts = EdgeServices(
                     *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads),
@@ -100,10 +105,10 @@ def create_app(
     describe(app, routes)
     app.add_route(METRICS, metrics_endpoint(metrics), include_in_schema=False)
     pages = add_pages(app, documented=settings.docs)
-    clients = ClientAddresses(settings.trusted_proxies)
+    clients, table = ClientAddresses(settings.trusted_proxies), RouteTable(routes)
     edge = Edge(
         app.behind,
-        routes=RouteTable(routes),
+        routes=table,
         policies=policies,
         clients=clients,
         unlimited=pages | {METRICS},
@@ -117,6 +122,8 @@ def create_app(
         ),
     )
     app.front = edge
+    if settings.traces_endpoint is not None:
+        app.front = Traced(edge, routes=table, clients=clients, untraced=pages | {METRICS})
     app.connections = Connections(Bounds.of(settings), clients)
     return app
 

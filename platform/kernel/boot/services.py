@@ -14,6 +14,7 @@ from kernel.cache.reads import Reads
 from kernel.cache.warmer import CacheWarmer
 from kernel.config.settings import Settings
 from kernel.core.caller import Caller
+from kernel.core.traces import OFF, Traces
 from kernel.edge.policies import PolicyTable
 from kernel.edge.routes import routes_of
 from kernel.feature import Feature
@@ -63,6 +64,7 @@ def register_services(
     settings: Settings,
     features: Mapping[str, Feature],
     adapters: Adapters | None = None,
+    traces: Traces = OFF,
 ) -> None:
     """Register all services; the process-wide ones are closed with the registry.
 
@@ -72,7 +74,7 @@ def register_services(
     AccountLimit, FreshLogin and MailedTokens are created from them: a service of one request never
     outlives it. The same applies to a job's Run and Mailer.
     """
-    http = SupabaseHttp(settings)
+    http = SupabaseHttp(settings, traces)
     pipeline, keeping = connect_pipeline(settings), connect_keeping(settings)
     accounts = AccountLimiter(keeping)
     by_account = PolicyTable(features, settings).by_account
@@ -122,9 +124,9 @@ def register_services(
     registry.register_value(AccountLimiter, accounts, on_registry_close=keeping.aclose)
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
     registry.register_value(Runs, Runs(AsService(http)))
-    registry.register_value(Operations, Operations(AsService(http)))
     _register_flights(registry, settings, pipeline, drops)
     registry.register_value(TokenVerifier, _verifier(settings, http))
+    _register_observers(registry, http, traces)
     _register_sessions(registry, settings, http, redis)
     _register_own_settings(registry, settings, features)
     _register_adapters(registry, settings, discover_adapters() if adapters is None else adapters)
@@ -145,6 +147,11 @@ def prefixes_of(features: Mapping[str, Feature]) -> dict[Cached, list[str]]:
         for cached, prefix in (route.cache.prefixes if route.cache else {}).items():
             prefixes.setdefault(cached, []).append(prefix)
     return prefixes
+
+
+def _register_observers(registry: svcs.Registry, http: SupabaseHttp, traces: Traces) -> None:
+    registry.register_value(Operations, Operations(AsService(http)))
+    registry.register_value(Traces, traces, on_registry_close=traces.aclose)
 
 
 def _register_checks(registry: svcs.Registry, settings: Settings, http: SupabaseHttp) -> None:

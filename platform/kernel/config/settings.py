@@ -154,6 +154,7 @@ class Settings(CleanSettings, BaseSettings):
     mail_from: Annotated[str, AfterValidator(_address)] = Field(default_factory=_mail_from)
     app_url: BaseUrl = HttpUrl("http://127.0.0.1:3000")
 
+    otel_exporter_otlp_endpoint: HttpUrl | None = None
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None, BeforeValidator(upper)
     ] = None
@@ -255,6 +256,12 @@ class Settings(CleanSettings, BaseSettings):
     def app_base(self) -> str:
         """The base URL of the pages that mails link to, without a trailing slash."""
         return str(self.app_url).rstrip("/")
+
+    @property
+    def traces_endpoint(self) -> str | None:
+        """The base URL of the collector of traces; None: traces are off."""
+        endpoint = self.otel_exporter_otlp_endpoint
+        return None if endpoint is None else str(endpoint)
 
     @property
     def docs(self) -> bool:

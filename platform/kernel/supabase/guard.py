@@ -64,7 +64,7 @@ class Guard:
         the mail server. Raises CircuitOpen or BulkheadFull if `send` was not called, and the
         errors of `send`.
         """
-        name = _name(path)
+        name = endpoint_name(path)
         whole, endpoint = self._whole, self._endpoint(name)
         whole.check()
         endpoint.check()
@@ -109,7 +109,7 @@ class Guard:
         return self._endpoints[name]
 
 
-def _name(path: str) -> str:
+def endpoint_name(path: str) -> str:
     """Return the name of a table, a function or an action: there are as many as in code."""
     first, _, rest = path.partition("/")
     return path if first == "rpc" and "/" not in rest else first

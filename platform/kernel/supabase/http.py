@@ -13,11 +13,12 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from httpx_aiohttp import AiohttpTransport
 
 from kernel.config.settings import Settings
+from kernel.core.traces import OFF, Traces
 from kernel.errors import TooManyRequests, Unavailable
 from kernel.supabase.answers import error_code, hint, is_own
 from kernel.supabase.breaker import CircuitOpen
 from kernel.supabase.bulkhead import BulkheadFull
-from kernel.supabase.guard import NO_ANSWER, Guard
+from kernel.supabase.guard import NO_ANSWER, Guard, endpoint_name
 from kernel.supabase.outcome import marked
 from kernel.supabase.passwords import PasswordRules
 
@@ -94,12 +95,13 @@ class SupabaseHttp(httpx.AsyncClient):
     share the client, so it holds no cookies and no default credentials.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, traces: Traces = OFF) -> None:
         self.base = settings.supabase
         self.key = settings.supabase_key.get_secret_value()
         self.service_key = settings.supabase_service_key.get_secret_value()
         self.quotas = f"posts_per_day={settings.quota_posts_per_day}, bytes={settings.quota_bytes}"
         self.passwords = PasswordRules(common=settings.refuses_common_passwords)
+        self._traces = traces
         self._path = httpx.URL(self.base).path.rstrip("/")
         places = settings.supabase_concurrency
         self._guards = {
@@ -122,6 +124,20 @@ class SupabaseHttp(httpx.AsyncClient):
         ValueError for a path of neither Auth nor PostgREST.
         """
         part, path = self._place(request.url)
+        if not self._traces.on:
+            return await self._guarded(part, path, request, options)
+        with self._traces.child(
+            f"supabase {part}/{endpoint_name(path)}", "client", http__request__method=request.method
+        ) as span:
+            if span.traceparent is not None:
+                request.headers["traceparent"] = span.traceparent  # the outbox stores it
+            response = await self._guarded(part, path, request, options)
+            span.note(http__response__status_code=response.status_code)
+            return response
+
+    async def _guarded(
+        self, part: str, path: str, request: httpx.Request, options: dict[str, Any]
+    ) -> httpx.Response:
         waits = part == "auth" and request.method != "GET" and _first(path) in _WAITS_FOR_OTHERS
         seconds = self._mail_seconds if waits else self._seconds
         if waits:
