@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import asyncpg
 from starlette.applications import Starlette
@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from devstack.gateway.auth import account, admin, verification
+from devstack.gateway.auth import account, admin, factors, verification
 from devstack.gateway.auth.errors import (
     AuthError,
     as_response,
@@ -37,8 +37,11 @@ async def _health(service: Service, _: Request) -> Response:
 
 
 async def _settings(service: Service, _: Request) -> Response:
-    confirmed = service.config.autoconfirm
-    return json_response({"disable_signup": False, "mailer_autoconfirm": confirmed})
+    config = service.config
+    shown: dict[str, Any] = {"disable_signup": False, "mailer_autoconfirm": config.autoconfirm}
+    if not config.email_provider:
+        shown["external"] = {"email": False}
+    return json_response(shown)
 
 
 async def _jwks(service: Service, _: Request) -> Response:
@@ -60,6 +63,9 @@ _KEYED: dict[tuple[str, str], Handler] = {
     ("POST", "/recover"): verification.recover,
     ("POST", "/resend"): verification.resend,
     ("POST", "/verify"): verification.verify,
+    ("POST", "/factors"): factors.enroll,
+    ("POST", "/factors/{factor_id}/challenge"): factors.challenge,
+    ("POST", "/factors/{factor_id}/verify"): factors.verify,
     ("GET", "/admin/users"): admin.list_users,
     ("POST", "/admin/users"): admin.create_user,
     ("GET", "/admin/users/{user_id}"): admin.get_user,
