@@ -39,6 +39,7 @@ class GatewayConfig:
     service_key: str = field(default_factory=lambda: api_key("service_role"))
     signing_key: str | None = None
     jwt_expiry: int = 1800
+    jwt_issuer: str | None = None
     session_timebox: int = 7 * 24 * 3600
     refresh_reuse_interval: int = 10
     password_min_length: int = 8

@@ -74,7 +74,7 @@ async def _refresh(
         raise
     if renewed is None:
         raise InvalidRefreshToken
-    holder = await tokens.verify(renewed.access_token, remember=False)
+    holder = await tokens.issued(renewed.access_token, remember=False)
     started_at = await used.note(refresh_token, holder)
     if started_at is None or holder.user_id is None:  # ended meanwhile
         raise InvalidRefreshToken

@@ -105,8 +105,11 @@ def _counting_together(workers: int) -> Iterator[None]:
 
 
 def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
+    import asyncio
+
     from kernel.boot.adapters import own_settings
     from kernel.boot.discovery import discover
+    from kernel.boot.project_check import report_disagreement
     from kernel.config.production import log_warnings, refuse_unsafe
     from kernel.config.settings import SettingsError, load_settings
     from kernel.edge.policies import PolicyTable
@@ -122,6 +125,7 @@ def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
     refuse_unsafe(settings)
     log_warnings(settings)
     PolicyTable(features, settings)  # so that an unknown limit is one message, too
+    asyncio.run(report_disagreement(settings))
     return settings, features
 
 

@@ -1,4 +1,4 @@
-"""People: users that sign up at Supabase Auth itself, each with a client of the API."""
+"""People: users that sign up directly at Supabase Auth, each with a client of the API."""
 
 import base64
 import hmac
@@ -50,7 +50,7 @@ NewPerson = Callable[[], Awaitable[Person]]
 
 
 def new_email() -> str:
-    """Return an address that nobody has."""
+    """Return an address that no user has."""
     return f"{uuid4().hex}@example.com"
 
 
@@ -66,7 +66,7 @@ async def supabase(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
 async def new_person(
     supabase: httpx.AsyncClient, client_for: Callable[..., httpx.AsyncClient]
 ) -> AsyncIterator[NewPerson]:
-    """Makes further people: `await new_person()`."""
+    """Makes more people: `await new_person()`."""
     clients: list[httpx.AsyncClient] = []
 
     async def sign_up() -> Person:
@@ -157,19 +157,19 @@ def _totp(secret: str) -> str:
 
 @pytest.fixture
 async def author(new_person: NewPerson) -> Person:
-    """The person whom `post` and `draft` belong to."""
+    """The person who owns `post` and `draft`."""
     return await new_person()
 
 
 @pytest.fixture
 async def stranger(new_person: NewPerson) -> Person:
-    """Somebody else."""
+    """Another person."""
     return await new_person()
 
 
 @pytest.fixture
 def prove(database: asyncpg.Connection) -> Callable[[object], Awaitable[None]]:
-    """Makes the address of a user one that a mail has proven: `await prove(author.id)`."""
+    """Marks the address of a user as proven by a mail: `await prove(author.id)`."""
 
     async def prove(user_id: object) -> None:
         await database.execute(
@@ -186,7 +186,7 @@ async def admin(
     stack: Stack,
     client_for: Callable[..., httpx.AsyncClient],
 ) -> AsyncIterator[Person]:
-    """A person with the role admin, and a token that says so."""
+    """A person with the role admin, and a token that contains this role."""
     person = await new_person()
     key = {"Authorization": f"Bearer {stack.gateway.service_key}"}
     body: dict[str, Any] = {"app_metadata": {"role": "admin"}}
@@ -203,7 +203,7 @@ async def admin(
 async def attacker(
     supabase: httpx.AsyncClient, stranger: Person
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A plain user who talks to Supabase directly, past the API."""
+    """A normal user who calls Supabase directly, past the API."""
     headers = dict(supabase.headers) | {
         "Authorization": f"Bearer {stranger.token}",
         "Prefer": "return=representation",

@@ -151,7 +151,7 @@ async def test_all_that_were_edited_are_named_in_one_sentence(database_url, fold
         await migrate(database_url, folder)
 
 
-async def test_how_lines_end_is_no_edit(database_url, folder):
+async def test_different_line_endings_are_no_edit(database_url, folder):
     path = write(folder, 1, "a", "create table a ();\n")
     await migrate(database_url, folder)
     path.write_bytes(b"create table a ();\r\n")
@@ -174,7 +174,7 @@ async def test_edits_of_what_the_cli_applied_are_noticed_from_the_first_look_on(
         await migrate(database_url, folder)
 
 
-@pytest.mark.parametrize("how", ["truncate", "delete from"])  # `squash` and `repair` of the CLI
+@pytest.mark.parametrize("how", ["truncate", "delete from"])  # like `squash` and `repair`
 async def test_a_history_that_the_cli_has_emptied_is_filled_anew(database_url, folder, how):
     path = write(folder, 1, "a", "create table if not exists a ();")
     await migrate(database_url, folder)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import asyncpg
 from starlette.applications import Starlette
@@ -27,6 +27,12 @@ from devstack.gateway.config import GatewayConfig
 
 _log = logging.getLogger(__name__)
 
+_PROVIDERS = (
+    "anonymous_users", "apple", "azure", "bitbucket", "discord", "facebook", "snapchat", "figma",
+    "fly", "github", "gitlab", "google", "keycloak", "kakao", "linkedin", "linkedin_oidc", "notion",
+    "slack", "slack_oidc", "spotify", "twitch", "twitter", "workos", "email", "phone", "zoom",
+)  # fmt: skip
+
 Handler: TypeAlias = Callable[[Service, Request], Awaitable[Response]]
 
 
@@ -38,19 +44,36 @@ async def _health(service: Service, _: Request) -> Response:
 
 async def _settings(service: Service, _: Request) -> Response:
     config = service.config
-    shown: dict[str, Any] = {"disable_signup": False, "mailer_autoconfirm": config.autoconfirm}
-    if not config.email_provider:
-        shown["external"] = {"email": False}
-    return json_response(shown)
+    on = {"email": config.email_provider, "anonymous_users": config.anonymous_users}
+    return json_response(
+        {
+            "external": {name: on.get(name, False) for name in _PROVIDERS},
+            "disable_signup": False,
+            "mailer_autoconfirm": config.autoconfirm,
+            "phone_autoconfirm": False,
+            "sms_provider": "",
+            "saml_enabled": False,
+            "saml_private_key_next_configured": False,
+            "passkeys_enabled": False,
+        }
+    )
 
 
 async def _jwks(service: Service, _: Request) -> Response:
     return json_response(service.tokens.jwks, headers={"cache-control": "public, max-age=600"})
 
 
+async def _openid(service: Service, _: Request) -> Response:
+    issuer = service.config.jwt_issuer or ""
+    jwks = issuer.rstrip("/") + "/.well-known/jwks.json"
+    headers = {"cache-control": "public, max-age=600"}
+    return json_response({"issuer": issuer, "jwks_uri": jwks}, headers=headers)
+
+
 _OPEN: dict[tuple[str, str], Handler] = {
     ("GET", "/health"): _health,
     ("GET", "/.well-known/jwks.json"): _jwks,
+    ("GET", "/.well-known/openid-configuration"): _openid,
     ("GET", "/verify"): verification.follow_link,
 }
 _KEYED: dict[tuple[str, str], Handler] = {

@@ -157,6 +157,8 @@ async def answer(service: Service, db: Db, grant: Grant) -> dict[str, Any]:
         ],
         "session_id": str(grant.session_id),
     }
+    if service.config.jwt_issuer is not None:
+        claims["iss"] = service.config.jwt_issuer
     return {
         "access_token": service.tokens.write(claims),
         "token_type": "bearer",

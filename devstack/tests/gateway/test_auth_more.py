@@ -1,4 +1,4 @@
-"""Auth's part of the gateway: what the recording does not show."""
+"""The Auth part of the gateway: behaviour that is not in the recording."""
 
 import asyncio
 from typing import Any
@@ -228,7 +228,8 @@ async def test_an_old_session_cannot_change_the_password_where_that_is_asked_for
 
 
 async def test_each_use_and_each_change_makes_other_tokens_worthless(auth):
-    # As GoTrue's Confirm, Recover, ConfirmEmailChange and UpdatePassword clear them all.
+    # GoTrue does the same: Confirm, Recover, ConfirmEmailChange and UpdatePassword clear all
+    # tokens.
     session = await auth.sign_up()
     admin = {"Authorization": f"Bearer {auth.config.service_key}"}
     user = session["user"]

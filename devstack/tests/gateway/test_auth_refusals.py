@@ -1,4 +1,4 @@
-"""Auth's part of the gateway: failures, refusals and invalid input."""
+"""The Auth part of the gateway: failures, refusals and invalid input."""
 
 import json
 from typing import Any

@@ -7,7 +7,7 @@ from supabase_auth.errors import AuthError
 from kernel.config.finding import Finding
 from kernel.config.settings import Settings
 from kernel.errors import ApiError
-from kernel.supabase import AuthApi, SupabaseHttp
+from kernel.supabase import Agreement, AuthApi, SupabaseHttp
 
 BY_HAND: Final = (
     "double_confirm_changes = true: direct calls of Auth confirm a new address at both",
@@ -26,6 +26,9 @@ async def project_findings(settings: Settings) -> list[Finding]:
     """Return the faults in Auth's public settings. Changes nothing in the project."""
     async with SupabaseHttp(settings) as http:
         try:
+            faults = await Agreement(http, settings).faults()
+            if any(fault.setting == "SUPABASE_KEY" for fault in faults):
+                return faults
             said = await AuthApi(http, client_address=None).settings()
         except (ApiError, AuthError):
             reason = (
@@ -34,6 +37,12 @@ async def project_findings(settings: Settings) -> list[Finding]:
             )
             return [Finding("error", "SUPABASE_URL", reason)]
     if said.confirms_addresses:
-        return []
+        return faults
     reason = "is off: users get sessions for addresses that are not theirs; switch it on"
-    return [Finding("warning", "enable_confirmations", reason)]
+    return [*faults, Finding("warning", "enable_confirmations", reason)]
+
+
+async def report_disagreement(settings: Settings) -> None:
+    """Log what in the settings is not the project's; nothing if the project does not answer."""
+    async with SupabaseHttp(settings) as http:
+        await Agreement(http, settings).reached()

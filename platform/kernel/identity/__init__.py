@@ -3,6 +3,7 @@
 from kernel.identity.account_limit import AccountLimit, Reservation
 from kernel.identity.audit import Audit
 from kernel.identity.fresh_login import FreshLogin, ReauthenticationRequired, WrongPassword
+from kernel.identity.known_networks import KnownNetworks
 from kernel.identity.login_notices import LoginNotices
 from kernel.identity.mailed_tokens import MailedTokens, NewToken, Proof
 from kernel.identity.refreshes import Refreshes
@@ -16,6 +17,7 @@ __all__ = [
     "Audit",
     "FreshLogin",
     "InvalidToken",
+    "KnownNetworks",
     "LoginNotices",
     "MailedTokens",
     "NewToken",

@@ -51,7 +51,8 @@ class FreshLogin:
     """Proof that the caller owns the account, and not only an access token.
 
     Wrong passwords count to one limit of the account over all slices, RATE_LIMIT_REAUTHENTICATION.
-    It is separate from the login's limit: strangers cannot use it up.
+    It is separate from the login's limit: strangers cannot use it up. A thief of an access token
+    uses it up only for networks that the owner has not used before.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class FreshLogin:
         except ApiError:
             await self._attempts.refund(attempt)  # Auth did not check the password
             raise
-        await self._attempts.refund(attempt)
+        await self._attempts.succeed(attempt)
         if begun is None:
             raise WrongPassword(ways=_ways(account))
         try:

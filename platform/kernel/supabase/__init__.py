@@ -8,6 +8,7 @@
 `refusals` turns what Supabase Auth refuses into a slice's own errors.
 """
 
+from kernel.supabase.agreement import Agreement
 from kernel.supabase.auth import AuthAdmin, AuthApi, SignOutScope
 from kernel.supabase.auth_errors import MailLimitReached, SecondFactorRequired
 from kernel.supabase.http import SupabaseHttp
@@ -17,6 +18,7 @@ from kernel.supabase.rest import Account, AsCaller, AsService
 
 __all__ = [
     "Account",
+    "Agreement",
     "AsCaller",
     "AsService",
     "AuthAdmin",

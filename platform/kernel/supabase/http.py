@@ -18,6 +18,7 @@ from kernel.supabase.answers import error_code, hint, is_own
 from kernel.supabase.breaker import CircuitOpen
 from kernel.supabase.bulkhead import BulkheadFull
 from kernel.supabase.guard import NO_ANSWER, Guard
+from kernel.supabase.outcome import marked
 from kernel.supabase.passwords import PasswordRules
 
 _REPEATABLE: Final = "GET"
@@ -142,10 +143,10 @@ class SupabaseHttp(httpx.AsyncClient):
             raise SupabaseUnavailable from None
         except NO_ANSWER as error:
             _report(request, _name(error))
-            raise SupabaseUnavailable from error
-        if response.is_server_error or not is_own(part, response):
+            raise marked(SupabaseUnavailable(), request, error) from error
+        if response.is_server_error or not (is_own(part, response) or _refuses_key(response)):
             _report(request, f"status {response.status_code}: {_said(part, response)}")
-            raise SupabaseUnavailable(retry_after=hint(response))
+            raise marked(SupabaseUnavailable(retry_after=hint(response)), request, response)
         limited = part == "auth" and response.status_code == httpx.codes.TOO_MANY_REQUESTS
         if limited and error_code(part, response) == _LIMITED:
             raise TooManyRequests(retry_after=hint(response))
@@ -163,6 +164,12 @@ class SupabaseHttp(httpx.AsyncClient):
         if part == "auth" and (kind := url.params.get("grant_type")):
             path = f"{path}:{kind}"
         return part, path
+
+
+def _refuses_key(response: httpx.Response) -> bool:
+    """Return whether this tells a check that its key is wrong: only Supabase's gateway says so."""
+    is_check = _AROUND in response.request.extensions
+    return is_check and response.status_code in {401, 403}
 
 
 def _first(path: str) -> str:

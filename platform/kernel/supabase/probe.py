@@ -46,7 +46,7 @@ class Probe:
                 ),
                 # A GET is repeated once if the server has just closed the pooled connection.
                 http.get(
-                    f"{http.base}/rest/v1/rpc/alive",
+                    f"{http.base}/rest/v1/rpc/service_alive",
                     headers=bearer(http.service_key),
                     extensions=AROUND,
                 ),

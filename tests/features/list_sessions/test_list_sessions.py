@@ -28,7 +28,7 @@ async def client_for(stack, settings):
 
 @pytest.fixture
 def logs_in(client_for):
-    """Logs a person in through the API, from an address, with a user agent; returns a client."""
+    """Logs a person in through the API, from an address, with a user agent; returns the session."""
 
     async def log_in(person, address, device):
         async with client_for(address=address) as client:
@@ -82,7 +82,7 @@ async def test_a_device_is_short_and_one_line(author, logs_in, database):
     await logs_in(author, "203.0.113.84", b"\xc9x\x07" + b"a" * 3000)
     newest = (await author.get("/users/me/sessions")).json()["data"][0]
     assert newest["device"] == "x " + "a" * 197
-    # Auth asked directly takes what it is given.
+    # Auth itself accepts any user agent.
     await database.execute(
         "update auth.sessions set user_agent = E'a\\nb' || repeat('c', 9000) where user_id = $1",
         author.id,
@@ -91,7 +91,7 @@ async def test_a_device_is_short_and_one_line(author, logs_in, database):
     assert newest["device"] == "a b" + "c" * 197
 
 
-async def test_who_does_not_say_what_it_is_has_no_device_and_never_ours(author, logs_in):
+async def test_a_client_without_a_user_agent_has_no_device_and_never_ours(author, logs_in):
     await logs_in(author, "203.0.113.85", None)
     newest = (await author.get("/users/me/sessions")).json()["data"][0]
     assert newest["device"] is None

@@ -1,4 +1,4 @@
-"""O12: every code of Supabase Auth has an answer of ours, and operators learn what they must."""
+"""O12: every error code of Supabase Auth has a response of ours, and operators see the code."""
 
 from pathlib import Path
 from typing import get_args
@@ -19,7 +19,7 @@ from kernel.supabase.auth_errors import AUTH_ERRORS, from_auth
 from kit.application import running
 
 LISTED = set(Path(__file__).with_name("auth_error_codes.txt").read_text().split())
-"""Of supabase/auth, internal/api/apierrors/errorcode.go, 2026-08-20 (bc32168)."""
+"""From supabase/auth, internal/api/apierrors/errorcode.go, 2026-08-20 (bc32168)."""
 
 
 def refusal(code: str, message: str = "internal detail") -> AuthApiError:

@@ -1,4 +1,4 @@
-"""What Supabase's refusals become where no slice says it better."""
+"""The errors for Supabase's refusals that no slice maps itself."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ def test_a_refusal_that_no_slice_knows_stays_what_it_is():
     assert raised.value is refusal
 
 
-def test_what_nobody_expects_is_our_own_mistake():
+def test_an_unknown_refusal_is_an_internal_error():
     assert from_database(APIError({"code": "42P01", "message": "no such table"})) is None
 
 
