@@ -24,8 +24,11 @@ class GatewayConfig:
     ES256 private key in PEM form: with it tokens are ES256 and published as JWKS, without it they
     are HS256 with `jwt_secret`. `double_confirm_changes`: a change of address is confirmed at both
     addresses. `secure_password_change`: a session of more than a day cannot change the password by
-    itself. `refresh_seconds` and `mail_seconds` make it as slow as a real one: refreshes of one
-    token run one after the other and each takes that long, and so does the mail server.
+    itself. `require_current_password`: a new password needs the current one. `captcha`: sign-ups
+    and logins need one, which nobody can solve here. `forwards_addresses`: the client's address is
+    taken from `Sb-Forwarded-For`, if the request has a secret key of the form `sb_secret_…`.
+    `refresh_seconds` and `mail_seconds` make it as slow as a real one: refreshes of one token run
+    one after the other and each takes that long, and so does the mail server.
     """
 
     database_url: str
@@ -46,6 +49,11 @@ class GatewayConfig:
     otp_expiry: int = 3600
     double_confirm_changes: bool = True
     secure_password_change: bool = False
+    require_current_password: bool = False
+    email_provider: bool = True
+    anonymous_users: bool = False
+    captcha: bool = False
+    forwards_addresses: bool = False
     refresh_seconds: float = 0
     mail_seconds: float = 0
     smtp_host: str = "127.0.0.1"

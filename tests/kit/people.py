@@ -1,5 +1,8 @@
 """People: users that sign up directly at Supabase Auth, each with a client of the API."""
 
+import base64
+import hmac
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,6 +87,72 @@ async def new_person(
     yield sign_up
     for client in clients:
         await client.aclose()
+
+
+@pytest.fixture(params=["anonymous", "phone"])
+async def without_email(
+    request: pytest.FixtureRequest,
+    stack: Stack,
+    supabase: httpx.AsyncClient,
+    client_for: Callable[..., httpx.AsyncClient],
+) -> AsyncIterator[Person]:
+    """A user without an e-mail address: an anonymous one, and one with a telephone number alone."""
+    if request.param == "anonymous":
+        answer = await supabase.post("/auth/v1/signup", json={})
+    else:
+        phone = str(uuid4().int)[:15]
+        known = {"phone": phone, "password": PASSWORD}
+        key = {"Authorization": f"Bearer {stack.gateway.service_key}"}
+        new = {**known, "phone_confirm": True}
+        made = await supabase.post("/auth/v1/admin/users", json=new, headers=key)
+        made.raise_for_status()
+        answer = await supabase.post("/auth/v1/token?grant_type=password", json=known)
+    session = answer.raise_for_status().json()
+    async with client_for(session["access_token"]) as client:
+        yield Person(
+            id=UUID(session["user"]["id"]),
+            email="",
+            display_name="",
+            token=session["access_token"],
+            refresh_token=session["refresh_token"],
+            client=client,
+        )
+
+
+@pytest.fixture
+def with_second_factor(supabase: httpx.AsyncClient) -> Callable[[Person], Awaitable[str]]:
+    """Gives a person a second factor: `await with_second_factor(author)`.
+
+    The person's session has proved it then (aal2). Returns an access token of another one, which
+    has not.
+    """
+
+    async def enroll(person: Person) -> str:
+        known = {"email": person.email, "password": person.password}
+        plain = await supabase.post("/auth/v1/token?grant_type=password", json=known)
+
+        async def post(path: str, **body: str) -> dict[str, Any]:
+            headers = {"Authorization": f"Bearer {person.token}"}
+            answer = await supabase.post(f"/auth/v1/factors{path}", json=body, headers=headers)
+            found: dict[str, Any] = answer.raise_for_status().json()
+            return found
+
+        factor = await post("", factor_type="totp")
+        place = f"/{factor['id']}"
+        challenge = (await post(f"{place}/challenge"))["id"]
+        code = _totp(factor["totp"]["secret"])
+        await post(f"{place}/verify", challenge_id=challenge, code=code)
+        return str(plain.raise_for_status().json()["access_token"])
+
+    return enroll
+
+
+def _totp(secret: str) -> str:
+    """Return the code of this moment (RFC 6238)."""
+    counter = int(time.time() // 30).to_bytes(8, "big")
+    digest = hmac.digest(base64.b32decode(secret), counter, "sha1")
+    start = digest[-1] & 0xF
+    return f"{(int.from_bytes(digest[start : start + 4], 'big') & 0x7FFFFFFF) % 10**6:06}"
 
 
 @pytest.fixture

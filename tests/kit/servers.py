@@ -115,6 +115,7 @@ def stack(servers: tuple[str, str, str]) -> Iterator[Stack]:
         database_url=database,
         public_url="http://127.0.0.1",
         mail_interval=0,
+        anonymous_users=True,
         bcrypt_rounds=4,
     )
     with GatewayThread(config) as gateway:

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from devstack.gateway.auth import account, admin, verification
+from devstack.gateway.auth import account, admin, factors, verification
 from devstack.gateway.auth.errors import (
     AuthError,
     as_response,
@@ -43,12 +43,13 @@ async def _health(service: Service, _: Request) -> Response:
 
 
 async def _settings(service: Service, _: Request) -> Response:
-    confirmed = service.config.autoconfirm
+    config = service.config
+    on = {"email": config.email_provider, "anonymous_users": config.anonymous_users}
     return json_response(
         {
-            "external": {name: name == "email" for name in _PROVIDERS},
+            "external": {name: on.get(name, False) for name in _PROVIDERS},
             "disable_signup": False,
-            "mailer_autoconfirm": confirmed,
+            "mailer_autoconfirm": config.autoconfirm,
             "phone_autoconfirm": False,
             "sms_provider": "",
             "saml_enabled": False,
@@ -85,6 +86,9 @@ _KEYED: dict[tuple[str, str], Handler] = {
     ("POST", "/recover"): verification.recover,
     ("POST", "/resend"): verification.resend,
     ("POST", "/verify"): verification.verify,
+    ("POST", "/factors"): factors.enroll,
+    ("POST", "/factors/{factor_id}/challenge"): factors.challenge,
+    ("POST", "/factors/{factor_id}/verify"): factors.verify,
     ("GET", "/admin/users"): admin.list_users,
     ("POST", "/admin/users"): admin.create_user,
     ("GET", "/admin/users/{user_id}"): admin.get_user,

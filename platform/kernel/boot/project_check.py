@@ -12,6 +12,11 @@ from kernel.supabase import Agreement, AuthApi, SupabaseHttp
 BY_HAND: Final = (
     "double_confirm_changes = true: direct calls of Auth confirm a new address at both",
     "secure_password_change = true: Auth lets only a login of the last day change the password",
+    (
+        "IP address forwarding (dashboard: Authentication, Rate Limits; where Auth is yours: "
+        "GOTRUE_SECURITY_SB_FORWARDED_FOR_ENABLED = true), with a SUPABASE_SERVICE_KEY of the form "
+        "sb_secret_…: otherwise Auth's limits count all clients as one address"
+    ),
     "otp_length = 10 and otp_expiry = 900 or less: codes in Auth's own mails can be guessed",
 )
 """Settings (names of supabase/config.toml) that Auth does not publish: check them by hand."""

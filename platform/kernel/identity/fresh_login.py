@@ -33,7 +33,8 @@ _WRONG: Final = "invalid_credentials"
 class ReauthenticationRequired(Forbidden):
     """Neither the right current password nor a login of the last ten minutes.
 
-    `details.ways` lists what helps: `current_password`, if the account has one, and `login`.
+    `details.ways` lists what helps: `current_password`, if the account has one and an e-mail
+    address, and `login`.
     """
 
     code = "REAUTHENTICATION_REQUIRED"
@@ -139,4 +140,5 @@ class FreshLogin:
 
 
 def _ways(account: dict[str, Any]) -> list[str]:
-    return ["current_password", "login"] if account["has_password"] else ["login"]
+    provable = account["has_password"] and account["email"] is not None
+    return ["current_password", "login"] if provable else ["login"]

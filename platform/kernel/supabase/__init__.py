@@ -10,6 +10,7 @@
 
 from kernel.supabase.agreement import Agreement
 from kernel.supabase.auth import AuthAdmin, AuthApi, SignOutScope
+from kernel.supabase.auth_errors import MailLimitReached, SecondFactorRequired
 from kernel.supabase.http import SupabaseHttp
 from kernel.supabase.probe import Probe
 from kernel.supabase.refusals import AuthRefusal, AuthSession, DatabaseRefusal, refusals
@@ -25,7 +26,9 @@ __all__ = [
     "AuthRefusal",
     "AuthSession",
     "DatabaseRefusal",
+    "MailLimitReached",
     "Probe",
+    "SecondFactorRequired",
     "SignOutScope",
     "SupabaseHttp",
     "refusals",

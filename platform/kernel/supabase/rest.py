@@ -17,12 +17,13 @@ from kernel.supabase.idempotency import IdempotencyKey, RepeatableTable
 class Account:
     """A user, for jobs: mail address and display name.
 
+    `email` is None for anonymous users, and for those with only a telephone number.
     `proven` says that somebody opened a link that was mailed to this address. Where nobody did, the
     address may be a bystander's: it gets no words of users, and `display_name` is None.
     """
 
     id: UUID
-    email: str
+    email: str | None
     display_name: str | None
     proven: bool
 

@@ -1,9 +1,29 @@
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
+from devstack.testing import GatewayThread
+from kernel.boot.app import create_app
+from kit.application import running, whole
+
 WRONG = ["page=0", "page=one", "page=1000000000000000000", "page_size=0", "page_size=101"]
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+@pytest.fixture(scope="module")
+async def client_for(stack, settings):
+    """Clients of an application at whose Auth addresses are forwarded: with a key of that form."""
+    key = "sb_secret_2cVd7-LgAe4hT3uYb8KqzW0nXf5_RmJ"
+    config = replace(stack.gateway, service_key=key, forwards_addresses=True)
+    with GatewayThread(config) as gateway:
+        values = settings.model_dump() | {
+            "supabase_url": gateway.url,
+            "supabase_service_key": key,
+        }
+        app = create_app(type(settings).model_validate(values), whole())
+        async with running(app) as client:
+            yield client
 
 
 @pytest.fixture
