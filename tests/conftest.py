@@ -21,6 +21,7 @@ pytest_plugins = [
     "kit.system",
     "kit.replicas",
     "kit.own_database",
+    "kit.proxy",
     "kit.things",
     "kit.posts",
     "kit.attacks",

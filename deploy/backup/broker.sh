@@ -5,7 +5,7 @@
 set -eu
 umask 077
 now=$(date -u +%Y%m%dT%H%M%SZ)
-export REDISCLI_AUTH="${BROKER_PASSWORD:-}"
+if [ -n "${BROKER_PASSWORD:-}" ]; then export REDISCLI_AUTH="$BROKER_PASSWORD"; fi
 valkey-cli -h "$BROKER_HOST" -p "${BROKER_PORT:-6379}" --rdb "$BACKUPS/.broker.rdb" >&2
 # Only a whole backup gets a name without a dot.
 mv "$BACKUPS/.broker.rdb" "$BACKUPS/broker-$now.rdb"

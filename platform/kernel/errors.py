@@ -49,6 +49,14 @@ class HostNotAllowed(ApiError):
     message = "The API does not answer under this host name."
 
 
+class HttpsRequired(ApiError):
+    """In production, a trusted proxy says that the client did not use HTTPS."""
+
+    status = 403
+    code = "HTTPS_REQUIRED"
+    message = "Use https: this request, and the token in it, were not encrypted. Change the token."
+
+
 class PreflightRefused(ApiError):
     """CORS_ORIGINS does not allow the request of a page of another origin."""
 
@@ -144,6 +152,22 @@ class Conflict(ApiError):
     status = 409
     code = "CONFLICT"
     message = "This conflicts with what is already stored."
+
+
+class NotAcceptable(ApiError):
+    """The Accept header of a GET excludes JSON."""
+
+    status = 406
+    code = "NOT_ACCEPTABLE"
+    message = "This is only available as application/json: see the Accept header."
+
+
+class UnsupportedMediaType(ApiError):
+    """The body is not JSON by its Content-Type."""
+
+    status = 415
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    message = "The body of this request must be JSON: send 'Content-Type: application/json'."
 
 
 class PreconditionFailed(ApiError):

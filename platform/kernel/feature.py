@@ -60,12 +60,14 @@ class Feature:
             raise ValueError("a feature with limits needs a router, and must not be limited=False")
         if self.idempotent and (self.caller != "required" or self._methods - {"POST"}):
             raise ValueError('an idempotent feature needs caller="required", and only POST routes')
+        if self.caller != "required" and any(limit.per == "user" for limit in self.limits):
+            raise ValueError('a limit per user needs caller="required"')
         if self.conditional and self._methods - {"PUT", "DELETE"}:
             raise ValueError("a conditional feature has only PUT and DELETE routes")
         if self.weight < 1:
             raise ValueError("a call has a weight of 1 or more")
         if len({limit.per for limit in self.limits}) < len(self.limits):
-            raise ValueError("a feature has at most one limit per address, and one per account")
+            raise ValueError("a feature has at most one limit per address, account and user")
 
     @property
     def cached(self) -> tuple[Cached, ...]:

@@ -1,4 +1,4 @@
-"""`./app export USER_ID`, in front of this worker's stack."""
+"""`./app export USER_ID`, with this worker's stack."""
 
 import json
 import stat

@@ -1,9 +1,10 @@
-"""S11: a drop deletes the values of the slices that came with this template.
+"""S11: a drop deletes the cached values of this template's slices.
 
-Of a cached read of your own: list what its placeholders may be in `where`, or what a deleted user
-wrote stays in Redis until it expires.
+For a cached read of your own: list the possible values of its placeholders in `where`. Otherwise
+the data of a deleted user stays in Redis until it expires.
 """
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -20,13 +21,15 @@ READS = {
     for cached in feature.cached
     for event in cached.drop_on
 }
-SAMPLE = {UUID: UUID("3820052a-bbd0-4a50-bce5-53a231166443"), str: "a"}
+SAMPLE: dict[Any, Any] = {UUID: UUID("3820052a-bbd0-4a50-bce5-53a231166443"), str: "a"}
 
 
 @pytest.mark.parametrize("read", READS, ids="-".join)
 def test_s11_an_event_that_drops_a_read_knows_its_keys(read):
     cached, event = READS[read]
-    fields = {name: SAMPLE[one.annotation] for name, one in event.model_fields.items()}
+    fields: dict[str, Any] = {
+        name: SAMPLE[one.annotation] for name, one in event.model_fields.items()
+    }
     sample = event.model_construct(**fields)
     assert 1 <= len(list(cached.keys(sample))) <= 400
     assert prefixes_of(FEATURES)[cached]

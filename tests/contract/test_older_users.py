@@ -1,4 +1,4 @@
-"""O6: a project had users before the first migration of this application."""
+"""O6: a project whose users are older than the first migration of this application."""
 
 import json
 from functools import partial
@@ -37,7 +37,7 @@ NAMES = {
 
 @pytest.fixture
 async def older(postgres_url):
-    """Users, by the name in their metadata, and a gateway in front of the migrated database."""
+    """Users by the name in their metadata, and a gateway to the migrated database."""
     url = await make_database(postgres_url, f"older_{uuid4().hex}", template="template0")
     hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
     sql = await asyncpg.connect(url)
@@ -90,5 +90,5 @@ async def test_o6_users_older_than_the_migrations_are_users_like_others(older, s
     async with running(app) as client, client(token) as me:
         for path in reads:
             answer = await me.get(path)
-            # 403: for admins alone.
+            # 403: only admins may call it.
             assert answer.status_code in {200, 202, 403}, f"GET {path}: {answer.text}"

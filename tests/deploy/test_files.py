@@ -1,4 +1,4 @@
-"""Every file of a deployment is judged by a tool of its kind, and each tool finds a fault."""
+"""A tool checks every file of a deployment, and each tool finds a fault."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from kit.postgres import program
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 BINARIES = Path(sys.executable).parent
-# Which test judges a kind of file, and with what.
+# The test and the tool that check each kind of file.
 JUDGED = {
     ".cfg": ("tests/deploy/test_proxy.py", "haproxy -c"),
     ".env": ("tests/kit/manifests.py", "the settings of the code"),
@@ -24,7 +24,7 @@ JUDGED = {
     ".yaml": (__name__, "yamllint"),
     ".yml": (__name__, "yamllint"),
 }
-# A folder with tests of its own.
+# This folder has its own tests.
 ELSEWHERE = {DEPLOY / "monitoring"}
 
 
@@ -104,7 +104,7 @@ def test_zizmor_finds_a_fault(tmp_path):
     assert "template-injection" in done.stdout
 
 
-# The roles are made where the test's database has none; nothing of it stays.
+# A test database may lack these roles; the rollback removes them.
 ROLES = """begin;
 do $$ declare name text; begin
   foreach name in array array['authenticator', 'supabase_auth_admin', 'supabase_storage_admin'] loop

@@ -1,4 +1,4 @@
-"""deploy/kubernetes: rendered by kustomize, valid by Kubernetes's schemas, and true of the code."""
+"""deploy/kubernetes: rendered by kustomize, valid by Kubernetes's schemas, fitting the code."""
 
 import re
 from functools import reduce
@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from kernel.boot.discovery import discover
+from kernel.edge.routes import RouteTable, routes_of
 from kit import manifests
 from kit.manifests import CHECKS, FOLDER, OLDEST, Cluster, pod_of
 
@@ -17,12 +18,12 @@ pytestmark = [pytest.mark.skipif(bool(why := manifests.why_not()), reason=why or
 ROOT = Path(__file__).parents[2]
 OVERLAYS = sorted(path.name for path in (FOLDER / "overlays").iterdir())
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
-# Where a pod's container is, and where its pod is.
+# The paths to a pod in a workload, and to its first container.
 POD = ("spec", "template", "spec")
 MAIN = (*POD, "containers", 0)
 SECRET = (*MAIN, "env", 0, "valueFrom", "secretKeyRef")
 RULE = ("spec", "egress", 0)
-# A value that is wrong: the check that must find it, the document, the place, the value.
+# Wrong values: the check that must find it, kind and name of the document, the path, the value.
 WRONG = [
     ("valid", "Deployment", "api", ("spec", "replica"), 3),
     ("valid", "Service", "api", ("spec", "ports"), "8000"),
@@ -171,8 +172,12 @@ def test_the_documents_promise_the_oldest_kubernetes_that_is_checked():
 def test_the_paths_of_probes_are_paths_of_the_api():
     (container,) = Cluster.of("production").pods["api"]["spec"]["containers"]
     asked = {container[f"{one}Probe"]["httpGet"]["path"] for one in ("liveness", "readiness")}
-    routed = {f"/api/v1{route.path}" for route in discover("features")["health"].router.routes}
-    assert asked <= routed
+    table = RouteTable(routes_of(discover()))
+    assert asked
+    for path in asked:
+        found = table.find("GET", path)
+        assert found is not None, path
+        assert found.path == path
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -219,3 +224,29 @@ def test_backups_come_twice_in_the_hour_that_may_be_lost():
     assert ran == [f"/etc/backup/{name}" for name in ("broker.sh", "database.sh")]
     for name, text in scripts.items():
         assert text == (ROOT / "deploy" / "backup" / name).read_text(encoding="utf-8")
+
+
+def selects(selector, labels):
+    """Tell whether a selector of kubectl matches labels."""
+    found = re.fullmatch(r"component(?:=(\w+)| (in|notin) \(([\w, ]+)\))", selector)
+    assert found, selector
+    named = set((found[1] or found[3]).split(", "))
+    return (labels.get("component") in named) is (found[2] != "notin")
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_release_applies_everything_once_and_in_order(overlay):
+    script = (FOLDER / "release.sh").read_text(encoding="utf-8")
+    steps = re.findall(r"^apply '(.+?)'", script, re.MULTILINE)
+    order: dict[str | None, set[int]] = {}
+    for one in Cluster.of(overlay).documents:
+        labels = one["metadata"].get("labels", {})
+        matched = [place for place, step in enumerate(steps) if selects(step, labels)]
+        assert len(matched) == 1, one["metadata"]
+        order.setdefault(labels.get("component"), set()).update(matched)
+    assert all(len(places) == 1 for places in order.values())
+    (migrate, worker, relay, api) = (
+        min(order[name]) for name in ("migrate", "worker", "relay", "api")
+    )
+    assert migrate < worker < relay == min(order["beat"]) < api
+    assert min(order[None]) == worker

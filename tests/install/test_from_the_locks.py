@@ -13,6 +13,7 @@ import pytest
 
 from cli.checkout import ROOT
 from cli.install import LOCKS, blocks
+from devstack.testing import free_port
 
 # The oldest pip that was bundled with each Python: 3.11.0, 3.12.0, 3.13.0, 3.14.0.
 OLDEST_PIP = {(3, 11): "22.3", (3, 12): "23.2.1", (3, 13): "24.2", (3, 14): "25.2"}
@@ -122,6 +123,16 @@ def test_app_installs_with_uv_after_an_interruption_began_anew(checkout, uv):
     assert "Installed in" in printed
     assert "get_post" in printed
     assert "Installed" not in checkout.app("--help", PATH=path)
+    # O16: the whole system runs there, too.
+    with checkout.begin(str(checkout.root / "app"), "up", "--port", str(free_port())) as process:
+        assert process.stdout
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if line.startswith("ready http"):
+                os.killpg(process.pid, signal.SIGINT)
+    assert process.returncode == 0, printed
+    assert "\nready http" in printed
 
 
 def test_the_lock_of_production_is_all_that_the_processes_need(checkout, uv):

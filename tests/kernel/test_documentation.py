@@ -128,7 +128,7 @@ def test_examples_are_real_words(document):
             ]
             for body in bodies:
                 for kind, content in body.get("content", {}).items():
-                    if "json" not in kind:  # an archive has no words
+                    if "json" not in kind:  # an archive contains no texts
                         continue
                     seen += 1
                     told.update(strings(document, content["schema"], f"{method} {path}"))

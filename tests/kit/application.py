@@ -22,6 +22,7 @@ from kernel.boot.discovery import discover
 from kernel.config.settings import Settings
 from kernel.redis import clients
 from kernel.redis.multiplexed import Multiplexed
+from kit.contract import checked
 from kit.servers import Stack
 
 API = "http://api.test/api/v1"
@@ -91,7 +92,10 @@ async def running(app: FastAPI) -> AsyncIterator[Callable[..., httpx.AsyncClient
                 httpx.ASGITransport(app=app, client=(address, 4711)) if address else Elsewhere(app)
             )
             headers = {"Authorization": f"Bearer {token}"} if token else {}
-            return httpx.AsyncClient(transport=transport, base_url=API, headers=headers)
+            hooks = {"response": [checked(app)]}
+            return httpx.AsyncClient(
+                transport=transport, base_url=API, headers=headers, event_hooks=hooks
+            )
 
         yield client
 

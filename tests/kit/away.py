@@ -38,7 +38,7 @@ async def timed(call: Call) -> tuple[float, httpx.Response]:
 def assert_unavailable(answer: httpx.Response) -> None:
     """Assert that it is the 503 for Supabase, with a Retry-After header."""
     assert answer.status_code == 503
-    if answer.json()["error"]["code"] == "OUTCOME_UNKNOWN":  # a write that was sent
+    if answer.json()["error"]["code"] == "OUTCOME_UNKNOWN":  # this write was already sent
         assert answer.request.url.path.endswith("/join")
         assert "retry-after" not in answer.headers
         return

@@ -1,4 +1,4 @@
-"""Proof that a write minds the conditions of RFC 9110, 13."""
+"""Checks that a write respects the conditions of RFC 9110, 13."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -20,9 +20,9 @@ async def etag_of(reader: Any, path: str) -> str:
 async def minds_conditions(
     write: Write, etag: str, *, unchanged: Callable[[], Awaitable[None]], done: int = 200
 ) -> None:
-    """Send a write with conditions that fail, and one with conditions that hold.
+    """Send writes whose conditions fail, and one whose conditions hold.
 
-    `unchanged` asserts that nothing was written yet.
+    `unchanged` asserts that the failed writes changed nothing.
     """
     failing: list[dict[str, str]] = [
         {"If-Match": '"another"'},

@@ -34,7 +34,7 @@ class Seen:
         return self.target.split("/", 2)[1]
 
 
-# Every read asks Supabase, and no call waits for longer where Auth may send a mail.
+# Every read queries Supabase, and calls that may send mail have no longer deadline.
 _SETTINGS: Final = {"cache_enabled": False, "supabase_mail_timeout_seconds": 2}
 
 Behaviour = Callable[[Seen], Awaitable[None]]

@@ -1,7 +1,7 @@
-"""The manifests of deploy/kubernetes, rendered, and what must be true of them.
+"""The rendered manifests of deploy/kubernetes, and checks of them.
 
-Each check takes a Cluster and yields its faults, so that a test can also break a copy and see that
-the check finds it.
+Each check takes a Cluster and yields its faults. So a test can also break a copy, and see that the
+check finds it.
 """
 
 import copy
@@ -33,11 +33,11 @@ ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "deploy" / "kubernetes"
 SCHEMA: Final = ROOT / "tests" / "deploy" / "schemas" / "keda.json"
 NEWEST: Final = "1.37"
-"""The version of Kubernetes by whose schemas everything is valid; OLDEST is the other end."""
+"""All documents must be valid by the schemas of this Kubernetes version and of OLDEST."""
 OLDEST: Final = "1.31"
 OURS: Final = {"api", "worker", "relay", "beat", "migrate"}
 DEFAULT: Final = {name.upper(): field.default for name, field in Settings.model_fields.items()}
-# Read by the command `migrate` itself.
+# The command `migrate` reads it itself.
 BESIDE_SETTINGS: Final = {"migrate": {"DATABASE_URL"}}
 _WORKLOADS: Final = {"Deployment", "StatefulSet", "Job", "CronJob"}
 _UNITS: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "kb": 2**10, "mb": 2**20, "gb": 2**30}
@@ -49,19 +49,24 @@ _PLACEHOLDERS: Final = {
 
 
 def why_not() -> str | None:
-    """Return why nothing can be rendered here, or None."""
+    """Return the reason why nothing can be rendered here, or None."""
     return None if _renderer() else "kubectl not found: install it, or kustomize"
 
 
 @cache
 def render(folder: Path) -> str:
-    """Return what kustomize makes of a folder."""
+    """Return the output of kustomize for a folder."""
     done = subprocess.run(
         [*_renderer(), str(folder)], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr, done.stderr
     return done.stdout
+
+
+@cache
+def _documents(overlay: str) -> list[Document]:
+    return list(yaml.safe_load_all(render(FOLDER / "overlays" / overlay)))
 
 
 def _renderer() -> list[str]:
@@ -71,7 +76,7 @@ def _renderer() -> list[str]:
 
 
 class Cluster:
-    """What an overlay renders to."""
+    """The rendered documents of an overlay."""
 
     def __init__(self, documents: list[Document]) -> None:
         self.documents = documents
@@ -79,10 +84,10 @@ class Cluster:
     @classmethod
     def of(cls, overlay: str) -> "Cluster":
         """Render an overlay."""
-        return cls(list(yaml.safe_load_all(render(FOLDER / "overlays" / overlay))))
+        return cls(_documents(overlay))
 
     def copy(self) -> "Cluster":
-        """Return a copy, to be broken."""
+        """Return a copy that a test may break."""
         return Cluster(copy.deepcopy(self.documents))
 
     def all(self, *kinds: str) -> list[Document]:
@@ -90,21 +95,21 @@ class Cluster:
         return [one for one in self.documents if one["kind"] in kinds]
 
     def find(self, kind: str, name: str) -> Document | None:
-        """Return a document, whatever hash kustomize has put behind its name."""
+        """Return a document, without the hash that kustomize appends to its name, or None."""
         for one in self.all(kind):
             if re.fullmatch(rf"{name}(-[a-z0-9]{{10}})?", one["metadata"]["name"]):
                 return one
         return None
 
     def get(self, kind: str, name: str) -> Document:
-        """Return a document that must be there."""
+        """Return a document that must exist."""
         found = self.find(kind, name)
         assert found is not None, (kind, name)
         return found
 
     @property
     def pods(self) -> dict[str, Document]:
-        """The templates of pods, by component."""
+        """The pod templates, by component."""
         return {
             one["spec"]["template"]["metadata"]["labels"]["component"]
             if one["kind"] != "CronJob"
@@ -120,26 +125,26 @@ class Cluster:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What is no secret."""
+        """The settings that are not secret."""
         data: dict[str, str] = self.get("ConfigMap", "settings")["data"]
         return data
 
 
 def pod_of(workload: Document) -> Document:
-    """Return the template of the pods of a Deployment, a Job, …"""
+    """Return the pod template of a Deployment, a Job or another workload."""
     spec = workload["spec"]
     template: Document = spec.get("jobTemplate", {}).get("spec", spec)["template"]
     return template
 
 
 def secret_names() -> list[str]:
-    """Return the variables of secrets.example.env."""
+    """Return the names of the variables in secrets.example.env."""
     text = (FOLDER / "secrets.example.env").read_text(encoding="utf-8")
     return re.findall(r"^([A-Z_]+)=$", text, re.MULTILINE)
 
 
 def quantity(text: str) -> float:
-    """Return a number of CPUs or bytes: 500m, 4, 1Gi, 512mb."""
+    """Parse a number of CPUs or bytes: 500m, 4, 1Gi, 512mb."""
     number, unit = re.fullmatch(r"([\d.]+)([a-zA-Z]*)", text).groups()  # type: ignore[union-attr]
     return float(number) / 1000 if unit == "m" else float(number) * _UNITS.get(unit, 1)
 
@@ -159,7 +164,7 @@ def valid(cluster: Cluster) -> Iterator[str]:
 
 
 def commands(cluster: Cluster) -> Iterator[str]:
-    """Each process of ours runs a command that exists, and all of them run."""
+    """Each of our processes runs an existing command, and every command runs."""
     known = vars(typer.main.get_command(cli.app))["commands"]
     image = next(one["image"] for name, one in cluster.containers() if name == "api")
     ran = {name: one["args"] for name, one in cluster.containers() if one["image"] == image}
@@ -171,7 +176,7 @@ def commands(cluster: Cluster) -> Iterator[str]:
 
 
 def variables(cluster: Cluster) -> Iterator[str]:
-    """Each variable is a setting, each secret in the example; production starts with them."""
+    """Each variable is a setting, each secret is in the example; production starts with them."""
     known = DEFAULT.keys()
     for name in {*cluster.settings, *secret_names()} - known:
         yield f"{name} is no setting"
@@ -188,7 +193,7 @@ def variables(cluster: Cluster) -> Iterator[str]:
 
 
 def _start(cluster: Cluster, component: str) -> str | None:
-    """Read the settings as the process does; return what it refuses."""
+    """Read the settings as the process does; return the reason for a refusal, or None."""
     (container,) = cluster.pods[component]["spec"]["containers"]
     given = dict.fromkeys(secret_names(), "Gq4zW8nK1xV6bT3mR7yP") | _PLACEHOLDERS
     given |= cluster.settings
@@ -204,14 +209,14 @@ def _start(cluster: Cluster, component: str) -> str | None:
 
 
 def variables_are_ours_alone(cluster: Cluster) -> Iterator[str]:
-    """Kubernetes adds no variable: a Service `api` would set API_PORT to tcp://…."""
+    """Kubernetes adds no variables: a Service `api` would set API_PORT to tcp://…."""
     for component, pod in cluster.pods.items():
         if pod["spec"].get("enableServiceLinks") is not False:
             yield f"{component}: enableServiceLinks"
 
 
 def ports(cluster: Cluster) -> Iterator[str]:
-    """Services lead to ports that the code listens on, and settings name Services."""
+    """Services target ports that the code listens on, and settings name existing Services."""
     listened = {
         "api": {DEFAULT["API_PORT"]},
         "cache": {DEFAULT["REDIS_PORT"]},
@@ -239,7 +244,7 @@ def ports(cluster: Cluster) -> Iterator[str]:
 
 
 def probes(cluster: Cluster) -> Iterator[str]:
-    """Readiness and liveness ask what they mean; a process without HTTP has the image's check."""
+    """The API's probes query the right paths; processes without HTTP run the image's check."""
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     program = ["python", "-I", *re.findall(r'CMD \["python", "-I", "(/app/\S+)"\]', dockerfile)]
     wanted: dict[str, Any] = {
@@ -253,14 +258,14 @@ def probes(cluster: Cluster) -> Iterator[str]:
             found = one.get(probe, {}).get("httpGet")
             if component == "api" and found != asked:
                 yield f"{component}: {probe} is {found}"
-            # Nothing is sent to the others: they need no readiness.
+            # The others receive no requests, so they need no readiness.
             done = one.get(probe, {}).get("exec", {}).get("command")
             if component != "api" and probe != "readinessProbe" and done != program:
                 yield f"{component}: {probe} is {done}"
 
 
 def grace(cluster: Cluster) -> Iterator[str]:
-    """No process is killed before it has ended by itself, in 30 s at most."""
+    """Every process can end by itself before it is killed, within 30 s."""
     specs = {name: cluster.pods[name]["spec"] for name in OURS | {"proxy"}}
     own: dict[str, dict[str, Any]] = {
         name: {**DEFAULT, **cluster.settings}
@@ -286,7 +291,7 @@ def grace(cluster: Cluster) -> Iterator[str]:
 
 
 def locked_down(cluster: Cluster) -> Iterator[str]:
-    """No process has more rights than it needs: the profile `restricted`, and a read-only root."""
+    """Processes have minimal privileges: the profile `restricted`, and a read-only root."""
     for component, pod in cluster.pods.items():
         spec = pod["spec"]
         context = spec.get("securityContext", {})
@@ -311,7 +316,7 @@ def locked_down(cluster: Cluster) -> Iterator[str]:
 
 
 def bounded(cluster: Cluster) -> Iterator[str]:
-    """Limits are those of the product: API 4 CPU and 8 GiB, worker 2 and 4, both Redis 2 GiB."""
+    """Limits are those of the product: API 4 CPUs and 8 GiB, worker 2 and 4, both Redis 2 GiB."""
     most = {"api": ("4", "8Gi"), "worker": ("2", "4Gi")}
     redis = 0.0
     for component, one in cluster.containers():
@@ -353,7 +358,7 @@ def _limit(cluster: Cluster, component: str) -> dict[str, str]:
 
 
 def available(cluster: Cluster) -> Iterator[str]:
-    """As many as the product asks for, on several machines, never fewer when one is replaced."""
+    """The required number of replicas runs on several machines, also during a rollout."""
     autoscaler = cluster.get("HorizontalPodAutoscaler", "api")["spec"]
     scaled = {one["metadata"]["name"]: one["spec"] for one in cluster.all("ScaledObject")}
     counts = {"api": autoscaler["minReplicas"]}
@@ -383,7 +388,7 @@ def available(cluster: Cluster) -> Iterator[str]:
 
 
 def connected(cluster: Cluster) -> Iterator[str]:
-    """What is selected by labels exists."""
+    """Everything that labels select exists."""
     components = cluster.pods.keys()
     for one in cluster.all("PodDisruptionBudget", "NetworkPolicy", "Service"):
         selector = one["spec"].get("selector") or one["spec"].get("podSelector") or {}
@@ -400,7 +405,7 @@ def connected(cluster: Cluster) -> Iterator[str]:
 
 
 def queues(cluster: Cluster) -> Iterator[str]:
-    """KEDA counts every queue of ours, where it is, and asks with the broker's password."""
+    """KEDA counts each of our queues at the broker, and logs in with the broker's password."""
     for one in cluster.all("ScaledObject"):
         triggers = one["spec"]["triggers"]
         if {trigger["metadata"]["listName"] for trigger in triggers} != set(QUEUES):
@@ -422,7 +427,7 @@ def queues(cluster: Cluster) -> Iterator[str]:
 
 
 def networks(cluster: Cluster) -> Iterator[str]:
-    """Nothing may talk to anything, but where the code does; both ends allow it."""
+    """Network policies allow only the connections that the code needs, on both sides."""
     deny = cluster.find("NetworkPolicy", "default-deny")
     if deny is None or deny["spec"] != {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}:
         yield "not everything is denied by default"
@@ -464,7 +469,7 @@ def _chosen(cluster: Cluster, selector: Document) -> set[str]:
 
 
 def _allows(cluster: Cluster, source: str, target: str) -> bool:
-    """Tell whether both ends let packets through."""
+    """Return whether both sides allow the connection."""
     out = into = False
     for policy in cluster.all("NetworkPolicy"):
         chosen = _selected(cluster, policy)

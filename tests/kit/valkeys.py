@@ -22,7 +22,7 @@ class Valkey:
     """One server; `kill` sends SIGKILL, `freeze` stops its replies, `start` runs it again."""
 
     def __init__(self, folder: Path, *, keeps: bool) -> None:
-        self.port = free_port()
+        self.port, self.folder = free_port(), folder
         make = valkey_broker if keeps else valkey_cache
         self._program = make(self.port, folder, REDIS_SERVER)
         self._process: subprocess.Popen[Any] | None = None

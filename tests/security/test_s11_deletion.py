@@ -1,4 +1,4 @@
-"""S11: no table names a deleted user once the time that it keeps rows has passed."""
+"""S11: after the retention period of a table, no row in it names a deleted user."""
 
 import json
 
@@ -20,13 +20,13 @@ where strpos(items::text, $1) > 0
 
 
 class Traces:
-    """What the whole database has of somebody: rows with the id, the address or their words."""
+    """Traces of a user in the whole database: rows with the id, the address or their words."""
 
     def __init__(self, database, user_id, *marks):
         self._database, self.user_id, self._marks = database, user_id, [user_id, *marks]
 
     async def found(self):
-        """Return the names of the tables that have a trace, each with the number of rows."""
+        """Return the tables that have a trace, with the number of rows."""
         counted = {
             row["name"]: await self._database.fetchval(
                 f"select count(*) from {row['name']} t where {self._has_one}", self._marks
@@ -49,7 +49,7 @@ class Traces:
 
 
 async def clean_up(database):
-    """Do what the daily cleanup does."""
+    """Do the work of the daily cleanup."""
     for rule in await database.fetch("select name from public.retention_rules()"):
         await database.execute("select public.apply_retention($1, 10000, false)", rule["name"])
     await database.execute("select public.forget_deleted_users(10000, false)")
@@ -57,7 +57,7 @@ async def clean_up(database):
 
 @pytest.fixture
 async def gone(author, new_thing, long_ago, supabase, stack, database):
-    """Somebody who did much and was deleted; their events are delivered."""
+    """The traces of a deleted user who had done much; all events are delivered."""
     title = f"Diary of {author.id.hex}"
     await new_thing(author, title=title)
     async with long_ago(author) as old:
@@ -83,7 +83,7 @@ async def test_s11_after_the_retention_no_row_names_a_deleted_user(gone, databas
     assert {"audit.entries", "outbox.events", "identity.notices", "identity.mail_requests"} <= seen
     await gone.age(days=90)
     await clean_up(database)
-    # What is archived has the id for a day more: the event of the deletion may be as young.
+    # Archived rows keep the id for one more day, because the deletion's event may be as young.
     assert await gone.found() == {
         "archive.events": (await gone.found())["archive.events"],
         "retention.deleted_users": 1,
@@ -93,7 +93,7 @@ async def test_s11_after_the_retention_no_row_names_a_deleted_user(gone, databas
     assert await gone.found() == {}
 
 
-async def test_s11_of_an_archived_event_only_the_id_goes(gone, stranger, database):
+async def test_s11_only_the_id_is_removed_from_an_archived_event(gone, stranger, database):
     await gone.age(days=92)
     items = [
         {"user_id": str(stranger.id), "author_id": None},

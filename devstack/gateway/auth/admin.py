@@ -145,7 +145,10 @@ async def generate_link(service: Service, request: Request) -> Response:
         if kind == "signup" and user is None:
             if hashed is None:
                 raise validation_failed("Signup requires a valid password")
-            user = await users.sign_up(db, email, hashed, body.mapping("data"))
+            # Not as /signup: the metadata are what the body has, without the identity's claims.
+            user_id = await users.create(db, email, hashed, body.mapping("data"))
+            await users.identify(db, user_id, email, {})
+            user = await users.get(db, user_id)
         if user is None:
             raise user_not_found(message="User with this email not found")
         if kind == "signup" and user["email_confirmed_at"] is not None:

@@ -27,6 +27,12 @@ from devstack.gateway.config import GatewayConfig
 
 _log = logging.getLogger(__name__)
 
+_PROVIDERS = (
+    "anonymous_users", "apple", "azure", "bitbucket", "discord", "facebook", "snapchat", "figma",
+    "fly", "github", "gitlab", "google", "keycloak", "kakao", "linkedin", "linkedin_oidc", "notion",
+    "slack", "slack_oidc", "spotify", "twitch", "twitter", "workos", "email", "phone", "zoom",
+)  # fmt: skip
+
 Handler: TypeAlias = Callable[[Service, Request], Awaitable[Response]]
 
 
@@ -38,7 +44,18 @@ async def _health(service: Service, _: Request) -> Response:
 
 async def _settings(service: Service, _: Request) -> Response:
     confirmed = service.config.autoconfirm
-    return json_response({"disable_signup": False, "mailer_autoconfirm": confirmed})
+    return json_response(
+        {
+            "external": {name: name == "email" for name in _PROVIDERS},
+            "disable_signup": False,
+            "mailer_autoconfirm": confirmed,
+            "phone_autoconfirm": False,
+            "sms_provider": "",
+            "saml_enabled": False,
+            "saml_private_key_next_configured": False,
+            "passkeys_enabled": False,
+        }
+    )
 
 
 async def _jwks(service: Service, _: Request) -> Response:

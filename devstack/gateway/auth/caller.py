@@ -62,4 +62,7 @@ async def _caller(db: Db, claims: dict[str, Any]) -> TokenUser:
     if row["is_old"] is None:
         message = "Session from session_id claim in JWT does not exist"
         raise AuthError(403, "session_not_found", message)
+    banned = "select banned_until > now() from auth.users where id = $1"
+    if await db.fetchval(banned, user_id):
+        raise AuthError(403, "user_banned", "User is banned")
     return TokenUser(user_id, session_id, row["is_old"])

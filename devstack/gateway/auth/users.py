@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 _MAX_EMAIL = 255
 _LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
-_EMAIL = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(\.{_LABEL})*")
+_EMAIL = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(\.{_LABEL})*")
 _PROVIDER = {"provider": "email", "providers": ["email"]}
 
 

@@ -60,7 +60,10 @@ class Replay:
         for header, value in expected["headers"].items():
             self._same(value, answer.headers[header], header)
         body = expected["json"]
-        self._same(body, answer.text if isinstance(body, str) else answer.json(), "")
+        ours: Any = answer.text if isinstance(body, str) else answer.json()
+        if exchange["name"] == "settings":  # the recording has two of them alone
+            ours = {name: ours[name] for name in body}
+        self._same(body, ours, "")
 
     async def _others(self, total: int) -> None:
         """Add users until their number equals that of the recorded server."""

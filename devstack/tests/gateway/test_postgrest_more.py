@@ -201,6 +201,13 @@ async def test_refusals(send: Send, method: str, path: str, status: int, code: s
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
+async def test_o22_a_plan_is_refused_as_where_plans_are_off(send: Send):
+    wanted = 'application/vnd.pgrst.plan+text; for="application/json"; options=;'
+    answer = await send("GET", "/posts", Accept=wanted)
+    assert answer.status_code == 406
+    assert answer.json()["code"] == "PGRST107"
+
+
 async def test_sql_sees_the_request_and_shapes_the_answer(send: Send):
     context = (
         await send("POST", "/rpc/context", {}, who="ada", X_Note="hi", Cookie="crumb=1")

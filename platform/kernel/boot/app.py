@@ -1,10 +1,11 @@
 """Builds the application from the slices."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import svcs
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kernel.boot.adapters import own_settings
@@ -94,6 +95,8 @@ def create_app(
         redoc_url=None,
         openapi_url=OPENAPI if settings.docs else None,
         redirect_slashes=False,
+        servers=[{"url": "/", "description": "The server of this document"}],
+        license_info={"name": "MIT", "identifier": "MIT"},
     )
     failures.install(app, refused=metrics.auth_refused)
     routes = routes_of(features)
@@ -143,6 +146,19 @@ class Application(FastAPI):
         await super().__call__(scope, receive, send)
 
 
+def _operation_id(name: str, router: APIRouter) -> Callable[[APIRoute], str]:
+    """Return how operations are called in the document, and functions of generated clients.
+
+    Like the slice or, if it has several, with the function's name behind it.
+    """
+    alone = len(router.routes) == 1
+
+    def name_of(route: APIRoute) -> str:
+        return name if alone or route.name == name else f"{name}_{route.name}"
+
+    return name_of
+
+
 def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> None:
     async def admitted(request: Request) -> None:
         # The Edge and FastAPI each match the path, and must never disagree about the rules: FastAPI
@@ -158,6 +174,7 @@ def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> N
         feature.router,
         prefix=PREFIX,
         dependencies=dependencies,
+        generate_unique_id_function=_operation_id(name, feature.router),
         responses=raises(*common_errors(feature)),
         max_body_size=settings.max_body_bytes,
     )

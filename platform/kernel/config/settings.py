@@ -162,7 +162,8 @@ class Settings(CleanSettings, BaseSettings):
     docs_enabled: bool | None = None
     cors_origins: Origins = []
     allowed_hosts: HostNames = ["*"]
-    max_body_bytes: int = Field(default=1024 * 1024, ge=1)
+    # A content of 100,000 emoji, each escaped as \ud83d\ude00, has 1,200,000 bytes.
+    max_body_bytes: int = Field(default=1280 * 1024, ge=1)
     trusted_proxies: Networks = []
 
     rate_limit_default: RateSetting = Rate(100, 60)

@@ -41,8 +41,9 @@ async def within(
         await send(message)
         begin(now() + seconds)
 
+    limit = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds) as limit:
+        async with limit:
             await app(scope, received, sent)
     except TimeoutError:
         if not limit.expired():

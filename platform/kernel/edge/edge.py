@@ -24,7 +24,14 @@ from kernel.edge.request_head import RequestHead
 from kernel.edge.response_writer import PRIVATE, SHARED, ResponseWriter
 from kernel.edge.routes import Route, RouteTable
 from kernel.edge.services import EdgeServices
-from kernel.errors import ApiError, BodyTooLarge, DeadlineExceeded, HostNotAllowed, UriTooLong
+from kernel.errors import (
+    ApiError,
+    BodyTooLarge,
+    DeadlineExceeded,
+    HostNotAllowed,
+    HttpsRequired,
+    UriTooLong,
+)
 from kernel.web.call import REFUSED, SCOPE_KEY, Call
 from kernel.web.failures import failure
 
@@ -33,6 +40,8 @@ log = logging.getLogger(__name__)
 MAX_PATH_BYTES: Final = 2048
 
 _NOT_FOUND = 404
+_NO_CONTENT = 204
+_MOVED = 308
 _FORBIDDEN = 403
 # These depend on the caller: a response for everyone may refuse what a caller may see.
 _NOT_FOR_ALL = frozenset({401, 403, _NOT_FOUND})
@@ -70,7 +79,7 @@ class Edge:
         self._deadline_seconds = deadline_seconds
         self._gate = Admission(routes, cache_enabled=cache_enabled)
 
-    async def __call__(  # noqa: C901, PLR0912 - a step is a branch, and each call would cost
+    async def __call__(  # noqa: C901, PLR0912, PLR0915 - a step is a branch, and each call would cost
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer one HTTP request; other protocols pass unchanged."""
@@ -110,8 +119,8 @@ class Edge:
         )
         current = request_id.set(call.request_id)
         try:
-            self._refuse_unread(refusal, head, route)
-            if method == "OPTIONS" and (answer := self._headers.preflight(scope, head.origin)):
+            self._refuse_unread(refusal, head, route, scope)
+            if method == "OPTIONS" and (answer := self._options(scope, head)):
                 await out.unchanged(answer)
                 return
             place = None
@@ -123,13 +132,16 @@ class Edge:
                     route=route,
                     subject=client.subject,
                     policies=self._policies.of(call.feature, client.subject),
+                    by_user=self._policies.by_user.get(call.feature) if call.feature else None,
                     parts=self.parts,
                 )
             self._refuse_long_body(head)
-            if place is not None:
+            if route is None and (answer := self._without_slash(scope)):
+                await out.unchanged(answer)
+            elif place is not None:
                 await self._read(scope, call, route, place, out)
             else:
-                body = self._uncached(route, scope, call, receive)
+                body = self._uncached(route, head, scope, call, receive)
                 await within(
                     self._seconds(route),
                     self._app,
@@ -194,10 +206,14 @@ class Edge:
         else:
             await out.rendered(rendered)
 
-    def _uncached(self, route: Route | None, scope: Scope, call: Call, receive: Receive) -> Receive:
+    def _uncached(
+        self, route: Route | None, head: RequestHead, scope: Scope, call: Call, receive: Receive
+    ) -> Receive:
         """Look at a request that the cache was not asked for; return how its body is received."""
         if route is not None:
             route.refuse_doubled(scope["query_string"])
+            if route.json_body:
+                head.refuse_other_bodies()
             if route.cache is not None:
                 call.cache = "bypass"
             if route.feature.conditional:
@@ -207,15 +223,41 @@ class Edge:
         return looked_at_again(receive, call.caller, self.parts)
 
     def _refuse_unread(
-        self, refusal: ApiError | None, head: RequestHead, route: Route | None
+        self, refusal: ApiError | None, head: RequestHead, route: Route | None, scope: Scope
     ) -> None:
         """Refuse a request for reasons that need neither limits nor caller."""
         if refusal is not None:
             raise refusal
-        if self._hosts.any or (route is not None and not route.feature.limited):
+        if route is not None and not route.feature.limited:
             return  # probes of an orchestrator call health by the address of a container
-        if not self._hosts.admits(head.host):
+        if not self._hosts.any and not self._hosts.admits(head.host):
             raise HostNotAllowed
+        if self._headers.https and head.plain and self._clients.through_proxy(scope):
+            raise HttpsRequired
+
+    def _options(self, scope: Scope, head: RequestHead) -> RenderedResponse | None:
+        """Return the response to OPTIONS: a preflight's, or the methods of a path of ours."""
+        if answer := self._headers.preflight(scope, head.origin):
+            return answer
+        methods = self._routes.methods(scope["path"])
+        if not methods:
+            return None
+        allowed = ", ".join([*methods, "OPTIONS"]).encode()
+        return RenderedResponse(_NO_CONTENT, [(b"allow", allowed)], b"")
+
+    def _without_slash(self, scope: Scope) -> RenderedResponse | None:
+        """Return a redirect to the same path without slashes at its end, if that is one of ours.
+
+        308 keeps method and body (RFC 9110, 15.4.9).
+        """
+        path = scope["path"].rstrip("/")
+        if path == scope["path"] or self._routes.find(scope["method"], path) is None:
+            return None
+        place = (scope.get("raw_path") or path.encode()).rstrip(b"/")
+        if query := scope["query_string"]:
+            place += b"?" + query
+        headers = [(b"location", place), (b"content-length", b"0")]
+        return RenderedResponse(_MOVED, headers, b"")
 
     def _refuse_long_body(self, head: RequestHead) -> None:
         # FastAPI counts the received bytes; a declared length is refused here, without reading.

@@ -103,6 +103,11 @@ class Decision(NamedTuple):
     at: int
     standings: tuple[Standing, ...]
 
+    def with_more(self, other: "Decision", policies: PolicySet) -> "Decision":
+        """Return the standing with the policies of both; the other one, taken last, decides."""
+        standings = self.standings + other.standings
+        return other._replace(policies=policies, standings=standings)
+
     @property
     def scarcest(self) -> Standing:
         """The standing with the least quota left; of several, the slowest to grow."""
@@ -127,7 +132,7 @@ class Decision(NamedTuple):
         return max(1, min(scarcest.seconds, ceil(scarcest.policy.rate.seconds)))
 
 
-Subject = Literal["address", "account"]
+Subject = Literal["address", "account", "user"]
 
 
 @dataclass(frozen=True, init=False)
@@ -136,9 +141,10 @@ class Limit:
 
     *address*: requests from one client address. The Edge counts them first, together with the
     default limit that all slices share. *account*: requests for one e-mail address; the slice
-    itself counts them with the service AccountLimit. The limit's name comes from the slice's folder
-    (`login`, `login_account`), and RATE_LIMIT_<NAME> changes its rate. Raises ValueError for an
-    invalid rate.
+    itself counts them with the service AccountLimit. *user*: requests of one user, from wherever;
+    the Edge counts them when the token is verified, and the other limits have admitted the request.
+    The limit's name comes from the slice's folder (`login`, `login_account`, `export_user`), and
+    RATE_LIMIT_<NAME> changes its rate. Raises ValueError for an invalid rate.
     """
 
     rate: Rate

@@ -160,7 +160,7 @@ class SupabaseHttp(httpx.AsyncClient):
         except NO_ANSWER as error:
             _report(request, _name(error))
             raise marked(SupabaseUnavailable(), request, error) from error
-        if response.is_server_error or not is_own(part, response):
+        if response.is_server_error or not (is_own(part, response) or _refuses_key(response)):
             _report(request, f"status {response.status_code}: {_said(part, response)}")
             raise marked(SupabaseUnavailable(retry_after=hint(response)), request, response)
         limited = part == "auth" and response.status_code == httpx.codes.TOO_MANY_REQUESTS
@@ -180,6 +180,12 @@ class SupabaseHttp(httpx.AsyncClient):
         if part == "auth" and (kind := url.params.get("grant_type")):
             path = f"{path}:{kind}"
         return part, path
+
+
+def _refuses_key(response: httpx.Response) -> bool:
+    """Return whether this tells a check that its key is wrong: only Supabase's gateway says so."""
+    is_check = _AROUND in response.request.extensions
+    return is_check and response.status_code in {401, 403}
 
 
 def _first(path: str) -> str:

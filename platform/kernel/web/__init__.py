@@ -5,11 +5,12 @@ from kernel.web.call import Call
 from kernel.web.constant_time import ConstantTimeDelay
 from kernel.web.fields import Body, Email, Line, MailedToken, NewPassword, Password, Text, invalid
 from kernel.web.precondition import Precondition
-from kernel.web.routing import PREFIX, Answer, Page, raises
+from kernel.web.routing import LOCATION, PREFIX, Answer, Page, raises
 from kernel.web.services import Services
 
 __all__ = [
     "ANONYMOUS",
+    "LOCATION",
     "PREFIX",
     "Answer",
     "Body",

@@ -48,6 +48,11 @@ _SAFE_KINDS: Final = frozenset(
         "password_length", "password_too_long", "password_too_short", "token_length",
     }
 )  # fmt: skip
+# Of texts that are normalised first, pydantic speaks of items.
+_LENGTHS: Final = {
+    "too_short": ("min_length", "at least"),
+    "too_long": ("max_length", "at most"),
+}
 _MESSAGES: Final = {
     "extra_forbidden": "There is a field here that is not known.",
     "string_pattern_mismatch": "There are characters here that are not allowed.",
@@ -99,6 +104,10 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
         place.pop()
     elif kind == "json_invalid":
         place = place[:1]
+    if kind in _LENGTHS:
+        bound, words = _LENGTHS[kind]
+        message = f"String should have {words} {error['ctx'][bound]} characters"
+        return {"field": ".".join(map(str, place)), "message": message}
     message = error["msg"] if kind in _SAFE_KINDS else _MESSAGES.get(kind, _MESSAGES["value_error"])
     return {"field": ".".join(map(str, place)), "message": message}
 

@@ -1,4 +1,6 @@
-"""S11: what a deleted user wrote is gone from Redis when the deletion is answered."""
+"""S11: when a deletion responds, Redis has no data of the deleted user any more."""
+
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -16,7 +18,7 @@ TITLE, NAME = "Diary of Ada", "Ada of the diary"
 
 @pytest.fixture
 async def client_for(own_stack, monkeypatch):
-    """The kit's application with a cache of its own, and the slice, which knows the kit's words."""
+    """The kit's application with a separate cache, and the slice with the kit's events."""
     monkeypatch.setattr(handler, "known_events", lambda: known_events("kit.slices.shared"))
     monkeypatch.setattr(handler, "UserChanged", UserChanged)
     app = create_app(own_stack.settings, {**SLICES, "delete_user": delete_user.feature})
@@ -24,11 +26,15 @@ async def client_for(own_stack, monkeypatch):
         yield client_for
 
 
-READ = {b"string": ("GET",), b"list": ("LRANGE", 0, -1), b"zset": ("ZRANGE", 0, -1)}
+READ: dict[Any, tuple[Any, ...]] = {
+    b"string": ("GET",),
+    b"list": ("LRANGE", 0, -1),
+    b"zset": ("ZRANGE", 0, -1),
+}
 
 
 def holding(own, *words):
-    """Return the keys whose names or values have one of the words."""
+    """Return the keys whose names or values contain one of the words."""
     found = set()
     with Redis(port=own.cache.port) as redis:
         for name in redis.scan_iter(count=1000):

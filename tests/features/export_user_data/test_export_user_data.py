@@ -14,7 +14,7 @@ JOB = "export_user_data.make_archive"
 
 @pytest.fixture
 def requested(author):
-    """Asks for an export; returns the URL of its status, and its id."""
+    """Requests an export; returns the URL of its status, and its id."""
 
     async def request():
         answer = await author.post("/users/me/export")
@@ -29,7 +29,7 @@ def requested(author):
 
 @pytest.fixture
 def ready(author, requested, jobs):
-    """Asks for an export and waits until its job has ended."""
+    """Requests an export, and waits until its job has ended."""
 
     async def wait():
         url, export_id = await requested()
@@ -175,7 +175,7 @@ async def test_data_above_the_limit_are_a_failed_export(author, requested, jobs,
     status = await author.get(url)
     assert status.status_code == 200
     assert status.json()["data"]["status"] == "failed"
-    assert (await requested())[1] != export_id  # one more may be tried
+    assert (await requested())[1] != export_id  # a failed export does not prevent another one
 
 
 async def test_exports_go_with_their_user(author, ready, database):

@@ -1,4 +1,4 @@
-"""O21: a process whose settings are another project's is not ready, and the log says why."""
+"""O21: a process with settings of another project is not ready, and the log says why."""
 
 from devstack.testing import api_key
 from kernel.boot.app import create_app

@@ -1,4 +1,4 @@
-"""S5: a page reads stored beginnings of long posts, and shows what it showed without them."""
+"""S5: a page reads stored excerpts of long posts; its content is the same as without them."""
 
 from pathlib import Path
 
@@ -31,12 +31,12 @@ EDGES = [
 
 @pytest.fixture
 async def no_posts(database):
-    """An empty table of posts."""
+    """Empties the table of posts."""
     await database.execute("delete from public.posts")
 
 
 async def list_before(database):
-    """Return the page as the function before this one made it."""
+    """Return the page in the form of the previous function."""
     await database.execute(BEFORE.replace("public.list_posts(", "pg_temp.list_posts_before("))
     return await database.fetchval("select pg_temp.list_posts_before(1, 100, true)::text")
 
@@ -83,11 +83,11 @@ async def test_s5_posts_that_are_older_than_the_column_are_filled_and_no_newer(a
     transaction = database.transaction()
     await transaction.start()
     try:
-        await database.execute("alter table public.posts disable trigger set_excerpt")
+        await database.execute("alter table public.posts disable trigger user")
         for content in EDGES:
             await database.execute(INSERT, author.id, content)
         await database.execute("update public.posts set updated_at = '2026-01-01'")
-        await database.execute("alter table public.posts enable trigger set_excerpt")
+        await database.execute("alter table public.posts enable trigger user")
         before = await list_before(database)
         await database.execute(FILLING)
         assert await list_now(database) == before

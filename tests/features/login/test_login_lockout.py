@@ -1,4 +1,4 @@
-"""S11: others' guesses do not lock an owner out where the owner has logged in before."""
+"""S11: guesses of others do not lock an owner out at a network of an earlier login."""
 
 from collections import Counter
 
@@ -16,7 +16,7 @@ QUOTA = 20
 
 @pytest.fixture
 async def outside(settings, valkey, patient_redis):
-    """Makes clients of an application whose counters no other test has."""
+    """Makes clients of an application whose counters no other test uses."""
     limits = {"login": "1000/minute"}
     own = changed(settings, redis_port=valkey.port, redis_db=0, rate_limits=limits)
     async with running(create_app(own, whole())) as client_for:
@@ -29,12 +29,12 @@ async def log_in(client, person, password=None):
 
 
 async def guess(client, person, times=QUOTA + 1):
-    """Guess from wherever the client is, many at once; return how often there was which status."""
+    """Guess from the client's address, many times at once; return the number of each status."""
     return Counter(await many(times, lambda: log_in(client, person, "a guess 123")))
 
 
 async def lock(client, person):
-    """Guess from ever new addresses until the account's limit refuses."""
+    """Guess from new addresses until the account's limit refuses."""
     assert await guess(client, person) == {401: QUOTA, 429: 1}
 
 
@@ -61,7 +61,7 @@ async def test_s11_a_known_network_has_a_quota_of_its_own_and_no_more(outside, a
         assert await log_in(home, author) == 200
         assert await guess(home, author, 40) == {401: QUOTA, 429: 20}
         assert await log_in(home, author) == 429
-        await lock(thief, author)  # the others' quota is whole
+        await lock(thief, author)  # the quota for unknown networks is unused
         assert await log_in(home, stranger) == 200
 
 
@@ -85,7 +85,7 @@ async def test_s11_a_thousand_guesses_from_unknown_networks_still_end_at_twenty(
         assert await guess(thieves, author, 1000) == {401: QUOTA, 429: 980}
 
 
-async def test_s11_what_is_kept_of_networks_is_hashed_bounded_and_ends(outside, author, valkey):
+async def test_s11_known_networks_are_hashed_bounded_and_expire(outside, author, valkey):
     for number in range(known_networks.MOST + 3):
         async with outside(address=f"203.0.113.{100 + number}") as client:
             assert await log_in(client, author) == 200
@@ -95,7 +95,7 @@ async def test_s11_what_is_kept_of_networks_is_hashed_bounded_and_ends(outside, 
     assert author.email not in name
     assert all("203.0.113" not in one for one in kept)
     assert 0 < valkey.client.ttl(name) <= known_networks.SECONDS
-    for one in kept:  # as if 30 days had passed for each, and the account had been used since
+    for one in kept:  # as if 30 days had passed for each network, with logins since
         valkey.client.zincrby(name, -known_networks.SECONDS - 60, one)
     async with outside() as thief, outside(address="203.0.113.112") as last:
         await lock(thief, author)

@@ -1,4 +1,4 @@
-"""O13: logging in completes a sign-up that made the account and requested no mail."""
+"""O13: a login completes a sign-up that created the account but requested no mail."""
 
 import httpx
 import pytest

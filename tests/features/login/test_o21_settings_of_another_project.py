@@ -1,4 +1,4 @@
-"""O21: with the right password it is never the caller's fault that a token is refused."""
+"""O21: a token that is refused after a correct password is never the caller's error."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""O20: many refreshes of one token are one call of Auth, in a process and in the fleet."""
+"""O20: many refreshes of one token are one call of Auth, within a process and across processes."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from kit.waiting import until
 
 @pytest.fixture
 def held(front):
-    """Holds calls of Auth until `go` is set; counts how many it had at once."""
+    """Holds calls of Auth until `go` is set; records the highest number of concurrent calls."""
     go, now, most = asyncio.Event(), 0, [0]
 
     async def hold(seen):
@@ -69,7 +69,7 @@ async def test_o20_processes_take_turns(settings, front, author, held, monkeypat
     ):
         body = {"refresh_token": author.refresh_token}
         calls = [asyncio.create_task(c.post("/auth/refresh", json=body)) for c in (first, second)]
-        await until(lambda: asked >= 3 and front.count("auth"))  # the second has asked again
+        await until(lambda: asked >= 3 and front.count("auth"))  # the second has tried again
         go.set()
         answers = await asyncio.gather(*calls)
     assert {answer.status_code for answer in answers} == {200}
@@ -77,7 +77,7 @@ async def test_o20_processes_take_turns(settings, front, author, held, monkeypat
     assert most[0] == 1
 
 
-async def test_o20_whoever_waits_too_long_comes_again(
+async def test_o20_a_refresh_that_waits_too_long_is_told_to_retry(
     settings, front, author, held, monkeypatch, patient_redis
 ):
     monkeypatch.setattr("kernel.identity.refreshes.WAIT_SECONDS", 0.0)

@@ -223,7 +223,7 @@ async def test_s11_the_own_address_is_no_password_and_leaves_the_token(
     assert (await reset(anonymous, token)).status_code == 204
 
 
-async def test_s11_who_opened_the_link_is_not_locked_out_by_others_guesses(
+async def test_s11_the_reader_of_the_mail_is_not_locked_out_by_others_guesses(
     settings, valkey, patient_redis, token_for, author
 ):
     own = changed(settings, redis_port=valkey.port, redis_db=0)

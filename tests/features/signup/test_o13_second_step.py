@@ -1,4 +1,4 @@
-"""O13: a sign-up whose second step fails is completed by logging in."""
+"""O13: a login completes a sign-up whose second step failed."""
 
 import pytest
 
@@ -15,7 +15,7 @@ async def client(settings, front):
 
 
 def only(path, behaviour):
-    """Return what behaves so for one path, and works for others."""
+    """Return this behaviour for one path, and normal behaviour for all others."""
 
     async def behave(seen):
         await (behaviour if path in seen.target else works)(seen)
@@ -32,7 +32,7 @@ async def test_o13_the_user_is_told_to_log_in(client, front):
     assert "retry-after" not in answer.headers
 
 
-async def test_o13_an_answer_of_auth_that_never_comes_is_told_the_same(client, front):
+async def test_o13_a_missing_response_of_auth_has_the_same_error(client, front):
     front.auth = only("/signup", silent)
     known = {"email": new_email(), "password": PASSWORD}
     answer = await client.post("/auth/signup", json=known)

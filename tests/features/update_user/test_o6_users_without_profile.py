@@ -1,4 +1,4 @@
-"""O6: users who were imported while triggers were off get a profile by their next login."""
+"""O6: users who were imported without triggers get a profile at their next login."""
 
 from kit.people import PASSWORD
 

@@ -173,7 +173,7 @@ async def test_half_a_change_says_which_half(author, refused_name, database):
     assert error["code"] == "PARTIAL_UPDATE"
     assert error["details"]["changed"] == ["email"]
     assert error["details"]["failed"] == ["display_name"]
-    assert "retry-after" not in answer.headers  # O13: the first half would happen twice
+    assert "retry-after" not in answer.headers  # O13: a retry would repeat the first half
     assert await database.fetchval(PENDING, author.id) == email
     assert refused_name not in answer.text
 

@@ -1,4 +1,4 @@
-"""O10: what container platforms set and leave around values, and settings that could never work."""
+"""O10: variables and values as container platforms set them, and settings that can never work."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ GOOD = {
 
 @pytest.fixture
 def load(monkeypatch):
-    """Loads these variables alone."""
+    """Loads only these variables."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.delenv("PORT", raising=False)
@@ -38,7 +38,7 @@ def load(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "field", "expected"),
     [
-        # White space of a mounted secret, and the quotes that `docker run --env-file` keeps.
+        # White space from mounted secrets, and quotes that `docker run --env-file` keeps.
         ("REDIS_HOST", " redis.example.com\n", "redis_host", "redis.example.com"),
         ("REDIS_HOST", '"redis.example.com"', "redis_host", "redis.example.com"),
         ("REDIS_HOST", "[2001:db8::1]", "redis_host", "2001:db8::1"),
@@ -47,7 +47,7 @@ def load(monkeypatch):
         ("SMTP_HOST", '""', "smtp_host", None),
         ("RATE_LIMIT_LOGIN", '"3/minute"', "rate_limits", {"login": Rate(3, 60)}),
         ("RATE_LIMIT_LOGIN", " ", "rate_limits", {}),
-        # Kubernetes, beside Services of the names redis, broker, smtp and api.
+        # Kubernetes sets these for Services with the names redis, broker, smtp and api.
         ("REDIS_PORT", "tcp://10.0.0.1:6380", "redis_port", 6379),
         ("BROKER_PORT", "tcp://10.0.0.1:6380", "broker_port", 6379),
         ("SMTP_PORT", "tcp://10.0.0.1:25", "smtp_port", 587),
@@ -56,7 +56,7 @@ def load(monkeypatch):
         ("PORT", "8080", "api_port", 8080),
         ("WEB_CONCURRENCY", "9", "api_workers", 1),
         ("HOST", "0.0.0.0", "api_host", "127.0.0.1"),
-        # What people write.
+        # Values as people write them.
         ("SUPABASE_URL", "https://Project.supabase.co/rest/v1/", "supabase", GOOD["SUPABASE_URL"]),
         ("SUPABASE_URL", "https://project.supabase.co/auth/v1", "supabase", GOOD["SUPABASE_URL"]),
         ("LOG_LEVEL", "info", "log_level", "INFO"),

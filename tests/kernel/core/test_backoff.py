@@ -13,7 +13,7 @@ def pause(frozen_time):
 
 
 def waited(frozen_time, pause):
-    """Advance the clock until the pause is over; return the seconds, rounded to a hundredth."""
+    """Advance the clock until the pause is over; return the seconds, to a hundredth."""
     began = time.monotonic()
     while not pause.over:
         frozen_time.tick(0.01)

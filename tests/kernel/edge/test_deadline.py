@@ -1,4 +1,4 @@
-"""H5: a request that hangs ends at its deadline, and what it held comes back."""
+"""H5: a hanging request ends at its deadline, and its resources are released."""
 
 import asyncio
 import contextlib
@@ -20,11 +20,11 @@ from kit.small import changed
 from kit.waiting import until
 
 SHORT = 0.3
-LONG = 6.0  # a busy machine stands still for less than 0.4 of it
+LONG = 6.0  # a busy machine does not stand still for 0.4 of it
 
 
 class Work:
-    """What a handler does: it hangs until it is let; `held` counts what it has open."""
+    """The work of a handler: it hangs until a test releases it; `held` counts open resources."""
 
     def __init__(self):
         self.held, self.done = 0, []
@@ -88,12 +88,12 @@ def feature(work):
 
 
 @pytest.fixture
-async def app(settings, feature, valkey):
+async def client(settings, feature, valkey):
     app = create_app(
         changed(settings, request_timeout_seconds=SHORT, redis_port=valkey.port), {"work": feature}
     )
-    async with running(app) as client_for, client_for() as app.client:
-        yield app
+    async with running(app) as client_for, client_for() as client:
+        yield client
 
 
 async def succeeds(call):
@@ -108,35 +108,37 @@ def is_deadline(answer):
     assert error["details"]["request_id"] == answer.headers["x-request-id"]
 
 
-async def test_h5_a_handler_that_hangs_is_504_and_its_resources_come_back(app, work):
-    answers = await asyncio.gather(*(app.client.post("/hang") for _ in range(50)))
+async def test_h5_a_handler_that_hangs_is_504_and_its_resources_come_back(client, work):
+    answers = await asyncio.gather(*(client.post("/hang") for _ in range(50)))
     for answer in answers:
         is_deadline(answer)
     assert (work.held, work.done) == (0, [])
     work.goes_on.set()
-    await until(lambda: succeeds(app.client.post("/hang")))
+    await until(lambda: succeeds(client.post("/hang")))
 
 
-async def test_h5_a_cached_read_that_hangs_is_504_and_the_next_one_loads(app, work):
-    is_deadline(await app.client.get("/kept"))
+async def test_h5_a_cached_read_that_hangs_is_504_and_the_next_one_loads(client, work):
+    is_deadline(await client.get("/kept"))
     assert work.held == 0
     work.goes_on.set()
-    await until(lambda: succeeds(app.client.get("/kept")))
+    await until(lambda: succeeds(client.get("/kept")))
 
 
-async def test_h5_a_stream_that_hangs_before_its_first_part_is_504(app, work):
-    is_deadline(await app.client.get("/stream/0"))
+async def test_h5_a_stream_that_hangs_before_its_first_part_is_504(client, work):
+    is_deadline(await client.get("/stream/0"))
     assert work.held == 0
 
 
-async def test_h5_a_stream_that_hangs_later_breaks_off(app, work):
+async def test_h5_a_stream_that_hangs_later_breaks_off(client, work):
     with pytest.raises(DeadlineExceeded):
-        await app.client.get("/stream/2")
+        await client.get("/stream/2")
     assert work.held == 0
 
 
 @pytest.mark.slow
-async def test_h5_what_goes_on_may_take_longer_than_the_deadline(settings, feature, work):
+async def test_h5_a_body_or_stream_in_progress_may_take_longer_than_the_deadline(
+    settings, feature, work
+):
     work.goes_on.set()
 
     async def body():
@@ -153,7 +155,7 @@ async def test_h5_what_goes_on_may_take_longer_than_the_deadline(settings, featu
     assert streamed.content == b"part" * 2
 
 
-async def test_h5_a_server_that_breaks_off_says_so_by_the_connection(work):
+async def test_h5_a_stream_that_is_cut_off_ends_without_the_last_chunk(work):
     async def streams(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"part", "more_body": True})
@@ -164,11 +166,11 @@ async def test_h5_a_server_that_breaks_off_says_so_by_the_connection(work):
 
     async with serving(app) as server:
         answer = await server.answer(b"GET / HTTP/1.1\r\nHost: api.test\r\n\r\n")
-    assert answer.endswith(b"4\r\npart\r\n")  # and never the chunk that ends a body
+    assert answer.endswith(b"4\r\npart\r\n")  # without the chunk that ends a body
 
 
-async def test_a_timeout_of_a_handlers_own_is_a_500(app):
-    answer = await app.client.get("/own-timeout")
+async def test_a_timeout_of_a_handlers_own_is_a_500(client):
+    answer = await client.get("/own-timeout")
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
 
 

@@ -51,7 +51,7 @@ async def test_s11_no_character_makes_more_of_a_token_than_is_counted(
     body = {"email": author.email, "password": PASSWORD}
     again = await supabase.post("/auth/v1/token?grant_type=password", json=body)
     token = again.raise_for_status().json()["access_token"]
-    # Auth escapes "<" too, which the local gateway does not.
+    # Auth also escapes "<"; the local gateway does not.
     escaped = json.dumps(letter).replace("<", "\\u003c")
     assert len(token) < 8000
     assert longest * (len(escaped) - 2) <= 4096

@@ -1,4 +1,4 @@
-"""O21: settings that are another project's are named, and nobody logs in to find out."""
+"""O21: settings of another project are named before any user logs in."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ NAMES = ("SUPABASE_KEY", "SUPABASE_SERVICE_KEY", "JWT_SECRET", "JWT_ISSUER")
 
 
 async def faults(settings, **changes):
-    """Return the settings that are named, with the reasons."""
+    """Return the faulty settings with the reasons."""
     changed = settings.model_validate(settings.model_dump() | changes)
     async with SupabaseHttp(changed) as http:
         return {fault.setting: fault.reason for fault in await Agreement(http, changed).faults()}
@@ -23,7 +23,7 @@ async def faults(settings, **changes):
 
 @pytest.fixture(scope="module")
 def other(stack):
-    """A gateway with keys of the newer kind, another secret and an issuer."""
+    """A gateway with keys in the newer format, another secret and an issuer."""
     config = GatewayConfig(
         database_url=stack.database_url,
         public_url="http://127.0.0.1",
@@ -68,7 +68,7 @@ async def test_o21_a_setting_of_another_project_is_named(settings, changes, name
         ({"jwt_secret": OTHER, "jwt_issuer": "https://elsewhere.example.com"}, "JWT_ISSUER"),
     ],
 )
-async def test_o21_where_keys_are_opaque_auth_tells(settings, other, changes, named):
+async def test_o21_opaque_keys_are_checked_by_a_call_of_auth(settings, other, changes, named):
     found = await faults(settings, **(other | changes))
     assert set(found) == {named}
     assert OTHER[::-1] not in found[named]

@@ -1,4 +1,4 @@
-"""O11: what is not Supabase's own response is 503, with the upstream's hint, and health sees it."""
+"""O11: a response that is not Supabase's own is 503 with its Retry-After, and health sees it."""
 
 from collections.abc import Awaitable, Callable
 
@@ -82,7 +82,7 @@ async def test_o11_auths_own_limit_keeps_its_hint(settings, front: Front, author
     assert answer.headers["retry-after"] == "17"
 
 
-async def test_o11_health_looks_at_what_came(settings, front: Front, author, monkeypatch):
+async def test_o11_health_checks_the_response(settings, front: Front, author, monkeypatch):
     monkeypatch.setattr(probe, "FRESH_SECONDS", 0.0)
     app = create_app(front.settings(settings), SLICES)
     async with running(app) as client_for, client_for() as client:

@@ -1,7 +1,7 @@
-"""O12: every code of Supabase Auth has an answer of ours, and operators learn what they must."""
+"""O12: every error code of Supabase Auth has a response of ours, and operators see the code."""
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from fastapi import APIRouter
@@ -19,7 +19,7 @@ from kernel.supabase.auth_errors import AUTH_ERRORS, from_auth
 from kit.application import running
 
 LISTED = set(Path(__file__).with_name("auth_error_codes.txt").read_text().split())
-"""Of supabase/auth, internal/api/apierrors/errorcode.go, 2026-08-20 (bc32168)."""
+"""From supabase/auth, internal/api/apierrors/errorcode.go, 2026-08-20 (bc32168)."""
 
 
 def refusal(code: str, message: str = "internal detail") -> AuthApiError:
@@ -79,7 +79,8 @@ def test_o12_so_has_what_the_client_library_refuses(error, status):
     ],
 )
 def test_o5_every_422_has_a_field(code, message, field):
-    (found,) = from_auth(refusal(code, message)).details["fields"]  # type: ignore[misc]
+    fields: Any = from_auth(refusal(code, message)).details["fields"]
+    (found,) = fields
     assert found["field"] == field
     assert found["message"]
 

@@ -1,4 +1,4 @@
-"""O13: a write that may have been carried out is never told to be sent again."""
+"""O13: the response to a write that may have been carried out never suggests a retry."""
 
 import httpx
 import pytest
@@ -32,8 +32,8 @@ async def client(settings, front, author):
 
 
 @pytest.mark.parametrize("behaviour", SENT.values(), ids=SENT)
-async def test_o13_a_write_without_a_response_is_not_told_to_come_again(client, front, behaviour):
-    assert (await client.get("/mine")).status_code == 200  # who calls is known
+async def test_o13_after_a_write_without_a_response_no_retry_is_suggested(client, front, behaviour):
+    assert (await client.get("/mine")).status_code == 200  # so that the caller is known
     front.rest = behaviour
     before = front.count("rest")
     answer = await client.post("/things", json=NEW)
@@ -74,13 +74,13 @@ async def test_o13_a_read_may_come_again(client, front):
         ("PUT", "/auth/v1/user", {}, True),
         ("POST", "/rest/v1/posts", {}, True),
         ("GET", "/rest/v1/posts", {}, False),
-        # Repeated, these harm nobody.
+        # A repetition of these is harmless.
         ("POST", "/auth/v1/token", {}, False),
         ("POST", "/auth/v1/logout", {}, False),
         ("POST", "/rest/v1/posts", {"Idempotency-Key": "a key"}, False),
     ],
 )
-def test_o13_what_may_be_repeated_safely_is_not_unknown(method, path, headers, unknown):
+def test_o13_the_outcome_of_a_repeatable_request_is_never_unknown(method, path, headers, unknown):
     request = httpx.Request(method, f"http://127.0.0.1{path}", headers=headers)
     error = marked(Unavailable(), request, httpx.ReadTimeout(""))
     assert error.may_have_acted is unknown

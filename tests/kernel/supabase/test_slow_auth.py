@@ -1,4 +1,4 @@
-"""O20: one slow endpoint of Auth stops no logins; where Auth sends mail, it has longer."""
+"""O20: one slow endpoint of Auth stops no logins; calls that send mail have a longer deadline."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ async def test_o20_refreshes_without_an_answer_stop_no_login(settings, front: Fr
         assert set(await asyncio.gather(*map(renew, range(2 * FAILURES)))) == {503}
         asked = front.count("auth")
         assert await renew(0) == 503
-        assert front.count("auth") == asked  # its own breaker is open
+        assert front.count("auth") == asked  # the endpoint's own breaker is open
         body = {"email": author.email, "password": PASSWORD}
         assert (await client.post("/enter", json=body)).status_code == 200
 
@@ -32,7 +32,7 @@ async def test_o20_refreshes_without_an_answer_stop_no_login(settings, front: Fr
 async def test_o20_a_mail_server_may_take_its_time(settings, front: Front):
     async def slow_mail(seen: Seen) -> None:
         if "/signup" in seen.target:
-            await asyncio.sleep(1)  # longer than other calls may take
+            await asyncio.sleep(1)  # longer than the deadline of other calls
         await works(seen)
 
     front.auth = slow_mail
@@ -41,6 +41,6 @@ async def test_o20_a_mail_server_may_take_its_time(settings, front: Front):
     async with running(app) as client_for, client_for() as client:
         body = {"email": new_email(), "password": PASSWORD}
         answer = await client.post("/join", json=body)
-    # The account exists; what is read afterwards may be too slow on a busy machine.
+    # The account exists; on a busy machine the reads after it may miss their deadline.
     assert answer.status_code in {201, 503}
     assert any("/rpc/" in seen.target for seen in front.seen)

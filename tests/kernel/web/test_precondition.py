@@ -1,7 +1,7 @@
-"""Conditional writes, and reads (RFC 9110, 13)."""
+"""Conditional writes and reads (RFC 9110, 13)."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from email.utils import format_datetime
 
 import pytest
@@ -10,7 +10,6 @@ from fastapi import APIRouter
 from kernel import Feature
 from kernel.boot.app import create_app
 from kernel.boot.discovery import BootError, discover
-from kernel.web.routing import Answer
 from kit.application import SLICES, running
 from kit.conditional import etag_of, minds_conditions
 from kit.front import works
@@ -129,7 +128,7 @@ def test_only_writes_can_be_conditional():
     router = APIRouter()
 
     @router.get("/things")
-    async def read() -> Answer[datetime]: ...
+    async def read() -> None: ...
 
     with pytest.raises(ValueError, match="PUT and DELETE"):
         Feature(router=router, conditional=True)

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from kernel import Feature
 from kernel.cache import Cached, everyone, minutes, seconds
 from kernel.supabase import AsService
-from kernel.web.routing import Answer, Services
+from kernel.web.routing import Answer, Services, raises
 
 from ..shared.things import Thing, ThingChanged, ThingNotFound
 
@@ -26,14 +26,14 @@ SHORT = Cached(
 router = APIRouter()
 
 
-@router.get("/long-things/{thing_id}")
+@router.get("/long-things/{thing_id}", responses=raises(ThingNotFound))
 @LONG.serves
 async def long_thing(thing_id: UUID, services: Services) -> Answer[str]:
     """Return a thing's title; it does not become stale during a test."""
     return Answer(await _load(await services.aget(AsService), thing_id))
 
 
-@router.get("/short-things/{thing_id}")
+@router.get("/short-things/{thing_id}", responses=raises(ThingNotFound))
 @SHORT.serves
 async def short_thing(thing_id: UUID, services: Services) -> Answer[str]:
     """Return a thing's title; it is stale after 2 s, and expires after another 4 s."""

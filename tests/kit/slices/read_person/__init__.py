@@ -9,7 +9,7 @@ from kernel.cache import Cached, every_caller, hours, one_caller
 from kernel.core.caller import Caller
 from kernel.errors import NotFound
 from kernel.supabase import AsCaller, AsService
-from kernel.web.routing import Answer, Services
+from kernel.web.routing import Answer, Services, raises
 
 from ..shared.users import Person, Profile, UserChanged
 
@@ -19,7 +19,7 @@ PROFILE = Cached("person:{user_id}", ttl=hours(1), audience=every_caller, drop_o
 router = APIRouter()
 
 
-@router.get("/people/{user_id}")
+@router.get("/people/{user_id}", responses=raises(NotFound))
 @OWN.serves
 @PROFILE.serves
 async def read_person(user_id: UUID, services: Services) -> Answer[Person | Profile]:
