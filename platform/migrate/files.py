@@ -16,8 +16,8 @@ _TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _CONTROL: Final = re.compile(
-    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:begin|start|commit|end|rollback|abort)\b",
-    re.IGNORECASE | re.DOTALL,
+    r"(?:\s|--[^\n]*+\n|/\*(?:[^*]|\*(?!/))*+\*/)*+(?:begin|start|commit|end|rollback|abort)\b",
+    re.IGNORECASE,
 )
 
 

@@ -118,7 +118,7 @@ async def test_metrics_are_not_routed_however_the_path_is_written(proxy, echo, p
         ("/", {"X-Long": "a" * 32_000}, 200),
         ("/", {"X-Long": "a" * 32_768}, 431),
         ("/", {"X-Long": "a" * 200_000}, 400),
-        ("/", {"Content-Length": "1048577"}, 413),
+        ("/", {"Content-Length": "1310721"}, 413),
     ],
 )
 async def test_the_bounds_are_those_of_the_api(proxy, echo, path, headers, status):

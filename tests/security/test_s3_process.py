@@ -55,7 +55,7 @@ REFUSED = {
         400,
         b"OPTIONS /api/v1/things HTTP/1.1\r\n" + HOST + PREFLIGHT % EVIL + b"\r\n",
     ),
-    "BODY_TOO_LARGE": (413, LOGIN + HOST + b"Content-Length: 1048577\r\n\r\n"),
+    "BODY_TOO_LARGE": (413, LOGIN + HOST + b"Content-Length: 1310721\r\n\r\n"),
     "NOT_FOUND": (404, b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n"),
     "METHOD_NOT_ALLOWED": (405, b"PUT /api/v1/things HTTP/1.1\r\n" + HOST + b"\r\n"),
     "UNAUTHENTICATED": (401, b"GET /api/v1/mine HTTP/1.1\r\n" + HOST + b"\r\n"),

@@ -158,7 +158,7 @@ async def test_a_refused_connection_is_temporary(failure_of):
 
 
 async def test_an_unknown_host_name_is_reported_to_operators(failure_of):
-    failure = await failure_of(25, smtp_host="mail..example")
+    failure = await failure_of(25, smtp_host="x" * 300)
     assert isinstance(failure, MailUnavailable)
     assert "SMTP_HOST" in str(failure)
 

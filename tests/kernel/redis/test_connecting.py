@@ -123,7 +123,7 @@ async def test_a_server_with_an_invalid_greeting_is_disconnected(multiplexed_to)
             await left.wait()
 
 
-@pytest.mark.parametrize("host", ["nowhere.invalid", "a..b", "x" * 300])
+@pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 300])
 async def test_a_host_that_does_not_exist_is_away(multiplexed_to, host):
     async with multiplexed_to(redis_host=host) as pipeline:
         with pytest.raises(RedisAway):

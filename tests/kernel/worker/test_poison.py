@@ -98,4 +98,6 @@ async def test_s11_poison_becomes_dead_letters_and_the_worker_lives(jobs, stack,
         await until(lambda: not broker.llen("default") and not broker.hlen("unacked"))
         broker.delete(DEAD_LETTERS)
     assert jobs.worker.running
-    assert "Traceback" not in jobs.worker.printed
+    # A job may fail meanwhile for a reason of its own, such as a mail server that is too slow.
+    lines = [line for line in jobs.worker.printed.splitlines() if '"job": ' not in line]
+    assert not [line for line in lines if "Traceback" in line]
