@@ -26,7 +26,7 @@ async def test_h8_nothing_that_is_sent_breaks_the_contract(
         command += ["-H", f"Authorization: Bearer {author.token}"]
     env = environment(stack, APPLICATION, LOG_LEVEL="ERROR")
     async with api(env, unused_tcp_port, APPLICATION) as process, httpx.AsyncClient() as client:
-        await until(client, f"{url}/metrics", 200)
+        await until(client, f"{url}/", 200)
         assert process.stdout is not None
         reading = asyncio.create_task(process.stdout.read())  # or its pipe fills up
         run = await asyncio.create_subprocess_exec(

@@ -33,9 +33,7 @@ from kernel.identity.revocation import Revocations
 from kernel.identity.tokens import TokenVerifier
 from kernel.limits.limiter import Limiter
 from kernel.observe.logs import configure_logging
-from kernel.observe.metrics import PATH as METRICS
-from kernel.observe.metrics import Metrics, metrics_endpoint
-from kernel.observe.operations import Operations
+from kernel.observe.metrics import Metrics
 from kernel.observe.readiness import Readiness, drained_on_sigterm
 from kernel.observe.request_log import ConsoleRequestLog, RequestLog
 from kernel.redis import Pipeline
@@ -72,7 +70,7 @@ def create_app(
                     *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads),
                     container.get(Denials),
                 )
-                readiness, app.state.operations = container.get(Readiness, Operations)
+                readiness = container.get(Readiness)
                 registry.register_value(CacheWarmer, RouteWarmer(app.behind, routes, edge.parts))
             app.state.services = registry
             with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
@@ -94,7 +92,6 @@ def create_app(
     for name in dict.fromkeys(route.feature_name for route in routes):
         _include(app, name, features[name], settings)
     describe(app, routes)
-    app.add_route(METRICS, metrics_endpoint(metrics), include_in_schema=False)
     pages = add_pages(app, documented=settings.docs)
     clients = ClientAddresses(settings.trusted_proxies)
     edge = Edge(
@@ -102,7 +99,7 @@ def create_app(
         routes=RouteTable(routes),
         policies=policies,
         clients=clients,
-        unlimited=pages | {METRICS},
+        unlimited=pages,
         max_body_bytes=settings.max_body_bytes,
         cache_enabled=settings.cache_enabled,
         record=record,
@@ -111,7 +108,7 @@ def create_app(
             https=settings.app_env == "production", origins=settings.cors_origins
         ),
     )
-    app.front = edge
+    app.front, app.metrics, app.settings = edge, metrics, settings
     app.connections = Connections(Bounds.of(settings), clients)
     return app
 
@@ -120,6 +117,8 @@ class Application(FastAPI):
     """FastAPI with the Edge in front: a response of the Edge passes no other layer."""
 
     front: ASGIApp
+    metrics: Metrics
+    settings: Settings
     connections: Connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,14 +4,17 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import svcs
 
+from kernel.boot.discovery import version
 from kernel.boot.services import register_services
 from kernel.boot.topics import require_topics
 from kernel.cache import Drops
 from kernel.config.settings import Settings
+from kernel.core.metrics import JOB_ATTEMPTS
 from kernel.events import known_events
 from kernel.feature import Feature
 from kernel.identity.revocation import Revocations
@@ -20,28 +23,41 @@ from kernel.jobs.job import QUEUES
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
 from kernel.observe.heartbeat import Heartbeat
+from kernel.observe.listener import Listener, collectors
+from kernel.observe.operations import Operations
 from kernel.outbox.beat import Beat
 from kernel.outbox.outbox import Outbox
 from kernel.outbox.relay import Relay
-from kernel.redis import report_eviction
+from kernel.redis import connect_broker, report_eviction
 from kernel.supabase import AsService
 from kernel.worker import worker
+from kernel.worker.transport import DEAD_LETTERS
 
 _BEAT_SECONDS: Final = 1.0
 
 
 def run_worker(
-    settings: Settings, features: Mapping[str, Feature], queues: tuple[str, ...] = QUEUES
+    settings: Settings,
+    features: Mapping[str, Feature],
+    queues: tuple[str, ...] = QUEUES,
+    *,
+    metrics: Path,
 ) -> int:
     """Run a worker of these queues until SIGTERM; return its exit code.
 
-    Raises SettingsError if the visibility timeout is too short for a job.
+    `metrics` is the folder that its processes count in. Raises SettingsError if the
+    visibility timeout is too short for a job.
     """
 
     def register(registry: svcs.Registry) -> None:
         register_services(registry, settings, features)
 
-    return worker.run_worker(settings, JobTable.of(features), register, queues)
+    jobs = JobTable.of(features)
+    for job in jobs.by_name:
+        for result in ("succeeded", "retried", "failed"):
+            JOB_ATTEMPTS.labels(job, result)  # rates need a zero to begin with
+    Listener(settings, *collectors("worker", version(), shared=metrics))
+    return worker.run_worker(settings, jobs, register, queues)
 
 
 def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
@@ -65,7 +81,10 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
                 events=known_events(),
                 lost_after_seconds=settings.visibility_timeout_seconds + SAFETY_SECONDS,
             )
-            await _until_signalled(settings, relay.run)
+            async with connect_broker(settings) as broker:
+                operations = Operations(db, broker, queues=QUEUES, dead=DEAD_LETTERS)
+                Listener(settings, operations, *collectors("relay", version()))
+                await _until_signalled(settings, relay.run, operations.run())
 
     asyncio.run(main())
 
@@ -75,6 +94,7 @@ def run_beat(settings: Settings, features: Mapping[str, Feature]) -> None:
 
     async def main() -> None:
         async with _services(settings, features) as services:
+            Listener(settings, *collectors("beat", version()))
             beat = Beat(Outbox(services.get(AsService)), JobTable.of(features).scheduled)
             await _until_signalled(settings, beat.run)
 
@@ -92,19 +112,23 @@ async def _services(
 
 
 async def _until_signalled(
-    settings: Settings, run: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+    settings: Settings,
+    run: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
+    *beside: Coroutine[Any, Any, None],
 ) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    heartbeat = asyncio.create_task(_beat(Heartbeat(settings.heartbeat_file)))
+    tasks = [asyncio.create_task(one) for one in (_beat(settings), *beside)]
     try:
         await run(stop)
     finally:
-        heartbeat.cancel()
+        for task in tasks:
+            task.cancel()
 
 
-async def _beat(heartbeat: Heartbeat) -> None:
+async def _beat(settings: Settings) -> None:
+    heartbeat = Heartbeat(settings.heartbeat_file)
     while True:
         heartbeat.beat()
         await asyncio.sleep(_BEAT_SECONDS)

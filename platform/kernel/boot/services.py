@@ -32,7 +32,6 @@ from kernel.jobs.runs import DoneMarkers, Run, Runs
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.mail import Mailer
-from kernel.observe.operations import Operations
 from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
 from kernel.redis import Pipeline, connect_broker, connect_keeping, connect_pipeline, connect_redis
@@ -49,7 +48,7 @@ REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
         *(AuthApi, AsCaller, Call, Caller),
         *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
         *(LoginNotices, UsedRefreshTokens),
-        *(CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
+        *(CacheWarmer, Limiter, Pings, Probe, Readiness),
     }
 )
 
@@ -118,7 +117,6 @@ def register_services(
     registry.register_value(AccountLimiter, accounts, on_registry_close=keeping.aclose)
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
     registry.register_value(Runs, Runs(AsService(http)))
-    registry.register_value(Operations, Operations(AsService(http)))
     reads = Reads(pipeline, drops)
     registry.register_value(Drops, drops)
     registry.register_value(Reads, reads, on_registry_close=reads.aclose)

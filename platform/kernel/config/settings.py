@@ -152,6 +152,9 @@ class Settings(BaseSettings):
     login_notices: bool = False
     heartbeat_file: Path | None = None
 
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=1, le=65535)
     api_workers: int = Field(default=1, ge=1)

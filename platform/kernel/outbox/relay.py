@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from kernel.cache import CacheUnavailable, Drops
 from kernel.core.backoff import Backoff
+from kernel.core.metrics import RELAY_FAILURES, RELAYED_EVENTS
 from kernel.errors import ApiError
 from kernel.events import Event, SessionEnded
 from kernel.identity.revocation import Revocations
@@ -80,9 +81,12 @@ class Relay:
             if batch:
                 await self._relay(batch)
                 await self._outbox.settle(batch)
+                for row in batch:
+                    RELAYED_EVENTS.labels(_result(row)).inc()
             await self._publish_lost()
         except (ApiError, APIError) as error:
             log.warning("The outbox does not answer", extra={"reason": repr(error)})
+            RELAY_FAILURES.labels("database").inc()
             self._database.failed()
             return False
         self._database.succeeded()
@@ -118,6 +122,7 @@ class Relay:
                 await self._revocations.add(ended)
         except CacheUnavailable as error:
             log.warning("The cache does not answer", extra={"reason": repr(error.__cause__)})
+            RELAY_FAILURES.labels("cache").inc()
             self._cache.failed()
             return
         self._cache.succeeded()
@@ -141,6 +146,7 @@ class Relay:
             await self._publisher.publish([one for row in ready for one in row.messages])
         except BrokerUnavailable as error:
             log.warning("The broker does not answer", extra={"reason": str(error)})
+            RELAY_FAILURES.labels("broker").inc()
             self._broker.failed()
             return
         self._broker.succeeded()
@@ -164,4 +170,11 @@ class Relay:
                 if lost:
                     log.warning("Lost jobs are published again", extra={"number": len(lost)})
         except BrokerUnavailable:
+            RELAY_FAILURES.labels("broker").inc()
             self._broker.failed()
+
+
+def _result(row: Claimed) -> str:
+    if row.error is not None:
+        return "unreadable"
+    return "delivered" if row.dropped and row.published else "waiting"

@@ -15,6 +15,8 @@ from kombu.transport.redis import Channel as RedisChannel
 from kombu.transport.redis import Transport as RedisTransport
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
 
+from kernel.core.metrics import MESSAGES_REFUSED
+
 log = logging.getLogger(__name__)
 
 DEAD_LETTERS: Final = "dead_letters"
@@ -106,6 +108,7 @@ def _client(base: Any) -> Any:  # kombu chooses the class by the connection's op
                 "A message of the broker is none of ours: it is kept as a dead letter",
                 extra={"queue": queue.decode(), "bytes": len(raw), "kept_in": DEAD_LETTERS},
             )
+            MESSAGES_REFUSED.inc()
             self.lpush(DEAD_LETTERS, raw[:_LONGEST])
             self.ltrim(DEAD_LETTERS, 0, _KEPT - 1)
             return None
