@@ -18,12 +18,12 @@ class Scrape:
             for sample in family.samples
         }
 
-    def value(self, name: str, **labels: Any) -> float | None:
+    def value(self, name: str, /, **labels: Any) -> float | None:
         """Return the value of one series, or None where it is not there."""
         wanted = tuple(sorted((label, str(value)) for label, value in labels.items()))
         return self._samples.get((name, wanted))
 
-    def total(self, name: str, **labels: Any) -> float:
+    def total(self, name: str, /, **labels: Any) -> float:
         """Return the sum of all series with these labels, whatever others they have."""
         wanted = {(label, str(value)) for label, value in labels.items()}
         return sum(
