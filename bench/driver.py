@@ -31,7 +31,8 @@ def drive(plan: Plan, environment: Mapping[str, str]) -> Outcome:
         env=dict(environment),
     )
     try:
-        # Not as an argument, which every user of the machine can read: it contains a token.
+        # Not an argument: every user of the machine can read arguments, and the plan contains a
+        # token.
         printed, said = program.communicate(json.dumps(asdict(plan)), timeout=_LIMIT_SECONDS)
     except subprocess.TimeoutExpired:
         raise BenchError(f"The load did not end within {_LIMIT_SECONDS} s.") from None

@@ -1,4 +1,4 @@
-"""The first responses of a server: the request is repeated until one is as expected."""
+"""The first responses of a server: the request is repeated until a response is as expected."""
 
 import http.client
 import time

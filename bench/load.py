@@ -83,7 +83,7 @@ class Load:
         after, before = await self._ended, self._before
         if before is None:
             raise BenchError("There were too few posts for the warm-up.")
-        # Nothing of this may still run on the server during the next measurement.
+        # Connections of this load must not disturb the next measurement.
         await asyncio.wait([one.closed for _, one in opened], timeout=_PATIENCE_SECONDS)
         return Outcome(
             answers={kind.decode("latin-1"): times for kind, times in self._answers.items()},
@@ -140,7 +140,7 @@ def main() -> None:
     """Read the plan, run it, print the outcome; a failure is one sentence and exit code 1."""
     values: dict[str, Any] = json.load(sys.stdin)
     plan = Plan(**values)
-    gc.disable()  # it creates no cycles, and must be as cheap as possible
+    gc.disable()  # it creates no cycles, and must cost as little as possible
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             outcome = runner.run(_run(plan))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, cycle
 
 POST, ADDRESS = "{post}", "{address}"
-"""The variable parts of a message: the next post's id, a new address."""
+"""The variable parts of a message: the id of the next post, and a new address."""
 
 
 def message(
@@ -24,7 +24,7 @@ def post_id(number: int) -> str:
 
 
 class Messages:
-    """An endless series of messages, in turn; it ends when there is no post left for one.
+    """A cycle of messages; it ends when a message needs a post and none is left.
 
     `next_post` is the number of the next unused post.
     """

@@ -14,7 +14,7 @@ from bench.processors import Processors
 from bench.system import Server, System, running
 
 Say = Callable[[str], None]
-_MISSES_PER_SECOND: Final = 3000  # more than any machine has reached; there are posts for as many
+_MISSES_PER_SECOND: Final = 3000  # more than any machine has reached; posts exist for as many
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
--- What the benchmark reads and writes, beside the application's own schema.
+-- The table of the benchmark, in addition to the application's schema.
 create table public.bench_posts (
   id uuid primary key default gen_random_uuid(),
   title text not null,

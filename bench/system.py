@@ -151,7 +151,7 @@ async def _migrated(url: str, migrations: Path) -> None:
 async def _insert(url: str, author: str, posts: int) -> None:
     connection = await asyncpg.connect(url)
     try:
-        # No relay runs: disable triggers, which would create an event with all posts.
+        # Disable triggers: no relay runs, and they would create an event with all posts.
         await connection.execute("set session_replication_role = replica")
         await connection.execute(_POSTS, post_id(0), CONTENT, author, posts - 1)
         await connection.execute("analyze public.bench_posts")

@@ -1,8 +1,8 @@
-"""The fixtures of all tests; what they are made of is in tests/kit."""
+"""The fixtures of all tests; tests/kit defines them."""
 
 import pytest
 
-# Modules of the kit that assert, and are no plugins.
+# Modules of the kit that contain asserts but are not plugins.
 pytest.register_assert_rewrite(
     *(f"kit.{name}" for name in ("away", "cached_reads", "mails", "outside_edits", "secrets"))
 )
@@ -21,6 +21,7 @@ pytest_plugins = [
     "kit.system",
     "kit.replicas",
     "kit.own_database",
+    "kit.proxy",
     "kit.things",
     "kit.posts",
     "kit.attacks",

@@ -23,7 +23,7 @@ def fault() -> str | None:
         age = time.time() - heartbeat.stat().st_mtime
         return f"{heartbeat} is {age:.0f} s old" if age > OLDEST_SECONDS else None
     host = os.environ.get("API_HOST") or "127.0.0.1"
-    port = int(os.environ.get("API_PORT") or 8000)
+    port = int(_port("API_PORT") or _port("PORT") or 8000)
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - every address has this machine's own
         host = "127.0.0.1"
     connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
@@ -35,6 +35,12 @@ def fault() -> str | None:
     finally:
         connection.close()
     return None if status == http.HTTPStatus.OK else f"{LIVENESS} answers {status}"
+
+
+def _port(name: str) -> str | None:
+    # Kubernetes sets API_PORT=tcp://… beside a Service of the name api.
+    value = os.environ.get(name, "").strip()
+    return value if value.isdigit() else None
 
 
 if __name__ == "__main__":

@@ -24,7 +24,11 @@ class GatewayConfig:
     ES256 private key in PEM form: with it tokens are ES256 and published as JWKS, without it they
     are HS256 with `jwt_secret`. `double_confirm_changes`: a change of address is confirmed at both
     addresses. `secure_password_change`: a session of more than a day cannot change the password by
-    itself.
+    itself. `require_current_password`: a new password needs the current one. `captcha`: sign-ups
+    and logins need one, which nobody can solve here. `forwards_addresses`: the client's address is
+    taken from `Sb-Forwarded-For`, if the request has a secret key of the form `sb_secret_…`.
+    `refresh_seconds` and `mail_seconds` make it as slow as a real one: refreshes of one token run
+    one after the other and each takes that long, and so does the mail server.
     """
 
     database_url: str
@@ -35,6 +39,7 @@ class GatewayConfig:
     service_key: str = field(default_factory=lambda: api_key("service_role"))
     signing_key: str | None = None
     jwt_expiry: int = 1800
+    jwt_issuer: str | None = None
     session_timebox: int = 7 * 24 * 3600
     refresh_reuse_interval: int = 10
     password_min_length: int = 8
@@ -44,6 +49,13 @@ class GatewayConfig:
     otp_expiry: int = 3600
     double_confirm_changes: bool = True
     secure_password_change: bool = False
+    require_current_password: bool = False
+    email_provider: bool = True
+    anonymous_users: bool = False
+    captcha: bool = False
+    forwards_addresses: bool = False
+    refresh_seconds: float = 0
+    mail_seconds: float = 0
     smtp_host: str = "127.0.0.1"
     smtp_port: int | None = None
     mail_from: str = "auth@example.com"

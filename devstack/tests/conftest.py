@@ -1,6 +1,6 @@
-"""What the tests of the local stack share: servers of their own, so that they run without others.
+"""What the tests of the local stack share: their own servers, so that they run alone.
 
-Tests with `summary` have lines shown at the end of the run, also from xdist's workers.
+Tests use `summary` to show lines at the end of the run, also from xdist's workers.
 """
 
 import os
@@ -27,7 +27,7 @@ def summary(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand a worker's lines over to where the run began."""
+    """Send a worker's lines to the main process."""
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["summary"] = session.config.stash[_LINES]
@@ -35,7 +35,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take a worker's lines."""
+    """Receive a worker's lines."""
     node.config.stash[_LINES].extend(getattr(node, "workeroutput", {}).get("summary", []))
 
 
@@ -49,19 +49,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A PostgreSQL's maintenance database, as superuser: for tests with databases of their own."""
+    """The maintenance database of a PostgreSQL, as superuser: for tests that create databases."""
     with Servers() as servers:
         yield servers.postgres_url
 
 
 @pytest.fixture
 def until():
-    """Waits for a condition and returns its value; fails after a while."""
+    """Waits until a condition is true, and returns its value; fails after a while."""
 
     def wait(condition, seconds=60):
         deadline = time.monotonic() + seconds
         while not (value := condition()):
-            assert time.monotonic() < deadline, "this did not come true in time"
+            assert time.monotonic() < deadline, "the condition did not become true in time"
             time.sleep(0.02)
         return value
 
@@ -70,7 +70,7 @@ def until():
 
 @pytest.fixture
 def lives():
-    """Tells whether a process is there, and more than a zombie that its parent forgot."""
+    """Returns whether a process runs; a zombie does not count."""
 
     def check(pid):
         try:

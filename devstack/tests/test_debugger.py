@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# A small stack: `./app up` without its servers. The terminal becomes that of its session.
+# A small stack: `./app up` without its servers. It takes the terminal as its session's own.
 STACK = """
     import asyncio, fcntl, os, pathlib, subprocess, sys, termios
     from devstack.debugger import Terminal
@@ -57,7 +57,7 @@ STAY = "import time\nwhile True: time.sleep(60)\n"
 
 
 class Scene:
-    """A stack at a terminal: what it shows, and keys."""
+    """A stack at a terminal: its output, and the keys that a test presses."""
 
     def __init__(self, folder, until, *, terminal, behind):
         self.folder, self.until, self.shown = folder, until, ""
@@ -81,7 +81,7 @@ class Scene:
         )
 
     def shows(self, words):
-        """Wait until these words are on the terminal after those that were waited for before."""
+        """Wait until the terminal shows these words, after those of earlier calls."""
 
         def found():
             try:
@@ -109,7 +109,7 @@ class Scene:
 
 @pytest.fixture
 def at_a_terminal(tmp_path, until):
-    """Starts a stack of programs, by their code."""
+    """Starts a stack of programs, given by their code."""
     scenes = []
 
     def start(*, terminal=True, behind=False, **programs):

@@ -1,4 +1,4 @@
-"""`devstack.up` with an application that is none of ours: the program in README.md."""
+"""`devstack.up` with a foreign application: the program in README.md."""
 
 import json
 import os
@@ -21,7 +21,7 @@ PACKAGE = README.parents[1]
 
 
 class Run:
-    """The program, running in a folder of its own."""
+    """The program, which runs in a separate folder."""
 
     def __init__(self, root, port):
         self.root, self.port, self.log = root, port, root / "output.log"
@@ -55,7 +55,7 @@ class Run:
 
 @pytest.fixture
 def run():
-    # Not tmp_path: as root PostgreSQL runs as somebody who may not enter that.
+    # Not tmp_path: under root, PostgreSQL runs as another user, who cannot enter it.
     root = Path(tempfile.mkdtemp(prefix="devstack-run-")).resolve()
     root.chmod(0o755)
     run = Run(root, free_port())

@@ -18,7 +18,7 @@ STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nREADY
 
 
 class Scene:
-    """A supervisor, what it prints, and small Python programs to run under it."""
+    """A supervisor, its output, and small Python programs for it."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -32,7 +32,7 @@ class Scene:
         return self.stream.getvalue()
 
     def program(self, name, code, **more):
-        """Run code that is ready as soon as its file `<name>.pid` holds its process id."""
+        """Return a program that is ready when its file `<name>.pid` contains its process id."""
         done = self.folder / f"{name}.pid"
         start = f"import os, pathlib\np = pathlib.Path({str(done)!r})\n"
         start += "p.with_suffix('.new').write_text(str(os.getpid()))\n"
@@ -84,7 +84,7 @@ async def test_programs_are_stopped_in_reverse_order(scene):
     assert scene.printed.index("two      │ bye") < scene.printed.index("one      │ bye")
 
 
-async def test_who_ignores_the_signal_is_killed_after_its_grace(scene, lives):
+async def test_a_program_that_ignores_the_signal_is_killed_after_its_grace(scene, lives):
     async def bring_up():
         await scene.supervisor.start_parts(scene.program("one", STUBBORN, grace=0.2))
         interrupt()
@@ -164,7 +164,7 @@ async def test_a_program_that_does_not_start_ends_everything(scene, lives):
     assert not lives(scene.pid("one"))
 
 
-async def test_what_several_applications_die_of_is_told_once(scene):
+async def test_a_fault_of_several_applications_is_printed_once(scene):
     same = (
         "print('{}: line of its own')\nprint('a')\nprint('the reason')\nraise SystemExit(1)\nREADY"
     )
@@ -199,8 +199,8 @@ async def test_applications_are_restarted_and_reported_together(scene):
 
     async def change_until(words):
         count = changes.count
-        while changes.count == count:  # the watcher needs a moment before it notices anything
-            for name in names:  # else what the last start left counts as ready
+        while changes.count == count:  # the watcher may not notice the first change
+            for name in names:  # otherwise the files of the last start count as ready
                 (scene.folder / f"{name}.pid").unlink(missing_ok=True)
             (code / "a.py").write_text("")
             await asyncio.sleep(0.05)
@@ -225,7 +225,7 @@ async def test_applications_are_restarted_and_reported_together(scene):
     assert lines.count("api      │ hello") == 2
 
 
-async def test_crashes_at_the_same_time_are_told_together_and_their_words_once(scene):
+async def test_crashes_at_the_same_time_are_reported_together(scene):
     end = scene.folder / "end"
     body = f"READY\nimport time\nwhile not pathlib.Path({str(end)!r}).exists(): time.sleep(0.01)\n"
     body += "raise SystemExit('last words')"
@@ -293,7 +293,7 @@ async def test_a_change_restarts_an_application_and_a_crash_waits_for_one(scene,
         await scene.supervisor.start_applications([api], changes)
         first = scene.pid("api")
         crash.touch()
-        while not changes.count:  # the watcher needs a moment before it notices anything
+        while not changes.count:  # the watcher may not notice the first change
             (code / "a.py").write_text("")
             await asyncio.sleep(0.05)
         await printed("restarting api: features/a.py changed")

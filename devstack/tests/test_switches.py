@@ -1,4 +1,4 @@
-"""DEVSTACK_*: what the gateway is told, from the environment and `.env`."""
+"""The DEVSTACK_* settings of the gateway, from the environment and `.env`."""
 
 import jwt
 import pytest
@@ -10,7 +10,7 @@ from devstack.ports import Ports
 
 @pytest.fixture
 def told(tmp_path):
-    """The gateway's configuration under these settings."""
+    """Returns the gateway's configuration for these settings."""
 
     def config(**settings):
         return StackLayout(

@@ -21,7 +21,8 @@ async def change_password(
 ) -> None:
     """Change the password and end the user's other sessions; wrong attempts are limited.
 
-    Raises WrongPassword, SamePassword, PasswordRefused, TooManyRequests or UserGone.
+    Raises WrongPassword, SamePassword, PasswordRefused, TooManyRequests or UserGone; Supabase Auth
+    refuses a session without the account's second factor (SecondFactorRequired).
     """
     if caller.token is None or caller.user_id is None:
         raise UserGone

@@ -1,4 +1,4 @@
-from kernel.errors import ApiError, Forbidden
+from kernel.errors import Forbidden, ValidationFailed
 from kernel.web import Body, NewPassword, Password
 
 
@@ -16,9 +16,10 @@ class WrongPassword(Forbidden):
     message = "The current password is wrong."
 
 
-class SamePassword(ApiError):
+class SamePassword(ValidationFailed):
     """The new password is the current one."""
 
-    status = 422
     code = "SAME_PASSWORD"
     message = "This is your password already: choose another."
+    field = "body.password"
+    field_message = None

@@ -13,8 +13,9 @@ BATCH = 1000
 async def clean_up(db: AsService, settings: Settings) -> None:
     """Apply every rule that migrations state by `retention.keep`, in batches.
 
-    A log line has the numbers of archived and deleted rows for each table. With CLEANUP_DRY_RUN it
-    has the numbers that would be affected, and nothing changes.
+    Then archives lose the ids of users who were deleted 91 days ago. A log line has the numbers of
+    archived and deleted rows for each table. With CLEANUP_DRY_RUN it has the numbers that would be
+    affected, and nothing changes.
     """
     dry_run = settings.cleanup_dry_run
     report: dict[str, int] = {}
@@ -27,4 +28,15 @@ async def clean_up(db: AsService, settings: Settings) -> None:
             report[f"{name}_{action}"] += done
             if dry_run:
                 break
+    report["users_forgotten"] = await _forget(db, dry_run=dry_run)
     log.info("cleanup", extra={"dry_run": dry_run, **report})
+
+
+async def _forget(db: AsService, *, dry_run: bool) -> int:
+    total, done = 0, BATCH
+    while done >= BATCH:
+        done = await db.rpc("forget_deleted_users", batch=BATCH, dry_run=dry_run)
+        total += done
+        if dry_run:
+            break
+    return total

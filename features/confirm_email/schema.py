@@ -2,7 +2,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kernel.errors import ApiError, Conflict, Unauthenticated
+from kernel.errors import Conflict, Unauthenticated, ValidationFailed
 from kernel.web import Body, MailedToken, NewPassword
 
 
@@ -25,12 +25,13 @@ class InvalidConfirmationToken(Unauthenticated):
     message = "This link is invalid or has expired: ask for a new one."
 
 
-class PasswordRequired(ApiError):
+class PasswordRequired(ValidationFailed):
     """Several sign-ups used the address: the owner of the mailbox chooses the password."""
 
-    status = 422
     code = "PASSWORD_REQUIRED"
     message = "More than one sign-up used this address: send the password for the account."
+    field = "body.password"
+    field_message = None
 
 
 class AddressTaken(Conflict):

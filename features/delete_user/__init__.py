@@ -4,4 +4,4 @@ from kernel import Feature
 
 from . import route
 
-feature = Feature(router=route.router, owner="user_id", role="admin")
+feature = Feature(router=route.router, owner="user_id", role="admin", conditional=True)

@@ -8,7 +8,7 @@ from kernel.cache import Announce
 from kernel.events import Event, known_events
 from kernel.identity import Audit, FreshLogin, Revocations
 from kernel.supabase import AsService, AuthAdmin
-from kernel.web import Caller
+from kernel.web import Caller, Precondition
 
 
 async def delete_user(
@@ -19,6 +19,7 @@ async def delete_user(
     fresh: FreshLogin,
     announce: Announce,
     audit: Audit,
+    condition: Precondition,
     *,
     user_id: UUID,
     current_password: SecretStr | None,
@@ -26,9 +27,10 @@ async def delete_user(
     """Delete the user; all the user's tokens are refused from then on.
 
     The database deletes the user's data and writes events, which are announced here; beyond 10,000
-    rows the relay drops the rest of the cached reads. Raises UserNotFound, or
+    rows the relay drops the rest of the cached reads. Raises PreconditionFailed, UserNotFound, or
     ReauthenticationRequired for users who delete themselves.
     """
+    await condition.require()
     if caller.user_id == user_id:
         await fresh.require(current_password)
     before: int = await db.rpc("last_event")

@@ -4,7 +4,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from kernel.observe import Pings, Readiness
-from kernel.supabase import Probe
+from kernel.supabase import Agreement, Probe
 
 from .schema import Health, NotReady
 
@@ -22,13 +22,15 @@ async def health(redis: Redis, supabase: Probe, outside: Pings) -> Health:
     )
 
 
-async def readiness(state: Readiness, supabase: Probe) -> None:
+async def readiness(state: Readiness, supabase: Probe, agreement: Agreement) -> None:
     """Return if this process accepts requests; Redis is not checked, because it is optional.
+
+    At first the settings must fit the project, too: the log says what does not.
 
     Raises NotReady.
     """
     if not state.checked and not state.draining:
-        state.checked = await supabase.up()
+        state.checked = await agreement.reached() and await supabase.up()
     if not state.ready:
         raise NotReady
 

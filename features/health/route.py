@@ -19,7 +19,8 @@ async def health(response: Response, services: Services) -> Answer[Health]:
 async def readiness(response: Response, services: Services) -> Answer[Ready]:
     """Report whether this process accepts requests.
 
-    503 before the first successful check and while the process drains. A later failure of Redis or
+    503 before the first successful check and while the process drains; also while keys or the
+    JWT secret are another project's: the log says which. A later failure of Redis or
     Supabase does not change it: it would take all replicas out of service at once.
     """
     response.headers["Cache-Control"] = "no-store"

@@ -1,10 +1,10 @@
 from datetime import UTC, datetime
 
 from features.shared.sessions import Session
-from kernel.errors import Unavailable
+from kernel.errors import ApiError
 from kernel.identity import AccountLimit, Audit, LoginNotices, SessionStore, TokenVerifier
-from kernel.supabase import AuthApi, AuthRefusal
-from kernel.web import ConstantTimeDelay
+from kernel.supabase import AsService, AuthApi, AuthRefusal
+from kernel.web import Call, ConstantTimeDelay
 
 from .schema import Credentials, EmailNotConfirmed, InvalidCredentials
 
@@ -25,11 +25,14 @@ async def login(
     sessions: SessionStore,
     audit: Audit,
     notices: LoginNotices,
+    service: AsService,
+    call: Call,
     *,
     credentials: Credentials,
 ) -> Session:
     """Return a new session; failed attempts are limited.
 
+    An unfinished sign-up is completed: its address gets the mail that it was not sent.
     Raises InvalidCredentials, EmailNotConfirmed or TooManyRequests.
     """
     delay = ConstantTimeDelay(_STEP_SECONDS)
@@ -39,18 +42,30 @@ async def login(
     except AuthRefusal as error:
         if refusal := _REFUSALS.get(error.code or ""):
             await audit("login_failed", email=credentials.email, reason=str(error.code))
+            if refusal is EmailNotConfirmed:
+                await _complete_sign_up(service, call, credentials.email)
             await delay.wait()
             raise refusal from None
         raise
-    except Unavailable:
+    except ApiError:
         await attempts.refund(attempt)  # Auth did not check the password
         raise
-    await attempts.refund(attempt)
+    await attempts.succeed(attempt)
     if begun.session is None:
         raise InvalidCredentials
-    holder = await tokens.verify(begun.session.access_token)
+    holder = await tokens.issued(begun.session.access_token)
     session = Session.model_validate(await auth.session(begun.session))
     await sessions.keep(holder, started_at=datetime.now(UTC))
     await audit("login", user_id=session.user.id)
     await notices.note(session.user.id)
     return session
+
+
+async def _complete_sign_up(service: AsService, call: Call, email: str) -> None:
+    """Request the mail of a sign-up whose second step failed; Auth has checked the password."""
+    await service.rpc(
+        "complete_sign_up",
+        email=email,
+        address=call.client_address,
+        request_id=call.request_id,
+    )

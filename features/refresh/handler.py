@@ -4,7 +4,13 @@ from typing import Final
 
 from features.shared.sessions import Session
 from kernel.errors import ApiError
-from kernel.identity import Revocations, SessionStore, TokenVerifier, UsedRefreshTokens
+from kernel.identity import (
+    Refreshes,
+    Revocations,
+    SessionStore,
+    TokenVerifier,
+    UsedRefreshTokens,
+)
 from kernel.supabase import AuthApi, refusals
 
 from .schema import InvalidRefreshToken
@@ -36,14 +42,30 @@ async def refresh(
     sessions: SessionStore,
     revocations: Revocations,
     used: UsedRefreshTokens,
+    refreshes: Refreshes,
     *,
     refresh_token: str,
 ) -> Session:
     """Return the session with new tokens; a session past its maximum age ends instead.
 
     So does a session whose used refresh token comes again after its successors were used.
-    Raises InvalidRefreshToken.
+    Concurrent calls with one token share one result. Raises InvalidRefreshToken.
     """
+
+    async def alone() -> Session:
+        return await _refresh(auth, tokens, sessions, revocations, used, refresh_token)
+
+    return await refreshes.one_at_a_time(refresh_token, alone)
+
+
+async def _refresh(
+    auth: AuthApi,
+    tokens: TokenVerifier,
+    sessions: SessionStore,
+    revocations: Revocations,
+    used: UsedRefreshTokens,
+    refresh_token: str,
+) -> Session:
     try:
         with refusals(_REFUSALS):
             renewed = (await auth.refresh(refresh_token)).session
@@ -52,7 +74,7 @@ async def refresh(
         raise
     if renewed is None:
         raise InvalidRefreshToken
-    holder = await tokens.verify(renewed.access_token, remember=False)
+    holder = await tokens.issued(renewed.access_token, remember=False)
     started_at = await used.note(refresh_token, holder)
     if started_at is None or holder.user_id is None:  # ended meanwhile
         raise InvalidRefreshToken

@@ -2,16 +2,17 @@
 
 from uuid import UUID
 
-from kernel.errors import ApiError
+from kernel.errors import ValidationFailed
 from kernel.events import Event
 
 
-class PasswordRefused(ApiError):
+class PasswordRefused(ValidationFailed):
     """Supabase Auth's own password rules are stricter than ours."""
 
-    status = 422
     code = "WEAK_PASSWORD"
     message = "This password is too easy to guess: choose another."
+    field = "body.password"
+    field_message = None
 
 
 class PasswordResetRequested(Event):

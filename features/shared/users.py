@@ -13,7 +13,10 @@ class User(BaseModel):
     """A full user: visible only to that user and to admins."""
 
     id: UUID
-    email: str = Field(examples=["ada@example.com"])
+    email: str | None = Field(
+        description="null for anonymous users, and for those with only a telephone number",
+        examples=["ada@example.com"],
+    )
     display_name: str | None = Field(examples=["Ada Lovelace"])
     created_at: datetime
     email_confirmed_at: datetime | None = Field(

@@ -5,12 +5,13 @@ from kernel.cache import CacheWarmer
 from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, AuthRefusal, refusals
 from kernel.web import Call, ConstantTimeDelay
 
-from .schema import EmailTaken, NewUser, SignupsClosed
+from .schema import EmailTaken, NewUser, SignupsClosed, unfinished
 
 _REFUSALS = {
     "user_already_exists": EmailTaken,
     "email_exists": EmailTaken,
     "signup_disabled": SignupsClosed,
+    "email_provider_disabled": SignupsClosed,
     "weak_password": PasswordRefused,
 }
 
@@ -30,7 +31,8 @@ async def signup(
 ) -> Session | None:
     """Create the user and return the first session, or None while the address is unconfirmed.
 
-    Raises EmailTaken, SignupsClosed or PasswordRefused.
+    Raises EmailTaken, SignupsClosed, PasswordRefused, or SignupUnfinished once there may be an
+    account.
     """
     settings = await auth.settings()
     if not settings.takes_signups or not await _open(db):  # before the address is examined
@@ -40,10 +42,12 @@ async def signup(
         if settings.confirms_addresses:
             await _claim(auth, admin, service, call, new)
             return None
-        begun = (await auth.sign_up(new.email, _password(new), _data(new))).session
+        with unfinished():
+            begun = (await auth.sign_up(new.email, _password(new), _data(new))).session
     if begun is None:  # confirmation was enabled meanwhile
         return None
-    session = Session.model_validate(await auth.session(begun))
+    with unfinished(created=True):
+        session = Session.model_validate(await auth.session(begun))
     await warmer.warm(session.access_token)
     return session
 
@@ -57,20 +61,22 @@ async def _claim(
     created = confirmed is None
     try:
         if created:
-            await admin.sign_up(new.email, _password(new), _data(new))
+            with unfinished():
+                await admin.sign_up(new.email, _password(new), _data(new))
         elif confirmed:  # Auth checks the password as for a new address, and changes nothing
             await auth.sign_up(new.email, _password(new), {})
     except AuthRefusal as error:
         if created and error.code != "email_exists":
             raise
         created = False  # a concurrent sign-up was faster, or the address has an account
-    await service.rpc(
-        "request_confirmation",
-        email=new.email,
-        created=created,
-        address=call.client_address,
-        request_id=call.request_id,
-    )
+    with unfinished(created=True):
+        await service.rpc(
+            "request_confirmation",
+            email=new.email,
+            created=created,
+            address=call.client_address,
+            request_id=call.request_id,
+        )
     await delay.wait()
 
 

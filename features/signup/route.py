@@ -5,7 +5,7 @@ from features.shared.sessions import Session
 from kernel.web import Answer, Services, raises
 
 from . import handler
-from .schema import ConfirmationSent, EmailTaken, NewUser, SignupsClosed
+from .schema import ConfirmationSent, EmailTaken, NewUser, SignupsClosed, SignupUnfinished
 
 router = APIRouter(tags=["auth"])
 
@@ -18,7 +18,7 @@ router = APIRouter(tags=["auth"])
             "model": Answer[ConfirmationSent],
             "description": "The address waits for its confirmation.",
         },
-        **raises(EmailTaken, SignupsClosed, PasswordRefused),
+        **raises(EmailTaken, SignupsClosed, PasswordRefused, SignupUnfinished),
     },
 )
 async def signup(

@@ -1,8 +1,10 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from kernel.errors import Conflict, Forbidden
+from kernel.errors import ApiError, Conflict, Forbidden, Unavailable
 from kernel.web import Body, Email, Line, NewPassword
 
 
@@ -34,3 +36,25 @@ class SignupsClosed(Forbidden):
 
     code = "SIGNUPS_CLOSED"
     message = "Sign-ups are closed at the moment."
+
+
+class SignupUnfinished(ApiError):
+    """The first step was sent, and the rest failed; logging in completes it. No `Retry-After`."""
+
+    status = 503
+    code = "SIGNUP_UNFINISHED"
+    message = (
+        "Your account may have been created: log in with this address and password instead of "
+        "signing up again."
+    )
+
+
+@contextmanager
+def unfinished(*, created: bool = False) -> Iterator[None]:
+    """Raise SignupUnfinished for a failure after which there may be an account."""
+    try:
+        yield
+    except Unavailable as error:
+        if created or error.may_have_acted:
+            raise SignupUnfinished from error
+        raise

@@ -26,5 +26,5 @@ async def send_confirmation_email(confirmation_id: UUID, db: AsService, mailer: 
 async def send_welcome_email(user_id: UUID, db: AsService, mailer: Mailer) -> None:
     """Send a welcome mail to a new user, once; a deleted user gets none."""
     user = await db.user(user_id)
-    if user is not None:
+    if user is not None and user.email is not None:
         await mailer.send("welcome", to=user.email, display_name=user.display_name)

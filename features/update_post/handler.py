@@ -2,9 +2,9 @@ from uuid import UUID
 
 from features.shared.posts import Post, PostChanged, PostNotFound
 from kernel.cache import Announce
-from kernel.errors import Forbidden
+from kernel.errors import Forbidden, PreconditionFailed
 from kernel.supabase import AsCaller
-from kernel.web import Caller
+from kernel.web import Caller, Precondition
 
 from .schema import Revision
 
@@ -22,15 +22,20 @@ async def refuse_others(db: AsCaller, caller: Caller, *, post_id: UUID) -> None:
 
 
 async def update_post(
-    db: AsCaller, announce: Announce, *, post_id: UUID, revision: Revision
+    db: AsCaller,
+    announce: Announce,
+    condition: Precondition,
+    *,
+    post_id: UUID,
+    revision: Revision,
 ) -> Post:
     """Replace the caller's own post and return it; row security protects all others.
 
-    Raises PostNotFound if it was deleted meanwhile.
+    Raises PreconditionFailed, or PostNotFound if it was deleted meanwhile.
     """
-    change = db.table("posts").update(revision.model_dump())
-    changed = await change.eq("id", str(post_id)).execute()
-    if not changed.data:
-        raise PostNotFound(post_id=post_id)
+    change = db.table("posts").update(revision.model_dump()).eq("id", str(post_id))
+    changed = await condition.on(change, "updated_at")
+    if not changed:
+        raise PreconditionFailed if condition.stated else PostNotFound(post_id=post_id)
     await announce(PostChanged(post_id=post_id))
-    return Post.model_validate(changed.data[0])
+    return Post.model_validate(changed[0])

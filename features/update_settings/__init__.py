@@ -4,4 +4,4 @@ from kernel import Feature
 
 from . import route
 
-feature = Feature(router=route.router, role="admin")
+feature = Feature(router=route.router, conditional=True, role="admin")

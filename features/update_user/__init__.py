@@ -7,5 +7,6 @@ from . import route, tasks
 feature = Feature(
     router=route.router,
     owner="user_id",
+    conditional=True,
     jobs=(tasks.send_link_to_new_address, tasks.warn_old_address),
 )

@@ -3,10 +3,10 @@ from uuid import UUID
 
 from features.shared.users import User, UserChanged, UserGone
 from kernel.cache import Announce
-from kernel.errors import ApiError, TooManyRequests
+from kernel.errors import ApiError, PreconditionFailed, TooManyRequests
 from kernel.identity import Audit, FreshLogin
 from kernel.supabase import AsCaller, AsService, AuthApi, DatabaseRefusal
-from kernel.web import Call
+from kernel.web import Call, Precondition
 
 from .schema import EmailTaken, PartialUpdate, UserChanges
 
@@ -23,15 +23,17 @@ async def update_user(
     call: Call,
     announce: Announce,
     audit: Audit,
+    condition: Precondition,
     *,
     changes: UserChanges,
     user_id: UUID,
 ) -> User:
     """Change the caller's user and return it; a new address first needs confirmation.
 
-    Raises UserGone, ReauthenticationRequired, EmailTaken, TooManyRequests, or PartialUpdate if the
-    new address was requested but the name was not changed.
+    Raises PreconditionFailed, UserGone, ReauthenticationRequired, EmailTaken, TooManyRequests, or
+    PartialUpdate if the new address was requested but the name was not changed.
     """
+    await condition.require()
     found = await db.rpc("me")
     if not found:
         raise UserGone
@@ -44,7 +46,7 @@ async def update_user(
         changed.append("email")
     if changes.renames:
         try:
-            await _rename(db, user_id, changes.display_name)
+            await _rename(db, condition, user_id, changes.display_name)
         except (ApiError, DatabaseRefusal) as error:
             if not changed:
                 raise
@@ -75,8 +77,7 @@ async def _ask_for_email(
         raise EmailTaken
 
 
-async def _rename(db: AsCaller, user_id: UUID, name: str | None) -> None:
-    change = db.table("profiles").update({"display_name": name})
-    rows = await change.eq("id", str(user_id)).execute()
-    if not rows.data:
-        raise UserGone
+async def _rename(db: AsCaller, condition: Precondition, user_id: UUID, name: str | None) -> None:
+    change = db.table("profiles").update({"display_name": name}).eq("id", str(user_id))
+    if not await condition.on(change, "display_name"):
+        raise PreconditionFailed if condition.stated else UserGone

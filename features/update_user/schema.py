@@ -47,3 +47,4 @@ class PartialUpdate(Unavailable):
 
     code = "PARTIAL_UPDATE"
     message = "Only a part was changed: see details, and send the failed part again."
+    retry_after = None  # the whole would be sent again, and a second mail with it

@@ -35,8 +35,10 @@ CHECKS = (
     ("pyright", ["pyright"]),
     ("import-linter", ["lint-imports"]),
     ("locks", ["python", "-m", "cli.lock_check"]),
+    ("migrations", ["python", "-m", "cli.migration_lint"]),
     ("docs/SLICES.md", ["python", "-m", "cli", "features", "--check"]),
 )
+_LAST_FAILED = ("--last-failed", "--last-failed-no-failures", "none")
 _OLDEST_NODE = 14  # pyright's own requirement
 
 
@@ -61,6 +63,10 @@ def test(
         bool,
         typer.Option("--nightly", help="The nightly lane instead: what takes an hour or more."),
     ] = False,
+    failed: Annotated[
+        bool,
+        typer.Option("--failed", help="Only what failed last, in any lane, one after the other."),
+    ] = False,
 ) -> None:
     """Run the tests on a real local stack: all of them, or those of the slices you name.
 
@@ -72,6 +78,10 @@ def test(
     command = [sys.executable, "-m", "pytest"]
     if named:
         command += [str(folder.relative_to(ROOT)) for folder in map(_tests_of, named)]
+        if failed:
+            command += _LAST_FAILED
+    elif failed:
+        command += _LAST_FAILED
     elif nightly:
         command += ["-m", "nightly"]
     elif slow:

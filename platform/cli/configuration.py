@@ -42,7 +42,7 @@ def check(
     found = findings(settings)
     asked = settings.app_env == "production" if project is None else project
     if asked:
-        found += asyncio.run(project_findings(settings))
+        found = list(dict.fromkeys([*found, *asyncio.run(project_findings(settings))]))
     errors = [finding for finding in found if finding.level == "error"]
     warnings = [finding for finding in found if finding.level == "warning"]
     if errors:

@@ -41,11 +41,14 @@ def _change(email: str, role: str | None) -> None:
 
     from kernel.supabase.http import SupabaseUnavailable
 
-    settings = _settings()
+    settings = settings_or_stack()
     try:
         found = asyncio.run(_set_role(settings, email, role))
     except SupabaseUnavailable:
-        problem = f"{settings.supabase} does not answer: is it the right SUPABASE_URL?"
+        problem = (
+            f"{settings.supabase} does not answer, or not to this key: are SUPABASE_URL and "
+            "SUPABASE_SERVICE_KEY right?"
+        )
     except (APIError, AuthError) as error:
         problem = f"{settings.supabase} refused ({error.code}): is SUPABASE_SERVICE_KEY its key?"
     else:
@@ -72,7 +75,7 @@ async def _set_role(settings: "Settings", email: str, role: str | None) -> bool:
     return True
 
 
-def _settings() -> "Settings":
+def settings_or_stack() -> "Settings":
     """Return the settings or, without any, those of the running stack."""
     from kernel.config.settings import Settings, SettingsError, load_settings
 

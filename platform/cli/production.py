@@ -105,8 +105,11 @@ def _counting_together(workers: int) -> Iterator[None]:
 
 
 def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
+    import asyncio
+
     from kernel.boot.adapters import own_settings
     from kernel.boot.discovery import discover
+    from kernel.boot.project_check import report_disagreement
     from kernel.config.production import log_warnings, refuse_unsafe
     from kernel.config.settings import SettingsError, load_settings
     from kernel.edge.policies import PolicyTable
@@ -122,26 +125,65 @@ def _prepared() -> "tuple[Settings, Mapping[str, Feature]]":
     refuse_unsafe(settings)
     log_warnings(settings)
     PolicyTable(features, settings)  # so that an unknown limit is one message, too
+    asyncio.run(report_disagreement(settings))
     return settings, features
 
 
-def migrate() -> None:
-    """Apply supabase/migrations to the database of DATABASE_URL."""
+def migrate(
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what would be applied; change nothing.")
+    ] = False,
+    rehearse: Annotated[
+        bool,
+        typer.Option(
+            "--rehearse",
+            help="Apply all in one transaction and roll it back. It holds their locks until the "
+            "end: rehearse on a copy.",
+        ),
+    ] = False,
+    lock_timeout: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds to wait for a lock; other users of the table wait, too."),
+    ] = 5,
+    statement_timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds that one statement may take; 0: no limit.")
+    ] = 600,
+    attempts: Annotated[
+        int, typer.Option(min=1, help="How often to try a migration that got no lock.")
+    ] = 10,
+) -> None:
+    """Apply supabase/migrations to the database of DATABASE_URL.
+
+    A second one at the same time waits for the first. Each migration has its own transaction.
+    """
     import asyncio
     import os
 
-    from migrate import MigrationError
+    from migrate import MigrationError, Patience, pending
     from migrate import migrate as apply
 
-    url = os.environ.get("DATABASE_URL")
+    url, folder = os.environ.get("DATABASE_URL"), ROOT / "supabase" / "migrations"
     if not url:
         typer.echo("DATABASE_URL is not set: name the database, as postgresql://….", err=True)
         raise typer.Exit(1)
+    patience = Patience(
+        lock_seconds=lock_timeout, statement_seconds=statement_timeout, attempts=attempts
+    )
     try:
-        applied = asyncio.run(apply(url, ROOT / "supabase" / "migrations"))
+        if dry_run or rehearse:
+            names = asyncio.run(pending(url, folder, rehearse=rehearse))
+        else:
+            names = asyncio.run(apply(url, folder, patience=patience, say=typer.echo))
     except MigrationError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    for name in applied:
-        typer.echo(f"applied {name}")
-    typer.echo("The database is up to date." if not applied else f"{len(applied)} applied.")
+    if not names:
+        typer.echo("The database is up to date.")
+    elif dry_run or rehearse:
+        for name in names:
+            typer.echo(f"would apply {name}")
+        how = "ran and was rolled back" if rehearse else "to apply"
+        typer.echo(f"{len(names)} {how}; nothing was changed.")
+    else:
+        typer.echo(f"{len(names)} applied.")

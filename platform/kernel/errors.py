@@ -16,13 +16,15 @@ class ApiError(Exception):
     Class attributes: `status` is the HTTP status, `code` the stable UPPER_SNAKE name for programs,
     `message` a sentence for people. Keyword arguments become `details` of the response: they are
     public, so never pass what the caller may not know. `retry_after` is sent as the `Retry-After`
-    header, in whole seconds.
+    header, in whole seconds. `may_have_acted` says that a write of this request may have been
+    carried out: then the response is OutcomeUnknown.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "INTERNAL_ERROR"
     message: ClassVar[str] = "Something went wrong on our side. The request id helps us find out."
     retry_after: int | None = None
+    may_have_acted: bool = False
 
     def __init__(self, *, retry_after: int | None = None, **details: object) -> None:
         super().__init__(self.code)
@@ -45,6 +47,14 @@ class HostNotAllowed(ApiError):
     status = 400
     code = "HOST_NOT_ALLOWED"
     message = "The API does not answer under this host name."
+
+
+class HttpsRequired(ApiError):
+    """In production, a trusted proxy says that the client did not use HTTPS."""
+
+    status = 403
+    code = "HTTPS_REQUIRED"
+    message = "Use https: this request, and the token in it, were not encrypted. Change the token."
 
 
 class PreflightRefused(ApiError):
@@ -80,11 +90,21 @@ class HeadersTooLarge(ApiError):
 
 
 class ValidationFailed(ApiError):
-    """The request does not fit the schema; `details.fields` says where, without the input."""
+    """The request is not valid; `details.fields` says where, without the input.
+
+    A subclass for one field names it in `field`; without `field_message` the field has the error's
+    own message.
+    """
 
     status = 422
     code = "VALIDATION_ERROR"
     message = "The request is not valid: see details.fields."
+    field: ClassVar[str] = "body"
+    field_message: ClassVar[str | None] = "A value here is not accepted."
+
+    def __init__(self, *, fields: list[dict[str, str]] | None = None) -> None:
+        own = {"field": self.field, "message": self.field_message or self.message}
+        super().__init__(fields=fields or [own])
 
 
 class Unauthenticated(ApiError):
@@ -134,6 +154,30 @@ class Conflict(ApiError):
     message = "This conflicts with what is already stored."
 
 
+class NotAcceptable(ApiError):
+    """The Accept header of a GET excludes JSON."""
+
+    status = 406
+    code = "NOT_ACCEPTABLE"
+    message = "This is only available as application/json: see the Accept header."
+
+
+class UnsupportedMediaType(ApiError):
+    """The body is not JSON by its Content-Type."""
+
+    status = 415
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    message = "The body of this request must be JSON: send 'Content-Type: application/json'."
+
+
+class PreconditionFailed(ApiError):
+    """A condition of the request does not hold: If-Match, If-None-Match or If-Unmodified-Since."""
+
+    status = 412
+    code = "PRECONDITION_FAILED"
+    message = "This has changed since you read it: read it again, then decide."
+
+
 class BodyTooLarge(ApiError):
     """The body is longer than the limit."""
 
@@ -167,7 +211,30 @@ class Unavailable(ApiError):
     status = 503
     code = "UNAVAILABLE"
     message = "This is not available at the moment. Please try again shortly."
-    retry_after = 5
+    retry_after: int | None = 5
+
+
+class OutcomeUnknown(ApiError):
+    """A write was sent, and no response came: it may have been carried out.
+
+    Without `Retry-After`: a client that repeats it by itself could write twice.
+    """
+
+    status = 503
+    code = "OUTCOME_UNKNOWN"
+    message = (
+        "No answer came in time, and this may have been carried out: look before you send it again."
+    )
+
+
+class DeadlineExceeded(ApiError):
+    """The request took longer than REQUEST_TIMEOUT_SECONDS; a write may have happened or not."""
+
+    status = 504
+    code = "DEADLINE_EXCEEDED"
+    message = (
+        "This took too long. If it was a write, check whether it happened before you repeat it."
+    )
 
 
 class Permanent(Exception):

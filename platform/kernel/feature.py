@@ -1,6 +1,7 @@
 """`Feature`: what a slice contributes to the application."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from fastapi import APIRouter
@@ -25,6 +26,11 @@ class Feature:
     either is enough. `limits` apply in addition to the default limit, which all slices share;
     `limited=False` exempts a slice from the default limit, too. A call that the cache cannot answer
     counts `weight` times to the default limit. A slice without a router has no calls: it has jobs.
+    `idempotent=True` lets clients repeat its POST safely with the header Idempotency-Key: its
+    handler inserts one row as the caller, into a table that a migration protects.
+    `conditional=True` lets clients state If-Match and the like for its PUT or DELETE: its handler
+    asks for the service Precondition.
+    `deadline` replaces REQUEST_TIMEOUT_SECONDS for its calls: `deadline=minutes(2)`.
     `settings` are the slice's own: its handlers and jobs ask for them by their type.
     """
 
@@ -35,6 +41,9 @@ class Feature:
     limits: tuple[Limit, ...] = ()
     limited: bool = True
     weight: int = 1
+    idempotent: bool = False
+    conditional: bool = False
+    deadline: timedelta | None = None
     jobs: tuple[Job, ...] = ()
     settings: type[OwnSettings] | None = None
 
@@ -49,10 +58,16 @@ class Feature:
             raise ValueError(f"{{{self.owner}}}, the owner, is not in the path of every route")
         if self.limits and (self.router is None or not self.limited):
             raise ValueError("a feature with limits needs a router, and must not be limited=False")
+        if self.idempotent and (self.caller != "required" or self._methods - {"POST"}):
+            raise ValueError('an idempotent feature needs caller="required", and only POST routes')
+        if self.caller != "required" and any(limit.per == "user" for limit in self.limits):
+            raise ValueError('a limit per user needs caller="required"')
+        if self.conditional and self._methods - {"PUT", "DELETE"}:
+            raise ValueError("a conditional feature has only PUT and DELETE routes")
         if self.weight < 1:
             raise ValueError("a call has a weight of 1 or more")
         if len({limit.per for limit in self.limits}) < len(self.limits):
-            raise ValueError("a feature has at most one limit per address, and one per account")
+            raise ValueError("a feature has at most one limit per address, account and user")
 
     @property
     def cached(self) -> tuple[Cached, ...]:
@@ -60,6 +75,13 @@ class Feature:
         routes = self.router.routes if self.router else []
         reads = (one for r in routes if isinstance(r, APIRoute) for one in reads_of(r.endpoint))
         return tuple(dict.fromkeys(reads))
+
+    @property
+    def _methods(self) -> set[str]:
+        routes = self.router.routes if self.router else []
+        return {
+            one for route in routes if isinstance(route, APIRoute) for one in route.methods or ()
+        }
 
     @property
     def restricted(self) -> bool:

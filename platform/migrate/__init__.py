@@ -1,5 +1,13 @@
 """Applies supabase/migrations to a database: for `./app migrate` and for the local stack."""
 
-from migrate.migrations import HistoryError, MigrationError, migrate, split_statements
+from migrate.files import HistoryError, MigrationError, split_statements
+from migrate.migrations import Patience, migrate, pending
 
-__all__ = ["HistoryError", "MigrationError", "migrate", "split_statements"]
+__all__ = [
+    "HistoryError",
+    "MigrationError",
+    "Patience",
+    "migrate",
+    "pending",
+    "split_statements",
+]

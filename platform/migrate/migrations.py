@@ -4,18 +4,23 @@ Both can be mixed: they share file names, order and the table supabase_migration
 A hash of each applied file is stored beside that, in file_hashes; the CLI ignores that table.
 """
 
-import hashlib
-import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 
-_FILE_NAME: Final = re.compile(r"(\d{14})_(.+)\.sql")
-_LOCK: Final = 7_205_759  # any number that all migrators of this database share
+from migrate.files import HistoryError, Migration, MigrationError, read_folder, split_statements
+
+# Any two numbers that all migrators of this database share: one for a whole run of one of them, and
+# one for each of its transactions, which also keeps older versions of this module away.
+_RUN_LOCK: Final = 7_205_760
+_LOCK: Final = 7_205_759
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+_NOTHING_APPLIED: Final = "Nothing of it was applied."
 _HISTORY: Final = """
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (
@@ -28,47 +33,85 @@ create table if not exists supabase_migrations.file_hashes (
   version text primary key, hash text not null
 );
 """
-# Tokens in which a semicolon does not end a statement, and the semicolon that does. An unclosed
-# token extends to the end of the text: repeated searches for its end would take long.
-_TOKEN: Final = re.compile(
-    r"""--[^\n]* | /\*(?:.*?\*/|.*) | [eE]'(?:[^'\\]|\\.|'')*+(?:'|.*)
-    | '(?:[^']|'')*+(?:'|\Z) | "(?:[^"]|"")*+(?:"|\Z)
-    | (?<![\w$])(?P<tag>\$(?:[^\W\d]\w*)?\$)(?:.*?(?P=tag)|.*) | (?P<end>;)""",
-    re.VERBOSE | re.DOTALL,
-)
 
 
-class MigrationError(Exception):
-    """A migration cannot be applied; the message is one sentence that names the file."""
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """The time that a migration may wait for a lock, that of each statement, and its attempts.
+
+    Whoever waits for a lock on a table stops everybody else who uses that table, so a short wait
+    that is repeated is better than a long one. 0 is no limit.
+    """
+
+    lock_seconds: float = 5.0
+    statement_seconds: float = 600.0
+    attempts: int = 10
+    pause_seconds: float = 1.0  # after the first attempt; it doubles with each
 
 
-class HistoryError(MigrationError):
-    """The database has applied other migrations than those of the folder."""
+def _silent(_: str) -> None:
+    """Say nothing."""
 
 
-@dataclass(frozen=True)
-class Migration:
-    """One file of the folder: 20261124000001_profiles.sql has that version and name `profiles`."""
-
-    version: str
-    name: str
-    path: Path
-    sql: str
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of the text, in hex, independent of line endings."""
-        return hashlib.sha256(self.sql.encode()).hexdigest()
+_DEFAULT: Final = Patience()
 
 
-async def migrate(database_url: str, folder: Path) -> list[str]:
+async def migrate(
+    database_url: str,
+    folder: Path,
+    *,
+    patience: Patience = _DEFAULT,
+    say: Callable[[str], None] = _silent,
+) -> list[str]:
     """Apply the missing migrations; return their files' names.
 
-    Each runs in its own transaction, in the order of their versions. Concurrent callers wait for
-    each other. Raises MigrationError; migrations before the failed one stay applied. Raises
-    HistoryError, and applies nothing, if an applied file is missing or was edited.
+    Each runs in its own transaction, in the order of their versions. A second call at the same time
+    waits for the first one; `say` gets that, each applied file and each wait as a line. Raises
+    MigrationError; migrations before the failed one stay applied. Raises HistoryError, and applies
+    nothing, if an applied file is missing or was edited.
     """
     migrations = read_folder(folder)
+    async with (
+        _connected(database_url) as guard,
+        _connected(database_url) as connection,
+        _alone(guard, say),
+    ):
+        with _history_errors():
+            await _require_history(connection, migrations, folder)
+        return [
+            one.path.name
+            for one in migrations
+            if await _apply_patiently(connection, one, patience, say)
+        ]
+
+
+async def pending(database_url: str, folder: Path, *, rehearse: bool = False) -> list[str]:
+    """Return the names of the files that `migrate` would apply; change nothing.
+
+    `rehearse` runs them in one transaction, which is rolled back: it holds their locks until the
+    last has run. Raises as `migrate` does.
+    """
+    migrations = read_folder(folder)
+    async with _connected(database_url) as connection:
+        transaction = connection.transaction(readonly=not rehearse)
+        await transaction.start()
+        try:
+            with _history_errors():
+                applied = await _checked_history(connection, migrations, folder)
+            missing = [one for one in migrations if one.version not in applied]
+            for one in missing if rehearse else []:
+                try:
+                    await _run(connection, one)
+                except asyncpg.PostgresError as error:
+                    raise MigrationError(_explain(one, error)) from None
+        finally:
+            if connection.is_in_transaction():
+                await transaction.rollback()
+        return [one.path.name for one in missing]
+
+
+@asynccontextmanager
+async def _connected(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     try:
         connection = await asyncpg.connect(database_url, statement_cache_size=0, timeout=10)
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -76,78 +119,95 @@ async def migrate(database_url: str, folder: Path) -> list[str]:
             f"The database of DATABASE_URL cannot be reached: {str(error) or 'no answer'}"
         ) from None
     try:
-        try:
-            await _require_history(connection, migrations, folder)
-        except asyncpg.PostgresError as error:
-            raise MigrationError(
-                f"The history of migrations cannot be read or written: {error.args[0]}"
-            ) from None
-        return [item.path.name for item in migrations if await _apply(connection, item)]
+        yield connection
     finally:
         await connection.close()
 
 
-def read_folder(folder: Path) -> list[Migration]:
-    """Return the migrations of a folder in order.
+@asynccontextmanager
+async def _alone(guard: asyncpg.Connection, say: Callable[[str], None]) -> AsyncIterator[None]:
+    """Keep other migrators of this database out for a whole run.
 
-    Raises MigrationError for a file name without a version, and for a duplicate version.
+    The lock belongs to an open transaction of a connection that does nothing else, not to its
+    session: that also works behind a pooler. If that connection is lost, each migration's own lock
+    still lets it happen once.
     """
-    found: dict[str, Migration] = {}
-    for path in sorted(folder.glob("*.sql")):
-        match = _FILE_NAME.fullmatch(path.name)
-        if match is None:
-            raise MigrationError(
-                f"{path.name} is not named like a migration: 14 digits, _, a name, .sql."
-            )
-        version, name = match.groups()
-        if version in found:
-            raise MigrationError(
-                f"{found[version].path.name} and {path.name} have the same version: rename one."
-            )
-        found[version] = Migration(version, name, path, path.read_text(encoding="utf-8"))
-    return list(found.values())
+    async with guard.transaction():
+        await guard.execute(
+            "set local idle_in_transaction_session_timeout = 0; set local lock_timeout = 0; "
+            "set local statement_timeout = 0"
+        )
+        if not await guard.fetchval("select pg_try_advisory_xact_lock($1)", _RUN_LOCK):
+            say("Another migration of this database is running: waiting until it has ended.")
+            await guard.execute("select pg_advisory_xact_lock($1)", _RUN_LOCK)
+        yield
 
 
-def split_statements(sql: str) -> list[str]:
-    """Return the statements of a script, without their semicolons, for the history table."""
-    ends = [match.start() for match in _TOKEN.finditer(sql) if match["end"]]
-    starts = [0, *(end + 1 for end in ends)]
-    parts = (sql[start:end].strip() for start, end in zip(starts, [*ends, len(sql)], strict=True))
-    return [part for part in parts if part]
+@contextmanager
+def _history_errors() -> Iterator[None]:
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        raise MigrationError(
+            f"The history of migrations cannot be read or written: {error.args[0]}"
+        ) from None
 
 
 async def _require_history(
     connection: asyncpg.Connection, migrations: list[Migration], folder: Path
 ) -> None:
-    files = {migration.version: migration for migration in migrations}
     async with _exclusively(connection):
         # Check first, because "if not exists" still needs the privilege to create.
         for table, create in (("schema_migrations", _HISTORY), ("file_hashes", _HASHES)):
-            if await connection.fetchval(
-                "select to_regclass($1) is null", f"supabase_migrations.{table}"
-            ):
+            if not await _exists(connection, table):
                 await connection.execute(create)
-        rows = await connection.fetch(
-            "select version, name, hash from supabase_migrations.schema_migrations "
-            "left join supabase_migrations.file_hashes using (version) order by version"
-        )
-        for row in rows:
-            if row["version"] not in files:
-                raise HistoryError(
-                    f"The database has migration {row['version']}_{row['name'] or ''}, and "
-                    f"{folder.name}/ has no file of it: this is an older checkout, or the file "
-                    "was renamed."
-                )
-        applied = [(files[row["version"]], row["hash"]) for row in rows]
-        edited = [one.path.name for one, known in applied if known not in {None, one.hash}]
-        if edited:
+        applied = await _checked_history(connection, migrations, folder)
+        for one in migrations:
+            if one.version in applied and applied[one.version] is None:
+                await _keep_hash(connection, one)  # applied by the CLI, or before there were hashes
+
+
+async def _exists(connection: asyncpg.Connection, table: str) -> bool:
+    name = f"supabase_migrations.{table}"
+    return bool(await connection.fetchval("select to_regclass($1) is not null", name))
+
+
+async def _checked_history(
+    connection: asyncpg.Connection, migrations: list[Migration], folder: Path
+) -> dict[str, str | None]:
+    """Return the applied versions with the hashes of their files, where these are known.
+
+    Raises HistoryError if a file of them is missing or was edited.
+    """
+    if not await _exists(connection, "schema_migrations"):
+        return {}
+    rows = await connection.fetch(
+        "select version, name from supabase_migrations.schema_migrations order by version"
+    )
+    hashes: dict[str, str] = {}
+    if await _exists(connection, "file_hashes"):
+        known = await connection.fetch("select version, hash from supabase_migrations.file_hashes")
+        hashes = {row["version"]: row["hash"] for row in known}
+    files = {migration.version: migration for migration in migrations}
+    for row in rows:
+        if row["version"] not in files:
             raise HistoryError(
-                f"{', '.join(edited)} {'was' if len(edited) == 1 else 'were'} edited after this "
-                "database had applied it: undo the edit, and write a new migration instead."
+                f"The database has migration {row['version']}_{row['name'] or ''}, and "
+                f"{folder.name}/ has no file of it: this is an older checkout, or the file "
+                "was renamed."
             )
-        for one, known in applied:
-            if known is None:  # applied by the CLI, or before hashes were stored
-                await _keep_hash(connection, one)
+    applied = {row["version"]: hashes.get(row["version"]) for row in rows}
+    edited = [
+        files[version].path.name
+        for version, stored in applied.items()
+        if stored not in {None, files[version].hash}
+    ]
+    if edited:
+        raise HistoryError(
+            f"{', '.join(edited)} {'was' if len(edited) == 1 else 'were'} edited after this "
+            "database had applied it: undo the edit, and write a new migration instead."
+        )
+    return applied
 
 
 async def _keep_hash(connection: asyncpg.Connection, migration: Migration) -> None:
@@ -159,48 +219,91 @@ async def _keep_hash(connection: asyncpg.Connection, migration: Migration) -> No
     )
 
 
-async def _apply(connection: asyncpg.Connection, migration: Migration) -> bool:
-    try:
-        async with _exclusively(connection):
-            if await connection.fetchval(
-                "select exists (select from supabase_migrations.schema_migrations "
-                "where version = $1)",
-                migration.version,
-            ):
-                return False
-            await connection.execute(migration.sql)
-            if not connection.is_in_transaction():
-                raise MigrationError(
-                    f"{migration.path.name} ends its transaction: remove BEGIN, COMMIT and "
-                    "ROLLBACK; each migration has its own transaction."
+async def _apply_patiently(
+    connection: asyncpg.Connection,
+    migration: Migration,
+    patience: Patience,
+    say: Callable[[str], None],
+) -> bool:
+    """Apply it unless it is applied; try again where others hold what it needs.
+
+    Returns whether this call applied it.
+    """
+    name, waited = migration.path.name, f"{patience.lock_seconds:g} s"
+    for attempt in range(1, patience.attempts + 1):
+        try:
+            applied = await _apply(connection, migration, patience)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            if attempt < patience.attempts:
+                pause = min(patience.pause_seconds * 2 ** (attempt - 1), _LONGEST_PAUSE_SECONDS)
+                say(
+                    f"{name} got no lock within {waited}: somebody else uses the table. "
+                    f"Attempt {attempt} of {patience.attempts}; the next one in {pause:g} s."
                 )
-            # A SET in one migration must not affect the next one.
-            await connection.execute("reset role; reset all")
-            await connection.execute(
-                "insert into supabase_migrations.schema_migrations (version, name, statements) "
-                "values ($1, $2, $3)",
-                migration.version,
-                migration.name,
-                split_statements(migration.sql),
-            )
-            await _keep_hash(connection, migration)
-    except asyncpg.PostgresError as error:
-        raise MigrationError(_explain(migration, error)) from None
+                await asyncio.sleep(pause)
+        except asyncpg.QueryCanceledError as error:
+            raise MigrationError(
+                f"{_explain(migration, error)}. {_NOTHING_APPLIED} A statement may "
+                f"take {patience.statement_seconds:g} s: raise --statement-timeout, or change "
+                "large tables in steps (docs/how-to/change-schema.md)."
+            ) from None
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise MigrationError(_explain(migration, error)) from None
+        else:
+            if applied:
+                say(f"applied {name}")
+            return applied
+    raise MigrationError(
+        f"{name} got no lock within {waited}, in {patience.attempts} attempts. {_NOTHING_APPLIED} "
+        "A long transaction uses the table: look for the oldest xact_start in pg_stat_activity, "
+        "end it, and start again; --lock-timeout waits longer, and stops the table's other users "
+        "meanwhile."
+    )
+
+
+async def _apply(connection: asyncpg.Connection, migration: Migration, patience: Patience) -> bool:
+    async with _exclusively(connection):
+        if await connection.fetchval(
+            "select exists (select from supabase_migrations.schema_migrations where version = $1)",
+            migration.version,
+        ):
+            return False
+        await connection.execute(
+            f"set local lock_timeout = {round(patience.lock_seconds * 1000)}; "
+            f"set local statement_timeout = {round(patience.statement_seconds * 1000)}"
+        )
+        await _run(connection, migration)
+        await connection.execute(
+            "insert into supabase_migrations.schema_migrations (version, name, statements) "
+            "values ($1, $2, $3)",
+            migration.version,
+            migration.name,
+            split_statements(migration.sql),
+        )
+        await _keep_hash(connection, migration)
     return True
+
+
+async def _run(connection: asyncpg.Connection, migration: Migration) -> None:
+    if migration.controls_transactions:  # before it runs: a COMMIT could not be taken back
+        raise MigrationError(
+            f"{migration.path.name} ends its transaction: remove BEGIN, COMMIT and "
+            "ROLLBACK; each migration has its own transaction."
+        )
+    await connection.execute(migration.sql)
+    # A SET in one migration must not affect the next one.
+    await connection.execute("reset role; reset all")
 
 
 @asynccontextmanager
 async def _exclusively(connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """Run a transaction while no other migrator runs.
-
-    The lock belongs to the transaction, not to the session: that also works behind a pooler.
-    """
+    """Run a transaction while no other migrator runs one."""
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
         yield
 
 
-def _explain(migration: Migration, error: asyncpg.PostgresError) -> str:
+def _explain(migration: Migration, error: Exception) -> str:
     position = str(getattr(error, "position", None) or "")
     line = ""
     if position.isdigit():

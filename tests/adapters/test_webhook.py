@@ -1,4 +1,4 @@
-"""The adapter `webhook`, against a real server on this machine."""
+"""The adapter `webhook` with a real server on this machine."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ class OrderPaid(Event):
 
 @pytest.fixture
 async def server():
-    """Starts servers that answer every request with one status, or (None) never; what they saw."""
+    """Starts servers that respond with one status, or never (None); and holds their requests."""
     requests: list[tuple[bytes, dict[bytes, bytes], bytes]] = []
     async with contextlib.AsyncExitStack() as stack:
 
@@ -71,7 +71,7 @@ async def test_an_event_is_posted_and_signed_by_standard_webhooks(server):
     assert headers[b"webhook-id"].decode() == str(message_id)
     content = b"%s.%s.%s" % (headers[b"webhook-id"], headers[b"webhook-timestamp"], body)
     signature = base64.b64encode(hmac.new(KEY, content, hashlib.sha256).digest())
-    # The server above lowers the case of headers.
+    # The server above converts headers to lower case.
     assert headers[b"webhook-signature"] == (b"v1," + signature).lower()
 
 
@@ -104,7 +104,7 @@ async def test_a_server_that_never_answers_costs_the_deadline(server):
 
 
 @pytest.mark.parametrize("secret", ["short", "whsec_c2hvcnQ=", f"whsec_{'*' * 40}"])
-def test_a_secret_that_can_be_guessed_or_read_wrongly_is_refused(secret):
+def test_a_secret_that_is_too_short_or_malformed_is_refused(secret):
     with pytest.raises(ValidationError) as raised:
         WebhookSettings.model_validate({"secret": secret})
     assert secret not in str(raised.value)
@@ -124,5 +124,5 @@ async def test_health_says_whether_the_other_system_answers(
             assert health == {
                 "status": whole, "redis": "up", "supabase": "up", "adapters": {"webhook": state}
             }  # fmt: skip
-    # Whoever asks often makes us ask no more often.
+    # Frequent health calls do not send frequent requests to the other system.
     assert len(seen) == 1

@@ -1,4 +1,4 @@
-"""The local stack is a project of its own: what it shows, what it needs, and what has it."""
+"""The local stack is a separate project: its public modules, its dependencies, and its users."""
 
 import ast
 import os
@@ -24,7 +24,7 @@ FACES = {"devstack": devstack.__all__, "devstack.testing": devstack.testing.__al
 
 
 def imports(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield each module that a file imports, and the names that it takes from it."""
+    """Yield each module that a file imports, with the imported names."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from ((one.name, []) for one in node.names)
@@ -33,7 +33,7 @@ def imports(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def past_the_faces(path: Path) -> list[str]:
-    """Return what a file imports of devstack that its faces do not offer."""
+    """Return a file's imports of devstack that are not part of its public modules."""
     found = [(module, names) for module, names in imports(path) if is_ours(module)]
     return [
         f"{module}: {', '.join(names)}"
@@ -47,7 +47,7 @@ def is_ours(module: str) -> bool:
 
 
 @pytest.mark.parametrize("folder", OUTSIDE)
-def test_outside_nothing_deeper_than_a_face_is_imported(folder):
+def test_other_code_imports_only_the_faces_of_devstack(folder):
     files = sorted((ROOT / folder).rglob("*.py"))
     assert files
     assert {str(path): found for path in files if (found := past_the_faces(path))} == {}
@@ -63,7 +63,7 @@ def test_outside_nothing_deeper_than_a_face_is_imported(folder):
         "def f():\n    from devstack.stack import up",
     ],
 )
-def test_what_goes_deeper_is_noticed(line, tmp_path):
+def test_a_deeper_import_is_noticed(line, tmp_path):
     path = tmp_path / "a.py"
     path.write_text(f"from devstack import up\nfrom devstack.testing import Servers\n{line}\n")
     assert len(past_the_faces(path)) == 1
@@ -121,14 +121,14 @@ def test_the_stacks_own_wheel_has_all_of_it_but_its_tests(wheels):
 
 @pytest.fixture(scope="module")
 def installed(wheels, tmp_path_factory):
-    """Runs Python where wheels are installed, as from an index, and no checkout is in reach."""
+    """Runs Python with installed wheels, as from an index, without access to a checkout."""
 
     def run(*names: str, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         folder = tmp_path_factory.getbasetemp() / "+".join(names)
         for name in () if folder.exists() else names:
             zipfile.ZipFile(wheels[name]).extractall(folder)
         libraries = Path(pytest.__file__).parents[1]
-        # Without `site` nothing reads the .pth file that leads to this checkout.
+        # Without `site`, Python does not read the .pth file that points to this checkout.
         return subprocess.run(
             [sys.executable, "-S", "-P", *command],
             cwd=folder,

@@ -1,4 +1,4 @@
-"""Who may import whom; each rule is broken on purpose, to see that the guard bites."""
+"""Who may import whom; a test breaks each rule on purpose, to prove that the check works."""
 
 import os
 import shutil
@@ -45,7 +45,7 @@ BROKEN = {
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the code and the rules, with two more slices and a shared word."""
+    """A copy of the code and the rules, with two more slices and a module in features/shared."""
     left_out = shutil.ignore_patterns("__pycache__", "tests")
     for name in ("features", "platform", "devstack", "bench"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=left_out)
@@ -75,7 +75,7 @@ def test_the_rules_hold(copy):
 
 
 @pytest.mark.parametrize(("file", "line"), BROKEN.values(), ids=BROKEN)
-def test_each_rule_bites(copy, file, line):
+def test_breaking_a_rule_is_noticed(copy, file, line):
     path = copy / file
     path.write_text(f"{path.read_text()}\n{line}\n")
     found = lint(copy)

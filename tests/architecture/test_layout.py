@@ -1,4 +1,4 @@
-"""The rules of the repository that no linter knows."""
+"""The rules of the repository that no linter checks."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ FEATURES = sorted(
 CALLED = [name for name in FEATURES if (ROOT / "features" / name / "route.py").exists()]
 PARTS, TESTS = ("platform", "devstack", "bench"), ROOT / "devstack" / "tests"
 SLICE_LINES, FILE_LINES = 100, 400
-PACKAGES = {"features", "devstack", "bench"}  # platform/ and tests/ hold packages and are none
+PACKAGES = {"features", "devstack", "bench"}  # platform/ and tests/ are no packages themselves
 
 
 def python_files(folder: str) -> list[Path]:
@@ -27,10 +27,10 @@ def python_files(folder: str) -> list[Path]:
 
 
 def misplaced(root: Path) -> set[str]:
-    """Return the Python code that other code would import by accident, and the checks would miss.
+    """Return Python code in places where it would shadow modules, or where checks would miss it.
 
-    The root and `platform/` are on the path for imports, before the standard library. So a module
-    or package there takes the name of any other. Whatever is not Python may lie anywhere.
+    The root and `platform/` are on the import path, before the standard library. So a module or
+    package there shadows any other of the same name. Files that are not Python may be anywhere.
     """
     modules = set(root.glob("*.py"))
     packages = {path for path in root.glob("*/__init__.py") if path.parent.name not in PACKAGES}
@@ -55,7 +55,7 @@ def test_misplaced_python_code_is_found(tmp_path, name):
     assert any(name.startswith(found) for found in misplaced(tmp_path))
 
 
-def test_a_team_adds_files_of_its_own(tmp_path):
+def test_other_files_of_a_team_are_allowed(tmp_path):
     for name in (
         "LICENSE", "Makefile", "compose.yaml", ".vscode/launch.json", "frontend/main.ts",
         "scripts/load.py", "features/__init__.py", "platform/acme/__init__.py",
@@ -113,7 +113,7 @@ def test_every_slice_that_is_called_states_in_a_test_who_may_call(name):
 
 
 def classes_of_tests(name: str) -> dict[str, ast.ClassDef]:
-    """Return the classes of a slice's tests by the name of what they subclass."""
+    """Return the test classes of a slice by the name of their base class."""
     return {
         base.id: node
         for file in (ROOT / "tests" / "features" / name).glob("test_*.py")
@@ -125,7 +125,7 @@ def classes_of_tests(name: str) -> dict[str, ast.ClassDef]:
 
 
 def slice_of(tests: ast.ClassDef) -> str | None:
-    """Return what a class of tests says is its `slice`."""
+    """Return the `slice` that a test class states."""
     for node in tests.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "slice":
             return str(ast.literal_eval(node.value))

@@ -1,4 +1,4 @@
-"""Adding or removing a slice changes no other file: slices are removed, and the rest is green."""
+"""Adding or removing a slice changes no other file: after a removal, everything else is green."""
 
 import ast
 import re
@@ -17,13 +17,13 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def owners(path: str, methods: tuple[str, ...] = METHODS) -> set[str]:
-    """Return the slices that answer a path by one of these methods."""
+    """Return the slices that serve a path with one of these methods."""
     found = (TABLE.find(method, PREFIX + path) for method in methods)
     return {route.feature_name for route in found if route is not None}
 
 
 def calls_of(tree: ast.AST) -> set[tuple[str, tuple[str, ...]]]:
-    """Return the paths that tests name, each with the methods by which they may be called."""
+    """Return the paths in tests, each with its possible methods."""
     calls: set[tuple[str, tuple[str, ...]]] = set()
     by_method: dict[ast.AST, str] = {}
     for node in ast.walk(tree):
@@ -69,7 +69,7 @@ def test_a_call_of_another_slice_is_found():
     assert calls_of(ast.parse(source)) == {("/things/x", ("PUT",)), ("/things", METHODS)}
 
 
-def test_each_two_slices_are_apart_once():
+def test_halves_separate_each_two_slices_once():
     names = [f"slice_{number}" for number in range(len(FEATURES))]
     gone = [removal.slices for removal in halves(names)]
     for one in names:
@@ -90,7 +90,7 @@ def is_green(copy: Path, removal: Removal, tests: list[str]) -> bool:
 
 
 @pytest.mark.slow
-def test_a_slice_that_is_missed_is_noticed(copy):
+def test_a_test_that_needs_a_removed_slice_is_noticed(copy):
     (copy / "tests" / "architecture" / "test_missing.py").write_text(
         f"from features.{FEATURES[0]} import feature\n\n\ndef test_it():\n    assert feature\n"
     )
@@ -114,7 +114,7 @@ def test_the_rest_does_not_notice_that_a_slice_was_removed(copy, name):
 @pytest.mark.skipif(
     not (ROOT / "features" / "shared" / "posts.py").exists(), reason="the posts were removed"
 )
-def test_the_domain_can_leave(copy):
+def test_the_domain_can_be_removed(copy):
     assert is_green(copy, domain("posts"), suites())
 
 

@@ -1,4 +1,4 @@
-"""Two processes whose Redis is back: empty, or with all that it had (K6)."""
+"""Two processes whose Redis returns: empty, or with all its data (K6)."""
 
 import contextlib
 import time
@@ -45,7 +45,7 @@ async def test_k6_hits_resume_when_redis_is_back_and_each_key_is_loaded_once(
     ):
 
         async def found():
-            """Read every key by every process; return what X-Cache says."""
+            """Read every key in every process; return the values of X-Cache."""
             answers = [await reader.get(path) for path in paths for reader in both]
             assert {answer.status for answer in answers} == {200}
             return {answer.cache for answer in answers}
@@ -56,7 +56,7 @@ async def test_k6_hits_resume_when_redis_is_back_and_each_key_is_loaded_once(
             assert await found() == {"BYPASS"}
         back = time.monotonic()
 
-        # A process that has not seen yet that it is back does not even ask.
+        # A process that has not noticed yet that Redis is back does not query it.
         async def is_seen():
             probes = [await reader.get("/motto") for reader in both]
             return all(probe.cache != "BYPASS" for probe in probes)

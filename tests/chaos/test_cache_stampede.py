@@ -1,4 +1,4 @@
-"""Many who read one thing at the same time, over real processes (K1 to K3)."""
+"""Many concurrent readers of one thing, in real processes (K1 to K3)."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from kit.waiting import until
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 READERS = 200
-WAIT_SECONDS = 0.5  # K3: what somebody else's load may cost
+WAIT_SECONDS = 0.5  # K3: the maximum wait for another process's load
 ROUNDS = 3
 
 
@@ -22,7 +22,7 @@ async def loads(system, thing):
 
 
 async def while_it_is(reader: Reader, path: str, wanted: str):
-    """Read again and again; return the answers until X-Cache is something else."""
+    """Read repeatedly; return the responses until X-Cache changes."""
     found = []
     while (answer := await reader.get(path)).cache == wanted:
         found.append(answer)
@@ -30,7 +30,7 @@ async def while_it_is(reader: Reader, path: str, wanted: str):
 
 
 async def side_by_side(found, hot_path, fresh_path):
-    """Read an old key, until it is new, and a fresh one; half of the readers each."""
+    """Half of the readers read a stale key until it is fresh, the others read a fresh key."""
     over = False
 
     async def read_fresh(reader: Reader):
@@ -73,7 +73,7 @@ async def test_k1_two_hundred_readers_of_a_cold_key_lead_to_one_load(
     summary(f"K1, Redis {redis}: {READERS} readers, the slowest waited {slowest * 1000:.0f} ms")
 
 
-async def test_k2_nobody_waits_for_a_key_that_is_old_and_it_is_loaded_once(system, summary):
+async def test_k2_no_reader_waits_for_a_stale_key_and_it_is_loaded_once(system, summary):
     author, _ = await system.author()
     fresh, hot = [await system.publish(author, load=1) for _ in range(2)]
     fresh_path, hot_path = f"/long-things/{fresh}", f"/short-things/{hot}"
@@ -92,14 +92,14 @@ async def test_k2_nobody_waits_for_a_key_that_is_old_and_it_is_loaded_once(syste
             assert await loads(system, hot) == before + 1
             assert {answer.status for answer in old} == {200}
             assert {answer.cache for answer in new} == {"HIT"}
-            assert max(answer.seconds for answer in old) < WAIT_SECONDS  # and not for 1 s
+            assert max(answer.seconds for answer in old) < WAIT_SECONDS  # a load takes 1 s
             times = p99_ms(old), p99_ms(new)
             shown.append(f"{times[0]:.1f} ms against {times[1]:.1f} ms (of {len(old)} answers)")
             if times[0] <= times[1] + 10:
                 break
         else:
-            pytest.fail(f"P99 of old answers against that of fresh ones: {shown}")
-    summary(f"K2: P99 while it is loaded anew, against a fresh key's: {'; '.join(shown)}")
+            pytest.fail(f"P99 of stale responses against that of fresh ones: {shown}")
+    summary(f"K2: P99 of a stale key during its renewal, against a fresh key's: {'; '.join(shown)}")
 
 
 async def test_k3_a_load_whose_process_is_killed_is_done_by_another(system, summary):
@@ -131,7 +131,7 @@ async def test_k3_a_load_whose_process_is_killed_is_done_by_another(system, summ
     summary(f"K3: the slowest waited {slowest * 1000:.0f} ms for a load of 300 ms, lost once")
 
 
-async def test_k3_what_was_to_be_renewed_by_a_killed_process_is_renewed_by_another(system, summary):
+async def test_k3_a_renewal_whose_process_is_killed_is_done_by_another(system, summary):
     author, _ = await system.author()
     thing = await system.publish(author, load=0)
     path = f"/short-things/{thing}"
@@ -142,7 +142,7 @@ async def test_k3_what_was_to_be_renewed_by_a_killed_process_is_renewed_by_anoth
         readers(1, [living.base_url.port]) as (reader,),
     ):
         await reader.get(path)
-        await while_it_is(victim, path, "HIT")  # the first that is STALE makes it load
+        await while_it_is(victim, path, "HIT")  # the first STALE response starts the load
         await until(lambda: more_than_one(system, thing))
         holder.kill()
         killed = time.monotonic()
@@ -153,7 +153,7 @@ async def test_k3_what_was_to_be_renewed_by_a_killed_process_is_renewed_by_anoth
         assert max(answer.seconds for answer in answers) <= WAIT_SECONDS
         assert (await reader.get(path)).cache == "HIT"
         assert await loads(system, thing) == 3
-    summary(f"K3: what a killed process was to renew was new {took:.1f} s later")
+    summary(f"K3: {took:.1f} s after its process was killed, another one had done a renewal")
 
 
 async def more_than_one(system, thing):

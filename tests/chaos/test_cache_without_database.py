@@ -1,4 +1,4 @@
-"""Cached reads while the database is away (K10)."""
+"""Cached reads while the database is unavailable (K10)."""
 
 import time
 
@@ -8,8 +8,8 @@ from kit.readers import readers
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
-TTL, STALE = 2, 4  # of short things, spread by a tenth
-AT_ONCE = 0.3  # seconds: nobody waits for those who have not been able to renew a value
+TTL, STALE = 2, 4  # TTL and stale window of short things, which vary by a tenth
+AT_ONCE = 0.3  # seconds: no reader waits for a renewal that fails
 EDITED = {"title": "A new title", "content": "{}", "published": True}
 
 
@@ -39,7 +39,7 @@ async def test_k10_an_old_value_is_given_in_its_window_and_503_after_it(system, 
         old, gone = ends[200, "HIT"], ends[200, "STALE"]
         assert 0.9 * TTL - 0.2 <= old <= 1.1 * TTL + 0.2
         assert 0.9 * (TTL + STALE) - 0.2 <= gone <= 1.1 * (TTL + STALE) + 0.2
-    summary(f"K10: without a database old after {old:.1f} s, 503 after {gone:.1f} s")
+    summary(f"K10: without a database stale after {old:.1f} s, 503 after {gone:.1f} s")
 
 
 async def test_k10_a_dropped_value_is_never_given_again(system):
@@ -60,5 +60,5 @@ async def test_k10_a_dropped_value_is_never_given_again(system):
             while True:
                 dropped, kept = [await reader.get(path) for path in paths]
                 assert dropped.status == 503
-                if kept.status == 503:  # the windows of both are over
+                if kept.status == 503:  # both stale windows are over
                     break

@@ -1,4 +1,4 @@
-"""Reads while Redis is away, or does not do what it is asked, and when it is back (K5, K6)."""
+"""Reads while Redis is unavailable or refuses commands, and after its return (K5, K6)."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ Calls = Mapping[str, Callable[[], Awaitable[httpx.Response]]]
 
 
 class Watched:
-    """Behaves as Supabase does, and sees how many calls are under way at a time."""
+    """Behaves like Supabase, and records how many calls run concurrently."""
 
     def __init__(self) -> None:
         self.now = self.most = 0
@@ -44,7 +44,7 @@ class Watched:
 
 @pytest.fixture
 def app_of(settings, front):
-    """Runs an application: one that asks the database for every read, or one with this Redis."""
+    """Runs an application that uses this Redis, or none: then every read queries the database."""
 
     @contextlib.asynccontextmanager
     async def run(token, **changes):
@@ -62,7 +62,7 @@ def app_of(settings, front):
 
 @pytest.fixture
 def calls_of(author, thing):
-    """All kinds of reads, by anyone and by a caller."""
+    """All kinds of reads, anonymous and with a token."""
 
     def calls(clients: tuple[httpx.AsyncClient, httpx.AsyncClient]) -> Calls:
         anyone, caller = clients
@@ -79,7 +79,7 @@ def calls_of(author, thing):
 
 
 async def slowest_ms(calls):
-    """Make each call once, one after the other; return the answers and the longest time."""
+    """Make each call once, one after the other; return the responses and the longest time."""
     clock = asyncio.get_running_loop().time
     answers, slowest = {}, 0.0
     for name, call in calls.items():
@@ -95,7 +95,7 @@ async def burst(clients):
 
 
 async def first_that(extras, allowed):
-    """Return what first was as it should be, of up to so many measurements of a busy machine."""
+    """Return the first acceptable measurement: on a busy machine, several are made."""
     shown = []
     async for extra in extras:
         shown.append(f"{extra:+.1f} ms")
@@ -109,7 +109,7 @@ async def first_that(extras, allowed):
 async def test_k5_without_redis_every_read_is_answered_by_the_database(
     app_of, calls_of, author, valkey, front, fault, begun, summary, monkeypatch
 ):
-    monkeypatch.setattr(bulkhead, "WAIT_SECONDS", 20)  # application and database share a loop here
+    monkeypatch.setattr(bulkhead, "WAIT_SECONDS", 20)  # application and database share a loop
     front.rest = watched = Watched()
     async with app_of(author.token) as by_database, contextlib.AsyncExitStack() as stack:
 

@@ -1,4 +1,4 @@
-"""Jobs under faults: real workers, relays and brokers, killed and cut off (C1 to C13)."""
+"""Jobs under faults: real workers, relays and brokers are killed or disconnected (C1 to C13)."""
 
 import os
 import signal
@@ -26,13 +26,13 @@ async def started(system, thing_id):
 
 
 async def alone(system, thing_id):
-    """Wait until the job of the thing runs and no other waits: a thing leads to several."""
+    """Wait until the thing's job runs and no other job waits: a thing leads to several jobs."""
     await until(lambda: started(system, thing_id))
     await until(lambda: system.queued() == 1)
 
 
 async def settled(system):
-    """Wait until nothing waits or is unacknowledged any more."""
+    """Wait until no message waits or is unacknowledged."""
     await until(lambda: system.queued() == 0)
 
 
@@ -81,7 +81,7 @@ async def test_c3_a_job_that_kills_its_process_runs_four_times_and_is_kept_as_fa
     assert worker.running
 
 
-@pytest.mark.alone  # its bound is near what an idle machine needs
+@pytest.mark.alone  # an idle machine needs almost all of this limit
 async def test_c6_sigterm_gives_a_long_job_back_at_once(system):
     author, _ = await system.author()
     await system.start("relay")
@@ -103,7 +103,7 @@ async def test_c6_a_job_that_ends_within_the_grace_is_acknowledged(system):
     worker = await system.start("worker", WORKER_GRACE_SECONDS="10")
     thing = await system.publish(author, sleep=4)
     await alone(system, thing)
-    os.killpg(worker.pid, signal.SIGTERM)  # as a terminal or a supervisor does
+    os.killpg(worker.pid, signal.SIGTERM)  # like a terminal or a supervisor
     assert await worker.ended(9) == 0
     assert await system.effects(thing) == {"start": 1, "effect": 1}
     assert system.queued() == 0
@@ -133,7 +133,7 @@ async def more_than(count, number):
 async def test_c13_a_job_that_this_worker_does_not_know_is_kept(system):
     author, _ = await system.author()
     await system.start("relay")
-    await system.start("worker", program=APPLICATION)  # an old worker: the relay is newer
+    await system.start("worker", program=APPLICATION)  # an old worker with a newer relay
     await system.publish(author)
     failed = await until(lambda: system.runs("act_on_thing.act", "failed"))
     assert failed[0]["error"] == "this worker does not know the job"
@@ -162,12 +162,12 @@ async def test_a_worker_that_is_killed_whole_loses_nothing(system):
     await worker.ended()
     assert system.redeliver()
     await system.start("worker")
-    await one_effect(system, thing, 30)  # once the lease of the dead has run out
+    await one_effect(system, thing, 30)  # after the dead worker's lease has expired
     await settled(system)
     assert await system.effects(thing) == {"start": 2, "effect": 1}
 
 
-async def test_jobs_survive_the_loss_of_all_that_the_broker_had(system):
+async def test_jobs_survive_the_loss_of_all_messages_in_the_broker(system):
     author, _ = await system.author()
     relay = await system.start("relay")
     thing = await system.publish(author)

@@ -1,4 +1,4 @@
-"""From a write to its consequences, under faults of broker, API and relay (C7, C10, C11)."""
+"""From a write to its effects, under faults of broker, API and relay (C7, C10, C11)."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ THING = {"title": "A title", "content": "{}", "published": True}
 
 
 async def published(client, token):
-    """Return the answer to a POST that wants a job, and how long it took."""
+    """Return the id of a new thing that leads to a job, and the duration of the call."""
     begun = time.monotonic()
     headers = {"Authorization": f"Bearer {token}"}
     answer = await client.post("/things", json=THING, headers=headers)
@@ -62,7 +62,7 @@ async def test_c7_a_broker_that_is_away_holds_up_neither_answers_nor_drops(syste
                 thing, took = await published(client, token)
                 assert took < usual + 0.5
                 later.append(thing)
-                # By SQL alone: it is the relay that drops, while its other half is away.
+                # By SQL alone, so that the relay drops it, while it cannot publish.
                 before = system.tag_version(f"kept-thing:{thing}")
                 await system.fetch(
                     "update public.things set title = 'Changed' where id = $1", thing
@@ -90,7 +90,7 @@ async def test_c11_what_a_killed_api_did_not_drop_the_relay_drops(system):
     asked = asyncio.Event()
 
     async def all_but_drops(reader, writer):
-        """Carry commands to the cache and answers back, until a drop is to be carried."""
+        """Forward commands to the cache and replies back, until a drop arrives."""
         answers, commands = await asyncio.open_connection("127.0.0.1", system.cache.port)
         with contextlib.closing(writer), contextlib.closing(commands):
             back = asyncio.ensure_future(carry(answers, writer))
@@ -98,10 +98,10 @@ async def test_c11_what_a_killed_api_did_not_drop_the_relay_drops(system):
                 commands.write(said)
             if said:
                 asked.set()
-                await reader.read()  # until the other side is gone
+                await reader.read()  # until the client is gone
             back.cancel()
 
-    # The cache never gets the API's drop: it is killed between commit and drop.
+    # The API is killed between commit and drop, so the cache never receives its drop.
     between = await asyncio.start_server(all_but_drops, "127.0.0.1", 0)
     port = between.sockets[0].getsockname()[1]
     async with between, system.api(REDIS_PORT=str(port)) as (api, client):
@@ -122,7 +122,7 @@ async def test_c11_what_a_killed_api_did_not_drop_the_relay_drops(system):
 async def test_c11_a_relay_killed_between_publish_and_mark_leads_to_one_effect(system):
     author, _ = await system.author()
     await system.start("worker")
-    # The database takes the mark and never finishes: the relay is killed with its batch published.
+    # The database never finishes to mark the batch: the relay is killed after publishing it.
     await system.fetch(
         """create function outbox.hang() returns trigger language plpgsql as $$
            begin
@@ -142,7 +142,7 @@ async def test_c11_a_relay_killed_between_publish_and_mark_leads_to_one_effect(s
     await system.fetch("drop trigger hang on outbox.events")
     waiting = await system.fetch("select id from outbox.events where delivered_at is null")
     assert waiting
-    await system.fetch("update outbox.events set claimed_until = now()")  # the lease has run out
+    await system.fetch("update outbox.events set claimed_until = now()")  # the lease has expired
     await system.start("relay")
 
     async def delivered():

@@ -1,4 +1,4 @@
-"""Limit, session and cached answer are one round trip to Redis (R6); refusals cost less (R9)."""
+"""Limit, session and cached response are one round trip to Redis (R6); refusals cost less (R9)."""
 
 import jwt
 import pytest
@@ -22,19 +22,19 @@ async def wire(valkey):
 
 @pytest.fixture
 async def clients(settings, wire):
-    """Makes clients of an application whose Redis is at the other end of the wire."""
+    """Makes clients of an application whose Redis is behind the wire."""
     app = create_app(changed(settings, redis_port=wire.port, redis_db=0), SLICES)
     async with running(app) as client_for:
         yield client_for
 
 
 def remaining(answer):
-    """Return how many more requests the answer promises."""
+    """Return the remaining requests that the response states."""
     return int(answer.headers["ratelimit"].split("r=")[1].split(";")[0])
 
 
 async def asked_for(wire, call):
-    """Return the answer to a call, and what was asked of Redis for it, write by write."""
+    """Return the response to a call, and its commands to Redis, write by write."""
     before = len(wire.asked)
     answer = await call
     return answer, wire.asked[before:]
@@ -49,7 +49,7 @@ async def test_r6_limit_session_and_cached_answer_are_one_round_trip(
 ):
     path = path.format(author=author, thing=thing)
     async with clients(author.token, address=ADDRESS) as client:
-        for _ in range(2):  # the token is new, then the answer is
+        for _ in range(2):  # first the token is new, then the response
             await client.get(path)
         answer, asked = await asked_for(wire, client.get(path))
         assert answer.headers["x-cache"] == "HIT"
@@ -76,14 +76,14 @@ async def test_r6_what_is_not_cached_takes_one_round_trip_too(clients, wire, aut
         assert asked == [["EVALSHA"]]
 
 
-async def test_r6_scripts_that_redis_has_forgotten_are_told_again(clients, wire, author, valkey):
+async def test_r6_scripts_that_redis_has_lost_are_loaded_again(clients, wire, author, valkey):
     async with clients(author.token, address=ADDRESS) as client:
         await client.get("/mine")
         before = remaining(await client.get("/mine"))
         valkey.client.script_flush()
         answer, asked = await asked_for(wire, client.get("/mine"))
         assert answer.status_code == 200
-        assert remaining(answer) == before - 1  # counted once, and by all that was counted before
+        assert remaining(answer) == before - 1  # counted once, after all earlier requests
         assert len(asked) > 1
         answer, asked = await asked_for(wire, client.get("/mine"))
         assert remaining(answer) == before - 2
@@ -140,7 +140,7 @@ async def test_r9_a_refused_request_is_neither_verified_nor_passed_on(
             await anyone.get("/things?page=2"),
             await caller.get("/mine"),
             await caller.post("/things", json={"title": "A title", "content": ""}),
-            await nobody.get("/mine"),  # admitted, its key would be looked for
+            await nobody.get("/mine"),  # if it were admitted, its signing key would be fetched
             await nobody.get("/nowhere"),
         ]
         assert {answer.status_code for answer in refused} == {429}

@@ -1,4 +1,4 @@
-"""`./app api`, the production process, as a process of its own."""
+"""`./app api`, the production process, as a separate process."""
 
 import asyncio
 import json

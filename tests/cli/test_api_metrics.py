@@ -17,14 +17,14 @@ COUNTED = {"slice": "alive", "method": "GET", "status": 200}
 
 
 class Workers:
-    """Two workers and the folder in which they count; each call is a connection of its own."""
+    """Two workers and the folder with their counters; each call opens a new connection."""
 
     def __init__(self, folder, port):
         self._folder, self._base = folder, f"http://127.0.0.1:{port}"
 
     @property
     def pids(self) -> set[int]:
-        """The workers that have counted something so far, dead ones too."""
+        """The workers that have counted something so far, including dead ones."""
         return {int(path.stem.removeprefix("counter_")) for path in self._files()}
 
     def _files(self):
@@ -38,7 +38,7 @@ class Workers:
         await asyncio.gather(*(one() for _ in range(times)))
 
     async def call_until_counted_by(self, workers: int) -> int:
-        """Call until so many workers have taken part; return how many calls it took."""
+        """Call until this many workers have taken part; return the number of calls."""
         calls = 0
 
         async def enough() -> bool:
@@ -57,7 +57,7 @@ class Workers:
         return Scrape(answer.text).value("http_requests_total", **COUNTED) or 0
 
     async def counted(self, calls: int) -> None:
-        """Wait until the calls are counted: that is after their answers have gone out."""
+        """Wait until the calls are counted: this happens after their responses are sent."""
 
         async def all_are() -> bool:
             return await self.total() >= calls
@@ -67,7 +67,7 @@ class Workers:
 
 @contextlib.contextmanager
 def stopped(pid: int) -> Iterator[None]:
-    """Let a worker stand still: another one answers."""
+    """Stop a worker, so that another one responds."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -85,11 +85,11 @@ async def workers(stack, unused_tcp_port, tmp_path):
         yield workers
         process.send_signal(signal.SIGTERM)
         await asyncio.wait_for(process.communicate(), 20)
-    assert list(tmp_path.iterdir()) == []  # nothing stays behind
+    assert list(tmp_path.iterdir()) == []  # no file is left
 
 
 async def gone(pid: int) -> None:
-    """Wait until a killed worker is buried: until then it might take a connection with it."""
+    """Wait until a killed worker is gone: until then it might accept a connection."""
 
     def buried() -> bool:
         try:

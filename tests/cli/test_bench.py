@@ -1,4 +1,4 @@
-"""`./app bench`: that its figures are of the right answers; no test says how fast anything is."""
+"""`./app bench`: its figures are of correct responses; no test says how fast anything is."""
 
 import asyncio
 import contextlib
@@ -41,7 +41,7 @@ ROUNDS = [
 
 
 def test_each_round_is_compared_with_its_own_base_and_the_median_counts():
-    assert report.ratios(ROUNDS) == {BASE: 1.0, "hit": 0.5}  # of 0.5, 0.4 and 0.75
+    assert report.ratios(ROUNDS) == {BASE: 1.0, "hit": 0.5}  # the median of 0.5, 0.4 and 0.75
 
 
 def test_json_has_a_line_for_each_case_and_the_ratios_last():
@@ -93,7 +93,7 @@ def test_a_case_that_says_nothing_of_the_cache_takes_every_x_cache():
 
 @pytest.fixture
 async def listening(unused_tcp_port):
-    """Runs a server that answers each request by the next of these pieces, in turn."""
+    """Runs a server that responds to each request with the next of these pieces, in turn."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def listen(*answers):
@@ -122,7 +122,7 @@ async def listening(unused_tcp_port):
 
 @pytest.fixture
 def load(unused_tcp_port):
-    """Runs the load against that server."""
+    """Runs the load against this server."""
 
     async def run(*templates, **options):
         plan = {"connections": 3, "seconds": 0.2, "requests": 30, "warm_up_seconds": 0} | options
@@ -203,7 +203,7 @@ def test_messages_go_out_in_turn_and_no_address_twice():
     assert list(islice(Messages(["a"], range(0)), 3)) == [b"a"] * 3
 
 
-async def test_a_server_that_never_answers_so_is_one_sentence(listening, unused_tcp_port):
+async def test_a_server_that_never_answers_as_expected_is_one_sentence(listening, unused_tcp_port):
     await listening(HIT.replace(b"HIT", b"MISS"))
     server = Server(name="api", port=unused_tcp_port, pid=os.getpid())
     with pytest.raises(BenchError, match=r"^hit: GET / is answered by 200 MISS, and .* 200 HIT"):
@@ -261,7 +261,7 @@ def test_an_unknown_case_is_one_sentence_that_lists_the_known():
 
 @pytest.fixture
 def command(tmp_path):
-    """`./app bench …` as a process whose temporary folders lie where the test can look."""
+    """The arguments of a process whose temporary folders the test can inspect."""
     path = str(ROOT / "platform")
     return {
         "cwd": ROOT,
@@ -312,7 +312,7 @@ async def test_ctrl_c_leaves_no_process(command):
         lambda: any("bench.entry api" in line for line in descendants(process.pid).values())
     )
     found = descendants(process.pid)
-    assert len(found) > 4  # the database, two Valkeys and a server at the least
+    assert len(found) > 4  # the database, two Valkeys and at least one server
     process.send_signal(signal.SIGINT)
     await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode != 0
@@ -320,7 +320,7 @@ async def test_ctrl_c_leaves_no_process(command):
 
 
 def descendants(pid):
-    """Return what a process has started, and what that has started: pid and command."""
+    """Return the pids and commands of all descendants of a process."""
     parents, found = all_processes(), {}
     for one, (_, line) in parents.items():
         above = one
@@ -333,7 +333,7 @@ def descendants(pid):
 
 
 def all_processes():
-    """Return parent and command by pid; zombies are none."""
+    """Return parent and command by pid, without zombies."""
     listed = subprocess.run(
         ["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""`./app test`: which words are slices, and which are pytest's."""
+"""`./app test`: which words are slices, and which are options of pytest."""
 
 import pytest
 from typer.testing import CliRunner
@@ -16,7 +16,7 @@ def slices(monkeypatch, tmp_path):
 
 @pytest.fixture
 def commands(monkeypatch):
-    """The commands that would have been run."""
+    """The recorded commands, which are not run."""
     found: list[list[str]] = []
 
     def note(command: list[str]) -> int:

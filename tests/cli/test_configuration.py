@@ -1,4 +1,4 @@
-"""`./app config check`, and the production processes that refuse the same."""
+"""`./app config check`, and the production processes that refuse the same settings."""
 
 import asyncio
 import sys
@@ -26,13 +26,13 @@ GOOD = {
 
 @pytest.fixture
 def check(monkeypatch, tmp_path):
-    """Runs the command with these settings alone."""
+    """Runs the command with only these settings."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("ENV_FILE", str(tmp_path / "none"))
 
     def run(*options: str, **changes: str):
-        options = options or ("--no-project",)  # it is nobody's
+        options = options or ("--no-project",)  # the project does not exist
         for name, value in (GOOD | changes).items():
             monkeypatch.setenv(name, value)
         return CliRunner().invoke(app, ["config", "check", *options])
@@ -41,8 +41,9 @@ def check(monkeypatch, tmp_path):
 
 
 def keys(stack):
-    """The keys of the project that is asked."""
+    """The keys of the project that the check queries."""
     return {
+        "JWT_SECRET": stack.gateway.jwt_secret,
         "SUPABASE_KEY": stack.gateway.anon_key,
         "SUPABASE_SERVICE_KEY": stack.gateway.service_key,
     }
@@ -75,7 +76,7 @@ def test_outside_production_it_says_what_it_did_not_check(check):
     assert "APP_ENV=production ./app config check" in found.output
 
 
-def test_s1_s4_a_project_is_asked_and_what_it_does_not_tell_is_named(
+def test_s1_s4_a_project_is_queried_and_unknown_settings_are_named(
     check, stack, confirming_supabase_url
 ):
     own = {"APP_ENV": "development", **keys(stack)}
@@ -85,6 +86,18 @@ def test_s1_s4_a_project_is_asked_and_what_it_does_not_tell_is_named(
     assert "enable_confirmations" not in careful.output
     for setting in ("double_confirm_changes", "secure_password_change", "otp_length", "otp_expiry"):
         assert f"{setting} = " in careful.output
+
+
+def test_o21_a_setting_of_another_project_is_named(check, stack):
+    own = {"APP_ENV": "development", "SUPABASE_URL": stack.supabase_url, **keys(stack)}
+    other = check("--project", **own, JWT_ISSUER="https://elsewhere.example.com")
+    assert other.exit_code == 1
+    assert "  JWT_ISSUER is not the issuer of the project's tokens" in other.output
+    public = own | {"SUPABASE_SERVICE_KEY": stack.gateway.anon_key}
+    for option in ("--project", "--no-project"):
+        misplaced = check(option, **public)
+        assert misplaced.exit_code == 1
+        assert misplaced.output.count("  SUPABASE_SERVICE_KEY is no secret key") == 1
 
 
 def test_a_project_that_does_not_answer_is_exit_code_1(check, unused_tcp_port):
@@ -102,7 +115,7 @@ def test_s8_production_asks_its_project_by_itself(check, stack, confirming_supab
         assert "otp_length = 10" in found.output
 
 
-def test_s8_a_missing_app_env_is_said_in_one_line(check):
+def test_s8_a_missing_app_env_is_one_line(check):
     found = check(APP_ENV="")
     assert found.exit_code == 0
     assert found.output.count("APP_ENV is missing, and not all is on this machine") == 1

@@ -1,4 +1,4 @@
-"""What `./app` says while it installs, and when it cannot."""
+"""The messages of `./app` while it installs, and when it cannot."""
 
 import io
 import os
@@ -10,7 +10,7 @@ from cli import install
 from cli.checkout import ROOT
 from cli.install import InstallError, Progress, remedy
 
-# What pip 22.3 to 26, uv and venv printed.
+# Output of pip 22.3 to 26, uv and venv.
 FAILURES = {
     "cannot make virtual environments": [
         "The virtual environment was not created successfully because ensurepip is not\navailable.",

@@ -1,4 +1,4 @@
-"""The locks are complete, and the check that says so finds each way in which they may not be."""
+"""The locks are complete, and the check finds each way in which they may be incomplete."""
 
 import re
 import tomllib
@@ -16,12 +16,12 @@ VERSIONS = pythons(PROJECT["project"])
 
 @pytest.fixture
 def lock():
-    """The entries of both locks, to take something away from."""
+    """The entries of both locks, from which tests remove some."""
     return dict(entries(ROOT))
 
 
 def found_in(lock):
-    """What the check finds where the locks have these entries."""
+    """Return the faults that the check finds in these entries."""
     production, development = wanted_by(ROOT)
     requirements = {name: wanted for name, (_, wanted) in installed().items()}
     locked = read_lock("".join(lock.values()))

@@ -1,12 +1,10 @@
-"""`./app user promote EMAIL`, in front of this worker's stack."""
+"""`./app user promote EMAIL`, with this worker's stack."""
 
-import asyncio
+from functools import partial
 
 import jwt
 import pytest
-from typer.testing import CliRunner
 
-from cli import app, operators
 from devstack import StackFolder
 from kernel.config.settings import Settings, SettingsError
 from kit.people import PASSWORD, new_email
@@ -14,21 +12,9 @@ from kit.process import environment
 
 
 @pytest.fixture
-def user(stack, monkeypatch, tmp_path):
-    """Runs `./app user …`, as a person whose settings name the stack."""
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    for name, value in environment(stack).items():
-        if name.lower() in Settings.model_fields:
-            monkeypatch.setenv(name, value)
-    monkeypatch.setenv("ENV_FILE", str(tmp_path / "none"))
-    monkeypatch.setattr(operators, "ROOT", tmp_path)  # no .env, and no stack
-
-    async def run(*words: str):
-        # In a thread: the command has an event loop of its own.
-        return await asyncio.to_thread(CliRunner().invoke, app, ["user", *words])
-
-    return run
+def user(operator):
+    """Runs `./app user …`."""
+    return partial(operator, "user")
 
 
 async def new_token(supabase, person):
@@ -42,7 +28,7 @@ async def role_after_login(supabase, person):
     return claims["app_metadata"].get("role")
 
 
-async def test_who_is_promoted_is_an_admin_from_the_next_login_on(
+async def test_a_promoted_user_is_an_admin_from_the_next_login_on(
     user, author, supabase, client_for
 ):
     found = await user("promote", author.email.upper())
@@ -53,7 +39,7 @@ async def test_who_is_promoted_is_an_admin_from_the_next_login_on(
         assert (await client.get("/rule")).status_code == 200
 
 
-async def test_who_is_promoted_is_an_admin_from_the_next_refresh_on(user, author, supabase):
+async def test_a_promoted_user_is_an_admin_from_the_next_refresh_on(user, author, supabase):
     await user("promote", author.email)
     body = {"refresh_token": author.refresh_token}
     session = await supabase.post("/auth/v1/token?grant_type=refresh_token", json=body)
@@ -91,7 +77,7 @@ async def test_a_supabase_that_is_away_is_one_sentence(user, author, monkeypatch
     assert "http://127.0.0.1:9 does not answer" in found.output
 
 
-async def test_a_key_that_is_not_its_own_is_one_sentence(user, author, monkeypatch, stack):
+async def test_a_wrong_service_key_is_one_sentence(user, author, monkeypatch, stack):
     for key in (stack.gateway.anon_key, "sb_secret_nonsense"):
         monkeypatch.setenv("SUPABASE_SERVICE_KEY", key)
         found = await user("promote", author.email)
@@ -103,7 +89,7 @@ async def test_a_key_that_is_not_its_own_is_one_sentence(user, author, monkeypat
 
 @pytest.fixture
 def without_settings(user, monkeypatch):
-    """The same, where nothing is set."""
+    """The same, without any setting."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     return user
@@ -122,12 +108,12 @@ async def test_without_settings_it_takes_the_stack_that_runs_here(
     assert await role_after_login(supabase, author) == "admin"
 
 
-async def test_without_settings_and_stack_the_settings_are_asked_for(without_settings, author):
+async def test_without_settings_and_stack_the_missing_settings_are_named(without_settings, author):
     found = await without_settings("promote", author.email)
-    assert isinstance(found.exception, SettingsError)  # which cli.main makes one message
+    assert isinstance(found.exception, SettingsError)  # cli.main turns it into one message
 
 
-async def test_settings_that_are_wrong_never_end_at_the_local_stack(
+async def test_with_wrong_settings_the_local_stack_is_not_used(
     without_settings, author, stack, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("SUPABASE_URL", "https://project.supabase.co")

@@ -16,7 +16,7 @@ from features import APP_NAME
 
 ROOT = Path(__file__).parents[2]
 BOILERPLATE = "Slices"
-# What may be there, and in whatever it is the boilerplate's name is its author's, not the team's.
+# Parts of the checkout in which the boilerplate's name must be replaced, if they exist.
 SHIPPED = (
     "app", "features", "platform", "devstack", "supabase", "deploy", ".github", ".devcontainer",
     "pyproject.toml", ".env.example", "compose.yaml", "Dockerfile", "requirements.lock",
@@ -99,17 +99,17 @@ def test_nothing_that_is_shipped_says_the_boilerplates_name_any_more(copy):
         for path, content in contents(copy).items()
         if BOILERPLATE.encode() in without_authors(content)
     }
-    # A migration is history; the newest sets another name.
+    # Old migrations keep the name; the newest one changes it.
     assert {name for name in said if not name.startswith("supabase/migrations/")} == set()
 
 
 def without_authors(content):
-    """Leave out who wrote the boilerplate: the licence wants them to be named."""
+    """Remove the boilerplate's authors: the licence requires that they are named."""
     lines = content.splitlines()
     return b"\n".join(line for line in lines if not line.startswith(b"authors = "))
 
 
-def test_the_kernel_never_says_it():
+def test_the_kernel_never_contains_the_boilerplates_name():
     said = []
     for path in sorted((ROOT / "platform" / "kernel").rglob("*")):
         if path.suffix == ".pyc" or not path.is_file():
@@ -123,7 +123,7 @@ def test_the_kernel_never_says_it():
 
 
 def literals(text):
-    """Return the texts in a file's code: not its docstrings, in which slices are slices."""
+    """Return the strings in a file's code without docstrings, where "slices" is a normal word."""
     tree = ast.parse(text)
     spoken = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     return [

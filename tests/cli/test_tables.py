@@ -44,7 +44,7 @@ async def rest() -> None: ...
 
 
 def test_the_page_of_slices_has_each_slice_as_it_is_today():
-    # A slice that was removed leaves its rows until the page is written anew: ./app check says so.
+    # A removed slice leaves its rows until the page is updated; ./app check reports this.
     found = discover()
     lines = PAGE.read_text(encoding="utf-8").splitlines(keepends=True)
     gone = {row for row in lines if (name := SLICE.match(row)) and name[1] not in found}
@@ -73,7 +73,7 @@ def test_each_call_is_a_row():
 
 
 def test_each_job_is_a_row_with_what_it_follows():
-    # The folder `shared` stands in for a slice: it has a docstring and is never removed.
+    # The folder `shared` replaces a slice here: it has a docstring and is never removed.
     _, *rows = jobs({"shared": Feature(jobs=(tell, sweep, look, rest))})
     assert [row[:3] for row in rows] == [
         ("shared", "tell", "ThingPublished"),
@@ -113,7 +113,7 @@ def test_a_slice_shows_its_own_limits():
 
 @pytest.fixture
 def page(monkeypatch, tmp_path):
-    """A page of slices of the test's own."""
+    """A separate copy of the page of slices."""
     page = tmp_path / "SLICES.md"
     page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.setattr(tables, "PAGE", page)

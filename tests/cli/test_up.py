@@ -1,4 +1,4 @@
-"""`./app up` as a person runs it, in a copy of the checkout that shares the environment."""
+"""`./app up`, in a copy of the checkout that shares the environment, as a person runs it."""
 
 import json
 import os
@@ -72,7 +72,7 @@ class Checkout:
         assert self.process.poll() is None, self.printed
 
     def fails(self, *options, **environment):
-        """Return the last words of a start that is to fail; it must leave nothing."""
+        """Return the last line of a start that must fail; it must leave no process."""
         before = set(self.processes())
         self.start(*options, **environment)
         assert self.process.wait(60) == 1, self.printed
@@ -97,10 +97,10 @@ class Checkout:
         return dict(line.split("=", 1) for line in done.stdout.splitlines())
 
     def processes(self):
-        """Return pid and command of those that name this checkout's stack, or belong to it.
+        """Return pid and command of the processes that name this checkout's stack or belong to it.
 
-        To it belong the process groups of what it has started, as far as they were ever seen
-        here: what a program has forked itself names neither a folder nor a port.
+        Process groups of its children belong to it, if a call of this method has seen them: a
+        forked process names neither a folder nor a port.
         """
         done = subprocess.run(
             ["ps", "-A", "-ww", "-o", "pid=,ppid=,pgid=,stat=,command="],
@@ -125,7 +125,7 @@ class Checkout:
         }
 
     def running(self, name):
-        """Return the pids of an application: its own, and those of what it has forked."""
+        """Return the pids of an application, including forked processes."""
         return [pid for pid, command in self.processes().items() if command.endswith(f" {name}")]
 
     def ports(self):
@@ -137,23 +137,23 @@ class Checkout:
 
 
 def until(condition, seconds=30):
-    """Wait for a condition and return its value."""
+    """Wait until a condition is true, and return its value."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < deadline, "this did not come true in time"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.02)
     return value
 
 
 @pytest.fixture
 def checkout():
-    # Not tmp_path: as root PostgreSQL runs as somebody who may not enter that.
+    # Not tmp_path: under root, PostgreSQL runs as another user, who cannot enter it.
     root = Path(tempfile.mkdtemp(prefix="checkout-")).resolve()
     root.chmod(0o755)
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         copy(ROOT / name, root / name)
-    # In place of the application's slices those of the kit, with the tables that they need.
+    # The kit's slices replace the application's, with the tables that they need.
     slices = ROOT / "tests" / "kit" / "slices"
     words = (ROOT / "features" / "__init__.py").read_text()
     shutil.rmtree(root / "features")
@@ -190,7 +190,7 @@ def sign_up(checkout, address):
 
 
 def mail_to(checkout, address):
-    """Wait for the one mail to an address, as the inbox's API has it; return its text."""
+    """Wait for the only mail to an address in the inbox's API; return its text."""
     return message_to(checkout, address)["Text"]
 
 
@@ -249,12 +249,12 @@ def test_a_renamed_application_starts_under_its_name(checkout):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_signal_leaves_no_process_and_no_port(checkout, number):
     checkout.up()
-    assert len(checkout.running("worker")) == 3  # what it forked is to end, too
+    assert len(checkout.running("worker")) == 3  # the forked processes must end, too
     assert checkout.stop(number) == (-9 if number == signal.SIGKILL else 0)
     if number == signal.SIGKILL:
         until(checkout.nothing_left)
     assert checkout.nothing_left()
-    checkout.up("--stack-only")  # and nothing hinders the next one
+    checkout.up("--stack-only")  # the next start must work
 
 
 def test_a_signal_while_starting_leaves_nothing(checkout):
@@ -330,7 +330,7 @@ def test_log_lines_are_for_people_unless_a_setting_says_otherwise(checkout):
     checkout.up(LOG_FORMAT="json", FORCE_COLOR="1")
     get(f"{api}/alive")
     checkout.prints('"path":"/api/v1/alive","status":200')
-    # Which colour it has depends on which program printed first.
+    # The colour depends on which program printed first.
     assert re.search(r"\x1b\[\d+mapi      │\x1b\[0m \{", checkout.printed)
 
 
@@ -387,7 +387,7 @@ def test_a_change_of_a_job_reaches_the_running_worker(checkout):
     assert mail_to(checkout, "ann@example.com").startswith("Hello the new code,\n")
 
 
-def test_a_worker_that_is_killed_is_told_and_what_waits_is_done_after_its_restart(checkout):
+def test_a_killed_worker_is_reported_and_waiting_jobs_run_after_its_restart(checkout):
     checkout.up()
     (first,) = [pid for pid in checkout.running("worker") if os.getpgid(pid) == pid]
     os.kill(first, signal.SIGKILL)

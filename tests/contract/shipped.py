@@ -1,8 +1,8 @@
-"""What the slices that came with this template had from its migrations, which outlive slices.
+"""What this template's migrations grant for its own slices; migrations outlive slices.
 
-Where one of these slices was removed, what it alone had stays in the database and is stated nowhere
-else: it may stay, and nothing beyond it. A new slice states its own and never edits this file. When
-a migration of yours revokes or drops some of it, delete that here.
+The database keeps the privileges of a removed slice, and no slice states them any more. So these
+may remain, but nothing else. A new slice states its own privileges and never edits this file. If
+one of your migrations revokes or drops some of these, delete them here.
 """
 
 from kit.grants import EVERYONE, NOBODY, SERVICE, Function, Grants
@@ -65,4 +65,4 @@ TOPICS = {
         "user_confirmed",
     },
 }
-"""Topics by the module of features/shared that has their classes: they stay when it is removed."""
+"""Topics by the module of features/shared that defines their classes: they outlive the module."""

@@ -1,6 +1,6 @@
-"""A12: what a user tries with the own token, through the API and straight at Supabase.
+"""A12: what users try with their own token, through the API and directly at Supabase.
 
-Each attack is followed by a look behind all of it, at the rows themselves.
+After each attack, the test compares the stored rows.
 """
 
 from uuid import uuid4
@@ -37,7 +37,7 @@ async def role_of(supabase, person):
 
 
 @pytest.mark.parametrize("body", AUTH_CHANGES, ids=lambda body: next(iter(body)))
-async def test_a12_auth_takes_nothing_that_makes_more_of_a_user(
+async def test_a12_auth_accepts_nothing_that_raises_a_users_privileges(
     attacker, supabase, stranger, author, rows, body
 ):
     before = await rows()
@@ -59,7 +59,7 @@ async def test_a12_auth_takes_nothing_that_makes_more_of_a_user(
         ("POST", "/auth/v1/admin/users", {"email": "m@example.com", "password": PASSWORD}),
     ],
 )
-async def test_a12_the_admins_door_of_auth_is_shut(
+async def test_a12_auths_admin_endpoints_refuse_users(
     attacker, stranger, author, rows, method, path, body
 ):
     before = await rows()

@@ -1,4 +1,4 @@
-"""/docs in Chromium, where one is installed: under its own policy, and without any other server."""
+"""/docs in Chromium, if it is installed: with its own policy, and without any other server."""
 
 import json
 
@@ -13,7 +13,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium"),
 ]
 BLOCK = "document.querySelector('.opblock-get [data-path=\"/api/v1/mine\"]').closest('.opblock')"
-# React sees what a person types, not what a script assigns.
+# React notices typed text, but not a value that a script assigns.
 TYPED = """(value => {
   const input = document.querySelector('.auth-container input');
   Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(input, value);

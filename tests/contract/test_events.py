@@ -1,4 +1,4 @@
-"""Events in Python and topics in SQL are the same: what one side alone has would be lost."""
+"""Event classes in Python and topics in SQL are the same: an event without both is lost."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ OF_THE_KIT: dict[str, type[Event]] = {
     ThingPublished.topic: ThingPublished,
 }
 EVENTS: Mapping[str, type[Event]] = {**known_events(), **OF_THE_KIT}
-# The topics of words that were removed, whose tables may still be there: nothing writes to them.
+# Topics of removed modules, whose tables may still exist: nothing writes to them.
 LEFT = set().union(
     *(
         topics
@@ -28,7 +28,7 @@ LEFT = set().union(
 
 
 async def differences(database: asyncpg.Connection, events: Mapping[str, type[Event]]) -> set[str]:
-    """Return what is not the same on both sides, a sentence each."""
+    """Return a sentence for each difference between the two sides."""
     rows = await database.fetch("select topic, fields from outbox.topics")
     topics = {row["topic"]: set(row["fields"]) for row in rows}
     classes = {topic: set(kind.model_fields) for topic, kind in events.items()}
@@ -45,7 +45,7 @@ async def differences(database: asyncpg.Connection, events: Mapping[str, type[Ev
 
 @pytest.fixture
 async def rolled_back(database):
-    """A connection whose changes are nobody else's and never stay."""
+    """A connection whose changes only the test sees; they are rolled back."""
     transaction = database.transaction()
     await transaction.start()
     yield database

@@ -1,10 +1,10 @@
-"""What is allowed, written down; whatever else is allowed in the database was forgotten.
+"""Every privilege in the database is stated; any other privilege is a mistake.
 
-Each slice writes down its own in tests/features/<slice>/grants.py, the platform in
+Each slice states its own in tests/features/<slice>/grants.py, the platform in
 tests/kernel/grants.py.
 
-The local stack has Supabase's permissive default grants, so an object whose migration forgets a
-REVOKE shows here.
+The local stack has Supabase's permissive default grants. So this test finds an object whose
+migration forgets a REVOKE.
 """
 
 from pathlib import Path
@@ -24,10 +24,10 @@ PLATFORM = stated_in(ROOT / "tests" / "kernel" / "grants.py")
 KIT = stated_in(Path(slices.__file__).with_name("grants.py"))
 STATED = union([*BY_SLICE.values(), PLATFORM, KIT])
 REMOVED = shipped.SLICES - discover().keys()
-# What is left of slices that are gone may still be there.
+# Privileges of removed slices may still exist.
 ALLOWED = union([STATED, shipped.GRANTS]) if REMOVED else STATED
-# Nobody's but the functions': not even the service reads or writes there directly.
-CLOSED = ("outbox", "jobs", "archive", "retention", "identity", "audit")
+# Only functions may use these schemas: not even the service role reads or writes there directly.
+CLOSED = ("outbox", "jobs", "archive", "retention", "identity", "audit", "idempotency", "exports")
 
 
 async def test_tables_and_views_are_granted_as_written(database):
@@ -275,7 +275,7 @@ async def test_a12_nobody_becomes_an_admin_by_the_own_token(supabase, stranger):
         assert user.get("role", "authenticated") == "authenticated"
 
 
-async def test_e_mail_addresses_are_nobody_elses_business(attacker, stranger):
+async def test_users_read_no_e_mail_address_but_their_own(attacker, stranger):
     rows = (await attacker.get("/rest/v1/profiles?select=*")).json()
     assert [row["id"] for row in rows] == [str(stranger.id)]
     assert "email" not in rows[0]

@@ -1,4 +1,4 @@
-"""What is one line in the API is one line in the database, whoever writes there."""
+"""A one-line field of the API is one line in the database, too, whoever writes it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from kernel.boot.discovery import discover
 from kernel.web.fields import ONE_LINE
 
-# Of each range that the pattern of one line leaves out, its ends; NUL cannot be stored at all.
+# The ends of each range that ONE_LINE excludes; NUL cannot be stored at all.
 NOT_ONE_LINE = "\x01\t\n\r\x1f\x7f\x85\x9f\u2028\u2029"
 CHECKS = """
 select format('%I.%I', n.nspname, c.relname) as place, a.attname as field,
@@ -25,7 +25,7 @@ group by 1, 2
 
 
 def lines_in(schema: Any) -> Iterator[str]:
-    """Yield the names of properties that are one line of text, in a JSON schema or its parts."""
+    """Yield the names of one-line text properties in a JSON schema or its parts."""
     if isinstance(schema, list):
         for one in schema:
             yield from lines_in(one)
@@ -40,7 +40,7 @@ def lines_in(schema: Any) -> Iterator[str]:
 
 
 def one_line_fields() -> set[str]:
-    """Return the one-line fields of all bodies that slices take."""
+    """Return the one-line fields in all request bodies of slices."""
     routes = [
         route
         for one in discover().values()
@@ -68,7 +68,7 @@ def test_the_fields_are_found():
 async def test_s9_every_one_line_field_has_its_check_in_sql(database):
     fields = one_line_fields()
     found = await database.fetch(CHECKS, sorted(fields))
-    assert {row["field"] for row in found} == fields, "a field of no table: say where it is stored"
+    assert {row["field"] for row in found} == fields, "a field is in no table: state its place"
     for row in found:
         values = " and ".join(f"coalesce({check}, true)" for check in row["checks"] or ["true"])
         for character in NOT_ONE_LINE:

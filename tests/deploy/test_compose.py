@@ -1,11 +1,15 @@
-"""compose.yaml: valid by the schema of compose, and true of the code."""
+"""compose.yaml: valid by the schema of Compose, and consistent with the code."""
 
 import json
 import re
+import subprocess
+import sys
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import jsonschema_rs
+import jwt
 import pytest
 import typer.main
 import yaml
@@ -13,6 +17,7 @@ import yaml
 import cli
 from kernel.boot.server import UVICORN
 from kernel.config.settings import Settings
+from kernel.redis.clients import _CACHE_POLICIES
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "compose.yaml").read_text(encoding="utf-8")
@@ -23,7 +28,7 @@ PROXY = (ROOT / "deploy" / "proxy" / "haproxy.cfg").read_text()
 OURS = {"api", "worker", "relay", "beat", "migrations"}
 SETTINGS = {name.upper() for name in Settings.model_fields}
 DEFAULT = {name: field.default for name, field in Settings.model_fields.items()}
-# Read by the command `migrate` itself.
+# The command `migrate` reads it itself.
 BESIDE_SETTINGS = {"DATABASE_URL"}
 
 
@@ -83,7 +88,11 @@ def test_the_api_trusts_the_network_of_the_proxy_and_no_other():
     trusted = SERVICES["api"]["environment"]["TRUSTED_PROXIES"]
     assert ip_network(trusted) == ip_network(subnet["subnet"])
     assert "front" in SERVICES["proxy"]["networks"]
-    assert [name for name, one in SERVICES.items() if one.get("ports")] == ["proxy", "mailpit"]
+    assert [name for name, one in SERVICES.items() if one.get("ports")] == [
+        "proxy",
+        "mailpit",
+        "grafana",
+    ]
 
 
 def test_no_process_is_killed_before_it_has_ended_by_itself():
@@ -92,6 +101,18 @@ def test_no_process_is_killed_before_it_has_ended_by_itself():
         drain = SERVICES["api"]["environment"]["API_DRAIN_SECONDS"]
         assert grace > drain + UVICORN["timeout_graceful_shutdown"]
         assert grace > DEFAULT["worker_grace_seconds"]
+
+
+def test_the_cache_evicts_no_key_that_must_stay():
+    (policy,) = re.findall(r"--maxmemory-policy (\S+)", SERVICES["cache"]["command"][2])
+    assert policy in _CACHE_POLICIES
+
+
+def test_redis_has_memory_to_spare_for_rewriting_its_file():
+    for name, share in {"cache": 0.75, "broker": 0.5}.items():
+        limit = SERVICES[name]["deploy"]["resources"]["limits"]["memory"]
+        (own,) = re.findall(r"--maxmemory (\d+)mb", SERVICES[name]["command"][2])
+        assert int(own) <= share * 1024 * int(limit.removesuffix("g"))
 
 
 def test_the_broker_evicts_nothing_and_writes_to_disk():
@@ -123,6 +144,63 @@ def test_what_faces_clients_or_holds_their_data_is_locked_down(name):
 
 
 def test_what_is_mounted_exists():
-    mounted = re.findall(r"\"?(\./[\w./-]+):/", TEXT)
-    assert len(mounted) == 3
-    assert [path for path in mounted if not (ROOT / path).exists()] == []
+    mounted = re.findall(r"(?:\"|- )(\./[\w./-]+):/", TEXT)
+    assert len(mounted) == 7
+    missing = [path for path in mounted if not (ROOT / path).exists()]
+    # The profile `monitoring` reads a folder of its own; all of it is there, or nothing.
+    if not (ROOT / "deploy" / "monitoring").exists():
+        missing = [path for path in missing if not path.startswith("./deploy/monitoring/")]
+    assert missing == []
+
+
+def test_only_this_machine_sees_the_pages_for_operators():
+    for name in ("mailpit", "grafana"):
+        assert all(port.startswith("127.0.0.1:") for port in SERVICES[name]["ports"])
+
+
+def test_each_profile_is_one_that_is_explained():
+    named = {profile for one in SERVICES.values() for profile in one.get("profiles", [])}
+    assert named == {"supabase", "monitoring"}
+    assert all(f"`{profile}`" in TEXT for profile in named)
+
+
+def test_without_a_profile_everything_of_ours_starts():
+    started = {name for name, one in SERVICES.items() if "profiles" not in one}
+    assert started == OURS - {"migrations"} | {"proxy", "cache", "broker"}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - {"mailpit", "rest"}))
+def test_what_others_wait_for_has_a_health_check(name):
+    waiting = [
+        one["depends_on"][name]["condition"]
+        for one in SERVICES.values()
+        if name in one.get("depends_on", {})
+    ]
+    ours = name in OURS  # the image has one
+    assert "service_healthy" not in waiting or ours or "healthcheck" in SERVICES[name]
+
+
+def make_env():
+    done = subprocess.run(
+        [sys.executable, "-I", ROOT / "deploy" / "supabase" / "make_env.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+def test_the_env_for_trying_out_is_complete_and_new_each_time():
+    made, again = make_env(), make_env()
+    required = {name for name, one in Settings.model_fields.items() if one.is_required()}
+    asked = set(re.findall(r"\$\{(\w+):\?", TEXT))
+    assert {name.upper() for name in required} - {"REDIS_HOST"} | asked <= made.keys()
+    assert made.keys() <= SETTINGS | set(re.findall(r"\$\{(\w+)", TEXT))
+    for name in ("JWT_SECRET", "REDIS_PASSWORD", "BROKER_PASSWORD", "POSTGRES_PASSWORD"):
+        assert made[name] != again[name]
+    for name, role in (("SUPABASE_KEY", "anon"), ("SUPABASE_SERVICE_KEY", "service_role")):
+        assert jwt.decode(made[name], made["JWT_SECRET"], algorithms=["HS256"])["role"] == role
+    url = urlsplit(made["SUPABASE_URL"])
+    assert url.hostname in SERVICES
+    assert SERVICES["gateway"]["environment"]["KONG_PROXY_LISTEN"].endswith(f":{url.port}")
+    assert made["SMTP_HOST"] in SERVICES

@@ -1,4 +1,4 @@
-"""What the Dockerfile says, and the health check of its image."""
+"""The statements of the Dockerfile, and the health check of its image."""
 
 import os
 import re
@@ -16,7 +16,7 @@ HEALTH = ROOT / "deploy" / "image" / "health.py"
 
 
 def health(**environment):
-    """Run the health check; return its exit code and what it says."""
+    """Run the health check; return its exit code and its output."""
     done = subprocess.run(
         [sys.executable, "-I", HEALTH],
         env=environment,

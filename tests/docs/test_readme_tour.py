@@ -1,6 +1,6 @@
 """The tour of README.md, pasted block by block into a shell beside a running `./app up`.
 
-The block `text` below some commands is their answer, in which `…` stands for anything in its line.
+A `text` block below commands is their output, in which `…` stands for anything in its line.
 """
 
 import os
@@ -31,13 +31,13 @@ PATIENCE = 120.0
 
 @dataclass(frozen=True)
 class Step:
-    """Commands that a reader pastes, and the answer that the README promises."""
+    """Commands that a reader pastes, and the output that the README promises."""
 
     commands: str
     answer: str = ""
 
     def fits(self, said):
-        """Tell whether a shell's words are the answer."""
+        """Return whether a shell's output matches."""
         lines = (
             ".*".join(map(re.escape, line.split("…"))) for line in self.answer.rstrip().split("\n")
         )
@@ -56,7 +56,7 @@ def steps_of(text):
 
 
 def calls_that_are_gone(steps):
-    """Return the paths that the tour calls and that no slice serves any more."""
+    """Return the paths in the tour that no slice serves."""
     table = RouteTable(routes_of(discover()))
     called = {path for step in steps for path in re.findall(r"\$API(/[^\s?\"']+)", step.commands)}
     return sorted(path for path in called if not table.methods(PREFIX + path))
@@ -70,7 +70,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         bool(GONE),
-        reason=f"README.md's tour calls {', '.join(GONE)} of a removed slice: write it anew",
+        reason=f"README.md's tour calls {', '.join(GONE)} of a removed slice: rewrite the tour",
     ),
 ]
 
@@ -81,7 +81,7 @@ def test_the_calls_of_the_tour_are_found():
 
 
 class Shell:
-    """A shell in a checkout; what it prints, errors included, is what a reader sees."""
+    """A shell in a checkout; its output includes errors, as a reader sees them."""
 
     def __init__(self, program, folder, environment):
         self.process = subprocess.Popen(
@@ -95,7 +95,7 @@ class Shell:
         )
 
     def paste(self, commands):
-        """Return what the commands print and the exit code of the last."""
+        """Return the output of the commands, and the exit code of the last one."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(f"{commands}\necho {DONE} $?\n")
@@ -124,7 +124,7 @@ class Checkout:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
         path = os.pathsep.join(map(str, (root / "platform", root)))
         self.environment = kept | {"PYTHONPATH": path, "NO_PROXY": "*", "HOME": str(root)}
-        # The command that a reader types, without the installation: the environment is there.
+        # The reader's command, without the installation: the environment exists already.
         command = shlex.join([sys.executable, "-m", "cli"])
         (root / "app").write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         with self.log.open("w") as log:
@@ -165,7 +165,7 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def checkout(unused_tcp_port_factory):
-    # Not tmp_path: as root PostgreSQL runs as another user, who may not enter that.
+    # Not tmp_path: under root, PostgreSQL runs as another user, who cannot enter it.
     root = Path(tempfile.mkdtemp(prefix="tour-")).resolve()
     root.chmod(0o755)
     shutil.copytree(ROOT, root, ignore=LEFT_OUT, dirs_exist_ok=True)
@@ -179,9 +179,9 @@ def checkout(unused_tcp_port_factory):
 
 
 def walk(shell, steps):
-    """Paste the steps one after the other; fail at the first that is not as the README says."""
+    """Paste the steps one after the other; fail at the first that differs from the README."""
     for step in steps:
-        # A mail is on its way for a second or so: a reader who is too early asks again.
+        # A mail takes a second or so to arrive: an early reader repeats the command.
         deadline = time.monotonic() + (PATIENCE if "INBOX_URL" in step.commands else 0)
         while True:
             said, code = shell.paste(step.commands)
@@ -200,7 +200,7 @@ def test_the_tour_goes_as_the_readme_says(checkout):
 
 @pytest.mark.parametrize("name", ["dash", "zsh"])
 def test_the_tour_can_be_pasted_into_other_shells(checkout, name):
-    # As another person, and without the posts: the first tour has written some already.
+    # With another person, and without posts: the first tour has already written some.
     steps = [
         Step(step.commands.replace("ada@", f"{name}@"), step.answer.replace("ada@", f"{name}@"))
         for step in TOUR
@@ -213,10 +213,10 @@ def test_the_tour_can_be_pasted_into_other_shells(checkout, name):
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ("/settings", "/setings"),  # an address that is none
-        ('"success":true', '"success":false'),  # an answer that is another
-        ("curl", "crul"),  # a command that is none
-        ("$API", "$APY"),  # a name that nothing sets
+        ("/settings", "/setings"),  # an unknown path
+        ('"success":true', '"success":false'),  # another output
+        ("curl", "crul"),  # an unknown command
+        ("$API", "$APY"),  # an unset variable
     ],
 )
 def test_a_tour_that_is_wrong_is_noticed(checkout, right, wrong):

@@ -1,4 +1,4 @@
-"""What editors, Git hosts and readers take from the repository, as far as a test can know it."""
+"""Files for editors, Git hosts and readers: what a test can check of them."""
 
 import json
 import re
@@ -26,7 +26,7 @@ def name(path):
 
 
 def unpinned(text):
-    """Return the actions of a workflow that a moved tag could replace."""
+    """Return the actions of a workflow that are not pinned to a commit."""
     used = re.findall(r"^\s*(?:- )?uses: (.+)$", text, re.MULTILINE)
     return [one for one in used if not one.startswith("./") and not PINNED.fullmatch(one)]
 
@@ -56,7 +56,7 @@ def test_yaml_can_be_read(path):
 
 @pytest.mark.parametrize("path", JSON, ids=name)
 def test_json_can_be_read(path):
-    # Editors allow comments; ours have lines of their own.
+    # Editors allow comments; ours are on separate lines.
     lines = path.read_text(encoding="utf-8").splitlines()
     assert json.loads("\n".join(line for line in lines if not line.lstrip().startswith("//")))
 
@@ -82,7 +82,7 @@ def test_an_action_by_its_tag_is_found(used):
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
 def test_documents_name_commands_that_exist(path):
     text = path.read_text(encoding="utf-8")
-    if path.suffix == ".md":  # prose may follow a command there: only code counts
+    if path.suffix == ".md":  # only code counts: prose may follow a command
         text = "\n".join(map("".join, CODE.findall(text)))
     assert unknown(text, typer.main.get_command(cli.app)) == []
 
@@ -97,6 +97,6 @@ def test_a_command_that_does_not_exist_is_found():
 @pytest.mark.parametrize("path", [one for one in DOCUMENTS if one.suffix == ".md"], ids=name)
 def test_links_between_documents_lead_somewhere(path):
     targets = LINK.findall(path.read_text(encoding="utf-8"))
-    # ../../actions is an address of GitHub.
+    # ../../actions is a page on GitHub.
     broken = {t for t in targets if not t.startswith("../../") and not (path.parent / t).exists()}
     assert broken == set()

@@ -1,4 +1,4 @@
-"""Tests of slices call the whole application, and observe by the kit's GET /whoami."""
+"""Tests of slices call the whole application, and observe it by the kit's GET /whoami."""
 
 from collections.abc import AsyncIterator, Callable
 

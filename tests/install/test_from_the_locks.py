@@ -1,6 +1,6 @@
-"""The locks install with pip of any age and with uv, from the package index and without a cache.
+"""The locks install with any version of pip and with uv, from the index and without a cache.
 
-These tests need the index. They say whether somebody who clones the project today can start it.
+These tests need the index. They show whether a person who clones the project today can start it.
 """
 
 import os
@@ -13,18 +13,19 @@ import pytest
 
 from cli.checkout import ROOT
 from cli.install import LOCKS, blocks
+from devstack.testing import free_port
 
-# The oldest pip that each Python has ever come with: 3.11.0, 3.12.0, 3.13.0, 3.14.0.
+# The oldest pip that was bundled with each Python: 3.11.0, 3.12.0, 3.13.0, 3.14.0.
 OLDEST_PIP = {(3, 11): "22.3", (3, 12): "23.2.1", (3, 13): "24.2", (3, 14): "25.2"}
 UV = "uv==0.11.0"
-LONG = 600  # seconds, for one command on a slow network
+LONG = 600  # seconds for one command on a slow network
 NOT_OURS = ("PYTHONPATH", "PYTHON", "INSTALL_WITH", "VIRTUAL_ENV", "COVERAGE_PROCESS_START")
 
 pytestmark = pytest.mark.slow
 
 
 class Checkout:
-    """A copy of the checkout without .venv, under a path with a space and an é, in no locale."""
+    """A copy without .venv, under a path with a space and an é, in the C locale."""
 
     def __init__(self, root, environment):
         self.root, self.environment = root, environment
@@ -33,7 +34,7 @@ class Checkout:
     def begin(self, *words, **environment):
         return subprocess.Popen(
             words,
-            cwd=self.root.parent,  # ./app finds the checkout by its own path
+            cwd=self.root.parent,  # ./app must find the checkout by its own path
             env=self.environment | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -56,14 +57,14 @@ class Checkout:
         return self.run(str(self.root / "app"), *words, code=code, **environment)
 
     def interrupted_when_it_prints(self, words, **environment):
-        """Run ./app and press Ctrl-C in the step that it names so; return all that it printed."""
+        """Run ./app and press Ctrl-C when it prints these words; return its whole output."""
         with self.begin(str(self.root / "app"), "--help", **environment) as process:
             assert process.stdout
             printed = ""
             for line in process.stdout:
                 printed += line
                 if words in line:
-                    os.killpg(process.pid, signal.SIGINT)  # to all, as a terminal does
+                    os.killpg(process.pid, signal.SIGINT)  # to the whole group, like a terminal
         assert process.returncode in {130, -signal.SIGINT}, printed
         return printed
 
@@ -81,7 +82,7 @@ def checkout(tmp_path):
 
 @pytest.fixture(scope="module")
 def uv(tmp_path_factory):
-    """A folder for PATH, with uv in it."""
+    """A folder for PATH that contains uv."""
     folder = tmp_path_factory.mktemp("uv")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-cache-dir", UV]
@@ -90,7 +91,7 @@ def uv(tmp_path_factory):
 
 
 def names_in(python):
-    """The packages of an environment."""
+    """Return the names of the packages in an environment."""
     code = "from importlib.metadata import distributions as d; print(*(x.name for x in d()))"
     command = [python, "-I", "-c", code]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
@@ -122,6 +123,16 @@ def test_app_installs_with_uv_after_an_interruption_began_anew(checkout, uv):
     assert "Installed in" in printed
     assert "get_post" in printed
     assert "Installed" not in checkout.app("--help", PATH=path)
+    # O16: the whole system runs there, too.
+    with checkout.begin(str(checkout.root / "app"), "up", "--port", str(free_port())) as process:
+        assert process.stdout
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if line.startswith("ready http"):
+                os.killpg(process.pid, signal.SIGINT)
+    assert process.returncode == 0, printed
+    assert "\nready http" in printed
 
 
 def test_the_lock_of_production_is_all_that_the_processes_need(checkout, uv):

@@ -1,4 +1,4 @@
-"""What the database lets callers do for the platform itself."""
+"""Database privileges of the platform itself."""
 
 from kit.grants import EVERYONE, NOBODY, SERVICE, USERS, Function, Grants
 
@@ -9,18 +9,20 @@ _END = {"run_id": NOBODY, "holder": "me", "state": "failed", "error": None, "dur
 GRANTS = Grants(
     functions={
         "alive": Function(EVERYONE),
+        "service_alive": Function(SERVICE),
         "me": Function(USERS),
+        "replayed_row": Function(USERS),
         "account": Function(SERVICE, {"user_id": NOBODY}),
-        # Called before each request of PostgREST.
+        # PostgREST calls this before each request.
         "check_session": Function(EVERYONE),
-        # The relay's.
+        # For the relay.
         "claim_events": Function(SERVICE, _CLAIM),
         "settle_events": Function(SERVICE, {"claim": NOBODY, "results": [], "runs": []}),
         "lost_runs": Function(SERVICE, {"untouched_seconds": 1, "batch": 0}),
         "event_topics": Function(SERVICE),
-        # Beat's.
+        # For beat.
         "put_slot": Function(SERVICE, {"job": "a.job", "slot": "2000-01-01T00:00:00Z"}),
-        # The worker's.
+        # For workers.
         "begin_run": Function(
             SERVICE, _RUN | {"holder": "me", "lease_seconds": 0, "max_attempts": 0}
         ),
@@ -28,7 +30,7 @@ GRANTS = Grants(
         "finish_run": Function(SERVICE, _END),
         "release_runs": Function(SERVICE, {"holder_prefix": "me", "counts": False}),
         "close_run": Function(SERVICE, _RUN | {"state": "failed", "error": None}),
-        # Sessions and the audit log.
+        # For sessions and the audit log.
         "revoked_sessions": Function(SERVICE),
         "user_id_of": Function(SERVICE, {"email": "nobody@example.com"}),
         "record_audit": Function(SERVICE, {"action": "login"}),
@@ -41,14 +43,14 @@ GRANTS = Grants(
         ),
         "record_denial": Function(SERVICE, {"user_id": NOBODY, "slice": "nothing"}),
         "credentials_of": Function(SERVICE, {"user_id": NOBODY}),
-        # Mails, and tokens in them.
+        # For mails and their tokens.
         "admit_mail": Function(
             SERVICE, {"mail": NOBODY, "recipient": "x@example.com", "kind": "", "security": True}
         ),
         "issue_mailed_token": Function(SERVICE, {"request": NOBODY, "token": NOBODY, "hash": ""}),
         "take_mailed_token": Function(SERVICE, {"token": NOBODY, "hash": "", "purpose": "signup"}),
         "settle_mailed_token": Function(SERVICE, {"token": NOBODY, "used": False}),
-        # The metrics'.
+        # For metrics.
         "operations": Function(SERVICE),
     },
 )

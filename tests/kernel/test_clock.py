@@ -1,4 +1,4 @@
-"""What the tests themselves stand on: freezing the time does not stop what runs beside a test."""
+"""The tests' own clocks: frozen time does not stop what runs beside a test."""
 
 import asyncio
 import threading
@@ -30,7 +30,7 @@ def test_the_clocks_go_on_from_where_they_were(frozen_time):
     assert (time.monotonic(), time.time(), time.perf_counter()) == tuple(one + 5 for one in before)
 
 
-def test_what_moves_the_time_lets_it_go_on(movable_time):
+def test_movable_time_lets_the_clocks_run(movable_time):
     begun = time.monotonic()
     movable_time.tick(60)
     assert 0 < time.monotonic() - begun < 90

@@ -1,5 +1,5 @@
-"""What tests stand on: real servers, the application, people and posts.
+"""What tests are built on: real servers, the application, people and posts.
 
-What must exist beforehand is arranged through Supabase itself, never through a slice, so that a
-slice can be removed without breaking the tests of another.
+Tests create existing data through Supabase itself, never through a slice. So a slice can be removed
+without breaking the tests of another slice.
 """

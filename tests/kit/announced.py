@@ -1,4 +1,4 @@
-"""What a slice announces: seen by the tags of cached reads that are dropped before it answers."""
+"""What a slice announces: the tags of cached reads that are dropped before it responds."""
 
 import contextlib
 import inspect
@@ -22,9 +22,9 @@ Dropped = Callable[[], set[str]]
 
 
 def keeping(kind: type[Event], field: str) -> Feature:
-    """Return a slice that keeps reads of what an event is about, by its id and in pages."""
+    """Return a slice with cached reads, by id and in pages, that this event drops."""
     router = APIRouter()
-    # Of whatever type the event has it: nobody asks for these, so no value is read.
+    # The type does not matter: nothing requests these reads, so the value is never parsed.
     by_id = inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, annotation=UUID)
 
     async def one(**_: object) -> Answer[bool]:
@@ -46,9 +46,9 @@ def keeping(kind: type[Event], field: str) -> Feature:
 async def announced(
     settings: Settings, valkey: Valkey, kind: type[Event], field: str
 ) -> AsyncIterator[tuple[Callable[..., httpx.AsyncClient], Dropped]]:
-    """Run the application without a relay; yields a maker of clients, and what was dropped.
+    """Run the application without a relay; yield a maker of clients, and `dropped`.
 
-    `dropped()` are the ids that an event of this kind has named since the last look.
+    `dropped()` returns the ids that events of this kind have named since the last call.
     """
     own = changed(settings, redis_port=valkey.port, redis_db=0)
     app = create_app(own, {**whole(), "keep": keeping(kind, field)})
@@ -58,7 +58,7 @@ async def announced(
         if keys:
             valkey.client.unlink(*keys)
         ids = {key.removeprefix("tag:kept:") for key in keys} - {"pages:*"}
-        assert bool(ids) is ("tag:kept:pages:*" in keys)  # pages go with each of them
+        assert bool(ids) is ("tag:kept:pages:*" in keys)  # each event drops the pages, too
         return ids
 
     async with running(app) as client_for:

@@ -1,7 +1,7 @@
-"""Applications under test, and how to call them.
+"""Applications under test, and clients that call them.
 
-Tests of the platform call one that is made of the kit's own slices (kit/slices). Tests of slices
-call the whole application (tests/features/conftest.py).
+Tests of the platform call an application that consists of the kit's own slices (kit/slices). Tests
+of slices call the whole application (tests/features/conftest.py).
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -22,18 +22,19 @@ from kernel.boot.discovery import discover
 from kernel.config.settings import Settings
 from kernel.redis import clients
 from kernel.redis.multiplexed import Multiplexed
+from kit.contract import checked
 from kit.servers import Stack
 
 API = "http://api.test/api/v1"
-CLIENTS = ip_network("198.18.0.0/15")  # RFC 2544: for tests, and nobody's
+CLIENTS = ip_network("198.18.0.0/15")  # RFC 2544: reserved for tests
 SLICES: Mapping[str, Feature] = discover("kit.slices")
-"""The kit's own slices by their names."""
+"""The kit's own slices, by name."""
 _ADDRESSES = count(int(CLIENTS[1]))
 
 
 @pytest.fixture(scope="session")
 def settings(stack: Stack) -> Settings:
-    """The settings that a deployment in front of this stack would have."""
+    """The settings of a deployment that uses this stack."""
     cache = urlsplit(stack.cache_url)
     return Settings.model_validate(
         {
@@ -51,7 +52,7 @@ def settings(stack: Stack) -> Settings:
 
 @pytest.fixture(scope="session")
 def drop_reads(settings: Settings) -> Iterator[Callable[[], None]]:
-    """Drops all cached reads: what a relay does after a write past the API. None runs here."""
+    """Drops all cached reads, as a relay does after a write past the API: no relay runs here."""
     host, port, db = settings.redis_host, settings.redis_port, settings.redis_db
     with Redis(host=host, port=port, db=db) as redis:
 
@@ -64,12 +65,12 @@ def drop_reads(settings: Settings) -> Iterator[Callable[[], None]]:
 
 @pytest.fixture
 def patient_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gives Redis 2 s, for tests of what is there while it answers: machines of tests are busy."""
+    """Raises Redis's deadline to 2 s, for tests that are not about it: test machines are busy."""
     monkeypatch.setattr(clients, "Multiplexed", partial(Multiplexed, seconds=2.0))
 
 
 class Elsewhere(httpx.ASGITransport):
-    """Each request comes from another address, so that no test meets a limit by accident."""
+    """Sends each request from a new address, so that no test reaches a rate limit by accident."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request."""
@@ -79,9 +80,10 @@ class Elsewhere(httpx.ASGITransport):
 
 @asynccontextmanager
 async def running(app: FastAPI) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
-    """Run the application's lifespan; yields a maker of clients: `client(token)`.
+    """Run the application's lifespan; yield a maker of clients: `client(token)`.
 
-    `client(address="203.0.113.7")` always calls from that address, others from ever new ones.
+    `client(address="203.0.113.7")` always calls from that address. Other clients use a new address
+    for each request.
     """
     async with app.router.lifespan_context(app):
 
@@ -90,7 +92,10 @@ async def running(app: FastAPI) -> AsyncIterator[Callable[..., httpx.AsyncClient
                 httpx.ASGITransport(app=app, client=(address, 4711)) if address else Elsewhere(app)
             )
             headers = {"Authorization": f"Bearer {token}"} if token else {}
-            return httpx.AsyncClient(transport=transport, base_url=API, headers=headers)
+            hooks = {"response": [checked(app)]}
+            return httpx.AsyncClient(
+                transport=transport, base_url=API, headers=headers, event_hooks=hooks
+            )
 
         yield client
 
@@ -99,17 +104,17 @@ async def running(app: FastAPI) -> AsyncIterator[Callable[..., httpx.AsyncClient
 async def client_for(settings: Settings) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
     """Makes clients of the kit's application: `client_for(token)`, `client_for()`.
 
-    In tests/features it is the application itself.
+    In tests/features it makes clients of the application itself.
     """
     async with running(create_app(settings, SLICES)) as client:
         yield client
 
 
 def whole() -> dict[str, Feature]:
-    """Return all slices of the application and, beside them, what tests of slices observe by.
+    """Return all slices of the application, and slices by which the tests of slices observe it.
 
-    GET /whoami answers whether a session counts, GET /whoami/stored what is stored of its user.
-    POST /enter, /renew and /leave begin, renew and end a session.
+    GET /whoami says whether a session is valid; GET /whoami/stored returns the stored user. POST
+    /enter, /renew and /leave begin, renew and end a session.
     """
     return {**discover(), **{name: SLICES[name] for name in ("whoami", "enter", "renew", "leave")}}
 

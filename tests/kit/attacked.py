@@ -1,4 +1,4 @@
-"""A process of `./app api` with the kit's slices, as an attacker meets it."""
+"""A process of `./app api` with the kit's slices, for tests that attack it."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from kit.servers import Stack
 
 
 class Attacked:
-    """The process, its port, and what it has written."""
+    """The process, its port, and its output."""
 
     def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
         self.process, self.port = process, port
@@ -41,13 +41,13 @@ class Attacked:
         return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=20)
 
     async def send(self, data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Open a connection and send this."""
+        """Open a connection and send this data."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(data)
         return reader, writer
 
     async def answer(self, data: bytes, *, seconds: float = 20.0) -> "Raw":
-        """Send this; return the first answer."""
+        """Send this data; return the first response."""
         reader, writer = await self.send(data)
         try:
             async with asyncio.timeout(seconds):
@@ -61,7 +61,7 @@ class Attacked:
         return Raw(int(status.split(" ")[1]), headers, body)
 
     async def logged(self, *words: str) -> list[dict[str, Any]]:
-        """Return all lines, as soon as each of these words is in one."""
+        """Return all log lines, as soon as each of these texts is in one of them."""
         async with asyncio.timeout(20):
             while not all(word.encode() in self.printed for word in words):
                 await asyncio.sleep(0.05)
@@ -70,7 +70,7 @@ class Attacked:
 
 
 class Raw:
-    """An answer as it came."""
+    """A response as it was received."""
 
     def __init__(self, status: int, headers: httpx.Headers, body: bytes) -> None:
         self.status_code, self.headers, self.content = status, headers, body
@@ -104,6 +104,6 @@ async def attacked(stack: Stack, **changes: str) -> AsyncIterator[Attacked]:
 
 @pytest.fixture(scope="module")
 async def process(stack: Stack, request: pytest.FixtureRequest) -> AsyncIterator[Attacked]:
-    """One process for the tests of a file; SETTINGS of the file change its settings."""
+    """One process for the tests of a file; SETTINGS in the file changes its settings."""
     async with attacked(stack, **getattr(request.module, "SETTINGS", {})) as here:
         yield here

@@ -1,4 +1,4 @@
-"""A12: what users try to write with the own token, and what is behind all of it afterwards."""
+"""A12: forbidden writes that users try with their own token, and the stored rows afterwards."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -9,7 +9,7 @@ import pytest
 from kit.people import Person
 from kit.things import NewThing
 
-# Each table whose rows have an author, in one object by its name.
+# Each table whose rows have an author.
 _OWNED: Final = """
 select table_name from information_schema.columns
 where table_schema = 'public' and column_name = 'author_id' order by 1
@@ -28,16 +28,16 @@ UNTOUCHABLE: Final[list[dict[str, Any]]] = [
     {"created_at": "2000-01-01T00:00:00Z"},
     {"email_confirmed_at": "2000-01-01T00:00:00Z"},
 ]
-"""Fields that no body may set."""
+"""Fields that no request body may set."""
 
 
 def field_of(body: dict[str, Any]) -> str:
-    """Return the name of the first field: the id of a case."""
+    """Return the name of the first field, which is the id of the test case."""
     return next(iter(body))
 
 
 def spellings(number: Any) -> tuple[str, ...]:
-    """Return an id as it may be written in a path."""
+    """Return the spellings of an id that a path may contain."""
     return str(number), str(number).upper(), number.hex, f"{{{number}}}"
 
 
@@ -50,7 +50,7 @@ async def rows(
     hidden_thing: Any,
     new_thing: NewThing,
 ) -> Callable[[], Awaitable[list[dict[str, Any]]]]:
-    """Reads what is stored of victim and attacker, who both have something."""
+    """Reads the stored rows of the victim and of the attacker; both have some."""
     await new_thing(stranger)
     tables = [row["table_name"] for row in await database.fetch(_OWNED)]
 

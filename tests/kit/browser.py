@@ -23,7 +23,7 @@ _FLAGS: Final = (
 
 
 class Page:
-    """A page; `requested` are the addresses that it asked for, `faults` what the browser said."""
+    """A page; `requested` holds the addresses that it loaded, `faults` the browser's complaints."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.requested: list[str] = []
@@ -47,14 +47,14 @@ class Page:
         return found["result"].get("value")
 
     async def until(self, code: str) -> Any:
-        """Wait for a value that is true, and return it."""
+        """Wait until an expression is true, and return its value."""
         async with asyncio.timeout(20):
             while not (value := await self.run(code)):
                 await asyncio.sleep(0.05)
         return value
 
     async def listen(self) -> None:
-        """Take what the browser sends, for as long as it does."""
+        """Receive the browser's messages until the connection ends."""
         async for text in self._socket:
             message = json.loads(text)
             if "id" in message:
@@ -74,7 +74,7 @@ class Page:
 
 @contextlib.asynccontextmanager
 async def opened(url: str, folder: Path) -> AsyncIterator[Page]:
-    """Open a page in a browser of its own, which keeps its files in `folder`."""
+    """Open a page in a separate browser, which keeps its files in `folder`."""
     assert CHROMIUM is not None
     command = [CHROMIUM, *_FLAGS, f"--user-data-dir={folder}", "about:blank"]
     process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""What holds for every cached read: a slice with one subclasses `CachedReads` in its tests.
+"""Rules for every cached read: a slice that has one subclasses `CachedReads` in its tests.
 
 class TestCachedReads(CachedReads):
     slice = "get_post"
@@ -35,7 +35,7 @@ PAGES: Mapping[str, list[object]] = {
     "page": [1, 2, 100, 101, 0],
     "page_size": [1, 100, 101],
 }
-"""Values of what pages of a list are asked for by."""
+"""The parameters by which a page of a list is requested, and their values."""
 MAY_DIFFER = {"x-cache", "ratelimit", "date"}
 REQUEST_ID = {"X-Request-ID": "the-same-for-both"}
 
@@ -44,14 +44,14 @@ Values = Mapping[str, Iterable[object]]
 
 
 class CachedReads:
-    """The tests; `slice` names the slice, `values` what its routes' parameters may be."""
+    """The tests; `slice` names the slice, `values` holds the values of its routes' parameters."""
 
     slice: ClassVar[str]
     package: ClassVar[str] = "features"
 
     @pytest.fixture
     def values(self) -> Values:
-        """Values of the parameters of its cached routes by their names: each one is tried."""
+        """Values of the parameters of its cached routes, by name: each value is tried."""
         return {}
 
     @pytest.fixture
@@ -68,14 +68,14 @@ class CachedReads:
 
     @pytest.fixture
     def own_settings(self, settings: Settings, valkey: Valkey, patient_redis: None) -> Settings:
-        """Settings with a cache of this test's own."""
+        """Settings with a separate cache for this test."""
         return changed(settings, redis_port=valkey.port, redis_db=0, trusted_proxies=[str(CLIENTS)])
 
     @pytest.fixture
     async def both(
         self, own_settings: Settings, features: Mapping[str, Feature]
     ) -> AsyncIterator[tuple[Client, Client]]:
-        """Two applications in front of one database: the lookup on, and off."""
+        """Two applications that use one database: one with the cache lookup, one without."""
         off = create_app(changed(own_settings, cache_enabled=False), features)
         async with running(create_app(own_settings, features)) as on, running(off) as without:
             yield on, without
@@ -92,7 +92,7 @@ class CachedReads:
         stranger: Person,
         admin: Person,
     ) -> None:
-        """Missing, hitting, and where the caller has the answer already."""
+        """With a miss, with a hit, and if the client has the response already (304)."""
         person = {"author": author, "stranger": stranger, "admin": admin}.get(who)
         token = person.token if person else None
         role = "admin" if who == "admin" else None
@@ -128,7 +128,7 @@ class CachedReads:
         stranger: Person,
         new_person: NewPerson,
     ) -> None:
-        """And a private answer has a place for each caller."""
+        """And a private response is stored under a separate key for each caller."""
         others = [author, stranger, await new_person()]
         _, off = both
         for route in routes:
@@ -151,7 +151,7 @@ class CachedReads:
     def test_k11_every_cached_read_is_on_a_route_that_is_compared(
         self, features: Mapping[str, Feature], routes: list[Route]
     ) -> None:
-        """None is left out above."""
+        """The comparison above covers every cached read."""
         compared = {one for route in routes for one in route.reads}
         assert compared == set(features[self.slice].cached)
 
@@ -165,7 +165,7 @@ class CachedReads:
         values: Values,
         author: Person,
     ) -> None:
-        """Also where the answer is 304."""
+        """Also if the response is 304."""
         async with wire_to(valkey.port) as wire:
             through = changed(settings, redis_port=wire.port, redis_db=0)
             app = create_app(through, features)
@@ -173,7 +173,7 @@ class CachedReads:
                 client = client_for(author.token, address=ADDRESS)
                 for route in routes:
                     url = addresses(route, values)[0]
-                    for _ in range(2):  # the token is new, then the answer is
+                    for _ in range(2):  # first the token is new, then the response
                         await client.get(url)
                     session = [] if route.feature.caller == "ignored" else ["EVALSHA"]
                     before = len(wire.asked)
@@ -194,18 +194,18 @@ class CachedReads:
         values: Values,
         author: Person,
     ) -> None:
-        """A read that asks Supabase says so, and when to come again."""
+        """A read that needs Supabase responds 503 with Retry-After."""
         own = front.settings(settings, cache_enabled=True, redis_port=valkey.port, redis_db=0)
         app = create_app(own, features)
         async with running(app) as client_for, client_for(author.token) as client:
             first = addresses(routes[0], values)[0]
-            await client.get(first)  # the token is known
+            await client.get(first)  # now the token is cached
             asked = front.count("rest")
             front.rest = front.auth = refuses
             valkey.client.flushall()
             for route in routes:
                 answer = await client.get(addresses(route, values)[0])
-                if not asked:  # it needs no Supabase
+                if not asked:  # this read does not need Supabase
                     assert answer.status_code == 200
                     continue
                 assert answer.status_code == 503
@@ -214,7 +214,7 @@ class CachedReads:
 
 
 def addresses(route: Route, values: Values) -> list[str]:
-    """Return addresses of a cached route, without prefix: each value of each parameter."""
+    """Return addresses of a cached route, without prefix: one for each value of each parameter."""
     assert route.cache is not None
     paths, queries = [route.path.removeprefix(PREFIX)], [""]
     for one in route.cache._request.parameters:
@@ -231,7 +231,7 @@ def addresses(route: Route, values: Values) -> list[str]:
 
 
 def place_of(route: Route, url: str, caller: Caller) -> Lookup | None:
-    """Return where the answer is kept, or None where it is not."""
+    """Return where the response is cached, or None if it is not cached."""
     path, _, query = url.partition("?")
     assert route.cache is not None
     return route.cache.find(PREFIX + path, query.encode(), caller)
@@ -242,7 +242,7 @@ def _word(value: object) -> str:
 
 
 def _told(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
-    """Return all of an answer that may not differ."""
+    """Return the parts of a response that must not differ."""
     headers = {name: value for name, value in answer.headers.items() if name not in MAY_DIFFER}
     return answer.status_code, answer.content, headers
 

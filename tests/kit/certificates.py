@@ -1,4 +1,4 @@
-"""Certificates that a test makes."""
+"""Certificates for tests."""
 
 import ssl
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The clocks of this process, for tests to stop and to move: docs/how-to/freeze-time.md."""
+"""Tests stop and move the clocks of this process: docs/how-to/freeze-time.md."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ import pytest
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory, TickingDateTimeFactory
 
-# pytest's own: it begins to time a test before the clocks stand still, and ends while they do.
+# pytest's own: it starts to time a test before the clocks stop, and ends while they are stopped.
 _IGNORED: Final = ["_pytest.timing"]
 
 
@@ -17,14 +17,14 @@ def _real_time(_: asyncio.BaseEventLoop, clock: Callable[[], float] = time.monot
     return clock()
 
 
-# freezegun replaces one clock after the other, and loops of other threads run meanwhile (the local
-# gateway's). With `real_asyncio` alone a sleep that begins in that moment would last for decades.
+# freezegun replaces the clocks one by one, while event loops of other threads run (the local
+# gateway's). With `real_asyncio` alone, a sleep that begins in that moment would last for decades.
 asyncio.BaseEventLoop.time = _real_time  # type: ignore[assignment, method-assign]
 
 
 @pytest.fixture
 def frozen_time() -> Iterator[FrozenDateTimeFactory]:
-    """Stops the clocks at the present: `frozen_time.tick(5)` lets five seconds pass."""
+    """Stops the clocks at the present time: `frozen_time.tick(5)` advances them by five seconds."""
     with freeze_time(real_asyncio=True, ignore=_IGNORED) as frozen:
         assert isinstance(frozen, FrozenDateTimeFactory)
         yield frozen
@@ -32,9 +32,9 @@ def frozen_time() -> Iterator[FrozenDateTimeFactory]:
 
 @pytest.fixture
 def movable_time() -> Iterator[TickingDateTimeFactory]:
-    """Lets the clocks go on; `movable_time.tick(60)` puts them forward.
+    """Lets the clocks run; `movable_time.tick(60)` moves them forward.
 
-    Take big steps: freezegun forgets with each what has passed since the one before.
+    Move by large steps: with each step freezegun forgets the real time since the previous step.
     """
     with freeze_time(real_asyncio=True, ignore=_IGNORED, tick=True) as moved:
         assert isinstance(moved, TickingDateTimeFactory)

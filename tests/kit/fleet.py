@@ -1,4 +1,4 @@
-"""Processes that read one value through the cache and write it, step by step."""
+"""Processes that read one value through the cache and write it, one step at a time."""
 
 import asyncio
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ THING: Final = Cached(
 
 
 def place(thing_id: UUID) -> Lookup:
-    """Return where the thing is kept, as a route would find it."""
+    """Return the lookup of the thing, as a route would."""
     router = APIRouter()
 
     @router.get("/things/{thing_id}")
@@ -54,9 +54,10 @@ def place(thing_id: UUID) -> Lookup:
 
 
 class World:
-    """The database, which holds one number that only grows, and the clock.
+    """The database, which holds one growing number, and the clock.
 
-    `dropped` is the newest number whose drop is over: no read that begins now may show an older.
+    `dropped` is the newest number whose drop has completed: a read that begins now must not return
+    an older one.
     """
 
     def __init__(self, schedule: Schedule, clock: TickingDateTimeFactory) -> None:
@@ -66,7 +67,7 @@ class World:
         self.number = self.dropped = self.loads = 0
 
     async def load(self) -> RenderedResponse:
-        """Read the number from the database; the answer is a step later."""
+        """Read the number from the database; return the response one step later."""
         await self.schedule.pause()
         self.loads += 1
         body = str(self.number).encode()
@@ -76,19 +77,19 @@ class World:
 
 @dataclass
 class Seen:
-    """What a reader saw, and the oldest that it may have seen."""
+    """What a reader saw, and the oldest number that it was allowed to see."""
 
     number: int
     at_least: int
 
 
 class Process:
-    """One of several processes: its own connection, single flight and count of drops."""
+    """One of several processes: it has its own connection, single flight and count of drops."""
 
     def __init__(self, world: World, pipeline: Pipeline) -> None:
         self.world = world
         self._redis = Scheduled(pipeline, world.schedule)
-        self._drops = Drops(self._redis, [THING])
+        self._drops = Drops(self._redis, {THING: ()})
         self.reads = Reads(self._redis, self._drops)
 
     async def read(self) -> Seen:
@@ -106,7 +107,7 @@ class Process:
         return Seen(int(body), at_least)
 
     async def write(self) -> None:
-        """Write, and drop what is cached of it: again until the cache has taken it."""
+        """Write, and drop the cached value; retry until the cache accepts the drop."""
         await self.world.schedule.pause()
         self.world.number += 1
         written = self.world.number
@@ -120,6 +121,6 @@ class Process:
         self.world.dropped = max(self.world.dropped, written)
 
     async def grow_old(self) -> None:
-        """Let what is cached grow older than it should be."""
+        """Advance the clock until the cached value is stale."""
         await self.world.schedule.pause()
         self.world.clock.tick(2 * AGE)

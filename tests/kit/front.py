@@ -1,4 +1,4 @@
-"""A server in front of the real Supabase that makes a part of it refuse, fall silent or fail."""
+"""A server in front of the real Supabase that can make a part of it refuse, hang or fail."""
 
 import asyncio
 import contextlib
@@ -30,9 +30,12 @@ class Seen:
 
     @property
     def part(self) -> str:
-        """The part that it is for, `auth` or `rest`."""
+        """The part of Supabase that it is for: `auth` or `rest`."""
         return self.target.split("/", 2)[1]
 
+
+# Every read queries Supabase, and calls that may send mail have no longer deadline.
+_SETTINGS: Final = {"cache_enabled": False, "supabase_mail_timeout_seconds": 2}
 
 Behaviour = Callable[[Seen], Awaitable[None]]
 
@@ -50,17 +53,17 @@ async def works(seen: Seen) -> None:
 
 
 async def refuses(seen: Seen) -> None:
-    """Break the connection off, as a proxy does whose server is gone."""
+    """Close the connection, as a proxy does if its upstream is down."""
     seen.writer.transport.abort()
 
 
 async def silent(seen: Seen) -> None:
     """Never answer."""
-    await seen.reader.read()  # until the caller gives up
+    await seen.reader.read()  # until the client gives up
 
 
 async def slow(seen: Seen) -> None:
-    """Begin an answer and never come to its end, a byte at a time."""
+    """Begin a response and never finish it: one byte at a time."""
     seen.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n")
     while not seen.writer.is_closing():
         seen.writer.write(b" ")
@@ -69,13 +72,13 @@ async def slow(seen: Seen) -> None:
 
 
 async def dies(seen: Seen) -> None:
-    """End in the middle of an answer."""
+    """Close the connection in the middle of a response."""
     seen.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
     seen.writer.close()
 
 
 def fails(status: int = 500, body: bytes = b"{}") -> Behaviour:
-    """Return what answers with this status."""
+    """Return a behaviour that responds with this status."""
 
     async def fail(seen: Seen) -> None:
         await reply(seen, status, body)
@@ -84,7 +87,7 @@ def fails(status: int = 500, body: bytes = b"{}") -> Behaviour:
 
 
 async def reply(seen: Seen, status: int, body: bytes, **headers: str) -> None:
-    """Send an answer."""
+    """Send a response."""
     lines = [f"HTTP/1.1 {status} -", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     seen.writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
@@ -92,7 +95,7 @@ async def reply(seen: Seen, status: int, body: bytes, **headers: str) -> None:
 
 
 class Front:
-    """The server; `auth` and `rest` are how its parts behave, `seen` is what reached them."""
+    """The server; `auth` and `rest` set how its parts behave, `seen` holds the requests."""
 
     def __init__(self, gateway: httpx.AsyncClient) -> None:
         self._gateway = gateway
@@ -103,20 +106,20 @@ class Front:
         self._writers: set[asyncio.StreamWriter] = set()
 
     def count(self, part: Part) -> int:
-        """Count the requests that reached a part."""
+        """Count the requests to a part."""
         return sum(seen.part == part for seen in self.seen)
 
     def settings(self, settings: Settings, **changes: object) -> Settings:
-        """Return settings of an application in front of this server, whose every read asks it."""
-        return pointed_at(settings, self.port, **{"cache_enabled": False, **changes})
+        """Return settings of an application that uses this server and does not cache."""
+        return pointed_at(settings, self.port, **{**_SETTINGS, **changes})
 
     async def listen(self) -> None:
-        """Listen, at the same port as before."""
+        """Listen on the same port as before."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Listen no more and break every connection off."""
+        """Stop listening, and close every connection."""
         self._server.close()
         for writer in list(self._writers):
             writer.transport.abort()
@@ -152,14 +155,14 @@ class Front:
 
 
 def pointed_at(settings: Settings, port: int, **changes: object) -> Settings:
-    """Return settings whose Supabase is at a port of this machine."""
+    """Return settings whose Supabase is a port of this machine."""
     values = settings.model_dump() | {"supabase_url": f"http://127.0.0.1:{port}"} | changes
     return Settings.model_validate(values)
 
 
 @pytest.fixture
 async def front(stack: Stack) -> AsyncIterator[Front]:
-    """A server in front of the gateway, whose parts work until they are told otherwise."""
+    """A server in front of the gateway; both parts work until a test changes them."""
     async with httpx.AsyncClient(base_url=stack.supabase_url) as gateway:
         front = Front(gateway)
         await front.listen()
@@ -176,4 +179,4 @@ FORWARDING_HEADERS: Final = (
     "True-Client-IP",
     "Sb-Forwarded-For",
 )
-"""Headers in which a client may invent an address (A9)."""
+"""Headers in which a client may claim an address (A9)."""

@@ -1,6 +1,7 @@
-"""What the database lets callers do: a slice states its own in tests/features/<slice>/grants.py.
+"""Database privileges: a slice states its own in tests/features/<slice>/grants.py.
 
-`./app test` compares what is stated with the database: whatever else is allowed was forgotten.
+`./app test` compares the statements with the database, and fails for any privilege that is not
+stated.
 """
 
 import ast
@@ -15,7 +16,7 @@ EVERYONE: Final = frozenset({"anon", "authenticated", "service_role"})
 USERS: Final = frozenset({"authenticated"})
 SERVICE: Final = frozenset({"service_role"})
 NOBODY: Final = "00000000-0000-4000-8000-000000000000"
-"""An id that nobody has."""
+"""An id that no user has."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Function:
 
 @dataclass(frozen=True, kw_only=True)
 class Grants:
-    """What is allowed: privileges by table and role, as `SELECT` or `UPDATE(title)`; functions."""
+    """Privileges: `tables` by table and role, as `SELECT` or `UPDATE(title)`, and `functions`."""
 
     tables: Mapping[tuple[str, str], set[str]] = field(default_factory=dict)
     functions: Mapping[str, Function] = field(default_factory=dict)
@@ -47,13 +48,13 @@ def stated_in(file: Path) -> Grants:
 
 
 def of_slices(root: Path = ROOT) -> dict[str, Grants]:
-    """Return what each slice states that states something, by its name."""
+    """Return the grants of each slice that has a grants.py, by the slice's name."""
     files = sorted((root / "tests" / "features").glob("*/grants.py"))
     return {file.parent.name: stated_in(file) for file in files}
 
 
 def union(all_of_them: Iterable[Grants]) -> Grants:
-    """Return all of it in one. Raises AssertionError where two state a function differently."""
+    """Merge them. Raises AssertionError if two describe the same function differently."""
     tables: dict[tuple[str, str], set[str]] = {}
     functions: dict[str, Function] = {}
     for one in all_of_them:
@@ -66,7 +67,7 @@ def union(all_of_them: Iterable[Grants]) -> Grants:
 
 
 def named_by(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield what the code of a slice asks the database for: ("table" or "rpc", name)."""
+    """Yield what the code of a slice uses in the database: ("table" or "rpc", name)."""
     for file in sorted(folder.glob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
@@ -75,13 +76,13 @@ def named_by(folder: Path) -> Iterator[tuple[str, str]]:
                 name = node.args[0] if node.args else None
                 assert isinstance(name, ast.Constant), (
                     f"{file}, line {node.lineno}: write the name of the {node.func.attr} itself, "
-                    "so that its grants can be looked for."
+                    "so that this check finds its grants."
                 )
                 yield node.func.attr, str(name.value)
 
 
 def missing(slice_: str, stated: Grants, folder: Path) -> list[str]:
-    """Return a sentence for each table and function that a slice asks for and does not state."""
+    """Return a sentence for each table and function that a slice uses but does not state."""
     tables = {table for table, _ in stated.tables}
     known = {"table": tables, "rpc": set(stated.functions)}
     return [

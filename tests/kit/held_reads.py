@@ -1,6 +1,6 @@
-"""Fixtures of tests whose cached reads are held open: a folder's conftest takes them by import.
+"""Fixtures for tests that hold cached reads open: a folder's conftest imports them.
 
-They are no plugin of all tests: `valkey` is another server here.
+They are not a plugin for all tests, because `valkey` is a different server here.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from kit.valkeys import Valkey
 
 @pytest.fixture
 def origin() -> Iterator[Origin]:
-    """What a cached read reads, and how often; its loads can be held open."""
+    """What a cached read loads, and how often; tests can hold its loads open."""
     found = Origin()
     yield found
     found.release()
@@ -25,12 +25,12 @@ def origin() -> Iterator[Origin]:
 
 @pytest.fixture
 def valkey(own_stack: OwnDatabase) -> Valkey:
-    """A cache of this file's own, emptied: one for each test would take longer than the tests."""
+    """A cache for this file, emptied for each test: a server for each would be too slow."""
     return own_stack.cache
 
 
 @pytest.fixture
 def own_settings(settings: Settings, valkey: Valkey, patient_redis: None) -> Settings:
-    """Settings of processes with that cache, which believe the request ids of tests."""
+    """Settings of processes that use that cache and trust the request ids of tests."""
     proxies = [str(CLIENTS)]
     return changed(settings, redis_port=valkey.port, redis_db=0, trusted_proxies=proxies)

@@ -1,4 +1,4 @@
-"""A cached read whose load a test holds open, in as many processes as it needs."""
+"""A cached read whose loads a test can hold open, in any number of processes."""
 
 import asyncio
 import contextlib
@@ -31,9 +31,9 @@ class ThingChanged(Event):
 
 
 class Origin:
-    """What the things are, and the loads of them: `hold()` stops those that begin from now on.
+    """The source of the things and of their loads: `hold()` stops loads that begin after it.
 
-    `thing` is what is found by whoever is in `seen_by` (None: by everyone), else it is not there.
+    The users in `seen_by` find `thing` (None: everyone does); for others it does not exist.
     """
 
     def __init__(self) -> None:
@@ -46,15 +46,15 @@ class Origin:
         self._begins = asyncio.Event()
 
     def hold(self) -> None:
-        """Stop loads between reading and answering."""
+        """Stop loads after they have read and before they return."""
         self._open.clear()
 
     def release(self) -> None:
-        """Let all loads go on."""
+        """Let all loads continue."""
         self._open.set()
 
     async def load(self, caller: Caller) -> str:
-        """Read the thing now, and answer when it is let."""
+        """Read the thing now; return it when loads may continue."""
         self.loads.append(caller.user_id)
         self._begins.set()
         thing, seen_by, fails = self.thing, self.seen_by, self.fails
@@ -66,7 +66,7 @@ class Origin:
         return thing
 
     async def loading(self, number: int = 1) -> None:
-        """Wait until so many loads have begun."""
+        """Wait until this many loads have begun."""
         async with asyncio.timeout(20):
             while len(self.loads) < number:
                 self._begins.clear()
@@ -94,13 +94,13 @@ Client = Callable[..., httpx.AsyncClient]
 
 
 class Replica:
-    """One process of the application: `client(token)` calls it, `write` is what its writers do."""
+    """One process of the application: `client(token)` calls it, `write` writes the thing."""
 
     def __init__(self, app: FastAPI, client: Client) -> None:
         self.app, self.client = app, client
 
     async def write(self, origin: Origin, thing: str) -> None:
-        """Commit, and announce it."""
+        """Commit, and announce the change."""
         origin.thing = thing
         async with svcs.Container(self.app.state.services) as services:
             await (await services.aget(Announce))(ThingChanged(thing_id=THING))
@@ -108,7 +108,7 @@ class Replica:
 
 @contextlib.asynccontextmanager
 async def replicas(settings: Settings, feature: Feature, number: int) -> AsyncIterator[Any]:
-    """Run so many applications with this one slice, as processes beside each other would."""
+    """Run this many applications with this one slice, like processes side by side."""
     async with contextlib.AsyncExitStack() as stack:
         apps = [create_app(settings, {"read_thing": feature}) for _ in range(number)]
         yield [Replica(app, await stack.enter_async_context(running(app))) for app in apps]

@@ -1,7 +1,7 @@
 """The image of the Dockerfile, built by buildah and run as an engine would, without an engine.
 
-The named base image cannot be pulled everywhere, so a stand-in is made of this machine's Python,
-the shared libraries that it loads, a shell and a few of coreutils: what the Dockerfile uses.
+Not every machine can pull the base image. So a stand-in is made of this machine's Python, the
+shared libraries that it loads, a shell and a few coreutils: the parts that the Dockerfile uses.
 """
 
 import json
@@ -22,10 +22,10 @@ _FILES: Final = ("/etc/ssl/certs/ca-certificates.crt", "/etc/nsswitch.conf", "/e
 _NO_PART_OF_A_BASE: Final = shutil.ignore_patterns(
     "site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "__pycache__", "*.a"
 )
-# What wheels do not bring, since every Linux with glibc has it (PEP 600).
+# Wheels do not bundle these, because every Linux with glibc has them (PEP 600).
 _EXPECTED: Final = r"gcc_s|stdc\+\+|rt|pthread|dl|util|m|resolv|nss_\w+"
-# In a mount namespace of its own: the root is read-only and /tmp a small tmpfs, as compose.yaml and
-# Kubernetes have it.
+# In a separate mount namespace, the root is read-only and /tmp is a small tmpfs, as in compose.yaml
+# and on Kubernetes.
 _RUN: Final = """
 set -e
 mount --bind "$1" "$1"
@@ -39,7 +39,7 @@ exec setpriv --no-new-privs chroot --userspec="$user" --groups= "$root" "$@"
 
 
 def why_not() -> str | None:
-    """Return why no image can be built here, or None."""
+    """Return the reason why no image can be built here, or None."""
     if missing := [name for name in _NEEDED if shutil.which(name) is None]:
         return f"{', '.join(missing)} not found: apt-get install buildah, as .ci/run does"
     if os.geteuid() and subprocess.run(["sudo", "-n", "true"], check=False).returncode:
@@ -48,12 +48,12 @@ def why_not() -> str | None:
 
 
 def as_root(*command: str) -> list[str]:
-    """Return the command as root has it."""
+    """Return the command in the form that runs as root."""
     return [*([] if os.geteuid() == 0 else ["sudo", "-n"]), *command]
 
 
 class Image:
-    """An image, mounted; its storage is a folder of its own, and `close` removes it."""
+    """A mounted image with storage in a separate folder; `close` removes everything."""
 
     def __init__(self, storage: Path) -> None:
         self._storage = storage
@@ -76,32 +76,32 @@ class Image:
 
     @property
     def bytes(self) -> int:
-        """How much is in the image on top of its base."""
+        """The size of the image without its base."""
         return _bytes(self.root) - self.base_bytes
 
     @property
     def docker(self) -> dict[str, Any]:
-        """What the image says of how it is run: User, Env, Entrypoint, Cmd, Healthcheck …"""
+        """The image's run configuration: User, Env, Entrypoint, Cmd, Healthcheck …"""
         config: dict[str, Any] = self.config["Docker"]["config"]
         return config
 
     def command(
         self, *arguments: str, entrypoint: Iterable[str] | None = None, **environment: str
     ) -> list[str]:
-        """Return what runs the image with these arguments, read-only and as its user."""
+        """Return the command that runs the image with these arguments, read-only, as its user."""
         config = self.docker
         variables = dict(one.split("=", 1) for one in config["Env"]) | environment
         inside = [*(config["Entrypoint"] if entrypoint is None else entrypoint), *arguments]
         if not arguments:
             inside += config["Cmd"] if entrypoint is None else []
         settings = [f"{name}={value}" for name, value in variables.items()]
-        # A working directory is the engine's task, and env -C is its name here.
+        # The engine would set the working directory; here `env -C` sets it.
         program = ["/usr/bin/env", "-i", "-C", config["WorkingDir"], *settings, *inside]
         unshare = ("unshare", "--mount", "sh", "-c", _RUN, "sh", str(self.root), config["User"])
         return as_root(*unshare, *program)
 
     def run(self, *inside: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a program of the image to its end."""
+        """Run a program in the image until it ends."""
         return subprocess.run(
             self.command(entrypoint=inside, **environment),
             capture_output=True,
@@ -111,7 +111,7 @@ class Image:
         )
 
     def close(self) -> None:
-        """Remove all of it."""
+        """Remove everything."""
         self._buildah("umount", "--all")
         self._buildah("rm", "--all")
         self._buildah("rmi", "--all", "--force")
@@ -136,7 +136,7 @@ class Image:
 def make_base(root: Path, environment: Mapping[str, str]) -> None:
     """Make the stand-in for the base image: a root file system with this machine's Python and pip.
 
-    pip has the settings that `environment` gives it: an index or a certificate of this machine.
+    `environment` gives pip its settings: an index or a certificate of this machine.
     """
     prefix = Path(sys.base_prefix)
     python = prefix / "bin" / f"python{sysconfig.get_python_version()}"

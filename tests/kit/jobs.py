@@ -1,6 +1,6 @@
-"""A worker and a relay of the application, as processes of their own.
+"""A worker and a relay of the application, as separate processes.
 
-They are in front of this xdist worker's stack; tests of slices ask for them.
+They use the stack of this xdist worker. Tests of slices request them as a fixture.
 """
 
 import asyncio
@@ -29,16 +29,16 @@ select exists ({_TOLD})
   and not exists (select from jobs.runs where event_id in ({_TOLD}) and finished_at is null)
 """
 _RUNS = f"select * from jobs.runs where event_id in ({_TOLD}) order by queued_at"
-# Others have signed up before, whom nobody waits for: their mails would only come first.
+# Earlier tests have signed up users whose mails no test waits for; they would be sent first.
 _FORGET = """
 update outbox.events set dropped_at = now(), published_at = now() where delivered_at is null
 """
 
 
 class Jobs:
-    """What tests ask about jobs.
+    """What tests query about jobs.
 
-    A subject is what tells events apart: the id of a user or post that their items mention.
+    A subject identifies events: the id of a user or post that is in their items.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Jobs:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Let nothing that happens within reach a job before the end of the block."""
+        """Stop the relay until the end of the block, so that no event reaches a job."""
         self.relay.signal(signal.SIGSTOP)
         try:
             yield
@@ -63,21 +63,21 @@ class Jobs:
             self.relay.signal(signal.SIGCONT)
 
     async def mail_to(self, address: str, count: int = 1) -> list[Mail]:
-        """Wait until there are so many mails to an address; return all of them, oldest first."""
+        """Wait for at least this many mails to an address; return all of them, oldest first."""
         await until(lambda: len(self._mails(address)) >= count)
         return self._mails(address)
 
     async def all_mail_to(self, address: str, *subjects: object) -> list[Mail]:
-        """Return the mails to an address as soon as nothing is left that could lead to another.
+        """Return the mails to an address as soon as no further mail can follow.
 
-        That is: when all that has happened to the subjects was told to all jobs.
+        That is when all events of the subjects have been delivered and all their jobs have ended.
         """
         for subject in subjects:
             await self.runs(subject)
         return self._mails(address)
 
     async def runs(self, subject: object, job: str | None = None) -> list[asyncpg.Record]:
-        """Wait until all jobs about a subject have ended; return the records, or one job's."""
+        """Wait until all jobs about a subject have ended; return their records, or one job's."""
         await until(lambda: self._ended(str(subject)))
         rows = await self._database.fetch(_RUNS, str(subject))
         return [row for row in rows if job in {None, row["job"]}]
@@ -85,7 +85,7 @@ class Jobs:
     async def _ended(self, subject: str) -> bool:
         if not await self._database.fetchval(_ENDED, subject):
             return False
-        # A run that has ended may be told once more, by another event: that message counts, too.
+        # Another event can publish a run again after it ended: that message counts as unfinished.
         found = [str(row["id"]) for row in await self._database.fetch(_RUNS, subject)]
         queues = [*self._broker.lrange("default", 0, -1), *self._broker.lrange("cpu", 0, -1)]
         messages = [*queues, *self._broker.hvals("unacked")]
@@ -159,7 +159,7 @@ async def _start(name: str, env: dict[str, str], folder: Path) -> Process:
 
 
 def _coverage() -> dict[str, str]:
-    """Return what coverage.py tells processes that it measures, too, where it is asked to."""
+    """Return the variables by which coverage.py measures child processes, if it is active."""
     return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 
 
@@ -172,7 +172,7 @@ def _works(process: Process, folder: Path) -> bool:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the last words of both processes where a test of jobs fails."""
+    """Show the last output of both processes if a test of jobs fails."""
     report = yield
     found = getattr(item, "funcargs", {}).get("jobs")
     if report.failed and isinstance(found, Jobs):

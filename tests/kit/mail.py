@@ -1,4 +1,4 @@
-"""A Supabase that wants addresses confirmed, and the inbox where its mails arrive."""
+"""A Supabase that requires confirmed addresses, and the inbox that receives its mails."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,7 +23,7 @@ def mailbox() -> Mailbox:
 
 @pytest.fixture(scope="session")
 async def smtp_port(mailbox: Mailbox) -> AsyncIterator[int]:
-    """The port of a server that puts every mail into the mailbox."""
+    """The port of a server that stores every mail in the mailbox."""
     server = await start_smtp(0, mailbox.add)
     yield server.sockets[0].getsockname()[1]
     server.close()
@@ -32,7 +32,7 @@ async def smtp_port(mailbox: Mailbox) -> AsyncIterator[int]:
 
 @pytest.fixture(scope="session")
 def confirming_supabase_url(stack: Stack, smtp_port: int) -> Iterator[str]:
-    """A gateway in front of the same database, where new addresses wait for confirmation."""
+    """A gateway to the same database that requires new addresses to be confirmed."""
     config = replace(stack.gateway, autoconfirm=False, mail_interval=60, smtp_port=smtp_port)
     with GatewayThread(config) as gateway:
         yield gateway.url
@@ -42,7 +42,7 @@ def confirming_supabase_url(stack: Stack, smtp_port: int) -> Iterator[str]:
 async def confirming_client_for(
     settings: Settings, confirming_supabase_url: str
 ) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
-    """Makes clients of an application whose Supabase wants addresses confirmed."""
+    """Makes clients of an application whose Supabase requires confirmed addresses."""
     changed = settings.model_copy(update={"supabase_url": confirming_supabase_url})
     async with running(create_app(changed, whole())) as client:
         yield client
@@ -58,10 +58,10 @@ async def confirming(
 
 
 def links(mail: Mail) -> tuple[list[str], list[str]]:
-    """Return the addresses that a mail's text and its HTML lead to."""
+    """Return the links in a mail's text and HTML."""
     return re.findall(r"https?://\S+", mail.text), re.findall(r'href="([^"]+)"', mail.html)
 
 
 def token_in(link: str) -> str:
-    """Return the token that a mailed link carries, in its fragment."""
+    """Return the token in the fragment of a mailed link."""
     return parse_qs(urlsplit(link).fragment)["token"][0]

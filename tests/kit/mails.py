@@ -1,4 +1,4 @@
-"""What every mail that greets its reader has to be: a slice with one subclasses it in its tests."""
+"""Rules for every mail that greets its reader: a slice that has one subclasses this in tests."""
 
 import re
 from typing import ClassVar
@@ -12,7 +12,7 @@ SCRIPT = "<script>alert('x')</script>"
 
 
 class GreetingMail:
-    """The tests; `slice` and `template` name the mail, `values` are all but the reader's name."""
+    """The tests; `slice` and `template` name the mail, `values` holds all but the reader's name."""
 
     slice: ClassVar[str]
     template: ClassVar[str]
@@ -27,7 +27,7 @@ class GreetingMail:
         ("name", "greeting"), [("Ada", "Hello Ada,"), (None, "Hello,"), ("", "Hello,")]
     )
     def test_it_greets_with_or_without_a_name(self, name: str | None, greeting: str) -> None:
-        """The same in text and HTML."""
+        """The same in text and in HTML."""
         mail = self.rendered(name)
         assert mail.text.startswith(f"{greeting}\n")
         assert mail.html is not None
@@ -52,6 +52,6 @@ class GreetingMail:
         assert "You get this mail because" in mail.text
 
     def test_a_missing_value_is_an_error(self) -> None:
-        """A template never says less than it was written to say."""
+        """A template is never rendered with a value missing."""
         with pytest.raises(TemplateFault, match=r"'display_name' is undefined"):
             render(folder_of(self.slice), self.template, self.values)

@@ -1,4 +1,4 @@
-"""Reading what /metrics answers."""
+"""Parses responses of /metrics."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 class Scrape:
-    """The samples of one answer."""
+    """The samples of one response."""
 
     def __init__(self, text: str) -> None:
         self._samples: Samples = {
@@ -18,12 +18,12 @@ class Scrape:
         }
 
     def value(self, name: str, **labels: Any) -> float | None:
-        """Return the value of one series, or None where it is not there."""
+        """Return the value of one series, or None if it does not exist."""
         wanted = tuple(sorted((label, str(value)) for label, value in labels.items()))
         return self._samples.get((name, wanted))
 
     def total(self, name: str, **labels: Any) -> float:
-        """Return the sum of all series with these labels, whatever others they have."""
+        """Return the sum of all series that have these labels; other labels may vary."""
         wanted = {(label, str(value)) for label, value in labels.items()}
         return sum(
             value
@@ -32,7 +32,7 @@ class Scrape:
         )
 
     def labels(self, label: str) -> set[str]:
-        """Return all values that a label has anywhere."""
+        """Return all values that a label has in any series."""
         return {dict(labels)[label] for _, labels in self._samples if label in dict(labels)}
 
     def names(self) -> set[str]:

@@ -1,4 +1,4 @@
-"""K13: a row that is edited straight in the database is fresh within 2 s, where a relay runs."""
+"""K13: an edit of a row by SQL is visible within 2 s if a relay runs."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ SECONDS: Final = 2.0
 
 @contextlib.asynccontextmanager
 async def api_and_relay(system: System) -> AsyncIterator[httpx.AsyncClient]:
-    """Run both as processes; the relay has nothing to do when this begins."""
+    """Run both as processes; the relay is idle at the beginning."""
     await system.start("relay")
     async with system.api() as (_, client):
         yield client
@@ -24,14 +24,14 @@ async def api_and_relay(system: System) -> AsyncIterator[httpx.AsyncClient]:
 
 @contextlib.asynccontextmanager
 async def reader(api: httpx.AsyncClient, token: str | None = None) -> AsyncIterator[Any]:
-    """Make a client of somebody."""
+    """Make a client for a token, or an anonymous one."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with httpx.AsyncClient(base_url=api.base_url, headers=headers) as client:
         yield client
 
 
 async def cached(system: System, client: httpx.AsyncClient, url: str) -> Any:
-    """Return what is shown out of the cache, when no earlier change is on its way there."""
+    """Return the cached data, once no earlier change is still to be dropped."""
     waiting = "select 1 from outbox.events where dropped_at is null"
 
     async def all_dropped() -> bool:
@@ -48,7 +48,7 @@ async def cached(system: System, client: httpx.AsyncClient, url: str) -> Any:
 async def fresh(
     client: httpx.AsyncClient, url: str, is_new: Callable[[httpx.Response], bool]
 ) -> float:
-    """Wait until the new state shows, by time of the edit, and stays."""
+    """Wait until the new state is visible; return the time since the edit. The state must stay."""
     edited = time.monotonic()
     while not is_new(answer := await client.get(url)):
         assert time.monotonic() - edited < SECONDS, answer.text
@@ -58,7 +58,7 @@ async def fresh(
 
 
 def shows(name: str, value: object) -> Callable[[httpx.Response], bool]:
-    """Return what tells whether an answer shows this."""
+    """Return a function that says whether a response has this value."""
     return lambda answer: answer.json()["data"][name] == value
 
 

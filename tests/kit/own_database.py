@@ -1,7 +1,7 @@
-"""A stack of a test file's own, without processes of ours: nobody but the test relays its events.
+"""A separate stack for a test file, without our processes: only the test relays its events.
 
-`own_database` is a database with a gateway in front of it; `own_stack` has a cache and a broker,
-too, that may be killed and frozen. All are empty when a test begins.
+`own_database` is a database with a gateway in front of it. `own_stack` also has a cache and a
+broker, which tests may kill and freeze. All are empty when a test begins.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ delete from outbox.events;
 
 
 class OwnDatabase:
-    """The parts, and what tests do with them; `sql` is a connection as superuser, past all APIs."""
+    """The parts, and operations on them; `sql` is a superuser's connection, past all APIs."""
 
     def __init__(self, url: str, gateway: GatewayThread, sql: Any, folder: Path) -> None:
         self.url, self.gateway, self.sql = url, gateway, sql
@@ -51,7 +51,7 @@ class OwnDatabase:
 
     @property
     def settings(self) -> Settings:
-        """The settings of a process in front of this stack."""
+        """The settings of a process that uses this stack."""
         return Settings.model_validate(
             {
                 "supabase_url": self.gateway.url,
@@ -70,7 +70,7 @@ class OwnDatabase:
     async def services(
         self, features: Mapping[str, Feature] | None = None
     ) -> AsyncIterator[svcs.Registry]:
-        """Register the services of a process in front of this stack."""
+        """Register the services of a process that uses this stack."""
         async with svcs.Registry() as registry:
             register_services(registry, self.settings, features or {})
             yield registry
@@ -83,12 +83,12 @@ class OwnDatabase:
 
     @contextlib.asynccontextmanager
     async def away(self) -> AsyncIterator[None]:
-        """Let nobody but `sql` into the database, as if its server were away."""
+        """Let only `sql` connect to the database, as if its server were down."""
         async with shut(self.sql):
             yield
 
     async def user(self, *, confirmed: bool = False) -> UUID:
-        """Store a user, past Supabase Auth."""
+        """Store a user, without Supabase Auth."""
         found = await self.sql.fetchval(
             "insert into auth.users (id, email, email_confirmed_at) "
             "values (gen_random_uuid(), $1, case when $2 then now() end) returning id",
@@ -98,7 +98,7 @@ class OwnDatabase:
         return UUID(str(found))
 
     async def thing(self, author: UUID, *, published: bool = True) -> UUID:
-        """Store a thing, past every API."""
+        """Store a thing, without any API."""
         found = await self.sql.fetchval(
             "insert into public.things (title, content, published, author_id) "
             "values ('A thing', '', $1, $2) returning id",
@@ -108,7 +108,7 @@ class OwnDatabase:
         return UUID(str(found))
 
     async def sign_up(self, role: str | None = None) -> tuple[UUID, str]:
-        """Sign somebody up at Supabase Auth, as an admin for instance; return id and token."""
+        """Sign a user up at Supabase Auth, as an admin on request; return id and token."""
         body = {"email": new_email(), "password": PASSWORD}
         headers = {"apikey": self.gateway.config.anon_key}
         async with httpx.AsyncClient(base_url=f"{self.gateway.url}/auth/v1", headers=headers) as at:
@@ -125,7 +125,7 @@ class OwnDatabase:
         return UUID(session["user"]["id"]), session["access_token"]
 
     async def put(self, topic: str, *items: Mapping[str, object]) -> int:
-        """Put one event into the outbox, past every table; return its id."""
+        """Put one event into the outbox, without a table; return its id."""
         await self.sql.execute("select outbox.put($1, $2)", topic, items)
         return int(await self.sql.fetchval("select max(id) from outbox.events"))
 
@@ -138,7 +138,7 @@ class OwnDatabase:
         )
 
     async def forget(self) -> None:
-        """Empty the outbox: only what follows is looked at."""
+        """Empty the outbox, so that tests see only later events."""
         await self.sql.execute("delete from outbox.events")
 
 
@@ -178,14 +178,14 @@ async def _own_valkeys(_own: OwnDatabase) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def own_database(_own: OwnDatabase) -> OwnDatabase:
-    """A database of this file's own, emptied, and a gateway."""
+    """A separate database for this file, emptied, and a gateway."""
     await _own.sql.execute(_EMPTY)
     return _own
 
 
 @pytest.fixture
 async def own_stack(own_database: OwnDatabase, _own_valkeys: None) -> OwnDatabase:
-    """The same, and servers for cache and broker, emptied."""
+    """The same, with servers for cache and broker, emptied."""
     for server in (own_database.cache, own_database.broker):
         server.client.flushall()
     return own_database

@@ -50,7 +50,7 @@ def new_post(supabase: httpx.AsyncClient, drop_reads: Callable[[], None]) -> New
 
 @pytest.fixture
 def read_post(supabase: httpx.AsyncClient) -> Callable[..., Awaitable[dict[str, Any] | None]]:
-    """Reads a post past the API, as far as somebody sees it: `await read_post(id, stranger)`."""
+    """Reads a post past the API, as a person sees it: `await read_post(id, stranger)`."""
 
     async def read(post_id: object, by: Person | None = None) -> dict[str, Any] | None:
         headers = {"Authorization": f"Bearer {by.token}"} if by else {}
@@ -63,7 +63,7 @@ def read_post(supabase: httpx.AsyncClient) -> Callable[..., Awaitable[dict[str, 
 
 @pytest.fixture
 def list_posts(supabase: httpx.AsyncClient) -> Callable[..., Awaitable[set[str]]]:
-    """Returns the ids on the first page of what everyone reads: `await list_posts(stranger)`."""
+    """Returns the ids on the first page that everyone sees: `await list_posts(stranger)`."""
 
     async def read(by: Person | None = None) -> set[str]:
         headers = {"Authorization": f"Bearer {by.token}"} if by else {}
@@ -87,7 +87,7 @@ async def draft(author: Person, new_post: NewPost) -> StoredPost:
 
 
 async def store_post(own: OwnDatabase, author: UUID, *, published: bool = True) -> UUID:
-    """Store a post, past every API."""
+    """Store a post, without any API."""
     found = await own.sql.fetchval(
         "insert into public.posts (title, content, published, author_id) "
         "values ('A post', '', $1, $2) returning id",
@@ -98,7 +98,7 @@ async def store_post(own: OwnDatabase, author: UUID, *, published: bool = True) 
 
 
 async def store_published(system: System, author: UUID) -> UUID:
-    """Store a published post of a system, past every API."""
+    """Store a published post in a system, without any API."""
     rows = await system.fetch(
         "insert into public.posts (title, content, published, author_id) "
         "values ('A post', '', true, $1) returning id",

@@ -1,4 +1,4 @@
-"""Processes of the command line, in front of this worker's stack."""
+"""Processes of the command line that use this worker's stack."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ PYTHONPATH = os.pathsep.join(str(ROOT / name) for name in ("", "platform", "test
 
 @dataclass(frozen=True)
 class Program:
-    """A command line; `slices` is the package that its processes find their slices in."""
+    """A command line; `slices` is the package in which its processes find their slices."""
 
     argv: tuple[str, ...]
     slices: str
@@ -33,7 +33,7 @@ KIT: Final = Program((sys.executable, "-m", "kit.entry"), "kit.slices")
 
 
 def environment(stack: Stack, program: Program = KIT, **changes: str) -> dict[str, str]:
-    """Return the settings of a process in front of the stack, with limits that nobody meets."""
+    """Return the settings of a process that uses the stack, with limits that no test reaches."""
     cache = urlsplit(stack.cache_url)
     return {
         "PATH": os.environ["PATH"],
@@ -53,7 +53,7 @@ def environment(stack: Stack, program: Program = KIT, **changes: str) -> dict[st
 
 
 def raised_limits(program: Program) -> dict[str, str]:
-    """Return the settings of limits that nobody meets: whole processes see one client address."""
+    """Return limits that no test reaches: a whole process sees one client address."""
     slices = discover(program.slices)
     declared = [limit.name(name) for name, one in slices.items() for limit in one.limits]
     names = ("default", "fallback", *declared)
@@ -64,7 +64,7 @@ def raised_limits(program: Program) -> dict[str, str]:
 async def api(
     env: dict[str, str], port: int, program: Program = KIT
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run `api`; it is ended if it has not ended by itself."""
+    """Run `api`; stop it at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         *(*program.argv, "api", "--port", str(port)),
         cwd=ROOT,
@@ -77,13 +77,13 @@ async def api(
         yield process
     finally:
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):  # it was killed before, and was alone
+            with contextlib.suppress(ProcessLookupError):  # it was killed, and had no workers
                 os.killpg(process.pid, signal.SIGKILL)  # its workers hold the output open, too
         await process.communicate()
 
 
 async def status(client: httpx.AsyncClient, path: str) -> int | None:
-    """Return the answer's status, or None when nobody listens."""
+    """Return the response's status, or None if no server listens."""
     try:
         return (await client.get(path)).status_code
     except httpx.TransportError:
@@ -91,7 +91,7 @@ async def status(client: httpx.AsyncClient, path: str) -> int | None:
 
 
 async def until(client: httpx.AsyncClient, path: str, wanted: int | None) -> None:
-    """Wait until the status is the wanted one."""
+    """Wait until the status is this one."""
     async with asyncio.timeout(20):
         while await status(client, path) != wanted:
             await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""What proves a person: tokens as mails carry them, and sessions whose login is long ago."""
+"""Proofs of identity: tokens as mails contain them, and sessions with an old login."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,9 +23,9 @@ where r.purpose = $2 and $1 in (r.email, u.email) order by r.requested_at desc l
 
 @pytest.fixture
 async def mailed_token(database: asyncpg.Connection) -> MailedToken:
-    """Issues the token of the newest request about an address, as the job does that mails it.
+    """Issues the token of the newest request for an address, as the job that mails it does.
 
-    `await mailed_token(email)`, `await mailed_token(email, "signup")`; a reset is requested, too.
+    `await mailed_token(email)`, `await mailed_token(email, "signup")`; it requests a reset itself.
     """
 
     async def issue(email: str, purpose: str = "password_reset") -> str:
@@ -47,7 +47,7 @@ async def mailed_token(database: asyncpg.Connection) -> MailedToken:
 def claim(
     database: asyncpg.Connection, supabase: httpx.AsyncClient, stack: Stack
 ) -> Callable[..., Awaitable[None]]:
-    """Signs up with an address that then waits: `await claim(email, password, "Ada")`."""
+    """Signs up with an address that is not confirmed yet: `await claim(email, password, "Ada")`."""
 
     async def sign_up(email: str, password: str = PASSWORD, name: str = "") -> None:
         taken = "select count(*) from auth.users where email = $1"
@@ -67,7 +67,7 @@ def claim(
 
 @pytest.fixture
 def logs_in(supabase: httpx.AsyncClient) -> Callable[..., Awaitable[bool]]:
-    """Says whether Supabase Auth takes a password: `await logs_in(email, password)`."""
+    """Says whether Supabase Auth accepts a password: `await logs_in(email, password)`."""
 
     async def try_(email: str, password: str) -> bool:
         body = {"email": email, "password": password}
@@ -81,7 +81,7 @@ def logs_in(supabase: httpx.AsyncClient) -> Callable[..., Awaitable[bool]]:
 def long_ago(
     stack: Stack, client_for: Callable[..., httpx.AsyncClient], database: asyncpg.Connection
 ) -> Callable[..., Any]:
-    """Makes clients of a person's session whose login is long ago: `async with long_ago(author)`.
+    """Makes clients of a person's session whose login is old: `async with long_ago(author)`.
 
     The access token is new, as after a refresh: only `amr` and the session's row are old.
     """

@@ -1,7 +1,7 @@
-"""Readers of real processes: connections that are open before they ask, and ask all at once.
+"""Readers of real processes: they connect first, and then send their requests all at once.
 
-A whole HTTP client costs more than what it asks for: two hundred of its requests would not be
-under way at the same time.
+A full HTTP client costs more than the response. Two hundred of its requests would not be in
+progress at the same time.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from itertools import cycle, islice
 
 @dataclass(frozen=True)
 class Read:
-    """An answer; `cache` is what X-Cache says, `seconds` the time from asking to its end."""
+    """A response; `cache` is its X-Cache, `seconds` the time from the request to its end."""
 
     status: int
     cache: str | None
@@ -34,7 +34,7 @@ class Reader:
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def get(self, path: str, token: str | None = None) -> Read:
-        """Read a path below /api/v1. Raises OSError or EOFError where the process is gone."""
+        """Read a path below /api/v1. Raises OSError or EOFError if the process is gone."""
         authorization = f"Authorization: Bearer {token}\r\n" if token else ""
         request = f"GET /api/v1{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{authorization}\r\n"
         begun = time.perf_counter()
@@ -55,7 +55,7 @@ class Reader:
 
 @contextlib.asynccontextmanager
 async def readers(count: int, ports: Iterable[int]) -> AsyncIterator[list[Reader]]:
-    """Open so many connections, to each process in turn."""
+    """Open this many connections, to each process in turn."""
     opened = [await Reader.connect(port) for port in islice(cycle(ports), count)]
     try:
         yield opened
@@ -65,5 +65,5 @@ async def readers(count: int, ports: Iterable[int]) -> AsyncIterator[list[Reader
 
 
 async def at_once(found: Iterable[Reader], path: str) -> list[Read]:
-    """Let all of them read the same at the same time."""
+    """Let all of them read the same path at the same time."""
     return list(await asyncio.gather(*(reader.get(path) for reader in found)))

@@ -1,4 +1,4 @@
-"""What may be wrong with Redis, done to a server that has just been fine."""
+"""Faults of Redis, applied to a server that worked until now."""
 
 import asyncio
 import contextlib
@@ -17,19 +17,19 @@ from kit.waiting import until
 Fault = Callable[[Valkey], AbstractAsyncContextManager[None]]
 
 _KEYS: Final = 3000
-_KEY_MICROSECONDS: Final = 20_000  # to load one, which ends in a look at who asks
+_KEY_MICROSECONDS: Final = 20_000  # to load one key, after which Redis handles clients
 
 
 @contextlib.asynccontextmanager
 async def refused(server: Valkey) -> AsyncIterator[None]:
-    """Nobody listens."""
+    """No server listens."""
     server.kill()
     yield
 
 
 @contextlib.asynccontextmanager
 async def silent(server: Valkey) -> AsyncIterator[None]:
-    """What listens never answers."""
+    """A server listens and never replies."""
     server.kill()
     async with _answering(server.port, None):
         yield
@@ -37,14 +37,14 @@ async def silent(server: Valkey) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def stopped(server: Valkey) -> AsyncIterator[None]:
-    """The process has a SIGSTOP: its kernel accepts connections for it."""
+    """The process is stopped by SIGSTOP: the operating system still accepts connections for it."""
     with server.frozen():
         yield
 
 
 @contextlib.asynccontextmanager
 async def loading(server: Valkey) -> AsyncIterator[None]:
-    """It has been restarted and reads its file, for longer than any test takes."""
+    """The server has restarted and loads its file, for longer than any test takes."""
     server.client.mset({f"filler:{number}": os.urandom(1200) for number in range(_KEYS)})
     server.client.save()
     server.kill()
@@ -57,7 +57,7 @@ async def loading(server: Valkey) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def full(server: Valkey) -> AsyncIterator[None]:
-    """Its memory is full, with nothing of ours in it, and it may evict nothing."""
+    """Its memory is full without any key of ours, and it may not evict."""
     server.client.config_set("maxmemory-policy", "noeviction")
     server.client.config_set("maxmemory", 1)
     server.client.flushall()
@@ -66,7 +66,7 @@ async def full(server: Valkey) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def wrong_type(server: Valkey) -> AsyncIterator[None]:
-    """Every key that it has is a hash."""
+    """Every key holds a hash."""
     for key in list(server.client.scan_iter()):
         server.client.unlink(key)
         server.client.hset(key, "a", "hash")
@@ -75,16 +75,16 @@ async def wrong_type(server: Valkey) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def garbage(server: Valkey) -> AsyncIterator[None]:
-    """What listens speaks another protocol."""
+    """The server speaks another protocol."""
     server.kill()
     async with _answering(server.port, b"HTTP/1.1 400 Bad Request\r\n\r\n\0\xff"):
         yield
 
 
 AWAY: Final[tuple[Fault, ...]] = (refused, silent, stopped, loading, garbage)
-"""It does not work at all."""
+"""The server does not work at all."""
 UNWILLING: Final[tuple[Fault, ...]] = (full, wrong_type)
-"""It answers, and does not do what it is asked."""
+"""The server replies, but refuses the commands."""
 
 
 def _is_loading(server: Valkey) -> bool:
@@ -94,7 +94,7 @@ def _is_loading(server: Valkey) -> bool:
         except BusyLoadingError:
             return True
         except ConnectionError:
-            return False  # not yet
+            return False  # it does not listen yet
         return False
 
 

@@ -1,10 +1,11 @@
-"""The removal drill: slices go, with their tests, and whatever is left must not notice.
+"""The removal drill: it removes slices with their tests; everything else must stay green.
 
-Run as `python -m kit.removal get_post health`, in a checkout with `PYTHONPATH=.:platform:tests`:
-each slice that is named is removed in a copy of the checkout (without names: each slice there is),
-the rest is collected, and the suites that look at the slices run. `--domain posts` removes a shared
-word with all slices that use it, `--apart` removes half of the slices at a time, so that each two
-are apart once, and runs the tests of the other half; `--whole` runs every fast test each time.
+Run it as `python -m kit.removal get_post health`, in a checkout with `PYTHONPATH=.:platform:tests`.
+It removes each named slice in a copy of the checkout (without names: every slice, one by one),
+collects the rest, and runs the suites that look at the slices. `--domain posts` removes a module of
+features/shared with all slices that use it. `--apart` removes half of the slices at a time and runs
+the tests of the other half, until every two slices were separated once. `--whole` runs every fast
+test each time.
 """
 
 import argparse
@@ -26,27 +27,27 @@ _LEFT_OUT: Final = shutil.ignore_patterns(
     ".git", ".venv", ".stack", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache",
     ".hypothesis", ".coverage*", ".import_linter_cache", "dist",
 )  # fmt: skip
-# Names by which a test looks at the application's slices, and not at those of the kit.
+# Names that a test uses to look at the application's slices rather than at those of the kit.
 _LOOKS: Final = frozenset({"discover", "whole", "APPLICATION", "shipped"})
 _COUNTS: Final = re.compile(r"(\d+) (failed|error|errors)\b")
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What goes: slices, and modules of features/shared."""
+    """What is removed: slices, and modules of features/shared."""
 
     slices: frozenset[str]
     words: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
-        """How it is called in reports."""
+        """Its name in reports."""
         return ", ".join(sorted([*self.slices, *(f"shared/{word}" for word in self.words)]))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many tests failed in each step, or None where a step did not come to an end."""
+    """How many tests failed in each step, or None if a step did not finish."""
 
     collected: int | None
     passed: int | None
@@ -54,7 +55,7 @@ class Outcome:
 
     @property
     def green(self) -> bool:
-        """Whether nothing noticed."""
+        """Whether no test failed."""
         return self.collected == self.passed == 0
 
 
@@ -65,7 +66,7 @@ def slices(root: Path = ROOT) -> list[str]:
 
 
 def domain(word: str, root: Path = ROOT) -> Removal:
-    """Return what goes with a module of features/shared: the slices that use it."""
+    """Return the removal of a module of features/shared with the slices that use it."""
     name = f"features.shared.{word}"
     users = {
         file.parent.name
@@ -77,7 +78,7 @@ def domain(word: str, root: Path = ROOT) -> Removal:
 
 
 def halves(names: Sequence[str]) -> Iterator[Removal]:
-    """Yield halves of the slices, until each two have been apart: one gone and the other there."""
+    """Yield halves of the slices, until each two were separated: one removed, the other present."""
     for bit in range(max(1, (len(names) - 1).bit_length())):
         for side in (0, 1):
             yield Removal(
@@ -98,7 +99,7 @@ def suites(root: Path = ROOT) -> list[str]:
 
 @contextmanager
 def checkout() -> Iterator[Path]:
-    """Make a copy of the checkout, without what git does not have."""
+    """Make a copy of the checkout, without `.git` and ignored files."""
     with tempfile.TemporaryDirectory(prefix="removal-") as folder:
         root = Path(folder) / "checkout"
         shutil.copytree(ROOT, root, ignore=_LEFT_OUT)
@@ -107,7 +108,7 @@ def checkout() -> Iterator[Path]:
 
 @contextmanager
 def removed(root: Path, removal: Removal) -> Iterator[None]:
-    """Take slices and words out of a copy, and put them back."""
+    """Move slices and modules of features/shared out of a copy, and back at the end."""
     paths = [
         root / part / name for name in removal.slices for part in ("features", "tests/features")
     ]
@@ -151,7 +152,7 @@ def _pytest(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def _failures(done: subprocess.CompletedProcess[str]) -> int | None:
-    """Return the number of failures and errors; None where pytest itself failed otherwise."""
+    """Return the number of failures and errors; None if pytest itself failed in another way."""
     last = done.stdout.strip().splitlines()[-1:] or [""]
     found = sum(int(number) for number, _ in _COUNTS.findall(last[0]))
     if done.returncode == 0:
@@ -175,7 +176,7 @@ def _imported(file: Path) -> set[str]:
 
 
 def _looks(file: Path) -> bool:
-    """Whether a test looks at the application's slices: by a name, or by an application of all."""
+    """Return whether a test looks at the application's slices: by name, or at all of them."""
     if any(name.partition(".")[0] == "features" for name in _imported(file)):
         return True
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -186,14 +187,14 @@ def _looks(file: Path) -> bool:
         if (
             isinstance(node, ast.Call)
             and ast.unparse(node.func).endswith("create_app")
-            and len(node.args) + len(node.keywords) < 2  # without slices: all of the application's
+            and len(node.args) + len(node.keywords) < 2  # without slices: the whole application
         ):
             return True
     return False
 
 
 def main() -> None:
-    """Run drills and print a row for each; exit code 1 where something noticed."""
+    """Run drills and print a row for each; the exit code is 1 if a test failed."""
     parser = argparse.ArgumentParser(prog="python -m kit.removal", description=__doc__)
     parser.add_argument("slices", nargs="*")
     parser.add_argument("--domain")

@@ -1,4 +1,4 @@
-"""Two replicas in front of one system: whether a session counts, for each of them (A2)."""
+"""Two replicas of one system: whether each of them accepts a session (A2)."""
 
 import asyncio
 import contextlib
@@ -22,18 +22,18 @@ from kit.waiting import until
 
 
 def session_id(token: str) -> str:
-    """Return the session of an access token."""
+    """Return the session id in an access token."""
     return str(jwt.decode(token, options={"verify_signature": False})["session_id"])
 
 
 def replica_of(system: System, features: Mapping[str, Feature] = SLICES) -> FastAPI:
-    """Return the application of one more replica."""
+    """Return the application of another replica."""
     values = {name.lower(): value for name, value in system.environment().items()}
     return create_app(Settings.model_validate(values), features)
 
 
 class Fleet:
-    """Two replicas in front of one system, and Auth itself beside them."""
+    """Two replicas of one system, and a client of Auth itself."""
 
     def __init__(self, system: System, replicas: list[Any], supabase: httpx.AsyncClient) -> None:
         self.system, self.replicas, self.supabase = system, replicas, supabase
@@ -47,7 +47,7 @@ class Fleet:
             return answer
 
     async def counts(self, token: str, replica: int) -> bool:
-        """Whether a token counts for one replica."""
+        """Return whether a replica accepts a token."""
         answer = await self.call(token, "GET", "/whoami", replica=replica)
         if answer.status_code == 200:
             return True
@@ -56,13 +56,13 @@ class Fleet:
         return False
 
     async def alive(self, token: str) -> bool:
-        """Whether a token counts; both replicas must agree."""
+        """Return whether a token is accepted; both replicas must agree."""
         first, second = [await self.counts(token, replica) for replica in (0, 1)]
         assert first == second
         return first
 
     async def ended(self, *tokens: str, replicas: tuple[int, ...] = (0, 1)) -> float:
-        """Wait until all tokens are refused on these replicas; return how long it took."""
+        """Wait until these replicas refuse all tokens; return how long it took."""
         begun = time.monotonic()
 
         async def refused() -> bool:
@@ -73,7 +73,7 @@ class Fleet:
         return time.monotonic() - begun
 
     async def person(self, sessions: int = 1) -> tuple[UUID, list[str]]:
-        """Return the id of a new user, and the tokens of as many sessions."""
+        """Return the id of a new user, and the tokens of this many sessions."""
         user_id, token = await self.system.author()
         email = jwt.decode(token, options={"verify_signature": False})["email"]
         tokens = [token]

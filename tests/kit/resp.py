@@ -1,4 +1,4 @@
-"""Servers that speak RESP as a test wants it: wrongly, late, in pieces, or not at all."""
+"""Servers that speak RESP as a test wants: wrongly, late, in pieces, or not at all."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ NOT_ENOUGH: Final = object()
 
 @contextlib.asynccontextmanager
 async def listening(talk: Talk, *, port: int = 0) -> AsyncIterator[int]:
-    """Serve each connection by `talk`; yields the port."""
+    """Serve each connection by `talk`; yield the port."""
     writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -34,7 +34,7 @@ async def listening(talk: Talk, *, port: int = 0) -> AsyncIterator[int]:
 
 
 def answering(answer: Answer) -> Talk:
-    """Return a server that answers each command so, and hangs up where that is None."""
+    """Return a server that gives each command this reply; if it is None, it hangs up."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         commands = Reader(notEnoughData=NOT_ENOUGH)
@@ -52,7 +52,7 @@ def answering(answer: Answer) -> Talk:
 
 
 def greeting_then(answer: Answer) -> Answer:
-    """Answer AUTH, SELECT, PING and CLIENT as Redis does, and everything else by `answer`."""
+    """Reply to AUTH, SELECT, PING and CLIENT like Redis; reply to everything else by `answer`."""
 
     def answer_all(command: list[bytes]) -> bytes | None:
         match command[0].upper():
@@ -67,18 +67,18 @@ def greeting_then(answer: Answer) -> Answer:
 
 
 async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    """Never answer."""
+    """Never reply."""
     await reader.read()
 
 
 async def talking_rubbish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Be another kind of server."""
+    """Speak another protocol."""
     await reader.read(1)
     writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
 async def hanging_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Close at the first byte."""
+    """Close the connection at the first byte."""
     await reader.read(1)
     writer.close()
 

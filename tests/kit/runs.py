@@ -22,7 +22,7 @@ PUT = """select set_config('request.headers', '{"x-request-id": "request-1"}', f
 async def told(
     own: OwnDatabase, one: Job | str = "a.b", fields: dict[str, object] | None = None
 ) -> Message:
-    """Put an event for a job; return the message about it, as the relay would send it."""
+    """Put an event for a job; return the message about it that the relay would send."""
     event = ThingChanged(thing_id=uuid4())
     topic = one.on.topic if isinstance(one, Job) else event.topic
     await own.sql.execute(PUT)
@@ -70,7 +70,7 @@ async def marked(services: svcs.Registry, message: Message) -> bool:
 
 
 class Acting:
-    """A job that notes what it was called with, and ends with the given error, if any."""
+    """A job that records its calls, and raises the given error, if there is one."""
 
     def __init__(self, error: BaseException | None = None, **options: Any) -> None:
         self.called: list[Any] = []

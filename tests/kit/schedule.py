@@ -1,4 +1,4 @@
-"""Interleavings on demand: actors whose steps happen one at a time, in the order of a test."""
+"""Interleavings on demand: the steps of actors happen one at a time, in an order that tests set."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -8,14 +8,14 @@ from typing import Any, Final, TypeVar
 from kernel.redis import Command, Pipeline
 
 T = TypeVar("T")
-# More turns of the loop than anything of ours needs from one step to where it waits for the next.
+# More turns of the event loop than our code needs from one step to the next wait.
 _TURNS: Final = 20
 LAST: Final = -1
-"""The choice of whoever came last: mostly the one who went last, again."""
+"""Chooses the newest waiter: mostly the actor of the last step, which continues."""
 
 
 class Schedule:
-    """Lets one step after the other happen: `choices` say which of those that wait is next."""
+    """Runs one step at a time: `choices` says which waiting step is next."""
 
     def __init__(self, choices: Iterable[int]) -> None:
         self._choices = chain(choices, repeat(0))
@@ -24,7 +24,7 @@ class Schedule:
         self._step_is_over = asyncio.Event()
 
     async def step(self, do: Callable[[], Awaitable[T]]) -> T:
-        """Do this when it is its turn; nothing else happens meanwhile."""
+        """Run this step when its turn comes; no other step runs meanwhile."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         self._something_waits.set()
@@ -39,7 +39,7 @@ class Schedule:
         await self.step(lambda: asyncio.sleep(0))
 
     async def run(self, actors: Iterable[Coroutine[Any, Any, object]]) -> None:
-        """Run them all to their end; raises what one of them raises."""
+        """Run all actors to their end; raise an exception that one of them raises."""
         async with asyncio.TaskGroup() as group:
             everyone = [group.create_task(actor) for actor in actors]
             order = group.create_task(self._order())
@@ -62,13 +62,13 @@ class Schedule:
 
 
 class Scheduled:
-    """A pipeline each of whose round trips is a step."""
+    """A pipeline whose round trips are steps of a schedule."""
 
     def __init__(self, pipeline: Pipeline, schedule: Schedule) -> None:
         self._pipeline, self._schedule = pipeline, schedule
 
     async def ask(self, *commands: Command) -> list[Any]:
-        """Ask when it is its turn."""
+        """Send the commands when the turn comes."""
         return await self._schedule.step(lambda: self._pipeline.ask(*commands))
 
     async def aclose(self) -> None:

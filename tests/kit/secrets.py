@@ -1,4 +1,4 @@
-"""A5: however Supabase fails, no password and no token reaches a log."""
+"""A5: no failure of Supabase writes a password or a token to a log."""
 
 import asyncio
 import io
@@ -18,24 +18,24 @@ from kit.people import Person
 
 
 async def repeats(seen: Seen) -> None:
-    """Fail and show the request, as pages about failures do."""
+    """Fail with a page that shows the request, as some debug pages do."""
     head = "\n".join(f"{name}: {value}" for name, value in seen.headers.items())
     await reply(seen, 500, head.encode() + b"\n\n" + seen.body)
 
 
 async def repeats_in_its_words(seen: Seen) -> None:
-    """Fail with an error of Auth's shape that quotes the request."""
+    """Fail with an error in Auth's format that quotes the request."""
     body = b'{"code":"unexpected_failure","message":' + quoted(seen.body) + b"}"
     await reply(seen, 500, body, **{"content-type": "application/json"})
 
 
 async def answers_nonsense(seen: Seen) -> None:
-    """Answer what is no session, with the request in it."""
+    """Return a body that is not a session and contains the request."""
     await reply(seen, 200, seen.body, **{"content-type": "application/json"})
 
 
 def quoted(body: bytes) -> bytes:
-    """Return the body as a string of JSON."""
+    """Return the body as a JSON string."""
     return b'"' + body.replace(b'"', b"'") + b'"'
 
 
@@ -52,7 +52,7 @@ WAYS: Final[dict[str, Behaviour]] = {
 
 @contextmanager
 def written() -> Iterator[io.StringIO]:
-    """All that loggers write meanwhile, at every level, as the process would write it."""
+    """All that loggers write during the block, at every level, in the format of the process."""
     stream, root = io.StringIO(), logging.getLogger()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(LogFormatter("%(message)s %(levelname)s %(name)s"))
@@ -73,7 +73,7 @@ async def assert_no_secret_is_logged(
     bodies: Mapping[str, Mapping[str, str]],
     secrets: tuple[str, ...],
 ) -> None:
-    """Post the bodies to their paths, and read, until breakers are open; look at every line."""
+    """Post the bodies to their paths, and read, until breakers are open; check every log line."""
     app = create_app(front.settings(settings, log_level="DEBUG"), features)
     async with running(app) as client_for, client_for(reader.token) as client:
         with written() as logged:

@@ -1,5 +1,6 @@
-"""One PostgreSQL and two Valkey servers for the whole run; for each xdist worker its own database,
-gateway and Valkey database.
+"""One PostgreSQL and two Valkey servers for the whole run.
+
+Each xdist worker has its own database, gateway and Valkey database.
 """
 
 import asyncio
@@ -20,15 +21,15 @@ from devstack.testing import GatewayConfig, GatewayThread, Servers, prepare
 from migrate import migrate
 
 REDIS_SERVER = os.environ.get("TEST_REDIS_SERVER")
-"""The program of all caches and brokers of the tests: redis-server, for instance."""
+"""The server program of the tests' caches and brokers, for instance redis-server."""
 
 MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
 SCHEMA = Path(__file__).with_name("schema.sql")
-"""The tables of the kit's slices; every database of the tests has them, too."""
+"""The tables of the kit's slices; every database of the tests has them."""
 
 _SERVERS = pytest.StashKey[Servers]()
 _TEMPLATE = "template_app"
-# What roles have set in a database is not copied with it.
+# Copying a database does not copy the settings that roles have in it.
 _ROLE_SETTINGS = """
 select format('alter role %I in database %I set %s = %L', r.rolname, $2::text,
   split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)) as command
@@ -44,7 +45,7 @@ where datname = current_database() and pid <> pg_backend_pid()
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """Where the parts of this worker's stack are."""
+    """The addresses of this worker's stack."""
 
     postgres_url: str
     database_url: str
@@ -56,7 +57,7 @@ class Stack:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the servers once, where the run begins; xdist's workers are told where they are."""
+    """Start the servers once, in the main process; pass their addresses to xdist's workers."""
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     servers = Servers(REDIS_SERVER)
@@ -66,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Say which server they are tested with."""
+    """Show which server the tests use."""
     if (servers := config.stash.get(_SERVERS, None)) is None:
         return None
     with Redis.from_url(servers.cache_url) as client:
@@ -83,7 +84,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of xdist where the servers are."""
+    """Pass the servers' addresses to a worker of xdist."""
     servers = node.config.stash[_SERVERS]
     node.workerinput["servers"] = (servers.postgres_url, servers.cache_url, servers.broker_url)
 
@@ -99,7 +100,7 @@ def servers(request: pytest.FixtureRequest) -> tuple[str, str, str]:
 
 @pytest.fixture(scope="session")
 def postgres_url(servers: tuple[str, str, str]) -> str:
-    """The server's maintenance database, as superuser: for tests with a database of their own."""
+    """The server's maintenance database, as superuser: for tests that create a database."""
     return servers[0]
 
 
@@ -114,6 +115,7 @@ def stack(servers: tuple[str, str, str]) -> Iterator[Stack]:
         database_url=database,
         public_url="http://127.0.0.1",
         mail_interval=0,
+        anonymous_users=True,
         bcrypt_rounds=4,
     )
     with GatewayThread(config) as gateway:
@@ -130,7 +132,7 @@ def stack(servers: tuple[str, str, str]) -> Iterator[Stack]:
 
 @pytest.fixture
 async def database(stack: Stack) -> Any:
-    """A connection as superuser, to look behind the API and to clean up."""
+    """A connection as superuser, to check the API's effects and to clean up."""
     refuse_remote(stack.database_url)
     connection = await asyncpg.connect(stack.database_url)
     yield connection
@@ -138,7 +140,7 @@ async def database(stack: Stack) -> Any:
 
 
 def refuse_remote(url: str) -> None:
-    """Raise where an address is not this machine's: tests delete what they find there."""
+    """Raise if an address is not on this machine: tests delete the data at these addresses."""
     host = urlsplit(url).hostname or ""
     if host != "localhost" and not ip_address(host).is_loopback:
         raise RuntimeError(f"tests delete data, and {host} is not this machine")
@@ -160,7 +162,7 @@ async def _make_template(postgres: str) -> None:
 
 
 async def make_database(postgres: str, name: str, template: str = _TEMPLATE) -> str:
-    """Make a database, migrated unless the template is another; return its address."""
+    """Make a database, migrated unless another template is given; return its address."""
     refuse_remote(postgres)
     connection = await asyncpg.connect(postgres)
     try:
@@ -175,7 +177,7 @@ async def make_database(postgres: str, name: str, template: str = _TEMPLATE) -> 
 
 @contextlib.asynccontextmanager
 async def shut(sql: asyncpg.Connection) -> AsyncIterator[None]:
-    """Let nobody but this connection, a superuser's, into its database."""
+    """Let only this superuser's connection into its database."""
     name = await sql.fetchval("select current_database()")
     await sql.execute(f'alter database "{name}" connection limit 0')
     try:

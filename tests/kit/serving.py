@@ -1,4 +1,4 @@
-"""An ASGI application served as `./app api` serves it, in this process."""
+"""An ASGI application, served in this process in the way that `./app api` serves it."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Server:
-    """A server that runs; `connections` are those that are open."""
+    """A running server; `connections` holds the open ones."""
 
     def __init__(self, connections: Connections, port: int) -> None:
         self.connections, self.port = connections, port
@@ -32,19 +32,19 @@ class Server:
         return reader, writer
 
     async def send(self, data: bytes) -> Streams:
-        """Open a connection and send this."""
+        """Open a connection and send this data."""
         reader, writer = await self.connect()
         writer.write(data)
         return reader, writer
 
     async def answer(self, data: bytes, *, seconds: float = 10.0) -> bytes:
-        """Send this and return all that comes until the server closes the connection."""
+        """Send this data and return everything until the server closes the connection."""
         reader, _ = await self.send(data)
         async with asyncio.timeout(seconds):
             return await reader.read()
 
     def abort(self) -> None:
-        """Close what was opened here, without waiting for anything."""
+        """Abort the connections that were opened here, without waiting."""
         for writer in self._opened:
             writer.transport.abort()
 
@@ -53,7 +53,7 @@ class Server:
 async def serving(
     app: ASGIApp, bounds: Bounds | None = None, clients: ClientAddresses | None = None
 ) -> AsyncIterator[Server]:
-    """Serve an application, in a thread of its own."""
+    """Serve an application in a separate thread."""
     connections = Connections(bounds or Bounds(), clients or ClientAddresses())
     served = Served(app, connections)
     config = uvicorn.Config(served, port=0, lifespan="off", http=ServerProtocol, **UVICORN)

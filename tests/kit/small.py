@@ -1,4 +1,4 @@
-"""Small applications, made of slices that a test writes itself."""
+"""Small applications of slices that a test writes itself."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from kernel.web.routing import Answer
 
 
 def feature(name: str = "call", **options: Any) -> Feature:
-    """Return a slice with one call, GET /<name>, that anyone may call unless `options` say else."""
+    """Return a slice with one call, GET /<name>; anyone may call unless `options` say otherwise."""
     router = APIRouter()
 
     @router.get(f"/{name}")
@@ -21,5 +21,5 @@ def feature(name: str = "call", **options: Any) -> Feature:
 
 
 def changed(settings: Settings, **changes: Any) -> Settings:
-    """Return the settings with these changes, read as the environment's would be."""
+    """Return the settings with these changes, which are validated like environment variables."""
     return Settings.model_validate(settings.model_dump() | changes)

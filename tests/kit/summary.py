@@ -1,4 +1,4 @@
-"""Lines that a test wants shown at the end of the run, also from xdist's workers."""
+"""Lines that tests show at the end of the run, also from xdist's workers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ def summary(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand a worker's lines over to where the run began."""
+    """Send a worker's lines to the main process."""
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["summary"] = session.config.stash[_LINES]
@@ -28,7 +28,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take a worker's lines."""
+    """Receive a worker's lines."""
     node.config.stash[_LINES].extend(getattr(node, "workeroutput", {}).get("summary", []))
 
 

@@ -1,4 +1,4 @@
-"""A whole system of a test's own: database, gateway, cache, broker, and processes to kill."""
+"""A separate whole system for a test: database, gateway, cache, broker, and processes to kill."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ from kit.waiting import until
 
 
 class Process:
-    """A process of ours, and what it has printed."""
+    """A process of ours, and its output."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
         self.name, self._process, self.log = name, process, log
@@ -34,20 +34,20 @@ class Process:
 
     @property
     def printed(self) -> str:
-        """What it has printed so far."""
+        """Its output so far."""
         return self.log.read_text()
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it still runs."""
         return self._process.returncode is None
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process alone."""
+        """Send a signal to this process only."""
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """Kill the whole group: children too."""
+        """Kill the whole process group, including children."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -57,7 +57,7 @@ class Process:
 
 
 class System:
-    """The parts, and what tests do with them."""
+    """The parts, and operations on them."""
 
     def __init__(
         self, folder: Path, database_url: str, gateway: GatewayThread, program: Program
@@ -94,9 +94,9 @@ class System:
     async def start(
         self, *command: str, ready: bool = True, program: Program | None = None, **changes: str
     ) -> Process:
-        """Start a command with these changes of the environment; wait until it works.
+        """Start a command with these changes of its environment; wait until it works.
 
-        It is of this system's program, unless another is named.
+        The command is one of this system's program, unless another program is given.
         """
         program = program or self.program
         alive = self.folder / f"{uuid4().hex}.alive"
@@ -122,16 +122,16 @@ class System:
         return process
 
     async def close(self) -> None:
-        """End everything; nothing is left."""
+        """End everything, and leave nothing behind."""
         for process in self._processes:
             process.kill()
             await process.ended()
-            sys.stdout.write(f"── {process.name}\n{process.printed}\n")  # shown where a test fails
+            sys.stdout.write(f"── {process.name}\n{process.printed}\n")  # shown on failure
         self.broker.kill()
         self.cache.kill()
 
     async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Ask the database as superuser."""
+        """Query the database as superuser."""
         connection = await asyncpg.connect(self.database_url)
         try:
             return list(await connection.fetch(query, *arguments))
@@ -140,7 +140,7 @@ class System:
 
     @contextlib.asynccontextmanager
     async def away(self) -> AsyncIterator[None]:
-        """Let nobody into the database, as if its server were away."""
+        """Let nobody connect to the database, as if its server were down."""
         connection = await asyncpg.connect(self.database_url)
         try:
             async with shut(connection):
@@ -149,7 +149,7 @@ class System:
             await connection.close()
 
     async def author(self) -> tuple[UUID, str]:
-        """Sign somebody up at Supabase; return id and token."""
+        """Sign a user up at Supabase; return id and token."""
         async with httpx.AsyncClient(base_url=self.gateway.url) as client:
             answer = await client.post(
                 "/auth/v1/signup",
@@ -160,7 +160,7 @@ class System:
         return UUID(session["user"]["id"]), session["access_token"]
 
     async def publish(self, author_id: UUID, **wish: Any) -> UUID:
-        """Store a published thing, past every API, whose content is a wish to the kit's slices."""
+        """Store a published thing, past every API; its content tells the slices what to do."""
         rows = await self.fetch(
             "insert into public.things (title, content, published, author_id) "
             "values ('A wish', $1, true, $2) returning id",
@@ -170,17 +170,17 @@ class System:
         return UUID(str(rows[0]["id"]))
 
     async def effects(self, subject: UUID) -> Counter[str]:
-        """Count what the jobs of tests have done to a thing: `start`, `effect`."""
+        """Count the effects that jobs of tests recorded for a thing: `start`, `effect`."""
         rows = await self.fetch("select kind from public.effects where subject = $1", str(subject))
         return Counter(row["kind"] for row in rows)
 
     async def runs(self, job: str, state: str) -> list[asyncpg.Record]:
-        """Return the records of a job in this state."""
+        """Return the records of a job that are in this state."""
         return await self.fetch("select * from jobs.runs where job = $1 and state = $2", job, state)
 
     @contextlib.asynccontextmanager
     async def api(self, **changes: str) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
-        """Run `./app api`; yields the process and a client of it."""
+        """Run `./app api`; yield the process and a client of it."""
         port = free_port()
         process = await self.start("api", "--port", str(port), ready=False, program=None, **changes)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1") as client:
@@ -188,7 +188,7 @@ class System:
             yield process, client
 
     def redeliver(self) -> int:
-        """Give back what nobody acknowledged, as the visibility timeout does; return how much."""
+        """Redeliver unacknowledged messages, as after the visibility timeout; return how many."""
         client = self.broker.client
         unacked: Any = client.hgetall("unacked")
         for tag, content in unacked.items():
@@ -204,7 +204,7 @@ class System:
         return None if found is None else str(found)
 
     def queued(self) -> int:
-        """Count the messages that wait in the broker, and those that nobody acknowledged."""
+        """Count the messages that wait in the broker, and the unacknowledged ones."""
         client = self.broker.client
         waiting = sum(int(client.llen(name)) for name in ("default", "cpu"))
         return waiting + int(client.hlen("unacked"))
@@ -214,9 +214,9 @@ class System:
 async def system(
     tmp_path: Path, postgres_url: str, smtp_port: int, mailbox: Mailbox
 ) -> AsyncIterator[System]:
-    """A system of this test's own, of the kit's slices: `await system.start("relay")`.
+    """A separate system with the kit's slices: `await system.start("relay")`.
 
-    No process of ours runs when the test begins.
+    None of our processes runs when the test begins.
     """
     async with _running(tmp_path, postgres_url, smtp_port, KIT) as system:
         yield system
@@ -226,7 +226,7 @@ async def system(
 async def whole_system(
     tmp_path: Path, postgres_url: str, smtp_port: int, mailbox: Mailbox
 ) -> AsyncIterator[System]:
-    """The same, of the application's slices."""
+    """The same, with the application's slices."""
     async with _running(tmp_path, postgres_url, smtp_port, APPLICATION) as system:
         yield system
 

@@ -1,4 +1,4 @@
-"""Times of calls that must not tell what their answers do not tell."""
+"""Durations of calls that must not reveal what their responses hide."""
 
 import random
 import time
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Timings(Generic[T]):
-    """Medians in milliseconds by kind of call, and all answers."""
+    """Medians in milliseconds by kind of call, and all responses."""
 
     medians: dict[str, float]
     answers: list[T]
 
     @property
     def spread(self) -> float:
-        """How far the slowest kind is from the fastest."""
+        """The difference between the slowest kind and the fastest."""
         return max(self.medians.values()) - min(self.medians.values())
 
     def __str__(self) -> str:
@@ -30,7 +30,7 @@ class Timings(Generic[T]):
 async def interleaved(
     calls: Mapping[str, Callable[[], Awaitable[T]]], *, rounds: int
 ) -> Timings[T]:
-    """Make one call of each kind in each round, in a random order, one after the other."""
+    """Make one call of each kind in each round: in random order, one after the other."""
     times: dict[str, list[float]] = {kind: [] for kind in calls}
     answers: list[T] = []
     for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""A Valkey server of a test's own, to be killed, stopped and started again."""
+"""A separate Valkey server for a test, which the test kills, stops and starts again."""
 
 import contextlib
 import os
@@ -19,23 +19,23 @@ from kit.waiting import until
 
 
 class Valkey:
-    """One server; `kill` is SIGKILL, `freeze` makes it silent, `start` runs it again."""
+    """One server; `kill` sends SIGKILL, `freeze` stops its replies, `start` runs it again."""
 
     def __init__(self, folder: Path, *, keeps: bool) -> None:
-        self.port = free_port()
+        self.port, self.folder = free_port(), folder
         make = valkey_broker if keeps else valkey_cache
         self._program = make(self.port, folder, REDIS_SERVER)
         self._process: subprocess.Popen[Any] | None = None
         self.client = Redis(port=self.port, decode_responses=True, socket_timeout=5)
 
     async def start(self, *options: str, ready: bool = True) -> None:
-        """Start it, with further options of its command line; return when it answers."""
+        """Start it, with further command-line options; return when it replies."""
         self._process = _spawn(replace(self._program, argv=(*self._program.argv, *options)))
         if ready:
             await until(self._program.ready)
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """End it immediately, like a crash."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -44,7 +44,7 @@ class Valkey:
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """Make it silent: it accepts connections and never answers."""
+        """Freeze it: it accepts connections and never replies."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
         try:
@@ -55,7 +55,7 @@ class Valkey:
 
 @pytest.fixture(name="valkey")
 async def own_valkey(tmp_path: Path) -> AsyncIterator[Valkey]:
-    """A cache of this test's own, running and empty."""
+    """A separate cache for this test, running and empty."""
     server = Valkey(tmp_path / "valkey", keeps=False)
     await server.start()
     yield server

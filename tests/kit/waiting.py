@@ -1,4 +1,4 @@
-"""Waiting on conditions, never for a time; and for many calls at once."""
+"""Waits for conditions, never for a time; and makes many calls concurrently."""
 
 import asyncio
 import inspect
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 async def until(condition: Callable[[], Any], *, seconds: float = 20) -> Any:
-    """Return what the condition returns as soon as it is true; it may be a coroutine function.
+    """Return the condition's value as soon as it is true; it may be a coroutine function.
 
     Raises TimeoutError after `seconds`.
     """
@@ -24,10 +24,10 @@ async def until(condition: Callable[[], Any], *, seconds: float = 20) -> Any:
 
 
 async def many(times: int, call: Callable[[], Awaitable[T]], *, at_once: int = 50) -> list[T]:
-    """Return the results of many calls, `at_once` of them under way at a time.
+    """Return the results of many calls, of which `at_once` run at a time.
 
-    Application and client share an event loop here: more at once, and the loop itself is what
-    takes longer than any deadline.
+    Application and client share an event loop here. With more calls at once, the loop itself would
+    take longer than any deadline.
     """
     places = asyncio.Semaphore(at_once)
 

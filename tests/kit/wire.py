@@ -1,4 +1,4 @@
-"""The wire between us and Redis: it carries everything, and counts what is asked."""
+"""A proxy between the application and Redis: it forwards everything and records the commands."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,9 @@ from hiredis import Reader
 
 @dataclass
 class Wire:
-    """Listens at `port`; `asked` are the commands of each write that has arrived, in their order.
+    """Listens on `port`; `asked` holds the commands of each received write, in order.
 
-    What goes out in one write arrives in one, as long as it is small: here is no network.
+    A small write arrives in one piece, because there is no network here.
     """
 
     port: int = 0
@@ -21,7 +21,7 @@ class Wire:
 
 @contextlib.asynccontextmanager
 async def wire_to(port: int) -> AsyncIterator[Wire]:
-    """Carry everything to the server at this port and back."""
+    """Forward everything to the server on this port, and back."""
     wire = Wire()
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -48,7 +48,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 def _names(words: Reader) -> list[str]:
-    """Return the names of the commands that have come: RESP writes them as it does replies."""
+    """Return the names of the received commands, which RESP encodes like replies."""
     found = []
     while (command := words.gets()) is not False:
         found.append(command[0].decode())

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 async def database_url(postgres_url):
-    """The address of an empty database of the test's own."""
+    """The address of a separate empty database for the test."""
     name = f"test_{uuid4().hex}"
     admin = await asyncpg.connect(postgres_url)
     try:

@@ -1,11 +1,11 @@
-import asyncio
+from functools import partial
 
 import asyncpg
 import pytest
 from typer.testing import CliRunner
 
 from cli import app, production
-from migrate import HistoryError, MigrationError, migrate, split_statements
+from migrate import HistoryError, MigrationError, migrate, pending, split_statements
 
 
 @pytest.fixture
@@ -91,11 +91,18 @@ async def test_error_without_a_position_has_no_line(database_url, folder):
         await migrate(database_url, folder)
 
 
-@pytest.mark.parametrize("end", ["commit", "rollback"])
+@pytest.mark.parametrize("end", ["commit", "-- why\n /* how */ ROLLBACK", "begin"])
 async def test_migration_may_not_end_its_transaction(database_url, folder, end):
     write(folder, 1, "bad", f"create table t (); {end};")
-    with pytest.raises(MigrationError, match="ends its transaction"):
-        await migrate(database_url, folder)
+    for apply in (migrate, partial(pending, rehearse=True)):
+        with pytest.raises(MigrationError, match="ends its transaction"):
+            await apply(database_url, folder)
+    assert not await query(database_url, "select from pg_class where relname = 't'")
+
+
+async def test_a_body_of_plpgsql_is_no_end_of_a_transaction(database_url, folder):
+    write(folder, 1, "a", "do $$ begin perform 1; end $$; create table commits (ended int);")
+    assert len(await migrate(database_url, folder)) == 1
 
 
 async def test_settings_of_one_migration_do_not_reach_the_next(database_url, folder):
@@ -151,7 +158,7 @@ async def test_all_that_were_edited_are_named_in_one_sentence(database_url, fold
         await migrate(database_url, folder)
 
 
-async def test_how_lines_end_is_no_edit(database_url, folder):
+async def test_different_line_endings_are_no_edit(database_url, folder):
     path = write(folder, 1, "a", "create table a ();\n")
     await migrate(database_url, folder)
     path.write_bytes(b"create table a ();\r\n")
@@ -174,7 +181,7 @@ async def test_edits_of_what_the_cli_applied_are_noticed_from_the_first_look_on(
         await migrate(database_url, folder)
 
 
-@pytest.mark.parametrize("how", ["truncate", "delete from"])  # `squash` and `repair` of the CLI
+@pytest.mark.parametrize("how", ["truncate", "delete from"])  # like `squash` and `repair`
 async def test_a_history_that_the_cli_has_emptied_is_filled_anew(database_url, folder, how):
     path = write(folder, 1, "a", "create table if not exists a ();")
     await migrate(database_url, folder)
@@ -211,15 +218,6 @@ async def test_file_without_version_is_an_error(database_url, folder):
     (folder / "posts.sql").write_text("select 1;")
     with pytest.raises(MigrationError, match=r"posts\.sql is not named like a migration"):
         await migrate(database_url, folder)
-
-
-async def test_two_at_once_apply_each_migration_once(database_url, folder):
-    for number in range(1, 6):
-        write(folder, number, "t", f"create table t{number} (); select pg_sleep(0.02);")
-    first, second = await asyncio.gather(
-        migrate(database_url, folder), migrate(database_url, folder)
-    )
-    assert sorted(first + second) == sorted(path.name for path in folder.iterdir())
 
 
 async def test_database_out_of_reach_is_one_sentence(folder):

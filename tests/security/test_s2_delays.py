@@ -1,7 +1,7 @@
-"""S2: no request of at most 64 KB keeps another waiting for more than 50 ms.
+"""S2: no request of at most 64 KB delays other requests for more than 50 ms.
 
-What one request costs is the CPU time of the process: whatever else the machine does, others wait
-at least that long. It is measured one request after another, and the least of three counts.
+The cost of a request is the CPU time of the process: other requests wait at least that long, on any
+machine. Requests are measured one after another, and the smallest of three times counts.
 """
 
 import json
@@ -129,7 +129,7 @@ async def test_s2_no_request_takes_long(process, attack):
 
 
 class Transport:
-    """Takes what is written, and no more."""
+    """Ignores everything that is written."""
 
     def get_extra_info(self, name):
         return {"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)}.get(name)
@@ -143,7 +143,7 @@ class Transport:
     pause_reading = resume_reading = close = abort = lambda self: None
 
 
-async def test_s2_requests_that_come_many_at_once_are_taken_few_at_once():
+async def test_s2_many_requests_at_once_are_parsed_in_small_batches():
     async def app(scope, receive, send):
         pass
 
@@ -156,11 +156,11 @@ async def test_s2_requests_that_come_many_at_once_are_taken_few_at_once():
     started = time.thread_time()
     protocol.data_received(data)
     assert time.thread_time() - started < LIMIT
-    assert 100 < len(protocol.pipeline) < 700  # the others wait for their turn
+    assert 100 < len(protocol.pipeline) < 700  # the others wait in the buffer
     protocol.connection_lost(None)
 
 
-# What stands in loops over input -------------------------------------------------------------
+# Loops over input --------------------------------------------------------------------------------
 
 
 def seconds(call) -> float:

@@ -1,8 +1,8 @@
-"""S2: the time of each regular expression grows linearly, whatever it is given.
+"""S2: the time of each regular expression grows linearly with any input.
 
-The expressions are found in the source, so that a new one is tried without being named here. What
-they are given is made from their own parts: each part that repeats is repeated many times, behind
-what leads to it, and before what cannot follow.
+The expressions are found in the source, so a new one is tested without being listed here. The
+inputs are built from the parts of an expression: each part that can repeat is repeated many times,
+after a text that leads to it, and before a character that does not match.
 """
 
 import ast
@@ -31,14 +31,14 @@ PLACES = [one for one in ("features", "platform", "devstack", "bench") if (ROOT 
 METHODS = frozenset({"search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer"})
 LONGEST = 8 * 1024
 MEASURABLE = 0.002
-"""Seconds of CPU from which on times of n and 2n can be compared."""
+"""The CPU seconds from which the times of n and 2n can be compared."""
 STEPS = 3.0
-"""How many times longer twice the input may take: 2 is linear, 4 quadratic."""
+"""The maximum factor of the time for twice the input: 2 is linear, 4 is quadratic."""
 
 
 @dataclass(frozen=True)
 class Expression:
-    """One expression of the code, and the methods by which it is used."""
+    """One expression in the code, and the methods that use it."""
 
     name: str
     pattern: "re.Pattern[Any]"
@@ -49,7 +49,7 @@ def of_routes(attribute: Callable[[Any], Iterator["re.Pattern[str]"]]):
     return lambda: list(attribute(routes_of(discover())))
 
 
-# Expressions that are made while the program runs, by the function that makes them.
+# Expressions that are created while the program runs, by the function that creates them.
 MADE = {
     "platform/cli/install.py:remedy": lambda: [
         re.compile(case["after"])
@@ -66,8 +66,8 @@ MADE = {
 }
 
 
-# Where expressions are handed on to a class that uses them, and how it does. All others are tried
-# with the methods that are called on their names, or with all where there are none.
+# Expressions that are passed to another class, and the methods that it uses. All others are tested
+# with the methods that are called on their names, or with all methods if there are none.
 HANDED_ON = {"gateway/rest/": frozenset({"match"})}
 
 
@@ -100,7 +100,7 @@ def flags_of(call: ast.Call) -> int:
 
 
 def expressions_of(path: Path) -> Iterator[Expression]:
-    """Yield the expressions of a file. Raises LookupError for one that cannot be found out."""
+    """Yield the expressions of a file. Raises LookupError for one whose pattern is unknown."""
     place = path.relative_to(ROOT).as_posix()
     tree = ast.parse(path.read_text())
     if any(isinstance(one, ast.ImportFrom) and one.module == "re" for one in ast.walk(tree)):
@@ -118,7 +118,7 @@ def expressions_of(path: Path) -> Iterator[Expression]:
         elif made := MADE.get(f"{place}:{within.get(call)}"):
             yield from (Expression(where, one, frozenset({"fullmatch"})) for one in made())
         else:
-            raise LookupError(f"{where}: add to MADE how this one is made")
+            raise LookupError(f"{where}: add to MADE how this expression is created")
 
 
 def is_of_re(node: ast.AST) -> bool:
@@ -131,7 +131,7 @@ def is_of_re(node: ast.AST) -> bool:
 
 
 def names_in(tree: ast.AST) -> tuple[dict[ast.AST, str], dict[ast.AST, str]]:
-    """Return the names that values are assigned to, and the functions that nodes are in."""
+    """Return the names that values are assigned to, and the functions that contain nodes."""
     assigned: dict[ast.AST, str] = {}
     within: dict[ast.AST, str] = {}
     for node in ast.walk(tree):
@@ -154,7 +154,7 @@ def found() -> list[Expression]:
 
 
 def characters(body: Any) -> list[int]:
-    """Return a few characters that a set has, or one that it does not forbid."""
+    """Return a few characters of a set, or a few that it does not exclude."""
     if body[0][0] is sre.NEGATE:
         forbidden = {code for kind, code in body[1:] if kind is sre.LITERAL}
         return [code for code in map(ord, "a./:0-") if code not in forbidden][:2] or [0x7E]
@@ -170,7 +170,7 @@ def characters(body: Any) -> list[int]:
 
 
 def example(parsed: Any, choice: int) -> str:
-    """Return a text that (nearly) fits; different ones by `choice`."""
+    """Return a text that (almost) matches; `choice` varies it."""
     text = ""
     for kind, what in parsed:
         if kind is sre.LITERAL:
@@ -195,7 +195,7 @@ def example(parsed: Any, choice: int) -> str:
 
 
 def repeats(parsed: Any, before: str, choice: int) -> Iterator[tuple[str, str]]:
-    """Yield what leads to each part that repeats, and the part."""
+    """Yield each part that can repeat, after the text that leads to it."""
     for index, (kind, what) in enumerate(parsed):
         lead = before + example(parsed[:index], choice)
         if kind in {sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT}:
@@ -212,7 +212,7 @@ def repeats(parsed: Any, before: str, choice: int) -> Iterator[tuple[str, str]]:
 
 
 def attacks(pattern: "re.Pattern[Any]") -> set[tuple[str, str, str]]:
-    """Return what comes first, what is repeated, and what comes last."""
+    """Return triples: the first text, the repeated text, and the last text."""
     parsed = _parser.parse(pattern.pattern, pattern.flags & ~re.DEBUG)
     made = set()
     for choice in range(3):
@@ -256,7 +256,7 @@ class TooSlow(Exception):
 
 @contextlib.contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Break off what takes longer (CPU): the time of some doubles with each character."""
+    """Abort after this CPU time: some expressions double their time with each character."""
 
     def stop(*_: object) -> None:
         raise TooSlow
@@ -287,7 +287,7 @@ def grows_linearly(expression: Expression, method: str, attack: tuple[str, str, 
         if length >= LONGEST:
             return True
         length *= 2 if once > MEASURABLE / 4 else 4
-    for _ in range(4):  # other programs disturb: one quiet comparison is enough
+    for _ in range(4):  # other programs disturb measurements: one quiet comparison is enough
         once = cpu(caller(expression, method, attack, length), 5)
         if cpu(caller(expression, method, attack, 2 * length), 3) < STEPS * once:
             return True
@@ -302,7 +302,7 @@ def no_garbage_collection():
 
 
 def slow_one(expression: Expression) -> str | None:
-    """Return the first input found whose time grows faster than itself."""
+    """Return the first input whose time grows faster than its length."""
     for attack in sorted(attacks(expression.pattern)):
         for method in sorted(expression.methods):
             if not is_linear(expression, method, attack):
@@ -324,7 +324,7 @@ def test_s2_all_expressions_are_found():
 @pytest.mark.parametrize(
     ("pattern", "method"),
     [
-        (r"eyJ[\w-]{8,}\.[\w-]+", "sub"),  # the one that blocked a process for 4.5 s
+        (r"eyJ[\w-]{8,}\.[\w-]+", "sub"),  # this one blocked a process for 4.5 s
         (r"(?<=input_value=).*?(?=, input_type=)", "sub"),
         (r"(?:a+)+b", "match"),
         (r"<(script|style)\b.*?</\1\s*>", "search"),
@@ -334,11 +334,11 @@ def test_s2_all_expressions_are_found():
 )
 def test_s2_an_expression_that_is_not_linear_is_noticed(pattern, method):
     shown = Expression("here", re.compile(pattern), frozenset({method}))
-    # A disturbed measurement can make it look linear: it does not so three times.
+    # A disturbed measurement can look linear, but not three times in a row.
     assert any(slow_one(shown) is not None for _ in range(3))
 
 
-def test_s2_an_expression_that_nobody_knows_how_to_make_is_an_error(tmp_path, monkeypatch):
+def test_s2_an_expression_whose_pattern_is_unknown_is_an_error(tmp_path, monkeypatch):
     file = tmp_path / "features" / "new.py"
     file.parent.mkdir()
     file.write_text("import re\n\ndef made(name):\n    return re.compile(name + '+')\n")

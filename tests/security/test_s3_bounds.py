@@ -1,4 +1,4 @@
-"""S3: below HTTP everything has its bound: bytes, lines, times and connections."""
+"""S3: everything below HTTP has a bound: bytes, lines, times and connections."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ SOON = Bounds(keep_alive_seconds=1, header_seconds=1, body_seconds=1, write_seco
 
 
 async def app(scope, receive, send):
-    """Answer with the length of the body, or what was refused."""
+    """Respond with the length of the body, or with the refusal."""
     refused, length, more = scope.get(REFUSED), 0, scope["method"] == "POST"
     try:
         while more:
@@ -40,14 +40,14 @@ async def app(scope, receive, send):
 
 
 async def status_of(data: bytes, bounds: Bounds | None = None) -> bytes:
-    """Return the status of the last answer, once the server has closed the connection."""
+    """Return the status of the last response, once the server has closed the connection."""
     async with serving(app, bounds) as server:
         answer = await server.answer(data)
     return answer.rpartition(b"HTTP/1.1 ")[2][:3] if answer else b""
 
 
 async def closes_after(reader: asyncio.StreamReader) -> float:
-    """Return after how many seconds the server closes a connection."""
+    """Return the seconds until the server closes a connection."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     async with asyncio.timeout(20):
@@ -61,7 +61,7 @@ def lines(number: int) -> bytes:
 
 
 def header_of(length: int) -> bytes:
-    """Return a header that fills up what a request may have: `length` with the Host line's 9."""
+    """Return a header that fills the allowed size: `length`, together with 9 bytes of Host."""
     return b"x: " + b"y" * (length - 9 - 5) + b"\r\n"
 
 
@@ -92,11 +92,11 @@ async def test_s3_what_a_head_holds_is_bounded(head, status):
 @pytest.mark.parametrize(
     ("begin", "part"),
     [
-        (GET + b"x: ", b"y" * 10_000),  # one line without an end
+        (GET + b"x: ", b"y" * 10_000),  # one endless line
         (GET, b"x: y\r\n" * 1000),
         (b"GET /", b"y" * 10_000),
         (b"G", b"E" * 10_000),
-        (GET + b"x", b"x" * 10_000),  # a name without an end
+        (GET + b"x", b"x" * 10_000),  # an endless name
     ],
 )
 async def test_s3_a_head_without_an_end_is_not_kept(begin, part):
@@ -118,7 +118,7 @@ async def test_s3_a_head_without_an_end_is_not_kept(begin, part):
 
 
 @pytest.mark.parametrize("part", [b"x: y\r\n" * 1000, b"x" * 6000])
-async def test_s3_what_comes_behind_a_body_is_bounded_and_no_header(part):
+async def test_s3_trailers_are_bounded_and_do_not_become_headers(part):
     seen = []
 
     async def keeps(scope, receive, send):
@@ -145,11 +145,11 @@ async def test_s3_what_comes_behind_a_body_is_bounded_and_no_header(part):
     assert not [name for headers in seen for name, _ in headers if name == b"authorization"]
 
 
-async def test_s3_what_comes_behind_requests_that_wait_is_not_kept():
-    """Each that is answered would let more in: 256 KB a request."""
+async def test_s3_bytes_after_waiting_requests_are_not_buffered():
+    """Each processed request would free space for more: 256 KB per request."""
     async with serving(app) as server:
         _, writer = await server.send(WHOLE * 500)
-        writer.transport.pause_reading()  # type: ignore[attr-defined]  # so that their answers fill up what there is
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # so that the responses fill all buffers
         sent = 0
         try:
             async with asyncio.timeout(3):
@@ -189,7 +189,7 @@ async def test_s3_what_comes_behind_requests_that_wait_is_not_kept():
         POST + b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n",
         GET + b"x: a\x00b\r\n\r\n",
         GET + b"a b: c\r\n\r\n",
-        WHOLE + b"nonsense\r\n\r\n",  # behind a good one
+        WHOLE + b"nonsense\r\n\r\n",  # after a valid request
     ],
 )
 async def test_s3_what_is_no_http_1_is_400_and_the_end(data):
@@ -244,14 +244,14 @@ async def test_s3_an_upgrade_is_answered_as_a_plain_request_and_so_is_the_next()
         (b"GET / HT", b"408"),
         (GET, b"408"),
         (GET + b"x: y", b"408"),
-        (WHOLE + GET, b"408"),  # the second of a connection
+        (WHOLE + GET, b"408"),  # the second request of a connection
         (POST + b"Content-Length: 100\r\n\r\n", b"408"),
         (POST + b"Content-Length: 100\r\n\r\nabc", b"408"),
         (POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n", b"408"),
-        (WHOLE, b"200"),  # and then idle
+        (WHOLE, b"200"),  # then the connection is idle
     ],
 )
-async def test_s3_what_does_not_go_on_is_ended(data, status):
+async def test_s3_a_stalled_request_ends_the_connection(data, status):
     async with serving(app, SOON) as server:
         reader, writer = await server.send(data)
         async with asyncio.timeout(8):
@@ -262,7 +262,7 @@ async def test_s3_what_does_not_go_on_is_ended(data, status):
 
 
 @pytest.mark.parametrize("begin", [b"", POST + b"Content-Length: 100\r\n\r\n"])
-async def test_s3_a_byte_now_and_then_wins_no_time(begin):
+async def test_s3_single_bytes_do_not_extend_a_deadline(begin):
     async with serving(app, SOON) as server:
         reader, writer = await server.send(begin)
 
@@ -277,7 +277,7 @@ async def test_s3_a_byte_now_and_then_wins_no_time(begin):
         writer.close()
 
 
-async def test_s3_a_body_that_nobody_waits_for_is_not_waited_for():
+async def test_s3_a_connection_does_not_wait_for_a_body_after_the_response():
     async def refuses(scope, receive, send):
         headers = [(b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 401, "headers": headers})
@@ -289,8 +289,8 @@ async def test_s3_a_body_that_nobody_waits_for_is_not_waited_for():
         writer.close()
 
 
-async def test_s3_who_never_reads_is_dropped_and_who_reads_slowly_is_not():
-    size = 30_000_000  # more than the system's own buffers take
+async def test_s3_a_client_that_never_reads_is_dropped_and_a_slow_reader_is_not():
+    size = 30_000_000  # more than the buffers of the system hold
 
     async def large(scope, receive, send):
         headers = [(b"content-length", b"%d" % size)]
@@ -309,7 +309,7 @@ async def test_s3_who_never_reads_is_dropped_and_who_reads_slowly_is_not():
             got += len(part)
             if loop.time() - last < 5:
                 await asyncio.sleep(0.05)
-        assert loop.time() - last > 4  # longer than anybody may read nothing
+        assert loop.time() - last > 4  # longer than a client may read nothing
         await until(lambda: len(server.connections) == 1)
         for writer in (never, slowly):
             writer.transport.abort()
@@ -337,7 +337,7 @@ async def test_s3_a_slow_application_loses_no_client():
     async with serving(slow, SOON) as server:
         answer = await server.answer(GET + b"Connection: close\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 200")
-        # Also not one that has begun to send its next request meanwhile.
+        # A client that has begun to send its next request is not lost either.
         reader, writer = await server.send(WHOLE + GET)
         assert (await reader.read(12)).startswith(b"HTTP/1.1 200")
         writer.write(b"Connection: close\r\n\r\n")
@@ -377,7 +377,7 @@ async def test_s3_many_requests_of_one_write_keep_nobody_waiting():
     assert min(waited) < 0.5
 
 
-async def test_s3_silent_connections_make_room_for_those_who_ask(caplog):
+async def test_s3_silent_connections_make_room_for_requests(caplog):
     async with serving(app, Bounds(connections=20)) as server:
         with caplog.at_level(logging.WARNING, logger="kernel.boot.connections"):
             silent = [await server.connect() for _ in range(30)]
@@ -400,7 +400,7 @@ async def test_s3_old_silent_connections_go_before_those_that_are_used():
             await reader.readuntil(b"GET 0")
         silent = [await server.connect() for _ in range(5)]
         await until(lambda: len(server.connections) == 10)
-        await asyncio.sleep(1.2)  # they are not about to send
+        await asyncio.sleep(1.2)  # after a second they no longer count as about to send
         more = [await server.send(WHOLE) for _ in range(5)]
         for reader, _ in more:
             assert await asyncio.wait_for(reader.readuntil(b"GET 0"), 5)
@@ -413,7 +413,7 @@ async def test_s3_old_silent_connections_go_before_those_that_are_used():
             writer.transport.abort()
 
 
-async def test_s3_who_waits_for_us_is_never_closed_and_who_finds_no_room_is_told():
+async def test_s3_busy_connections_are_never_closed_and_one_too_many_gets_503():
     done = asyncio.Event()
 
     async def waits(scope, receive, send):

@@ -1,4 +1,4 @@
-"""S3 against a real process: what is refused is answered, counted and logged, without secrets."""
+"""S3 with a real process: a refused request gets a response, a count and a log without secrets."""
 
 import asyncio
 import resource
@@ -55,7 +55,7 @@ REFUSED = {
         400,
         b"OPTIONS /api/v1/things HTTP/1.1\r\n" + HOST + PREFLIGHT % EVIL + b"\r\n",
     ),
-    "BODY_TOO_LARGE": (413, LOGIN + HOST + b"Content-Length: 1048577\r\n\r\n"),
+    "BODY_TOO_LARGE": (413, LOGIN + HOST + b"Content-Length: 1310721\r\n\r\n"),
     "NOT_FOUND": (404, b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n"),
     "METHOD_NOT_ALLOWED": (405, b"PUT /api/v1/things HTTP/1.1\r\n" + HOST + b"\r\n"),
     "UNAUTHENTICATED": (401, b"GET /api/v1/mine HTTP/1.1\r\n" + HOST + b"\r\n"),
@@ -145,8 +145,8 @@ async def test_s3_no_line_of_any_level_holds_a_cookie_a_token_a_key_or_a_query(p
         b"OPTIONS /api/v1/things" + QUERY + b" HTTP/1.1\r\n" + HOST + SECRETS + PREFLIGHT % EVIL,
         b"GET /api/v1/things" + QUERY + b" HTTP/9.9\r\n" + HOST + SECRETS,
         b"GET /api/v1/things" + QUERY + b" HTTP/1.1\r\n" + HOST + SECRETS + b"a\x00b: c\r\n",
-        b"GET /api/v1/things" + QUERY + b" HTTP/1.1\r\n" + HOST + SECRETS[:-2],  # late
-        LOGIN + HOST + SECRETS + b"Content-Length: 30\r\n\r\n" + SECRET.encode(),  # late
+        b"GET /api/v1/things" + QUERY + b" HTTP/1.1\r\n" + HOST + SECRETS[:-2],  # incomplete
+        LOGIN + HOST + SECRETS + b"Content-Length: 30\r\n\r\n" + SECRET.encode(),  # incomplete
         LOGIN.replace(b" HTTP", QUERY + b" HTTP")
         + HOST
         + SECRETS
@@ -211,7 +211,7 @@ async def test_s3_1100_connections_at_1024_descriptors_keep_no_honest_client_out
     stack: Stack, data
 ):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))  # what the process inherits
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))  # the process inherits it
     try:
         running = attacked(stack)
         process = await running.__aenter__()
@@ -237,6 +237,6 @@ async def test_s3_1100_connections_at_1024_descriptors_keep_no_honest_client_out
 
 
 async def counted(client, method: str, status: int) -> float:
-    """Return how many requests of no slice /metrics has counted."""
+    """Return how many requests without a slice /metrics has counted."""
     labels = {"slice": "none", "method": method, "status": str(status)}
     return Scrape((await client.get("/metrics")).text).total("http_requests_total", **labels)

@@ -1,4 +1,4 @@
-"""S4: a stolen access token alone changes neither address, password nor existence of an account."""
+"""S4: a stolen access token alone can neither change an address or password nor delete a user."""
 
 import asyncio
 from dataclasses import replace
@@ -35,7 +35,7 @@ async def test_s4_a_refreshed_token_is_no_fresh_login(author, long_ago, stack, c
     async with long_ago(author) as old:
         token = old.headers["authorization"].removeprefix("Bearer ")
     claims = jwt.decode(token, options={"verify_signature": False})
-    claims["iat"] += 1  # issued just now, for a login of eleven minutes ago
+    claims["iat"] += 1  # issued now, for a login eleven minutes ago
     fresh = jwt.encode(claims, stack.gateway.jwt_secret, algorithm="HS256")
     async with client_for(fresh) as client:
         assert (await prove(client)).status_code == 403
@@ -80,7 +80,7 @@ async def test_s4_parallel_guesses_get_no_further(author, long_ago):
 
         statuses = await asyncio.gather(*(guess() for _ in range(30)))
     assert statuses.count(403) <= 20
-    assert set(statuses) <= {403, 429, 503}  # 503: more at once than this machine can do
+    assert set(statuses) <= {403, 429, 503}  # 503: more concurrent checks than this machine can do
 
 
 async def test_s4_users_without_a_password_log_in_again(author, long_ago, database):
@@ -106,10 +106,10 @@ async def test_s4_anonymous_users_have_nothing_to_prove_but_their_session(
         assert (await prove(old)).status_code == 204
 
 
-async def test_s4_auth_asked_directly_wants_both_addresses_and_a_recent_login(
+async def test_s4_auth_itself_requires_both_addresses_and_a_recent_login(
     stack, author, long_ago, smtp_port, mailbox, database
 ):
-    # What the settings of the project close: double_confirm_changes and secure_password_change.
+    # The project's settings double_confirm_changes and secure_password_change close this way.
     config = replace(
         stack.gateway, autoconfirm=False, secure_password_change=True, smtp_port=smtp_port
     )

@@ -1,4 +1,4 @@
-"""S6: no sequence of reads evicts what was counted of an account, or that a session has ended."""
+"""S6: no reads can evict the counted attempts at an account or the end of a session."""
 
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ FULL = 6 * 1024 * 1024
 
 @pytest.fixture
 async def own(own_stack, settings):
-    """An application with a cache that evicts and a broker that does not, as in production."""
+    """An application with an evicting cache and a broker without eviction, as in production."""
     cache = own_stack.cache.client
     cache.config_set("maxmemory-policy", "volatile-lru")
     cache.config_set("maxmemory", FULL)
@@ -35,7 +35,7 @@ async def own(own_stack, settings):
 
 
 async def push_out(client, cache, thing):
-    """Read until the cache has evicted much."""
+    """Read until the cache has evicted many keys."""
     before = cache.info("stats")["evicted_keys"]
 
     async def evicted():
@@ -44,7 +44,7 @@ async def push_out(client, cache, thing):
         return cache.info("stats")["evicted_keys"] - before
 
     for number in range(60):
-        cache.set(f"filler:{number}", "x" * 200_000, ex=600)  # as large answers would
+        cache.set(f"filler:{number}", "x" * 200_000, ex=600)  # as large responses would
         await evicted()
     await until(lambda: cache.info("stats")["evicted_keys"] - before > 30)
     await client.get(f"/things/{thing.id}")
@@ -53,7 +53,7 @@ async def push_out(client, cache, thing):
 async def test_s6_reads_do_not_reset_the_guesses_at_an_account(own, thing):
     stack, client_for = own
     body = {"email": new_email(), "password": "wrong horse 9"}
-    async with client_for() as client:  # each request from another address
+    async with client_for() as client:  # each request has a new address
 
         async def guess():
             return (await client.post("/enter", json=body)).status_code
@@ -86,7 +86,7 @@ async def test_s6_a_read_of_what_does_not_exist_leaves_nothing_for_long(own, thi
         assert cache.ttl(f"tag:kept-thing:{thing.id}") >= 48 * 3600 - 5
 
 
-async def test_s6_no_slice_but_those_of_accounts_asks_the_broker(own, author):
+async def test_s6_without_the_broker_requests_still_work(own, author):
     stack, client_for = own
     stack.broker.kill()
     async with client_for(author.token) as client:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from devstack.gateway.auth import one_time, sessions, users
 from devstack.gateway.auth.body import JsonBody, read_body
 from devstack.gateway.auth.caller import authenticate
+from devstack.gateway.auth.captcha import check_captcha
 from devstack.gateway.auth.errors import (
     AuthError,
     email_exists,
@@ -17,7 +18,8 @@ from devstack.gateway.auth.errors import (
     unsupported,
     validation_failed,
 )
-from devstack.gateway.auth.service import Db, Service, client_of, now, update_user
+from devstack.gateway.auth.factors import has_factor
+from devstack.gateway.auth.service import Db, Service, now, update_user
 from devstack.gateway.auth.shapes import show
 
 
@@ -25,9 +27,11 @@ async def signup(service: Service, request: Request) -> Response:
     """POST /signup {email, password, data?}: a session, or the user before the confirmation."""
     body = await read_body(request)
     refuse_phone(body)
+    check_captcha(service, request)
     if not body.text("email"):
-        message = "Anonymous sign-ins are disabled"
-        raise AuthError(422, "anonymous_provider_disabled", message)
+        return await _begin_anonymous(service, request, body)
+    if not service.config.email_provider:
+        raise AuthError(400, "email_provider_disabled", "Email signups are disabled")
     password, data = body.text("password"), body.mapping("data")
     if not password:
         raise validation_failed("Signup requires a valid password")
@@ -56,11 +60,23 @@ async def signup(service: Service, request: Request) -> Response:
         return json_response(await show(db, user["id"]))
 
 
+async def _begin_anonymous(service: Service, request: Request, body: JsonBody) -> Response:
+    if not service.config.anonymous_users:
+        message = "Anonymous sign-ins are disabled"
+        raise AuthError(422, "anonymous_provider_disabled", message)
+    async with service.transaction() as db:
+        user_id = await users.create(db, None, None, body.mapping("data"))
+        await update_user(db, user_id, is_anonymous=True)
+        grant = await sessions.begin(db, user_id, service.client_of(request), "anonymous")
+        session = await sessions.answer(service, db, grant)
+    return json_response(session, headers=grant.headers)
+
+
 async def _begin_confirmed(
     service: Service, db: Db, user: asyncpg.Record, request: Request
 ) -> Response:
     await users.confirm(db, user, proven=False)
-    grant = await sessions.begin(db, user["id"], client_of(request), "password")
+    grant = await sessions.begin(db, user["id"], service.client_of(request), "password")
     session = await sessions.answer(service, db, grant)
     # GoTrue answers from memory here: without values that the database generates, and with one map
     # of claims for user and identity. The identity's row keeps email_verified = false.
@@ -78,7 +94,7 @@ async def token(service: Service, request: Request) -> Response:
     if kind == "refresh_token":
         refresh_token = (await read_body(request)).text("refresh_token")
         async with service.transaction() as db:
-            grant = await sessions.renew(service, db, refresh_token, client_of(request))
+            grant = await sessions.renew(service, db, refresh_token, service.client_of(request))
             if isinstance(grant, sessions.Grant):
                 session = await sessions.answer(service, db, grant)
                 return json_response(session, headers=grant.headers)
@@ -90,14 +106,19 @@ async def token(service: Service, request: Request) -> Response:
 
 async def _sign_in(service: Service, request: Request) -> Response:
     body = await read_body(request)
-    refuse_phone(body)
+    check_captcha(service, request)
     email, password = body.text("email").lower(), body.text("password")
-    if not email:
+    phone = body.text("phone").removeprefix("+")
+    if bool(email) == bool(phone):
         raise validation_failed("One of email or phone must be provided")
+    if email and not service.config.email_provider:
+        raise AuthError(422, "email_provider_disabled", "Email logins are disabled")
     refused = AuthError(400, "invalid_credentials", "Invalid login credentials")
     # Hold no connection while bcrypt works.
     found = await service.pool.fetchrow(
-        "select * from auth.users where email = $1 and not is_sso_user", email
+        "select * from auth.users where case when $1 <> '' then email = $1 else phone = $2 end"
+        " and not is_sso_user",
+        *(email, phone),
     )
     if found and users.is_banned(found):
         raise AuthError(400, "user_banned", "User is banned")
@@ -105,12 +126,12 @@ async def _sign_in(service: Service, request: Request) -> Response:
     if not await service.passwords.matches(password, hashed) or found is None:
         raise refused
     async with service.transaction() as db:
-        user = await users.find(db, email)
-        if user is None or user["encrypted_password"] != hashed:  # changed meanwhile
+        user = await users.get(db, found["id"])
+        if user["encrypted_password"] != hashed:  # changed meanwhile
             raise refused
-        if user["email_confirmed_at"] is None:
+        if email and user["email_confirmed_at"] is None:
             raise AuthError(400, "email_not_confirmed", "Email not confirmed")
-        grant = await sessions.begin(db, user["id"], client_of(request), "password")
+        grant = await sessions.begin(db, user["id"], service.client_of(request), "password")
         session = await sessions.answer(service, db, grant)
     return json_response({**session, "weak_password": None}, headers=grant.headers)
 
@@ -126,12 +147,16 @@ async def put_user(service: Service, request: Request) -> Response:
     """PUT /user {email?, password?, data?}: change the caller; a new address waits for its mail."""
     async with service.transaction() as db:
         caller = await authenticate(service, db, request)
+        protected = await has_factor(db, caller.user_id) and not caller.is_aal2
     body = await read_body(request)
     refuse_phone(body)
+    if protected and (body.text("password") or body.text("email")):
+        message = "AAL2 session is required to update email or password when MFA is enabled."
+        raise AuthError(401, "insufficient_aal", message)
     if body.text("password") and service.config.secure_password_change and caller.is_old:
         message = "Password update requires reauthentication"
         raise AuthError(400, "reauthentication_needed", message)
-    hashed = await _new_password(service, caller.user_id, body.text("password"))
+    hashed = await _new_password(service, caller.user_id, body)
     async with service.transaction() as db:
         user = await users.get(db, caller.user_id)
         if changes := body.mapping("data"):
@@ -147,12 +172,20 @@ async def put_user(service: Service, request: Request) -> Response:
         return json_response(await show(db, caller.user_id))
 
 
-async def _new_password(service: Service, user_id: UUID, password: str) -> str | None:
-    if not password:
+async def _new_password(service: Service, user_id: UUID, body: JsonBody) -> str | None:
+    if not (password := body.text("password")):
         return None
     service.passwords.check_strength(password)
     query = "select encrypted_password from auth.users where id = $1"
-    if await service.passwords.matches(password, await service.pool.fetchval(query, user_id)):
+    hashed = await service.pool.fetchval(query, user_id)
+    if hashed and service.config.require_current_password:
+        current = body.text("current_password")
+        message = "Current password required when setting new password."
+        if not current:
+            raise AuthError(400, "current_password_required", message)
+        if not await service.passwords.matches(current, hashed):
+            raise AuthError(400, "current_password_invalid", message)
+    if await service.passwords.matches(password, hashed):
         message = "New password should be different from the old password."
         raise AuthError(422, "same_password", message)
     return await service.passwords.hash(password)

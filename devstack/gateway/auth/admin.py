@@ -72,15 +72,20 @@ async def get_user(service: Service, request: Request) -> Response:
 
 async def create_user(service: Service, request: Request) -> Response:
     """POST /admin/users {email, password?, email_confirm?, user_metadata?, app_metadata?, …}."""
-    body, hashed = await _admin_body(service, request)
-    if not body.text("email"):
+    body, hashed = await _admin_body(service, request, phone=True)
+    phone = body.text("phone").removeprefix("+") or None
+    if not body.text("email") and phone is None:
         raise validation_failed("Cannot create a user without either an email or phone")
-    email, metadata = users.valid_email(body.text("email")), body.mapping("user_metadata")
+    email = users.valid_email(body.text("email")) if body.text("email") else None
+    metadata = body.mapping("user_metadata")
     wanted = _user_id(body.text("id")) if body.text("id") else None
     async with service.transaction() as db:
-        user_id = await users.create(db, email, hashed, metadata, user_id=wanted)
-        await users.identify(db, user_id, email, {})
-        if body.flag("email_confirm"):
+        user_id = await users.create(db, email, hashed, metadata, user_id=wanted, phone=phone)
+        if email is not None:
+            await users.identify(db, user_id, email, {})
+        if phone and body.flag("phone_confirm"):
+            await change(db, user_id, phone_confirmed_at=now())
+        if email and body.flag("email_confirm"):
             await users.confirm(db, await users.get(db, user_id), proven=False)
         await _apply(db, await users.get(db, user_id), body)
         user = await show(db, user_id)
@@ -145,7 +150,10 @@ async def generate_link(service: Service, request: Request) -> Response:
         if kind == "signup" and user is None:
             if hashed is None:
                 raise validation_failed("Signup requires a valid password")
-            user = await users.sign_up(db, email, hashed, body.mapping("data"))
+            # Not as /signup: the metadata are what the body has, without the identity's claims.
+            user_id = await users.create(db, email, hashed, body.mapping("data"))
+            await users.identify(db, user_id, email, {})
+            user = await users.get(db, user_id)
         if user is None:
             raise user_not_found(message="User with this email not found")
         if kind == "signup" and user["email_confirmed_at"] is not None:
@@ -165,12 +173,15 @@ async def generate_link(service: Service, request: Request) -> Response:
         return json_response({**await show(db, user["id"]), **link})
 
 
-async def _admin_body(service: Service, request: Request) -> tuple[JsonBody, str | None]:
+async def _admin_body(
+    service: Service, request: Request, *, phone: bool = False
+) -> tuple[JsonBody, str | None]:
     """Return body and hashed password of a request by the service role."""
     async with service.transaction() as db:
         await require_admin(service, db, request)
     body = await read_body(request)
-    refuse_phone(body)
+    if not phone:
+        refuse_phone(body)
     if not (password := body.text("password")):
         return body, None
     service.passwords.check_strength(password)

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from devstack.gateway.auth import account, admin, verification
+from devstack.gateway.auth import account, admin, factors, verification
 from devstack.gateway.auth.errors import (
     AuthError,
     as_response,
@@ -27,6 +27,12 @@ from devstack.gateway.config import GatewayConfig
 
 _log = logging.getLogger(__name__)
 
+_PROVIDERS = (
+    "anonymous_users", "apple", "azure", "bitbucket", "discord", "facebook", "snapchat", "figma",
+    "fly", "github", "gitlab", "google", "keycloak", "kakao", "linkedin", "linkedin_oidc", "notion",
+    "slack", "slack_oidc", "spotify", "twitch", "twitter", "workos", "email", "phone", "zoom",
+)  # fmt: skip
+
 Handler: TypeAlias = Callable[[Service, Request], Awaitable[Response]]
 
 
@@ -37,17 +43,37 @@ async def _health(service: Service, _: Request) -> Response:
 
 
 async def _settings(service: Service, _: Request) -> Response:
-    confirmed = service.config.autoconfirm
-    return json_response({"disable_signup": False, "mailer_autoconfirm": confirmed})
+    config = service.config
+    on = {"email": config.email_provider, "anonymous_users": config.anonymous_users}
+    return json_response(
+        {
+            "external": {name: on.get(name, False) for name in _PROVIDERS},
+            "disable_signup": False,
+            "mailer_autoconfirm": config.autoconfirm,
+            "phone_autoconfirm": False,
+            "sms_provider": "",
+            "saml_enabled": False,
+            "saml_private_key_next_configured": False,
+            "passkeys_enabled": False,
+        }
+    )
 
 
 async def _jwks(service: Service, _: Request) -> Response:
     return json_response(service.tokens.jwks, headers={"cache-control": "public, max-age=600"})
 
 
+async def _openid(service: Service, _: Request) -> Response:
+    issuer = service.config.jwt_issuer or ""
+    jwks = issuer.rstrip("/") + "/.well-known/jwks.json"
+    headers = {"cache-control": "public, max-age=600"}
+    return json_response({"issuer": issuer, "jwks_uri": jwks}, headers=headers)
+
+
 _OPEN: dict[tuple[str, str], Handler] = {
     ("GET", "/health"): _health,
     ("GET", "/.well-known/jwks.json"): _jwks,
+    ("GET", "/.well-known/openid-configuration"): _openid,
     ("GET", "/verify"): verification.follow_link,
 }
 _KEYED: dict[tuple[str, str], Handler] = {
@@ -60,6 +86,9 @@ _KEYED: dict[tuple[str, str], Handler] = {
     ("POST", "/recover"): verification.recover,
     ("POST", "/resend"): verification.resend,
     ("POST", "/verify"): verification.verify,
+    ("POST", "/factors"): factors.enroll,
+    ("POST", "/factors/{factor_id}/challenge"): factors.challenge,
+    ("POST", "/factors/{factor_id}/verify"): factors.verify,
     ("GET", "/admin/users"): admin.list_users,
     ("POST", "/admin/users"): admin.create_user,
     ("GET", "/admin/users/{user_id}"): admin.get_user,

@@ -13,11 +13,15 @@ from devstack.gateway.claims import bearer_token
 
 @dataclass(frozen=True)
 class TokenUser:
-    """A user in a session; `is_old` for a session that started more than a day ago."""
+    """A user in a session; `is_old` for a session that started more than a day ago.
+
+    `is_aal2`: it has proved a second factor.
+    """
 
     user_id: UUID
     session_id: UUID
     is_old: bool
+    is_aal2: bool
 
 
 async def authenticate(service: Service, db: Db, request: Request) -> TokenUser:
@@ -36,7 +40,11 @@ async def require_admin(service: Service, db: Db, request: Request) -> None:
 
 
 def _claims(service: Service, request: Request) -> dict[str, Any]:
-    if not (token := bearer_token(request.headers)):
+    token = bearer_token(request.headers)
+    key = request.headers.get("apikey", "")
+    if token is None and key.startswith("sb_"):
+        token = key  # Supabase's gateway exchanges keys of the newer form for tokens
+    if not token:
         message = "This endpoint requires a valid Bearer token"
         raise AuthError(401, "no_authorization", message)
     return service.tokens.read(token)
@@ -51,15 +59,18 @@ async def _caller(db: Db, claims: dict[str, Any]) -> TokenUser:
         raise bad_jwt("sub and session_id claims must be UUIDs") from None
     row = await db.fetchrow(
         """
-        select exists (select from auth.users where id = $1) as has_user,
-          (select created_at < now() - interval '1 day' from auth.sessions
-           where id = $2 and user_id = $1) as is_old
+        select s.created_at < now() - interval '1 day' as is_old, s.aal = 'aal2' as is_aal2
+        from auth.users u left join auth.sessions s on s.id = $2 and s.user_id = u.id
+        where u.id = $1
         """,
         *(user_id, session_id),
     )
-    if row is None or not row["has_user"]:
+    if row is None:
         raise user_not_found(403, "User from sub claim in JWT does not exist")
     if row["is_old"] is None:
         message = "Session from session_id claim in JWT does not exist"
         raise AuthError(403, "session_not_found", message)
-    return TokenUser(user_id, session_id, row["is_old"])
+    banned = "select banned_until > now() from auth.users where id = $1"
+    if await db.fetchval(banned, user_id):
+        raise AuthError(403, "user_banned", "User is banned")
+    return TokenUser(user_id, session_id, row["is_old"], bool(row["is_aal2"]))

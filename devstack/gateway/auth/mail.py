@@ -26,6 +26,7 @@ async def send(config: GatewayConfig, to: str, subject: str, link: str, code: st
         f" or enter the code <strong>{code}</strong></p>",
         subtype="html",
     )
+    await asyncio.sleep(config.mail_seconds)
     try:
         await asyncio.to_thread(_deliver, config.smtp_host, config.smtp_port, mail)
     except (OSError, smtplib.SMTPException) as error:

@@ -30,9 +30,9 @@ _SENT_AT = {
     _EMAIL_CURRENT: "email_change_sent_at",
 }
 _SUBJECTS = {
-    "signup": "Confirm Your Signup",
-    "recovery": "Reset Your Password",
-    "email_change": "Confirm Email Change",
+    "signup": "Confirm your email address",
+    "recovery": "Reset your password",
+    "email_change": "Confirm your new email address",
 }
 
 
@@ -130,7 +130,9 @@ async def redeem(service: Service, db: Db, kind: str, hashed: str) -> UUID | Non
         raise AuthError(403, "user_banned", "User is banned")
     if kind == "email_change":
         if _needs_both(service, user):
-            await update_user(db, user_id, email_change_confirm_status=1)
+            # The other link still works; this one is used up.
+            settled = {token["token_type"]: "", "email_change_confirm_status": 1}
+            await update_user(db, user_id, **settled)
             return None
         await users.set_email(db, user_id, user["email_change"], proven=True)
         await update_user(

@@ -18,6 +18,7 @@ from devstack.gateway.auth.passwords import Passwords
 from devstack.gateway.auth.tokens import AccessTokens
 from devstack.gateway.config import GatewayConfig
 
+SECRET_PREFIX = "sb_secret_"  # noqa: S105 - of keys, no secret
 Db: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 
@@ -52,6 +53,24 @@ class Service:
         async with self.pool.acquire() as connection, connection.transaction():
             yield connection
 
+    def client_of(self, request: Request) -> dict[str, str | None]:
+        """Return `ip` and `user_agent` of the client, as a session stores them.
+
+        The address is the peer's or, as at a hosted project, that of `Sb-Forwarded-For` if
+        forwarding is on and the request has a secret key of the newer form.
+        """
+        found = {"ip": None, "user_agent": request.headers.get("user-agent")}
+        candidates = [request.client.host if request.client else ""]
+        key, secret = request.headers.get("apikey", ""), self.config.service_key
+        if self.config.forwards_addresses and secret.startswith(SECRET_PREFIX) and key == secret:
+            candidates.append(request.headers.get("sb-forwarded-for", "").strip())
+        for candidate in candidates:
+            try:
+                found["ip"] = str(ip_address(candidate))
+            except ValueError:
+                continue
+        return found
+
     def redirect(self, request: Request, wanted: str = "") -> str:
         """Return the final URL of a link: the requested one, if it is on the site."""
         wanted = wanted or request.query_params.get("redirect_to", "")
@@ -75,21 +94,6 @@ async def update_user(db: Db, user_id: UUID, **row: Any) -> None:
     row["updated_at"] = now()
     changes = ", ".join(f"{name} = ${number}" for number, name in enumerate(row, 2))
     await db.execute(f"update auth.users set {changes} where id = $1", user_id, *row.values())  # noqa: S608 - see above
-
-
-def client_of(request: Request) -> dict[str, str | None]:
-    """Return `ip` and `user_agent` of the client, as a session stores them.
-
-    The address is `Sb-Forwarded-For` if the application sent it, otherwise the peer's.
-    """
-    found = {"ip": None, "user_agent": request.headers.get("user-agent")}
-    peer = request.client.host if request.client else ""
-    for candidate in (peer, request.headers.get("sb-forwarded-for", "").strip()):
-        try:
-            found["ip"] = str(ip_address(candidate))
-        except ValueError:
-            continue
-    return found
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None] | None:

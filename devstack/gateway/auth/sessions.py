@@ -5,6 +5,7 @@ the current one if it is that one's parent (as in GoTrue), or was used within th
 Any other reuse revokes the family; its session row stays until it is ended.
 """
 
+import asyncio
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -70,6 +71,7 @@ async def renew(
     if user is None or session is None:
         raise _refused("refresh_token_not_found", "Refresh Token Not Found")
     held = Grant(user["id"], session["id"])
+    await asyncio.sleep(service.config.refresh_seconds)  # the user is locked: others wait
     if is_banned(user):
         raise _refused("user_banned", "User Banned", held)
     timebox, reuse = service.config.session_timebox, service.config.refresh_reuse_interval
@@ -102,6 +104,28 @@ async def renew(
     return Grant(held.user_id, held.session_id, issued)
 
 
+async def raise_level(
+    db: Db, user_id: UUID, session_id: UUID, factor_id: UUID, client: dict[str, str | None]
+) -> Grant:
+    """Record that a session has proved a second factor, and give it new tokens."""
+    time = now()
+    await db.execute(
+        "update auth.sessions set aal = 'aal2', factor_id = $2, updated_at = $3, user_agent = $4"
+        " where id = $1",
+        *(session_id, factor_id, time, client["user_agent"]),
+    )
+    await db.execute(
+        "insert into auth.mfa_amr_claims"
+        " (id, session_id, created_at, updated_at, authentication_method)"
+        " values ($1, $2, $3, $3, 'totp') on conflict (session_id, authentication_method)"
+        " do update set updated_at = $3",
+        *(uuid4(), session_id, time),
+    )
+    query = "select token from auth.refresh_tokens where session_id = $1 and not revoked"
+    parent = await db.fetchval(query, session_id)
+    return Grant(user_id, session_id, await _new_token(db, user_id, session_id, parent=parent))
+
+
 async def end(db: Db, user_id: UUID, session_id: UUID, scope: str) -> None:
     """End this session (local), all others (others) or all (global); else AuthError (400)."""
     if scope not in _ENDED:
@@ -116,13 +140,14 @@ async def answer(service: Service, db: Db, grant: Grant) -> dict[str, Any]:
     methods = await db.fetch(
         "select * from auth.mfa_amr_claims where session_id = $1", grant.session_id
     )
+    level = await db.fetchval("select aal from auth.sessions where id = $1", grant.session_id)
     issued_at, expiry = int(now().timestamp()), service.config.jwt_expiry
     copied = ("aud", "email", "phone", "app_metadata", "user_metadata", "role", "is_anonymous")
     claims = {name: user[name] for name in copied} | {
         "sub": str(grant.user_id),
         "exp": issued_at + expiry,
         "iat": issued_at,
-        "aal": "aal1",
+        "aal": level,
         "amr": [
             {
                 "method": claim["authentication_method"],
@@ -132,6 +157,8 @@ async def answer(service: Service, db: Db, grant: Grant) -> dict[str, Any]:
         ],
         "session_id": str(grant.session_id),
     }
+    if service.config.jwt_issuer is not None:
+        claims["iss"] = service.config.jwt_issuer
     return {
         "access_token": service.tokens.write(claims),
         "token_type": "bearer",

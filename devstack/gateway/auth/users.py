@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 _MAX_EMAIL = 255
 _LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
-_EMAIL = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(\.{_LABEL})*")
+_EMAIL = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(\.{_LABEL})*")
 _PROVIDER = {"provider": "email", "providers": ["email"]}
 
 
@@ -59,9 +59,15 @@ async def get(db: Db, user_id: UUID) -> asyncpg.Record:
 
 
 async def create(
-    db: Db, email: str, hashed: str | None, data: dict[str, Any], *, user_id: UUID | None = None
+    db: Db,
+    email: str | None,
+    hashed: str | None,
+    data: dict[str, Any],
+    *,
+    user_id: UUID | None = None,
+    phone: str | None = None,
 ) -> UUID:
-    """Insert a user with an unconfirmed e-mail identity; return the id.
+    """Insert a user without identities; return the id.
 
     Triggers see the same steps as with GoTrue: first the bare user, then updates. Raises AuthError:
     422 if the address is taken, 500 if a trigger on auth.users fails.
@@ -76,8 +82,9 @@ async def create(
             aud="authenticated",
             role="authenticated",
             email=email,
+            phone=phone,
             encrypted_password=hashed,
-            raw_app_meta_data=_PROVIDER,
+            raw_app_meta_data=_PROVIDER if email else {},
             raw_user_meta_data=data,
             created_at=time,
             updated_at=time,

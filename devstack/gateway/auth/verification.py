@@ -11,7 +11,7 @@ from devstack.gateway.auth import one_time, sessions
 from devstack.gateway.auth.account import refuse_phone, refuse_pkce
 from devstack.gateway.auth.body import read_body
 from devstack.gateway.auth.errors import AuthError, json_response, unsupported, validation_failed
-from devstack.gateway.auth.service import Service, client_of
+from devstack.gateway.auth.service import Service
 from devstack.gateway.auth.users import find, valid_email
 
 _ONE_OF_TWO = "Confirmation link accepted. Please proceed to confirm link sent to the other email"
@@ -114,7 +114,7 @@ async def _open_session(
         user_id = await one_time.redeem(service, db, kind, hashed)
         if user_id is None:
             return None
-        grant = await sessions.begin(db, user_id, client_of(request), "otp")
+        grant = await sessions.begin(db, user_id, service.client_of(request), "otp")
         return grant, await sessions.answer(service, db, grant)
 
 

@@ -1,4 +1,4 @@
-"""Auth's part of the gateway with a database and an inbox, for tests."""
+"""The Auth part of the gateway with a database and an inbox, for tests."""
 
 import asyncio
 import re
@@ -35,7 +35,7 @@ PEM = (
 
 @dataclass
 class Inbox:
-    """A tiny SMTP server; `mails` holds what it took, in order."""
+    """A tiny SMTP server; `mails` holds the received mails in order."""
 
     mails: list[Any] = field(default_factory=list)
     port: int = 0
@@ -93,7 +93,7 @@ class Gateway:
         return await self.http.post(url, json={"refresh_token": token})
 
     async def age(self, seconds: float = 11) -> None:
-        """Let time pass for refresh tokens."""
+        """Make all refresh tokens older."""
         await self.database.execute(
             "update auth.refresh_tokens set updated_at = updated_at - make_interval(secs => $1)",
             float(seconds),

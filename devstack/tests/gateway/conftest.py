@@ -1,4 +1,4 @@
-"""Auth's part of the gateway, for tests."""
+"""The Auth part of the gateway, for tests."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""A fresh database with the recording's schema, and PostgREST's part of the gateway over it."""
+"""A fresh database with the recording's schema, and the PostgREST part of the gateway over it."""
 
 import secrets
 import time
@@ -47,7 +47,7 @@ async def execute(dsn: str, sql: str) -> None:
 
 
 async def load_schema(dsn: str) -> None:
-    """Prepare the roles and create what the recording was made over, with its grants alone."""
+    """Prepare the roles, and create the recording's schema with only its own grants."""
     connection = await asyncpg.connect(dsn)
     try:
         await prepare(connection)
@@ -63,7 +63,7 @@ async def load_schema(dsn: str) -> None:
 
 @asynccontextmanager
 async def serve(config: GatewayConfig) -> AsyncIterator[httpx.AsyncClient]:
-    """Yield a client of the gateway's REST part that carries no key of its own."""
+    """Yield a client of the gateway's REST part that sends no key by itself."""
     async with (
         RestApi(config) as api,
         httpx.AsyncClient(
@@ -74,7 +74,7 @@ async def serve(config: GatewayConfig) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def token(config: GatewayConfig, who: str) -> str | None:
-    """Return the bearer token that the recording calls `who`; None for anon."""
+    """Return the bearer token of `who`, as the recording names people; None for anon."""
     if who in {"anon", "garbage", "service"}:
         return {"anon": None, "garbage": "garbage", "service": config.service_key}[who]
     now = int(time.time())

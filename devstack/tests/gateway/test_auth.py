@@ -1,4 +1,4 @@
-"""Auth's part of the gateway, against the recorded responses of a real Supabase Auth."""
+"""The Auth part of the gateway against the recorded responses of a real Supabase Auth."""
 
 import json
 import re
@@ -29,7 +29,7 @@ PAUSES = ("after the reuse interval", "after the family", "replay of the second 
 
 
 class Replay:
-    """Sends a mode's exchanges in order; remembers what stands for the recorded ids and tokens."""
+    """Sends a mode's exchanges in order; maps the recorded ids and tokens to our own."""
 
     def __init__(self, running: Gateway) -> None:
         self.gateway = running
@@ -60,10 +60,13 @@ class Replay:
         for header, value in expected["headers"].items():
             self._same(value, answer.headers[header], header)
         body = expected["json"]
-        self._same(body, answer.text if isinstance(body, str) else answer.json(), "")
+        ours: Any = answer.text if isinstance(body, str) else answer.json()
+        if exchange["name"] == "settings":  # the recording has two of them alone
+            ours = {name: ours[name] for name in body}
+        self._same(body, ours, "")
 
     async def _others(self, total: int) -> None:
-        """Add users until there are as many as there were on the recorded server."""
+        """Add users until their number equals that of the recorded server."""
         await self.gateway.database.execute(
             """
             insert into auth.users (id, email, created_at)
@@ -98,7 +101,7 @@ class Replay:
         return headers
 
     def _same(self, recorded: Any, ours: Any, key: str) -> None:
-        """Assert that both have one shape; ids and tokens may differ, but always in one way."""
+        """Assert that both have the same shape; ids and tokens may differ, but consistently."""
         where = f"{key}: {recorded!r} recorded, {ours!r} answered"
         if isinstance(recorded, dict) and "$jwt" in recorded:
             self._same_token(recorded["$jwt"], ours)
@@ -146,16 +149,16 @@ class Replay:
 
 
 def _plain(text: str) -> str:
-    """Take out of a text what is of one run only."""
+    """Replace the parts of a text that differ in each run."""
     for pattern, name in (
         (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<jwt>"),
         (HASH.pattern, "<hash>"),
         (r"refresh_token=[a-z2-7]{12}", "refresh_token=<token>"),
         (r"expires_at=\d+", "expires_at=<time>"),
         (r"after \d+ seconds", "after <n> seconds"),
-        # The recorded server stood without the gateway that adds this path.
+        # The recorded server ran without the gateway, which adds this path.
         (r"/auth/v1/verify", "/verify"),
-        # Go's JSON parser says it in its own words.
+        # Go's JSON parser words this differently.
         (r"(Could not parse request body as JSON: ).*", r"\1<reason>"),
     ):
         text = re.sub(pattern, name, text)
@@ -164,7 +167,7 @@ def _plain(text: str) -> str:
 
 @pytest.fixture(scope="module")
 async def outcomes(postgres_url) -> list[str]:
-    """What went wrong with each exchange; "" where nothing did."""
+    """The failure of each exchange, or ""."""
     found = []
     settings: dict[str, dict[str, Any]] = {
         "autoconfirm": {},

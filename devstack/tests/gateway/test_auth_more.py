@@ -1,4 +1,4 @@
-"""Auth's part of the gateway: what the recording does not show."""
+"""The Auth part of the gateway: behaviour that is not in the recording."""
 
 import asyncio
 from typing import Any
@@ -127,16 +127,40 @@ async def test_a_session_ends_after_its_timebox(auth):
     assert (answer.status_code, answer.json()["code"]) == (400, "session_expired")
 
 
-async def test_a_session_keeps_the_address_that_was_passed_on(auth):
-    body = {"email": f"{uuid4().hex}@example.com", "password": PASSWORD}
-    for forwarded, kept in (("198.51.100.4", "198.51.100.4"), ("nonsense", "203.0.113.7")):
-        headers = {"Sb-Forwarded-For": forwarded}
-        url = "/signup" if kept == "198.51.100.4" else "/token?grant_type=password"
-        answer = await auth.http.post(url, json=body, headers=headers)
+PEER, CLIENT = "203.0.113.7", "198.51.100.4"
+SECRET = "sb_secret_2cVd7-LgAe4hT3uYb8KqzW0nXf5_RmJ"
+
+
+@pytest.mark.parametrize(
+    ("switched_on", "secret", "sent", "forwarded", "kept"),
+    [
+        (True, SECRET, SECRET, CLIENT, CLIENT),
+        (True, SECRET, SECRET, "nonsense", PEER),
+        (True, SECRET, None, CLIENT, PEER),  # the public key
+        (False, SECRET, SECRET, CLIENT, PEER),
+        (True, None, None, CLIENT, PEER),  # a legacy key: a JWT
+    ],
+)
+async def test_o4_a_session_keeps_the_address_that_was_passed_on(
+    postgres_url, switched_on, secret, sent, forwarded, kept
+):
+    changes = {"service_key": secret} if secret else {}
+    async with gateway(postgres_url, forwards_addresses=switched_on, **changes) as auth:
+        body = {"email": f"{uuid4().hex}@example.com", "password": PASSWORD}
+        key = sent or (auth.config.service_key if secret is None else auth.config.anon_key)
+        headers = {"Sb-Forwarded-For": forwarded, "apikey": key}
+        answer = await auth.http.post("/signup", json=body, headers=headers)
         ip = await auth.database.fetchval(
             "select host(ip) from auth.sessions where id = $1", answer.headers["sb-auth-session-id"]
         )
         assert ip == kept
+
+
+async def test_o4_a_secret_key_of_the_newer_form_needs_no_bearer(postgres_url):
+    async with gateway(postgres_url, service_key=SECRET) as auth:
+        assert (await auth.http.get("/admin/users", headers={"apikey": SECRET})).is_success
+        refused = await auth.http.get("/admin/users")
+        assert refused.status_code == 401
 
 
 async def test_a_ban_holds_back_sign_in_and_renewal(auth):
@@ -204,7 +228,8 @@ async def test_an_old_session_cannot_change_the_password_where_that_is_asked_for
 
 
 async def test_each_use_and_each_change_makes_other_tokens_worthless(auth):
-    # As GoTrue's Confirm, Recover, ConfirmEmailChange and UpdatePassword clear them all.
+    # GoTrue does the same: Confirm, Recover, ConfirmEmailChange and UpdatePassword clear all
+    # tokens.
     session = await auth.sign_up()
     admin = {"Authorization": f"Bearer {auth.config.service_key}"}
     user = session["user"]

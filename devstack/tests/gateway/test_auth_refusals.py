@@ -1,4 +1,4 @@
-"""Auth's part of the gateway: failures, refusals and invalid input."""
+"""The Auth part of the gateway: failures, refusals and invalid input."""
 
 import json
 from typing import Any
@@ -106,7 +106,6 @@ async def test_no_input_is_a_server_error(auth, call):
         ("POST /logout?scope=nowhere", 400, "validation_failed"),
         ("POST /token?grant_type=pkce", 501, "not_implemented"),
         ("POST /otp", 501, "not_implemented"),
-        ("POST /factors", 501, "not_implemented"),
         ("GET /authorize?provider=github", 501, "not_implemented"),
         ("POST /sso", 501, "not_implemented"),
     ],

@@ -1,4 +1,4 @@
-"""A prepared database, as migrations find it."""
+"""A prepared database, as migrations expect it."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What a web page may do with the gateway through a browser: only a local one may read answers."""
+"""What web pages may do with the gateway in a browser: only local pages may read responses."""
 
 import httpx
 import pytest
@@ -11,7 +11,7 @@ CONFIG = GatewayConfig(database_url="postgresql://127.0.0.1:1/none", public_url=
 
 @pytest.fixture
 async def browser():
-    # Without its lifespan: nothing here asks the database.
+    # Its lifespan does not run: no test here queries the database.
     transport = httpx.ASGITransport(app=create_app(CONFIG))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:54321") as client:
         yield client

@@ -1,4 +1,4 @@
-"""PostgREST's part of the gateway, against what a real PostgREST answered."""
+"""The PostgREST part of the gateway against the recorded responses of a real PostgREST."""
 
 import json
 import re
@@ -13,11 +13,11 @@ from devstack.tests.gateway.rest_kit import RECORDINGS, fresh_database, headers,
 
 RECORDING = json.loads((RECORDINGS / "postgrest.json").read_text(encoding="utf-8"))
 EXCHANGES: list[dict[str, Any]] = RECORDING["exchanges"]
-# Recorded exchanges that are not replayed as they stand, with the reason; nothing so far.
+# Recorded exchanges that are not replayed exactly, with the reason; none so far.
 LEFT_OUT: dict[str, str] = {}
 AT_LEAST = 100
 
-# The clock of the recorded run: such a value is compared as a time, not as that time.
+# The date of the recording: a value with it is only compared by its format.
 _RECORDED_NOW = "2026-11-23T"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
 
@@ -30,7 +30,7 @@ async def contract_database(postgres_url: str) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 async def answers(contract_database: str) -> list[httpx.Response]:
-    """The whole recording, replayed once in its order: later exchanges see earlier writes."""
+    """The responses to the whole recording, replayed in order, so that reads see earlier writes."""
     await load_schema(contract_database)
     config = GatewayConfig(
         database_url=contract_database,
@@ -89,7 +89,7 @@ def _differences(exchange: dict[str, Any], answer: httpx.Response) -> Any:
         if found != wanted:
             yield name, found, wanted
     if "body is not recorded" in note:
-        # The recorded server's Content-Length was wrong here: ours must not be.
+        # The recorded Content-Length was wrong here; ours must be right.
         if int(answer.headers["content-length"]) != len(answer.content):
             yield "content-length", answer.headers["content-length"], len(answer.content)
         return
@@ -108,7 +108,7 @@ def _alike(expected: Any, found: Any) -> bool:
     if isinstance(expected, str) and expected.startswith(_RECORDED_NOW):
         return isinstance(found, str) and _TIME.fullmatch(found) is not None
     if isinstance(expected, dict) and isinstance(found, dict):
-        # As lists of pairs, so that the order of keys counts too.
+        # Compared as lists, because the order of keys matters.
         return list(expected) == list(found) and all(_alike(expected[k], found[k]) for k in found)
     if isinstance(expected, list) and isinstance(found, list):
         return len(expected) == len(found) and all(map(_alike, expected, found))

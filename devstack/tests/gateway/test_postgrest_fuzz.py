@@ -1,4 +1,4 @@
-"""Whatever is sent to PostgREST's part of the gateway: no 500, and no SQL of the sender's own."""
+"""Random requests to the PostgREST part of the gateway cause no 500 and inject no SQL."""
 
 import json
 from collections.abc import AsyncIterator
@@ -21,10 +21,10 @@ from devstack.tests.gateway.rest_kit import ADA, fresh_database, headers, load_s
 FUZZ = settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
 )
-# Nobody guesses it, so where it turns up in SQL it came from the request.
+# Random, so it appears in SQL only if it comes from the request.
 CANARY = "zq7canary91xk"
 
-# Pieces of the grammar, of SQL, and of neither: mixed they get past the parser's first checks.
+# Parts of the grammar, of SQL, and other text: mixtures pass the parser's first checks.
 _GRAMMAR = (
     "eq. neq. gt. like. ilike. match. imatch. in. is. isdistinct. cs. cd. ov. sl. adj. fts. wfts. "
     "not. (any) (all) (english) . , ( ) { } [ ] ! : :: * -> ->> ... and or not.and null true "
@@ -71,7 +71,7 @@ others = st.one_of(
     st.tuples(st.just("select"), pieces.map("profiles({})".format)),
     st.tuples(st.just("order"), st.tuples(columns, pieces).map(".".join)),
 )
-# What the parser takes, around any text: this is what reaches the database.
+# Valid syntax around any text: these requests reach the database.
 accepted = st.one_of(
     st.tuples(st.just("title"), st.tuples(_names("eq neq like ilike match"), words).map(".".join)),
     st.tuples(st.just("title"), st.tuples(_names("plfts wfts isdistinct"), words).map(".".join)),
@@ -188,7 +188,7 @@ async def test_no_body_breaks_a_write(
     who = headers(config, "ada") | {"Prefer": prefer, "Content-Type": "application/json"}
     url = f"/{path}?{encoded(pairs)}"
     check(await client.request(method, url, headers=who, content=body))
-    # What Ada may not touch is as it was: her filters are no way around row security.
+    # Ada's filters do not bypass row security: the rows of others are unchanged.
     others = "select count(*) from public.posts where author_id <> $1"
     assert await superuser.fetchval(others, ADA) == 6
 

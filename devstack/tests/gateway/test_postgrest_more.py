@@ -1,4 +1,4 @@
-"""PostgREST's part of the gateway where the recording is silent: keys, refusals, rarer features."""
+"""The PostgREST part of the gateway, beyond the recording: keys, refusals, rarer features."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,7 +30,7 @@ PEM = (
 
 
 READS: list[tuple[str, Any]] = [
-    # Either way through a junction table, and a foreign key's column as the name of a parent.
+    # Junction tables in both directions; a foreign key's column as the name of a parent.
     (
         "/posts?select=title,labels(name)&title=eq.Post 1",
         [{"title": "Post 1", "labels": [{"name": "red"}]}],
@@ -55,7 +55,7 @@ READS: list[tuple[str, Any]] = [
             {"display_name": "Grace", "posts": [{"labels": [{"name": "red"}]}]},
         ],
     ),
-    # What is embedded as a condition: with rows, without.
+    # Embedded rows as a condition: some rows, or none.
     (
         "/profiles?select=display_name,posts()&posts.title=eq.Post 2&posts=not.is.null",
         [{"display_name": "Ada"}],
@@ -64,7 +64,7 @@ READS: list[tuple[str, Any]] = [
         "/profiles?select=display_name,posts()&posts.title=eq.Post 2&posts=is.null",
         [{"display_name": "Grace"}],
     ),
-    # Operators and places that the recording leaves out.
+    # Operators and positions that are not in the recording.
     ("/posts?select=views&meta->>n=eq.3", [{"views": 30}]),
     ("/posts?select=views&meta->n=gte.11&order=views", [{"views": 110}, {"views": 120}]),
     ("/posts?select=views&order=meta->n.desc&limit=1", [{"views": 120}]),
@@ -149,7 +149,9 @@ async def test_reads(send: Send, path: str, body: Any):
         ("GET", "/rpc/pairs?n=1", {"Prefer": "count=planned"}),
     ],
 )
-async def test_what_is_missing_says_so(send: Send, method: str, path: str, more: dict[str, str]):
+async def test_what_the_gateway_does_not_support_is_501_and_says_so(
+    send: Send, method: str, path: str, more: dict[str, str]
+):
     answer = await send(
         method, path, {"title": "x"} if method in {"POST", "PATCH"} else None, **more
     )
@@ -179,7 +181,7 @@ async def test_what_is_missing_says_so(send: Send, method: str, path: str, more:
         ("DELETE", "/rpc/boom", 405, "PGRST101"),
         ("POST", "/rpc/pick", 300, "PGRST203"),
         ("POST", "/rpc/teapot", 418, "TEA"),
-        # pg_safeupdate, which hosted projects have: a forgotten filter must not empty a table.
+        # pg_safeupdate, as on hosted projects: an update without a filter is refused.
         ("PATCH", "/posts", 400, "21000"),
         ("DELETE", "/posts", 400, "21000"),
     ],
@@ -197,6 +199,13 @@ async def test_refusals(send: Send, method: str, path: str, status: int, code: s
         else None,
     )
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_o22_a_plan_is_refused_as_where_plans_are_off(send: Send):
+    wanted = 'application/vnd.pgrst.plan+text; for="application/json"; options=;'
+    answer = await send("GET", "/posts", Accept=wanted)
+    assert answer.status_code == 406
+    assert answer.json()["code"] == "PGRST107"
 
 
 async def test_sql_sees_the_request_and_shapes_the_answer(send: Send):
@@ -278,7 +287,7 @@ async def test_upsert_is_200_only_when_nothing_was_made(send: Send):
     assert (twice.status_code, twice.json()["code"]) == (400, "21000")
 
 
-async def test_a_new_table_is_found_without_being_told(send: Send, contract_database: str):
+async def test_a_new_table_is_found_without_a_restart(send: Send, contract_database: str):
     assert (await send("GET", "/newcomer")).json()["code"] == "PGRST205"
     await execute(
         contract_database,

@@ -1,4 +1,4 @@
-"""supabase-py itself, against the gateway: what it gets has the shapes of the recorded servers."""
+"""supabase-py with the gateway: responses have the shapes of the recorded servers."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ PASSWORD = "correct horse 9"
 
 
 def shape(value: Any) -> Any:
-    """Return the value with everything but names and kinds taken out."""
+    """Return the names and types in a value, without its data."""
     if isinstance(value, dict):
         return {key: shape(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -52,7 +52,7 @@ def gateway(database):
 
 @pytest.fixture
 async def client(gateway):
-    """A client as an application would make it, which notes each answer."""
+    """A client as an application would create it, and the list of its responses."""
     answers: list[httpx.Response] = []
 
     async def note(response: httpx.Response) -> None:

@@ -20,7 +20,7 @@ class Inbox:
         self.mails.append((content, sender, recipients))
 
     async def talk(self, *said):
-        """Send all at once, then end the sending half; return the replies without the greeting."""
+        """Send all at once, then close the sending half; return the replies after the greeting."""
         async with asyncio.timeout(10):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             writer.write(b"".join(said))

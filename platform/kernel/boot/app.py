@@ -1,10 +1,11 @@
 """Builds the application from the slices."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import svcs
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kernel.boot.adapters import own_settings
@@ -17,6 +18,7 @@ from kernel.cache.reads import Reads
 from kernel.cache.warmer import CacheWarmer
 from kernel.config.production import refuse_unsafe
 from kernel.config.settings import Settings, load_settings
+from kernel.core.traces import traces_to
 from kernel.edge.cache_warmer import RouteWarmer
 from kernel.edge.client_address import ClientAddresses
 from kernel.edge.edge import Edge
@@ -26,6 +28,7 @@ from kernel.edge.policies import PolicyTable
 from kernel.edge.recorder import RequestRecorder
 from kernel.edge.routes import RouteTable, routes_of
 from kernel.edge.services import EdgeServices
+from kernel.edge.traced import Traced
 from kernel.errors import NotFound
 from kernel.feature import Feature
 from kernel.identity.denials import Denials
@@ -41,6 +44,7 @@ from kernel.observe.request_log import ConsoleRequestLog, RequestLog
 from kernel.redis import Pipeline
 from kernel.web import failures
 from kernel.web.call import call_of
+from kernel.web.idempotency import read_idempotency_key
 from kernel.web.routing import PREFIX, raises
 
 
@@ -65,8 +69,11 @@ def create_app(
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
+        traces = traces_to(settings.traces_endpoint, application=settings.app_name, process="api")
         async with svcs.Registry() as registry:
-            register_services(registry, settings, features)
+            register_services(registry, settings, features, traces=traces)
+            if isinstance(app.front, Traced):
+                app.front.traces = traces
             with svcs.Container(registry) as container:
                 edge.parts = EdgeServices(
                     *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads),
@@ -88,23 +95,26 @@ def create_app(
         redoc_url=None,
         openapi_url=OPENAPI if settings.docs else None,
         redirect_slashes=False,
+        servers=[{"url": "/", "description": "The server of this document"}],
+        license_info={"name": "MIT", "identifier": "MIT"},
     )
-    failures.install(app)
+    failures.install(app, refused=metrics.auth_refused)
     routes = routes_of(features)
     for name in dict.fromkeys(route.feature_name for route in routes):
         _include(app, name, features[name], settings)
     describe(app, routes)
     app.add_route(METRICS, metrics_endpoint(metrics), include_in_schema=False)
     pages = add_pages(app, documented=settings.docs)
-    clients = ClientAddresses(settings.trusted_proxies)
+    clients, table = ClientAddresses(settings.trusted_proxies), RouteTable(routes)
     edge = Edge(
         app.behind,
-        routes=RouteTable(routes),
+        routes=table,
         policies=policies,
         clients=clients,
         unlimited=pages | {METRICS},
         max_body_bytes=settings.max_body_bytes,
         cache_enabled=settings.cache_enabled,
+        deadline_seconds=settings.request_timeout_seconds,
         record=record,
         hosts=Hosts(settings.allowed_hosts),
         headers=StandingHeaders(
@@ -112,6 +122,8 @@ def create_app(
         ),
     )
     app.front = edge
+    if settings.traces_endpoint is not None:
+        app.front = Traced(edge, routes=table, clients=clients, untraced=pages | {METRICS})
     app.connections = Connections(Bounds.of(settings), clients)
     return app
 
@@ -134,6 +146,19 @@ class Application(FastAPI):
         await super().__call__(scope, receive, send)
 
 
+def _operation_id(name: str, router: APIRouter) -> Callable[[APIRoute], str]:
+    """Return how operations are called in the document, and functions of generated clients.
+
+    Like the slice or, if it has several, with the function's name behind it.
+    """
+    alone = len(router.routes) == 1
+
+    def name_of(route: APIRoute) -> str:
+        return name if alone or route.name == name else f"{name}_{route.name}"
+
+    return name_of
+
+
 def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> None:
     async def admitted(request: Request) -> None:
         # The Edge and FastAPI each match the path, and must never disagree about the rules: FastAPI
@@ -141,11 +166,15 @@ def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> N
         if call_of(request.scope).feature != name:
             raise NotFound
 
+    dependencies = [Depends(admitted)]
+    if feature.idempotent:
+        dependencies.append(Depends(read_idempotency_key))
     assert feature.router is not None  # it has routes
     app.include_router(
         feature.router,
         prefix=PREFIX,
-        dependencies=[Depends(admitted)],
+        dependencies=dependencies,
+        generate_unique_id_function=_operation_id(name, feature.router),
         responses=raises(*common_errors(feature)),
         max_body_size=settings.max_body_bytes,
     )

@@ -19,6 +19,7 @@ from kernel.cache.cached import PLACEHOLDER
 from kernel.edge.routes import Route, routes_of
 from kernel.feature import Feature
 from kernel.jobs import Job
+from kernel.web.precondition import Precondition
 
 ROLES: Final = ("__init__", "route", "schema", "handler", "cache", "tasks")
 NOT_A_FEATURE: Final = "shared"
@@ -135,6 +136,8 @@ def _check_calls(
 ) -> None:
     place = f"{where}/{Path(str(route.__file__)).name}"
     by_account = any(limit.per == "account" for limit in feature.limits)
+    if not feature.conditional:
+        services -= {Precondition}
     for fault in faults_of(route, services, by_account=by_account):
         raise BootError(f"{place}: {fault}")
 

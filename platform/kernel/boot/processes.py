@@ -12,6 +12,7 @@ from kernel.boot.services import register_services
 from kernel.boot.topics import require_topics
 from kernel.cache import Drops
 from kernel.config.settings import Settings
+from kernel.core.traces import Traces, traces_to
 from kernel.events import known_events
 from kernel.feature import Feature
 from kernel.identity.revocation import Revocations
@@ -38,8 +39,8 @@ def run_worker(
     Raises SettingsError if the visibility timeout is too short for a job.
     """
 
-    def register(registry: svcs.Registry) -> None:
-        register_services(registry, settings, features)
+    def register(registry: svcs.Registry) -> None:  # in each process of the worker, after its fork
+        register_services(registry, settings, features, traces=_traces(settings, "worker"))
 
     return worker.run_worker(settings, JobTable.of(features), register, queues)
 
@@ -53,7 +54,7 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
 
     async def main() -> None:
         await report_eviction(settings)
-        async with _services(settings, features) as services:
+        async with _services(settings, features, "relay") as services:
             drops, revocations, db = services.get(Drops, Revocations, AsService)
             await require_topics(db, features)
             relay = Relay(
@@ -64,6 +65,7 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
                 jobs=jobs,
                 events=known_events(),
                 lost_after_seconds=settings.visibility_timeout_seconds + SAFETY_SECONDS,
+                traces=services.get(Traces),
             )
             await _until_signalled(settings, relay.run)
 
@@ -74,7 +76,7 @@ def run_beat(settings: Settings, features: Mapping[str, Feature]) -> None:
     """Run beat until SIGTERM or Ctrl-C."""
 
     async def main() -> None:
-        async with _services(settings, features) as services:
+        async with _services(settings, features, "beat") as services:
             beat = Beat(Outbox(services.get(AsService)), JobTable.of(features).scheduled)
             await _until_signalled(settings, beat.run)
 
@@ -83,12 +85,16 @@ def run_beat(settings: Settings, features: Mapping[str, Feature]) -> None:
 
 @contextlib.asynccontextmanager
 async def _services(
-    settings: Settings, features: Mapping[str, Feature]
+    settings: Settings, features: Mapping[str, Feature], process: str
 ) -> AsyncIterator[svcs.Container]:
     async with svcs.Registry() as registry:
-        register_services(registry, settings, features)
+        register_services(registry, settings, features, traces=_traces(settings, process))
         async with svcs.Container(registry) as container:
             yield container
+
+
+def _traces(settings: Settings, process: str) -> Traces:
+    return traces_to(settings.traces_endpoint, application=settings.app_name, process=process)
 
 
 async def _until_signalled(

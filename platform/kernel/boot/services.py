@@ -8,21 +8,25 @@ import svcs
 from redis.asyncio import Redis
 
 from kernel.boot.adapters import Adapters, discover_adapters
-from kernel.cache import Drops
+from kernel.cache import Cached, Drops
 from kernel.cache.drops import Announce
 from kernel.cache.reads import Reads
 from kernel.cache.warmer import CacheWarmer
 from kernel.config.settings import Settings
 from kernel.core.caller import Caller
+from kernel.core.traces import OFF, Traces
 from kernel.edge.policies import PolicyTable
+from kernel.edge.routes import routes_of
 from kernel.feature import Feature
 from kernel.identity.account_limit import AccountLimit, AccountLimiter, account_key
 from kernel.identity.audit import Audit
 from kernel.identity.denials import Denials
 from kernel.identity.fresh_login import FreshLogin
 from kernel.identity.jwks import Jwks
+from kernel.identity.known_networks import KnownNetworks
 from kernel.identity.login_notices import LoginNotices
 from kernel.identity.mailed_tokens import MailedTokens
+from kernel.identity.refreshes import Refreshes
 from kernel.identity.revocation import Revocations
 from kernel.identity.seen_tokens import SeenTokens
 from kernel.identity.sessions import SessionStore
@@ -36,8 +40,9 @@ from kernel.observe.operations import Operations
 from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
 from kernel.redis import Pipeline, connect_broker, connect_keeping, connect_pipeline, connect_redis
-from kernel.supabase import AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
+from kernel.supabase import Agreement, AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.web.call import Call
+from kernel.web.precondition import Precondition
 
 _OF_BOTH: Final = {Settings, AsService, AuthAdmin, Announce, Redis, SupabaseHttp}
 # The services that a job can ask for: a job has no caller.
@@ -46,10 +51,10 @@ JOB_SERVICES: Final[frozenset[type]] = frozenset({*_OF_BOTH, Mailer, Run})
 REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
     {
         *_OF_BOTH,
-        *(AuthApi, AsCaller, Call, Caller),
+        *(AuthApi, AsCaller, Call, Caller, Precondition),
         *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
-        *(LoginNotices, UsedRefreshTokens),
-        *(CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
+        *(KnownNetworks, LoginNotices, Refreshes, UsedRefreshTokens),
+        *(Agreement, CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
     }
 )
 
@@ -59,6 +64,7 @@ def register_services(
     settings: Settings,
     features: Mapping[str, Feature],
     adapters: Adapters | None = None,
+    traces: Traces = OFF,
 ) -> None:
     """Register all services; the process-wide ones are closed with the registry.
 
@@ -68,23 +74,23 @@ def register_services(
     AccountLimit, FreshLogin and MailedTokens are created from them: a service of one request never
     outlives it. The same applies to a job's Run and Mailer.
     """
-    http = SupabaseHttp(settings)
+    http = SupabaseHttp(settings, traces)
     pipeline, keeping = connect_pipeline(settings), connect_keeping(settings)
     accounts = AccountLimiter(keeping)
     by_account = PolicyTable(features, settings).by_account
     key = account_key(settings.supabase_service_key.get_secret_value())
     redis, broker = connect_redis(settings), connect_broker(settings)
-    drops = Drops(pipeline, (one for feature in features.values() for one in feature.cached))
+    drops = Drops(pipeline, prefixes_of(features))
 
     def auth_api(container: svcs.Container) -> AuthApi:
         call = container.get(Call)
         return AuthApi(http, client_address=call.client_address, user_agent=call.user_agent)
 
     def as_caller(container: svcs.Container) -> AsCaller:
-        return AsCaller(http, container.get(Caller).token)
+        return AsCaller(http, container.get(Caller).token, container.get(Call).idempotency)
 
-    def audit(container: svcs.Container) -> Audit:
-        return Audit(*container.get(AsService, Call))
+    def known_networks(container: svcs.Container) -> KnownNetworks:
+        return KnownNetworks(keeping, key, container.get(Call).client_address)
 
     def account_limit(container: svcs.Container) -> AccountLimit:
         name = container.get(Call).feature
@@ -93,13 +99,14 @@ def register_services(
                 f"features/{name} asks for an AccountLimit but declares none: "
                 'Feature(limits=(Limit("20/15 minutes", per="account"),))'
             )
-        return AccountLimit(accounts, by_account[name], key)
+        return AccountLimit(accounts, by_account[name], container.get(KnownNetworks))
 
     reauthentication = PolicySet([Policy("reauthentication", settings.rate_limit_reauthentication)])
 
     def fresh_login(container: svcs.Container) -> FreshLogin:
         parts = container.get(AuthApi, AsService, Caller, Audit)
-        return FreshLogin(*parts, attempts=AccountLimit(accounts, reauthentication, key))
+        known = container.get(KnownNetworks)
+        return FreshLogin(*parts, attempts=AccountLimit(accounts, reauthentication, known))
 
     def mailed_tokens(container: svcs.Container) -> MailedTokens:
         return MailedTokens(*container.get(AsService, Call))
@@ -109,38 +116,56 @@ def register_services(
         return Mailer(settings, feature=run.slice, run_id=run.id, db=container.get(AsService))
 
     registry.register_value(Settings, settings)
-    registry.register_value(Readiness, Readiness())
+    _register_checks(registry, settings, http)
     registry.register_value(SupabaseHttp, http, on_registry_close=http.aclose)
-    registry.register_value(Probe, Probe(http))
     registry.register_value(Redis, redis, on_registry_close=redis.aclose)
     registry.register_value(Pipeline, pipeline, on_registry_close=pipeline.aclose)
     registry.register_value(Limiter, Limiter(pipeline))
     registry.register_value(AccountLimiter, accounts, on_registry_close=keeping.aclose)
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
     registry.register_value(Runs, Runs(AsService(http)))
-    registry.register_value(Operations, Operations(AsService(http)))
-    reads = Reads(pipeline, drops)
-    registry.register_value(Drops, drops)
-    registry.register_value(Reads, reads, on_registry_close=reads.aclose)
-    registry.register_value(Announce, Announce(drops))
+    _register_flights(registry, settings, pipeline, drops)
     registry.register_value(TokenVerifier, _verifier(settings, http))
+    _register_observers(registry, http, traces)
     _register_sessions(registry, settings, http, redis)
     _register_own_settings(registry, settings, features)
     _register_adapters(registry, settings, discover_adapters() if adapters is None else adapters)
-    registry.register_factory(Audit, audit)
-    registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(AuthApi, auth_api)
     registry.register_factory(AccountLimit, account_limit)
     registry.register_factory(AsCaller, as_caller)
     registry.register_factory(AsService, lambda: AsService(http))
     registry.register_factory(FreshLogin, fresh_login)
+    registry.register_factory(KnownNetworks, known_networks)
     registry.register_factory(MailedTokens, mailed_tokens)
     registry.register_factory(Mailer, mailer)
+
+
+def prefixes_of(features: Mapping[str, Feature]) -> dict[Cached, list[str]]:
+    """Return all cached reads, and what the keys of each begin with: once for each route."""
+    prefixes: dict[Cached, list[str]] = {}
+    for route in routes_of(features):
+        for cached, prefix in (route.cache.prefixes if route.cache else {}).items():
+            prefixes.setdefault(cached, []).append(prefix)
+    return prefixes
+
+
+def _register_observers(registry: svcs.Registry, http: SupabaseHttp, traces: Traces) -> None:
+    registry.register_value(Operations, Operations(AsService(http)))
+    registry.register_value(Traces, traces, on_registry_close=traces.aclose)
+
+
+def _register_checks(registry: svcs.Registry, settings: Settings, http: SupabaseHttp) -> None:
+    registry.register_value(Readiness, Readiness())
+    registry.register_value(Probe, Probe(http))
+    registry.register_value(Agreement, Agreement(http, settings))
 
 
 def _register_sessions(
     registry: svcs.Registry, settings: Settings, http: SupabaseHttp, redis: Redis
 ) -> None:
+    def audit(container: svcs.Container) -> Audit:
+        return Audit(*container.get(AsService, Call))
+
     def login_notices(container: svcs.Container) -> LoginNotices:
         parts = container.get(AsService, Call)
         return LoginNotices(*parts, enabled=settings.login_notices)
@@ -148,6 +173,8 @@ def _register_sessions(
     def used_refresh_tokens(container: svcs.Container) -> UsedRefreshTokens:
         return UsedRefreshTokens(*container.get(AsService, SeenTokens, Revocations, Audit))
 
+    registry.register_factory(Audit, audit)
+    registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(LoginNotices, login_notices)
     registry.register_value(Revocations, Revocations(redis, AsService(http)))
     registry.register_value(SessionStore, SessionStore(redis))
@@ -155,6 +182,17 @@ def _register_sessions(
     registry.register_factory(UsedRefreshTokens, used_refresh_tokens)
     denials = Denials(AsService(http))
     registry.register_value(Denials, denials, on_registry_close=denials.aclose)
+
+
+def _register_flights(
+    registry: svcs.Registry, settings: Settings, pipeline: Pipeline, drops: Drops
+) -> None:
+    reads = Reads(pipeline, drops)
+    refreshes = Refreshes(pipeline, settings.supabase_service_key.get_secret_value())
+    registry.register_value(Drops, drops)
+    registry.register_value(Reads, reads, on_registry_close=reads.aclose)
+    registry.register_value(Announce, Announce(drops))
+    registry.register_value(Refreshes, refreshes, on_registry_close=refreshes.aclose)
 
 
 def _register_own_settings(

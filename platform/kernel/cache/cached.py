@@ -1,10 +1,12 @@
 """The declaration of a cached read: its key, its lifetime, its audience and its events."""
 
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
+from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from kernel.core.durations import hours, minutes, seconds
@@ -16,6 +18,7 @@ PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 OWN_ID: Final = "user_id"
 LONGEST: Final = hours(40)  # tag versions live 48 hours, and must outlive every value
 SPREAD: Final = 0.11  # ±11 %, so that values stored together do not expire together
+_MOST_KEYS: Final = 1000
 _STALE: Final = minutes(10)
 _MISSING: Final = seconds(30)
 _ATTRIBUTE: Final = "__cached_reads__"
@@ -90,6 +93,17 @@ class Cached:
     def tag(self, event: "Event") -> str:
         """Return the tag whose version this event changes."""
         return self._filled(event.model_dump(mode="json"))
+
+    def keys(self, event: "Event") -> Iterator[str]:
+        """Yield the keys that this event drops: none if `where` does not list a placeholder."""
+        known = event.model_dump(mode="json")
+        open_ones = [name for name in self.placeholders if name not in known]
+        kept = [self.where.get(name, ()) for name in open_ones]
+        listed = [one for one in kept if isinstance(one, Collection)]
+        if len(listed) < len(kept) or prod(map(len, listed)) > _MOST_KEYS:
+            return
+        for values in product(*listed):
+            yield self._filled({**known, **dict(zip(open_ones, values, strict=True))})
 
     def tags(self, values: Mapping[str, object]) -> list[str]:
         """Return the tags that drop the value with these placeholder values."""

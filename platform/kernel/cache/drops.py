@@ -4,13 +4,14 @@
 
 A stored value is valid only with the tag versions that it was loaded under. So one write drops a
 whole family of keys without a search, and a value that was loaded before the drop but stored after
-it is never valid.
+it is never valid. Values whose keys the event determines are deleted, too: what a deleted user
+wrote does not stay in Redis until it expires.
 """
 
 import logging
 import random
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from redis.exceptions import ResponseError
@@ -28,7 +29,7 @@ VERSION_SECONDS: Final = 48 * 3600
 # missing rows leave nothing behind. It is longer than a load, and than a 404 is cached.
 _SHORT_SECONDS: Final = 300
 _LONGER_BY: Final = 0.25
-_BATCH: Final = 1000  # versions per batch: a batch must finish within the deadline
+_BATCH: Final = 1000  # versions or values per batch: a batch must finish within the deadline
 
 
 class CacheUnavailable(Exception):
@@ -63,11 +64,12 @@ class Drops:
     """Drops cached reads: immediately for a handler that wrote, and later for the relay.
 
     `count` is the number of drops by this process. While Redis is unavailable, it separates loads
-    before the caller's own write from loads after it.
+    before the caller's own write from loads after it. `cached` has each read with what its keys
+    begin with, once for each route that serves it.
     """
 
-    def __init__(self, redis: Pipeline, cached: Iterable[Cached]) -> None:
-        self._redis = redis
+    def __init__(self, redis: Pipeline, cached: Mapping[Cached, Collection[str]]) -> None:
+        self._redis, self._prefixes = redis, cached
         self.count = 0
         self._readers: dict[type[Event], list[Cached]] = {}
         for one in cached:
@@ -76,17 +78,39 @@ class Drops:
 
     def tags(self, events: "Iterable[Event]") -> set[str]:
         """Return the tags that the events make stale."""
-        return {one.tag(event) for event in events for one in self._readers.get(type(event), ())}
+        return {tag for _, tag in self._tagged(events)}
 
     async def drop(self, events: "Iterable[Event]") -> None:
-        """Write new versions for all tags of the events. Raises CacheUnavailable."""
+        """Write new versions for all tags of the events, and delete the values with known keys.
+
+        The versions come first: whoever stores after that sees them, and takes back what is stale.
+        Raises CacheUnavailable.
+        """
         self.count += 1
-        keys = [version_key(tag) for tag in self.tags(events)]
+        tagged = self._tagged(events)
+        keys = list({version_key(tag) for _, tag in tagged})
+        values = [
+            prefix + key
+            for (one, _), event in tagged.items()
+            if (prefixes := self._prefixes[one])
+            for key in one.keys(event)
+            for prefix in prefixes
+        ]
         try:
             for first in range(0, len(keys), _BATCH):
                 await self._renew(keys[first : first + _BATCH])
+            for first in range(0, len(values), _BATCH):
+                await self._delete(values[first : first + _BATCH])
         except (RedisAway, ResponseError) as error:
             raise CacheUnavailable from error
+
+    def _tagged(self, events: "Iterable[Event]") -> "dict[tuple[Cached, str], Event]":
+        """Return each read and its tag with one event that has it: all such mean the same keys."""
+        return {
+            (one, one.tag(event)): event
+            for event in events
+            for one in self._readers.get(type(event), ())
+        }
 
     async def _renew(self, keys: list[str]) -> None:
         replies = await self._redis.ask(
@@ -94,9 +118,12 @@ class Drops:
         )
         if any(isinstance(reply, ResponseError) for reply in replies):
             # If memory is full, Redis rejects the write; but a deleted version drops, too.
-            (reply,) = await self._redis.ask(("UNLINK", *keys))
-            if isinstance(reply, ResponseError):
-                raise reply
+            await self._delete(keys)
+
+    async def _delete(self, keys: list[str]) -> None:
+        (reply,) = await self._redis.ask(("UNLINK", *keys))
+        if isinstance(reply, ResponseError):
+            raise reply
 
     async def try_drop(self, events: "Iterable[Event]") -> None:
         """Drop, or leave it to the relay if the cache does not answer."""

@@ -63,8 +63,9 @@ class RouteCache:
     """The cached reads of one route, in the order in which they are tried.
 
     Every key contains a hash of path, audience and response schema. So two versions of the code
-    with different schemas never share a value, nor do two routes or two audiences. Raises
-    ValueError for a declaration that does not fit the route.
+    with different schemas never share a value, nor do two routes or two audiences. `prefixes` has
+    what keys of each read begin with. Raises ValueError for a declaration that does not fit the
+    route.
     """
 
     def __init__(self, route: APIRoute, path: str, *, needs_token: bool) -> None:
@@ -73,10 +74,10 @@ class RouteCache:
         for cached in reads:
             self._check(cached, needs_token=needs_token)
         schema = TypeAdapter(route.response_model).json_schema(mode="serialization")
-        self._reads = [
-            _Read(cached, f"cache:{_digest(path, cached.audience.value, schema)}:")
-            for cached in reads
-        ]
+        self.prefixes = {
+            cached: f"cache:{_digest(path, cached.audience.value, schema)}:" for cached in reads
+        }
+        self._reads = [_Read(cached, prefix) for cached, prefix in self.prefixes.items()]
         self._one_caller = any(cached.audience is Audience.ONE_CALLER for cached in reads)
         self._find = lru_cache(_REMEMBERED)(self._work_out)
 

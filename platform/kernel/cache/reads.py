@@ -147,11 +147,23 @@ class Reads:
         stored = self._to_store(lookup, versions, rendered)
         if stored is not None:
             longer = self._versions_of(lookup) if rendered.status == _STATUS[Kind.BODY] else []
-            await self._ask(stored, *longer, give_back)
+            await self._store(lookup, versions, stored, *longer, give_back)
         elif seconds:
             await self._ask(give_back)
         # A failed renewal keeps its lease: the next attempt starts when the lease has expired.
         return rendered
+
+    async def _store(self, lookup: Lookup, versions: Versions, *commands: Command) -> None:
+        """Store a value; take it back if it was dropped while it was loaded.
+
+        It is never valid, but what a deleted user wrote is not to stay until it expires.
+        """
+        if not lookup.versions:
+            await self._ask(*commands)
+            return
+        replies = await self._ask(*commands, ("MGET", *lookup.versions))
+        if replies and replies[-1] != list(versions):
+            await self._ask(("UNLINK", lookup.key))
 
     async def _try_to_lead(
         self, lookup: Lookup, lease: str, token: str

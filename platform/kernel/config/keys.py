@@ -59,6 +59,18 @@ def key_findings(settings: Settings) -> Iterator[Finding]:
             yield Finding("error", name, reason)
 
 
+def contradictions(settings: Settings) -> Iterator[Finding]:
+    """Yield the keys that are in each other's place, or of another project than JWT_SECRET."""
+    secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else None
+    roles: tuple[tuple[str, str, Role], ...] = (
+        ("SUPABASE_KEY", settings.supabase_key.get_secret_value(), "anon"),
+        ("SUPABASE_SERVICE_KEY", settings.supabase_service_key.get_secret_value(), "service_role"),
+    )
+    for name, key, role in roles:
+        if reason := _contradiction(key, role, secret):
+            yield Finding("error", name, reason)
+
+
 def is_guessable(secret: str) -> bool:
     """Tell whether a secret is short, or repeats a letter, a word or a row of the keyboard."""
     codes = [ord(character) for character in secret]
@@ -78,14 +90,16 @@ def _fault_of_secret(secret: str) -> str | None:
 def _fault_of_key(key: str, role: Role, secret: str | None) -> str | None:
     if _is_known(key):
         return "is a default key of Supabase, which everyone knows: use your project's"
+    return _contradiction(key, role, secret) or _fault_of_opaque(key, role)
+
+
+def _contradiction(key: str, role: Role, secret: str | None) -> str | None:
     if key.startswith("sb_"):
-        if not key.startswith(_PREFIXES[role]):
-            return _MISPLACED[role]
-        return _fault_of_opaque(key, role)
+        return None if key.startswith(_PREFIXES[role]) else _MISPLACED[role]
     try:
         claims = _claims(key)
     except jwt.InvalidTokenError:
-        return _fault_of_opaque(key, role)
+        return None
     return _fault_of_token(key, claims, role, secret)
 
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import Final
 
 from kernel.config.finding import Finding
-from kernel.config.keys import key_findings
+from kernel.config.keys import contradictions, key_findings
 from kernel.config.rates import Rate
 from kernel.config.settings import NO_REPLY, Settings, SettingsError
 from kernel.config.types import host_and_port, is_loopback
@@ -36,13 +36,15 @@ _LONGEST_SECONDS: Final = {
 def findings(settings: Settings) -> list[Finding]:
     """Return all findings, errors first.
 
-    Outside production only the connection to Supabase is checked, because secrets travel there, and
-    whether there is a broker.
+    Outside production only the connection to Supabase is checked, because secrets travel there,
+    whether the keys contradict each other, and whether there is a broker.
     """
     found = [*_supabase_url(settings), *_one_redis(settings)]
     if settings.app_env == "production":
         for look in (key_findings, _redis, _mail, _addresses, _proxies, _bounds, _rest):
             found += look(settings)
+    else:
+        found += contradictions(settings)
     return sorted(found, key=lambda finding: finding.level)
 
 

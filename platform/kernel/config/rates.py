@@ -9,11 +9,20 @@ from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource
 
+from kernel.config.own import cleaned_text
+
 _WRITTEN: Final = re.compile(
-    r"([0-9]{1,7}) ?/ ?(?:([0-9]{1,5}) ?)?(second|minute|hour)s?", re.IGNORECASE
+    r"([0-9]{1,30}) ?/ ?(?:([0-9]{1,5}) ?)?(second|minute|hour)s?", re.IGNORECASE
 )
 _SECONDS: Final = {"hour": 3600, "minute": 60, "second": 1}
 _LONGEST_SECONDS: Final = 24 * 3600
+MOST: Final = 9_999_999
+"""The largest quota: a log has an entry for each admitted request of its window."""
+
+
+_TOO_LARGE: Final = (
+    f"must allow {MOST:,} at most: every admitted request takes memory for as long as its window"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,8 @@ class Rate:
         """Refuse a quota below 1, and windows that would fill the memory of Redis."""
         if self.quota < 1 or not 0 < self.seconds <= _LONGEST_SECONDS:
             raise ValueError("must allow 1 or more in up to 24 hours")
+        if self.quota > MOST * 10:  # of an IPv6 network, ten times as much
+            raise ValueError(_TOO_LARGE)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -41,6 +52,8 @@ class Rate:
         if found is None:
             raise ValueError("must be like 100/minute, 5/hour or 20/15 minutes")
         quota, count, unit = found.groups()
+        if int(quota) > MOST:
+            raise ValueError(_TOO_LARGE)
         return cls(int(quota), int(count or 1) * _SECONDS[unit.lower()])
 
     @property
@@ -56,7 +69,7 @@ class Rate:
 
 
 def _parsed(value: object) -> object:
-    return Rate.parse(value) if isinstance(value, str) else value
+    return Rate.parse(cleaned_text(value)) if isinstance(value, str) else value
 
 
 RateSetting = Annotated[Rate, NoDecode, BeforeValidator(_parsed)]
@@ -89,6 +102,6 @@ class RateLimitSource(PydanticBaseSettingsSource):
         for source in self._sources:
             for name, value in source.env_vars.items():
                 is_slices = name.startswith(PREFIX) and name not in self.settings_cls.model_fields
-                if is_slices and value is not None:
+                if is_slices and value is not None and cleaned_text(value):
                     found.setdefault(name.removeprefix(PREFIX), value)
         return {"rate_limits": found} if found else {}

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
+    BeforeValidator,
     Field,
     HttpUrl,
     PrivateAttr,
@@ -24,14 +26,31 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from kernel.config.own import OwnSettings
+from kernel.config.own import CleanSettings, OwnSettings
 from kernel.config.rates import Rate, RateLimitSource, RateSetting
-from kernel.config.types import Addresses, Networks, Origins, Words, host_and_port, is_loopback
+from kernel.config.types import (
+    Addresses,
+    BaseUrl,
+    Host,
+    HostNames,
+    Networks,
+    Origins,
+    ProjectUrl,
+    WritableFile,
+    host_and_port,
+    is_loopback,
+    lower,
+    upper,
+)
 
 ROOT = Path(__file__).parents[2]
 NO_REPLY = "no-reply@localhost"
 Own = TypeVar("Own", bound=OwnSettings)
 JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: at least the size of the hash
+# Celery reads these by itself, and prefers them.
+_CELERYS_OWN = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
+_IMPLICIT_TLS_PORT = 465  # RFC 8314, 3.3
+_CREDENTIALS = ("username", "password")
 
 
 Environment = Literal["development", "test", "production"]
@@ -77,23 +96,30 @@ def _app_env(settings: dict[str, Any]) -> Environment:
     return "development" if all(map(is_loopback, hosts)) else "production"
 
 
-class Settings(BaseSettings):
+class Settings(CleanSettings, BaseSettings):
     """Every setting of the production processes; `.env.example` explains each."""
 
     model_config = SettingsConfigDict(
-        extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, frozen=True
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+        frozen=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
     )
 
     app_name: Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_one_line)] = Field(
         default_factory=_app_name
     )
 
-    supabase_url: HttpUrl
+    supabase_url: ProjectUrl
     supabase_key: SecretStr
     supabase_service_key: SecretStr
-    redis_host: str
+    redis_host: Host
 
-    supabase_concurrency: int = Field(default=50, ge=1)
+    supabase_concurrency: int = Field(default=50, ge=1, le=10_000)
+    supabase_timeout_seconds: float = Field(default=2, gt=0, le=60)
+    supabase_mail_timeout_seconds: float = Field(default=10, gt=0, le=120)
 
     jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
     jwt_audience: str = "authenticated"
@@ -103,35 +129,41 @@ class Settings(BaseSettings):
     redis_port: int = Field(default=6379, ge=1, le=65535)
     redis_username: str | None = None
     redis_password: SecretStr | None = None
-    redis_db: int = Field(default=0, ge=0)
+    redis_db: int = Field(default=0, ge=0, le=65535)
     redis_tls: bool = False
     cache_enabled: bool = True
     redis_sentinels: Addresses = []
     redis_sentinel_name: str = "mymaster"
 
-    broker_host: str | None = None
+    broker_host: Host | None = None
     broker_port: int = Field(default=6379, ge=1, le=65535)
     broker_username: str | None = None
     broker_password: SecretStr | None = None
-    broker_db: int = Field(default=0, ge=0)
+    broker_db: int = Field(default=0, ge=0, le=65535)
     broker_tls: bool = False
 
     refuse_common_passwords: bool | None = None
 
-    smtp_host: str | None = None
+    smtp_host: Host | None = None
     smtp_port: int = Field(default=587, ge=1, le=65535)
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
-    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_security: Annotated[Literal["starttls", "tls", "none"], BeforeValidator(lower)] = (
+        "starttls"
+    )
     mail_from: Annotated[str, AfterValidator(_address)] = Field(default_factory=_mail_from)
-    app_url: HttpUrl = HttpUrl("http://127.0.0.1:3000")
+    app_url: BaseUrl = HttpUrl("http://127.0.0.1:3000")
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = None
-    log_format: Literal["json", "console"] | None = None
+    otel_exporter_otlp_endpoint: HttpUrl | None = None
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None, BeforeValidator(upper)
+    ] = None
+    log_format: Annotated[Literal["json", "console"] | None, BeforeValidator(lower)] = None
     docs_enabled: bool | None = None
     cors_origins: Origins = []
-    allowed_hosts: Words = ["*"]
-    max_body_bytes: int = Field(default=1024 * 1024, ge=1)
+    allowed_hosts: HostNames = ["*"]
+    # A content of 100,000 emoji, each escaped as \ud83d\ude00, has 1,200,000 bytes.
+    max_body_bytes: int = Field(default=1280 * 1024, ge=1)
     trusted_proxies: Networks = []
 
     rate_limit_default: RateSetting = Rate(100, 60)
@@ -145,26 +177,33 @@ class Settings(BaseSettings):
 
     _own: dict[type[OwnSettings], OwnSettings] = PrivateAttr(default_factory=dict)
 
-    worker_concurrency: int = Field(default=2, ge=1)
-    worker_grace_seconds: float = Field(default=20, ge=0)
-    visibility_timeout_seconds: int = Field(default=900, ge=1)
+    worker_concurrency: int = Field(default=2, ge=1, le=1000)
+    worker_grace_seconds: float = Field(default=20, ge=0, le=3600)
+    visibility_timeout_seconds: int = Field(default=900, ge=1, le=7 * 24 * 3600)
     cleanup_dry_run: bool = False
     login_notices: bool = False
-    heartbeat_file: Path | None = None
+    heartbeat_file: WritableFile | None = None
 
-    api_host: str = "127.0.0.1"
-    api_port: int = Field(default=8000, ge=1, le=65535)
-    api_workers: int = Field(default=1, ge=1)
+    api_host: Host = "127.0.0.1"
+    api_port: int = Field(
+        # PORT is what Cloud Run, Heroku, Fly and Render set.
+        default=8000,
+        ge=1,
+        le=65535,
+        validation_alias=AliasChoices("api_port", "port"),
+    )
+    api_workers: int = Field(default=1, ge=1, le=1000)
     api_drain_seconds: float = Field(default=0, ge=0, le=60)
 
     keep_alive_seconds: float = Field(default=75, gt=0, le=3600)
     header_timeout_seconds: float = Field(default=10, gt=0, le=600)
     body_timeout_seconds: float = Field(default=60, gt=0, le=3600)
+    request_timeout_seconds: float = Field(default=30, gt=0, le=3600)
     write_timeout_seconds: float = Field(default=30, gt=0, le=3600)
     max_connections: int | None = Field(default=None, ge=1)
     max_connections_per_client: int | None = Field(default=None, ge=1)
 
-    app_env: Environment = Field(default_factory=_app_env)
+    app_env: Annotated[Environment, BeforeValidator(lower)] = Field(default_factory=_app_env)
 
     @classmethod
     def settings_customise_sources(
@@ -180,6 +219,19 @@ class Settings(BaseSettings):
             raise ValueError(
                 "BROKER_HOST must be set if REDIS_SENTINELS is: jobs do not use Sentinel"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _of_one_server(self) -> Self:
+        """Refuse settings of a server that do nothing without another one."""
+        for name in ("redis", "broker", "smtp"):
+            username, password = (getattr(self, f"{name}_{part}") for part in _CREDENTIALS)
+            if username is not None and password is None:
+                raise ValueError(f"{name.upper()}_PASSWORD must be set if the user name is")
+        if self.smtp_password is not None and self.smtp_username is None:
+            raise ValueError("SMTP_USERNAME must be set if SMTP_PASSWORD is")
+        if self.smtp_port == _IMPLICIT_TLS_PORT and self.smtp_security != "tls":
+            raise ValueError("SMTP_SECURITY must be tls for SMTP_PORT 465")
         return self
 
     def own(self, kind: type[Own]) -> Own:
@@ -204,6 +256,12 @@ class Settings(BaseSettings):
     def app_base(self) -> str:
         """The base URL of the pages that mails link to, without a trailing slash."""
         return str(self.app_url).rstrip("/")
+
+    @property
+    def traces_endpoint(self) -> str | None:
+        """The base URL of the collector of traces; None: traces are off."""
+        endpoint = self.otel_exporter_otlp_endpoint
+        return None if endpoint is None else str(endpoint)
 
     @property
     def docs(self) -> bool:
@@ -250,6 +308,11 @@ def load_settings(env_file: Path | None = None, own: Iterable[type[OwnSettings]]
         # A default that derives from an invalid value is not a fault of its own.
         found = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
         faults.update(_fault(item["loc"], item) for item in found)
+    faults.update(
+        f"  {name}: must not be set, because Celery would use it instead of BROKER_HOST"
+        for name in _CELERYS_OWN
+        if os.environ.get(name)
+    )
     for kind in own:
         try:
             read[kind] = kind(_env_file=env_file)  # pyright: ignore[reportCallIssue]
@@ -273,6 +336,8 @@ def _fault(location: tuple[int | str, ...], item: object) -> str:
         location = ("_".join(["rate_limit", *map(str, location[1:2])]),)
     name = ".".join(str(part) for part in location).upper() or "SETTINGS"
     if detail.get("type") == "missing":
-        return f"  {name} is missing"
+        hint = ", and REDIS_URL is not read: split it into REDIS_HOST, REDIS_PORT, REDIS_PASSWORD"
+        is_url = name == "REDIS_HOST" and os.environ.get("REDIS_URL")
+        return f"  {name} is missing{hint if is_url else ''}"
     message = str(detail.get("msg", "is not valid")).removeprefix("Value error, ")
     return f"  {name}: {message}"

@@ -1,13 +1,21 @@
-"""Types of settings that are lists, separated by commas or spaces."""
+"""Types of settings: hosts, addresses, and lists separated by commas or spaces."""
 
-from ipaddress import ip_address
+import json
+import os
+import re
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, IPvAnyNetwork
+from pydantic import AfterValidator, BeforeValidator, HttpUrl, IPvAnyNetwork
 from pydantic_settings import NoDecode
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_PARTS: Final = re.compile(r"/(rest|auth)/v1/?\s*$")
+_DASHBOARDS: Final = frozenset({"supabase.com", "www.supabase.com", "app.supabase.com"})
 
 
 def is_loopback(host: str | None) -> bool:
@@ -20,7 +28,82 @@ def is_loopback(host: str | None) -> bool:
 
 
 def _words(value: object) -> object:
-    return value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if value.startswith("["):  # a JSON list, unless it is an IPv6 address
+        try:
+            return json.loads(value)
+        except ValueError:
+            pass
+    return value.replace(",", " ").split()
+
+
+def _host(value: str) -> str:
+    name = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    try:
+        ip_address(name)
+    except ValueError:
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                "must be a host name or an address alone, like redis.example.com: the port, the "
+                "user, the password and TLS are settings of their own"
+            ) from None
+    return name
+
+
+def _allowed_host(value: str) -> str:
+    name = value.lower().removeprefix("*.")
+    try:
+        if isinstance(ip_address(name.strip("[]")), IPv6Address):
+            return f"[{name.strip('[]')}]"
+    except ValueError:
+        pass
+    name = name.partition(":")[0] if _PORT.fullmatch(name.partition(":")[2]) else name
+    if name != "*" and not _NAME.fullmatch(name):
+        raise ValueError(
+            "must be like api.example.com or *.example.com: no scheme, no path, other letters as "
+            "xn--… (punycode)"
+        )
+    return f"*.{name}" if value.startswith("*.") else name
+
+
+def _base(url: HttpUrl) -> HttpUrl:
+    if url.query is not None or url.fragment is not None or url.username or url.password:
+        raise ValueError("must have no user, no ? and no #")
+    return url
+
+
+def _without_parts(value: object) -> object:
+    """Take off the path of a part: the dashboard shows such addresses, too."""
+    if not isinstance(value, str):
+        return value
+    return _PARTS.sub("", value)
+
+
+def _project(url: HttpUrl) -> HttpUrl:
+    host = url.host or ""
+    if host in _DASHBOARDS or (host.startswith("db.") and host.endswith(".supabase.co")):
+        raise ValueError(
+            "must be the address of the project's API, like https://your-project.supabase.co: not "
+            "the dashboard's, nor the database's"
+        )
+    return url
+
+
+def _writable(value: Path) -> Path:
+    if not value.parent.is_dir() or not os.access(value.parent, os.W_OK):
+        raise ValueError("must be in a folder that exists and can be written")
+    return value
+
+
+def upper(value: object) -> object:
+    """Return a text in upper case."""
+    return value.upper() if isinstance(value, str) else value
+
+
+def lower(value: object) -> object:
+    """Return a text in lower case."""
+    return value.lower() if isinstance(value, str) else value
 
 
 def _network(value: IPvAnyNetwork) -> IPvAnyNetwork:
@@ -68,7 +151,24 @@ def _as_browsers_write(value: str) -> str:
     return f"{found.scheme}://{host}" if default else f"{found.scheme}://{host}:{found.port}"
 
 
-Words = Annotated[list[str], NoDecode, BeforeValidator(_words)]
+Host = Annotated[str, AfterValidator(_host)]
+"""A host name or an IP address, without brackets."""
+
+HostNames = Annotated[
+    list[Annotated[str, AfterValidator(_allowed_host)]], NoDecode, BeforeValidator(_words)
+]
+"""Host names (api.example.com), *.example.com for all below it, or *."""
+
+BaseUrl = Annotated[HttpUrl, AfterValidator(_base)]
+"""A URL that paths are added to."""
+
+ProjectUrl = Annotated[
+    HttpUrl, BeforeValidator(_without_parts), AfterValidator(_base), AfterValidator(_project)
+]
+"""The URL of a Supabase project."""
+
+WritableFile = Annotated[Path, AfterValidator(_writable)]
+"""A file in a folder that can be written."""
 
 Networks = Annotated[
     list[Annotated[IPvAnyNetwork, AfterValidator(_network)]], NoDecode, BeforeValidator(_words)

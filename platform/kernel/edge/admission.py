@@ -7,6 +7,7 @@ from starlette.types import Scope
 from kernel.cache.lookup import Lookup
 from kernel.cache.reads import Found
 from kernel.core.caller import ANONYMOUS, Caller
+from kernel.edge.policies import UserPolicies
 from kernel.edge.request_head import RequestHead
 from kernel.edge.routes import Route, RouteTable
 from kernel.edge.services import EdgeServices
@@ -35,7 +36,7 @@ class Admission:
     def __init__(self, routes: RouteTable, *, cache_enabled: bool) -> None:
         self._routes, self._cache_enabled = routes, cache_enabled
 
-    async def admit(
+    async def admit(  # noqa: C901 - a step is a branch, and each call would cost
         self,
         scope: Scope,
         head: RequestHead,
@@ -44,6 +45,7 @@ class Admission:
         route: Route | None,
         subject: str,
         policies: PolicySet | None,
+        by_user: UserPolicies | None,
         parts: EdgeServices,
     ) -> CacheLookup | None:
         """Set the call's limits and caller; return where a cached response would lie.
@@ -77,9 +79,23 @@ class Admission:
             call.caller = caller
             if not route.admits(caller, scope["path"]):
                 raise Forbidden
+            if by_user is not None:
+                await self._count_user(call, by_user, parts)
         if lookup is None:
             return None
         return CacheLookup(lookup, parts.reads.judge(replies.pop() if replies else None))
+
+    async def _count_user(self, call: Call, by_user: UserPolicies, parts: EdgeServices) -> None:
+        """Count a call to the user's own limit: it takes a round trip of its own."""
+        before = call.limits
+        decision = await parts.limiter.take(f"user:{call.caller.user_id}", by_user.own)
+        if before is not None and before.policies in by_user.together:
+            together = by_user.together[before.policies]
+            call.limits = before.with_more(decision, together)
+        else:
+            call.limits = decision
+        if not decision.admitted:
+            raise TooManyRequests(retry_after=decision.retry_after)
 
     def _refuse_method(self, path: str) -> None:
         if self._routes.methods(path):

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 from starlette.types import Scope
 
+from kernel.limits.policy import subject_of
+
 _REMEMBERED: Final = 10_000
-_SUBNET_BITS: Final = 64  # the least that an IPv6 subscriber has (RFC 6177)
 
 Network = IPv4Network | IPv6Network
 
@@ -50,7 +51,7 @@ class ClientAddresses:
             if address is None:
                 return None
             is_trusted = any(address in network for network in trusted)
-            return ClientAddress(str(address), _subject(address), is_trusted)
+            return ClientAddress(str(address), subject_of(str(address)), is_trusted)
 
         self._read = read
 
@@ -91,9 +92,3 @@ def _parse(text: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
-
-
-def _subject(address: IPv4Address | IPv6Address) -> str:
-    if address.version == 4:  # noqa: PLR2004 - IPv4
-        return str(address)
-    return str(ip_network((address, _SUBNET_BITS), strict=False))

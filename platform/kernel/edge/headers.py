@@ -34,6 +34,7 @@ _EXPOSED: Final = (
     "X-Cache",
     "RateLimit-Policy",
     "RateLimit",
+    "Idempotency-Replayed",
 )
 
 
@@ -44,6 +45,7 @@ class StandingHeaders:
     """
 
     def __init__(self, *, https: bool = False, origins: Sequence[str] = ()) -> None:
+        self.https = https
         self._plain: Block = (*_SECURITY, *_NO_PAGE, *((_HSTS,) if https else ()))
         self._cors: CORSMiddleware | None = None
         self._by_origin: dict[bytes, Block] = {}

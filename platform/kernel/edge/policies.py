@@ -1,7 +1,7 @@
 """The policies of each slice: declared limits, with the rates from the settings."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from kernel.config.rates import Rate
 from kernel.config.settings import Settings, SettingsError
@@ -13,13 +13,20 @@ DEFAULT: Final = "default"
 NETWORK_FACTOR: Final = 10
 
 
+class UserPolicies(NamedTuple):
+    """A slice's limit by user, and all its policies together, by those that were counted before."""
+
+    own: PolicySet
+    together: Mapping[PolicySet, PolicySet]
+
+
 class PolicyTable:
     """The policies of each slice: the default that all slices share, and its own limit.
 
     A slice's own limit counts an IPv6 client twice: by its /64, and by its /48 with ten times the
-    quota. `by_account` has the limits that slices count themselves, with AccountLimit.
-    RATE_LIMIT_<NAME> changes a declared limit; if NAME is a slice without a limit, it adds one.
-    Raises SettingsError for any other name.
+    quota. `by_user` has the limits by verified user, which the Edge counts last. `by_account` has
+    the limits that slices count themselves, with AccountLimit. RATE_LIMIT_<NAME> changes a declared
+    limit; if NAME is a slice without a limit, it adds one. Raises SettingsError for any other name.
     """
 
     def __init__(self, features: Mapping[str, Feature], settings: Settings) -> None:
@@ -29,6 +36,7 @@ class PolicyTable:
         self._by_address: dict[str, PolicySet | None] = {}
         self._by_network: dict[str, PolicySet] = {}
         self.by_account: dict[str, PolicySet] = {}
+        self.by_user: dict[str, UserPolicies] = {}
         changed = dict(settings.rate_limits)
         there_are: list[str] = [DEFAULT, "fallback", "reauthentication"]
         for name, feature in features.items():
@@ -61,8 +69,16 @@ class PolicyTable:
         if own:
             wide = [_wide(policy) for policy in own]
             self._by_network[feature] = self._counted([*own, *wide])
-        if others := [policy for policy in policies if policy.name != feature]:
-            self.by_account[feature] = PolicySet(others)
+        accounts = [policy for policy in policies if policy.name == f"{feature}_account"]
+        if accounts:
+            self.by_account[feature] = PolicySet(accounts)
+        if users := [policy for policy in policies if policy.name == f"{feature}_user"]:
+            # Also for what counts while Redis is away, and for IPv6.
+            counted = [self.of(feature), self._by_network.get(feature)]
+            sets = [one for found in counted if found is not None for one in (found, found.alone)]
+            self.by_user[feature] = UserPolicies(
+                PolicySet(users), {one: PolicySet([*one.policies, *users]) for one in sets}
+            )
 
     def _counted(self, own: Sequence[Policy]) -> PolicySet:
         return PolicySet([self._shared, *own], PolicySet([self._shared_alone, *own]))

@@ -11,10 +11,11 @@ from kernel.core.caller import ANONYMOUS
 from kernel.edge.headers import Block, added
 from kernel.edge.request_head import RequestHead
 from kernel.edge.routes import Route, RouteTable
-from kernel.errors import ApiError, MethodNotAllowed
+from kernel.errors import ApiError, MethodNotAllowed, NotAcceptable, PreconditionFailed
 from kernel.observe.metrics import CacheResult
 from kernel.web.call import Call
 from kernel.web.failures import failure
+from kernel.web.idempotency import REPLAYED
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -30,6 +31,7 @@ _X_CACHE: Final[dict[CacheResult, bytes]] = {
     "bypass": b"BYPASS",
 }
 _VARY: Final = (b"vary", b"Authorization")
+_REPLAYED: Final = (REPLAYED.lower().encode(), b"true")
 # A 304 has no content: these headers of the 200 are omitted.
 _OF_CONTENT: Final = frozenset({b"content-length", b"content-type"})
 
@@ -62,6 +64,9 @@ class ResponseWriter:
 
     async def body(self, body: bytes, etag: bytes, control: bytes) -> None:
         """Send a JSON body whose ETag is known, or 304 if the client has it."""
+        if (refusal := self._refusal(etag)) is not None:
+            await self.failed(refusal)
+            return
         headers = self._common()
         headers += self._standing
         headers.append((b"cache-control", control))
@@ -124,11 +129,20 @@ class ResponseWriter:
         if etag is None:
             etag = etag_of(body)
             headers.append((b"etag", etag))
-        if self._head.has(etag):
+        if (refusal := self._refusal(etag, json=_JSON in headers)) is not None:
+            await self.failed(refusal)
+        elif self._head.has(etag):
             kept = [one for one in headers if one[0] not in _OF_CONTENT]
             await self._whole(_NOT_MODIFIED, kept, b"")
         else:
             await self._whole(_OK, headers, body)
+
+    def _refusal(self, etag: bytes, *, json: bool = True) -> ApiError | None:
+        """Return why the client does not take a successful read."""
+        head = self._head
+        if head.if_match is not None and not head.matches(etag):
+            return PreconditionFailed()
+        return None if not json or head.takes_json() else NotAcceptable()
 
     async def _whole(self, status: int, headers: Headers, body: bytes) -> None:
         self.status = status
@@ -144,6 +158,8 @@ class ResponseWriter:
             headers.append((b"ratelimit", limits.field.encode()))
         if call.cache is not None:
             headers.append((b"x-cache", _X_CACHE[call.cache]))
+        if call.idempotency is not None and call.idempotency.replayed:
+            headers.append(_REPLAYED)
         return headers
 
     def _completed(self, status: int, sent: Iterable[tuple[bytes, bytes]]) -> Headers:

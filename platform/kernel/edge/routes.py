@@ -7,6 +7,7 @@ from functools import cached_property
 from urllib.parse import parse_qsl
 from uuid import UUID
 
+from fastapi import params
 from fastapi.routing import APIRoute
 
 from kernel.cache.cached import Cached, reads_of
@@ -25,7 +26,7 @@ class Route:
     """One route of one slice: `path` is its template, with the prefix.
 
     `cache` has its cached reads, None without any. `single` are the query parameters that have one
-    value.
+    value. `json_body` says that it reads its body as JSON.
     """
 
     feature_name: str
@@ -34,6 +35,7 @@ class Route:
     path: str
     cache: RouteCache | None = None
     single: frozenset[str] = frozenset()
+    json_body: bool = False
 
     @property
     def shape(self) -> str:
@@ -136,6 +138,7 @@ def routes_of(features: Mapping[str, Feature]) -> list[Route]:
             method=method,
             path=PREFIX + route.path,
             cache=_cache(name, feature, route),
+            json_body=_reads_json(route),
             single=frozenset(one.name for one in parameters_of(route) if not one.many),
         )
         for name, feature in features.items()
@@ -145,6 +148,11 @@ def routes_of(features: Mapping[str, Feature]) -> list[Route]:
         for method in sorted(route.methods or ())
     ]
     return sorted(routes, key=lambda route: _order(route.path))
+
+
+def _reads_json(route: APIRoute) -> bool:
+    body = route.body_field
+    return body is not None and not isinstance(body.field_info, params.Form)
 
 
 def _cache(name: str, feature: Feature, route: APIRoute) -> RouteCache | None:

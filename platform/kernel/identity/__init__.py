@@ -3,8 +3,10 @@
 from kernel.identity.account_limit import AccountLimit, Reservation
 from kernel.identity.audit import Audit
 from kernel.identity.fresh_login import FreshLogin, ReauthenticationRequired, WrongPassword
+from kernel.identity.known_networks import KnownNetworks
 from kernel.identity.login_notices import LoginNotices
 from kernel.identity.mailed_tokens import MailedTokens, NewToken, Proof
+from kernel.identity.refreshes import Refreshes
 from kernel.identity.revocation import Revocations
 from kernel.identity.sessions import SessionStore
 from kernel.identity.tokens import InvalidToken, TokenVerifier
@@ -15,11 +17,13 @@ __all__ = [
     "Audit",
     "FreshLogin",
     "InvalidToken",
+    "KnownNetworks",
     "LoginNotices",
     "MailedTokens",
     "NewToken",
     "Proof",
     "ReauthenticationRequired",
+    "Refreshes",
     "Reservation",
     "Revocations",
     "SessionStore",

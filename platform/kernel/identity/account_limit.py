@@ -2,12 +2,12 @@
 
 import hashlib
 import hmac
+from typing import NamedTuple
 
 from kernel.errors import TooManyRequests
+from kernel.identity.known_networks import KnownNetworks
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Decision, PolicySet
-
-Reservation = Decision
 
 
 class AccountLimiter(Limiter):
@@ -17,16 +17,23 @@ class AccountLimiter(Limiter):
     """
 
 
+class Reservation(NamedTuple):
+    """A counted attempt at the account with this address."""
+
+    email: str
+    decision: Decision
+
+
 class AccountLimit:
     """The limit that a slice declares by `Limit("20/15 minutes", per="account")`.
 
     It counts by e-mail address, whether an account exists or not, so that its responses do not
-    reveal accounts. Its key is an HMAC-SHA256 of the address (RFC 2104): without the secret it
-    cannot be reversed, nor compared with guessed addresses.
+    reveal accounts. All networks together have one quota, except those that the owner has used
+    before: each of them has a quota of its own, so that strangers cannot lock the owner out there.
     """
 
-    def __init__(self, limiter: Limiter, policies: PolicySet, key: bytes) -> None:
-        self._limiter, self._policies, self._key = limiter, policies, key
+    def __init__(self, limiter: Limiter, policies: PolicySet, known: KnownNetworks) -> None:
+        self._limiter, self._policies, self._known = limiter, policies, known
 
     async def reserve(self, email: str) -> Reservation:
         """Count an attempt before it is made, so that parallel attempts cannot exceed the quota.
@@ -36,19 +43,23 @@ class AccountLimit:
         decision = await self._take(email)
         if not decision.admitted:
             raise TooManyRequests(retry_after=decision.retry_after)
-        return decision
+        return Reservation(email, decision)
 
     async def refund(self, reservation: Reservation) -> None:
-        """Uncount an attempt: one that succeeded, or was never made."""
-        await self._limiter.give_back(reservation)
+        """Uncount an attempt that was never made."""
+        await self._limiter.give_back(reservation.decision)
+
+    async def succeed(self, reservation: Reservation) -> None:
+        """Uncount an attempt that succeeded: from now on the owner uses this network."""
+        await self.refund(reservation)
+        await self._known.remember(reservation.email)
 
     async def admits(self, email: str) -> bool:
         """Count an attempt; return whether it is allowed. For slices that must not reveal it."""
         return (await self._take(email)).admitted
 
     async def _take(self, email: str) -> Decision:
-        digest = hmac.digest(self._key, email.lower().encode(), hashlib.sha256).hex()
-        return await self._limiter.take(digest, self._policies)
+        return await self._limiter.take(await self._known.subject(email), self._policies)
 
 
 def account_key(secret: str) -> bytes:

@@ -33,7 +33,8 @@ _WRONG: Final = "invalid_credentials"
 class ReauthenticationRequired(Forbidden):
     """Neither the right current password nor a login of the last ten minutes.
 
-    `details.ways` lists what helps: `current_password`, if the account has one, and `login`.
+    `details.ways` lists what helps: `current_password`, if the account has one and an e-mail
+    address, and `login`.
     """
 
     code = "REAUTHENTICATION_REQUIRED"
@@ -50,7 +51,8 @@ class FreshLogin:
     """Proof that the caller owns the account, and not only an access token.
 
     Wrong passwords count to one limit of the account over all slices, RATE_LIMIT_REAUTHENTICATION.
-    It is separate from the login's limit: strangers cannot use it up.
+    It is separate from the login's limit: strangers cannot use it up. A thief of an access token
+    uses it up only for networks that the owner has not used before.
     """
 
     def __init__(
@@ -107,7 +109,7 @@ class FreshLogin:
         except ApiError:
             await self._attempts.refund(attempt)  # Auth did not check the password
             raise
-        await self._attempts.refund(attempt)
+        await self._attempts.succeed(attempt)
         if begun is None:
             raise WrongPassword(ways=_ways(account))
         try:
@@ -138,4 +140,5 @@ class FreshLogin:
 
 
 def _ways(account: dict[str, Any]) -> list[str]:
-    return ["current_password", "login"] if account["has_password"] else ["login"]
+    provable = account["has_password"] and account["email"] is not None
+    return ["current_password", "login"] if provable else ["login"]

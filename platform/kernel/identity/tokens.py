@@ -9,7 +9,7 @@ from uuid import UUID
 import jwt
 
 from kernel.core.caller import Caller
-from kernel.errors import Unauthenticated
+from kernel.errors import Unauthenticated, Unavailable
 from kernel.identity.jwks import Jwks
 
 log = logging.getLogger(__name__)
@@ -83,6 +83,22 @@ class TokenVerifier:
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         return caller
+
+    async def issued(self, token: str, *, remember: bool = True) -> Caller:
+        """Return the caller of a token that Auth has issued just now.
+
+        Raises Unavailable if it is refused: the fault is the configuration's, not the caller's.
+        """
+        try:
+            return await self.verify(token, remember=remember)
+        except InvalidToken as error:
+            cause = type(error.__context__ or error).__name__
+            log.error(  # noqa: TRY400 - the line says it all
+                "Supabase Auth issues access tokens that the settings refuse: check JWT_SECRET, "
+                "JWT_ISSUER and JWT_AUDIENCE (./app config check)",
+                extra={"reason": cause},
+            )
+            raise Unavailable from error
 
     def _refuse_long(self, claims: dict[str, Any]) -> None:
         issued = claims.get("iat")

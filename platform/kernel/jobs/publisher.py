@@ -39,12 +39,14 @@ class Publisher:
         try:
             with self._connected().Producer() as producer:
                 for message in messages:
+                    trace = {"traceparent": message.traceparent} if message.traceparent else None
                     job = self._jobs.by_name.get(message.job)
                     self._app.send_task(
                         message.job,
                         kwargs={"event_id": message.event_id, "item": message.item},
                         task_id=str(message.run_id),
                         queue=job.queue if job else QUEUES[0],
+                        headers=trace,
                         producer=producer,
                         retry=False,
                         ignore_result=True,

@@ -13,6 +13,7 @@ import svcs
 from pydantic import ValidationError
 
 from kernel.core.request_id import request_id
+from kernel.core.traces import Span, Traces
 from kernel.errors import Permanent
 from kernel.events import Event
 from kernel.jobs.job import Job
@@ -40,7 +41,7 @@ class Runner:
     def __init__(self, registry: svcs.Registry, *, holder: str, main_thread: MainThread) -> None:
         self._registry, self._holder, self._main_thread = registry, holder, main_thread
         with svcs.Container(registry) as container:
-            self._runs, self._done = container.get(Runs, DoneMarkers)
+            self._runs, self._done, self._traces = container.get(Runs, DoneMarkers, Traces)
 
     async def perform(self, job: Job, message: Message) -> timedelta | None:
         """Perform the message; return the delay until it must come again, or None if it is done.
@@ -65,7 +66,13 @@ class Runner:
             log.error("A job was lost too often", extra=_extra(job, message, begun))
         if begun.outcome != "run":
             return None
-        return await self._attempt(job, message, begun, holder)
+        if not self._traces.on:
+            return await self._attempt(job, message, begun, holder)
+        with self._traces.span(job.name, "consumer", message.traceparent, slice=job.slice) as span:
+            span.note(attempt=begun.attempt, run_id=str(message.run_id))
+            if begun.request_id is not None:
+                span.note(request_id=begun.request_id)
+            return await self._attempt(job, message, begun, holder, span)
 
     async def fail_unknown(self, message: Message) -> timedelta | None:
         """Record a run whose job this worker does not know as failed; return as `perform` does."""
@@ -77,7 +84,7 @@ class Runner:
         return None
 
     async def _attempt(
-        self, job: Job, message: Message, begun: Begun, holder: str
+        self, job: Job, message: Message, begun: Begun, holder: str, span: Span | None = None
     ) -> timedelta | None:
         started = time.perf_counter()
         heartbeat = asyncio.create_task(self._heartbeat(message, holder))
@@ -97,6 +104,8 @@ class Runner:
         if error is None:
             log.info("job", extra=extra)
         else:
+            if span is not None:
+                span.failed(type(error).__name__)
             log.log(
                 logging.ERROR if state == "failed" else logging.WARNING,
                 "job",

@@ -1,7 +1,7 @@
 """The jobs of all slices: by name for workers, by event for the relay."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
@@ -22,13 +22,15 @@ class WithJobs(Protocol):
 class Message:
     """A message in the broker: the id and job of a run, and the place of its event.
 
-    The event's content stays in the database, so that queues hold no personal data.
+    The event's content stays in the database, so that queues hold no personal data. `traceparent`
+    continues the trace of its request, where traces are on.
     """
 
     run_id: UUID
     job: str
     event_id: int
     item: int
+    traceparent: str | None = field(default=None, compare=False)
 
 
 class JobTable:

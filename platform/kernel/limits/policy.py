@@ -3,13 +3,26 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from math import ceil
 from typing import Final, Literal, NamedTuple
 
 from kernel.config.rates import Rate
 
 _NETWORK_BITS: Final = 48  # an IPv6 site (RFC 6177): 65,536 subscriber networks
+_SUBNET_BITS: Final = 64  # the least that an IPv6 subscriber has (RFC 6177)
+_IPV4: Final = 4
+
+
+def subject_of(address: str) -> str:
+    """Return the subject that an address counts to: itself, of IPv6 its /64.
+
+    An IPv6 subscriber has a whole network and may use a new address for each request. Raises
+    ValueError for anything but an address.
+    """
+    if ip_address(address).version == _IPV4:
+        return address
+    return str(ip_network(f"{address}/{_SUBNET_BITS}", strict=False))
 
 
 @lru_cache(10_000)
@@ -90,6 +103,11 @@ class Decision(NamedTuple):
     at: int
     standings: tuple[Standing, ...]
 
+    def with_more(self, other: "Decision", policies: PolicySet) -> "Decision":
+        """Return the standing with the policies of both; the other one, taken last, decides."""
+        standings = self.standings + other.standings
+        return other._replace(policies=policies, standings=standings)
+
     @property
     def scarcest(self) -> Standing:
         """The standing with the least quota left; of several, the slowest to grow."""
@@ -114,7 +132,7 @@ class Decision(NamedTuple):
         return max(1, min(scarcest.seconds, ceil(scarcest.policy.rate.seconds)))
 
 
-Subject = Literal["address", "account"]
+Subject = Literal["address", "account", "user"]
 
 
 @dataclass(frozen=True, init=False)
@@ -123,9 +141,10 @@ class Limit:
 
     *address*: requests from one client address. The Edge counts them first, together with the
     default limit that all slices share. *account*: requests for one e-mail address; the slice
-    itself counts them with the service AccountLimit. The limit's name comes from the slice's folder
-    (`login`, `login_account`), and RATE_LIMIT_<NAME> changes its rate. Raises ValueError for an
-    invalid rate.
+    itself counts them with the service AccountLimit. *user*: requests of one user, from wherever;
+    the Edge counts them when the token is verified, and the other limits have admitted the request.
+    The limit's name comes from the slice's folder (`login`, `login_account`, `export_user`), and
+    RATE_LIMIT_<NAME> changes its rate. Raises ValueError for an invalid rate.
     """
 
     rate: Rate

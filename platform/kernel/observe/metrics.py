@@ -84,6 +84,12 @@ class Metrics:
             ("policy", "result"),
             registry=registry,
         )
+        self._auth_refusals_total = Counter(
+            "auth_refusals_total",
+            "Refusals of Supabase Auth that no slice expects, by Auth's code (other: unknown).",
+            ("code",),
+            registry=registry,
+        )
         PlatformCollector(registry=self.registry)
         if shared:
             # Per-worker process metrics would vary by scrape; use container metrics instead.
@@ -112,6 +118,10 @@ class Metrics:
             if feature in self._slices:
                 self._cache_reads[feature, result] = count
         count(number)
+
+    def auth_refused(self, code: str) -> None:
+        """Count a refusal of Supabase Auth; the codes are those of a table, or `other`."""
+        self._auth_refusals_total.labels(code).inc()
 
     def limited(self, policy: str, number: int = 1, *, admitted: bool) -> None:
         """Count a limiter's decisions, under their scarcest policy: the one that refused, if any.

@@ -24,6 +24,7 @@ class Claimed:
     claim: UUID
     dropped: bool
     published: bool
+    traceparent: str | None = None
     error: str | None = None
     messages: list[Message] = field(default_factory=list)
 
@@ -53,6 +54,7 @@ class Outbox:
                 claim=UUID(row["claim"]),
                 dropped=row["dropped"],
                 published=row["published"],
+                traceparent=row.get("traceparent"),
             )
             for row in rows
         ]

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from postgrest import APIError
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 
 from kernel.cache import CacheUnavailable, Drops
 from kernel.core.backoff import Backoff
+from kernel.core.traces import OFF, Span, Traces
 from kernel.errors import ApiError
 from kernel.events import Event, SessionEnded
 from kernel.identity.revocation import Revocations
@@ -50,9 +52,10 @@ class Relay:
         jobs: JobTable,
         events: Mapping[str, type[Event]],
         lost_after_seconds: int,
+        traces: Traces = OFF,
     ) -> None:
         self._outbox, self._drops, self._publisher = outbox, drops, publisher
-        self._revocations = revocations
+        self._revocations, self._traces = revocations, traces
         self._jobs, self._events, self._lost_after = jobs, events, lost_after_seconds
         self._database, self._broker = Backoff(), Backoff()
         self._cache = Backoff(longest=CACHE_BACKOFF_SECONDS)
@@ -137,15 +140,33 @@ class Relay:
             except KeyError as error:
                 row.error = f"this relay does not know the job {error}"
         ready = [row for row, _ in waiting if row.error is None]
+        spans = self._traced(ready) if self._traces.on else []
         try:
             await self._publisher.publish([one for row in ready for one in row.messages])
         except BrokerUnavailable as error:
+            for span in spans:
+                span.failed("BrokerUnavailable")
             log.warning("The broker does not answer", extra={"reason": str(error)})
             self._broker.failed()
             return
+        finally:
+            for span in spans:
+                span.end()
         self._broker.succeeded()
         for row in ready:
             row.published = True
+
+    def _traced(self, rows: list[Claimed]) -> list[Span]:
+        """Begin a span for each event of a trace, which its messages continue."""
+        spans: list[Span] = []
+        for row in rows:
+            if row.traceparent is None:
+                continue
+            span = self._traces.begin(f"relay {row.topic}", "producer", row.traceparent)
+            span.note(topic=row.topic, event_id=row.id)
+            row.messages = [replace(one, traceparent=span.traceparent) for one in row.messages]
+            spans.append(span)
+        return spans
 
     async def _publish_lost(self) -> None:
         """Publish again the runs whose messages the broker has lost.

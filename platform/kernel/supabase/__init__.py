@@ -8,7 +8,9 @@
 `refusals` turns what Supabase Auth refuses into a slice's own errors.
 """
 
+from kernel.supabase.agreement import Agreement
 from kernel.supabase.auth import AuthAdmin, AuthApi, SignOutScope
+from kernel.supabase.auth_errors import MailLimitReached, SecondFactorRequired
 from kernel.supabase.http import SupabaseHttp
 from kernel.supabase.probe import Probe
 from kernel.supabase.refusals import AuthRefusal, AuthSession, DatabaseRefusal, refusals
@@ -16,6 +18,7 @@ from kernel.supabase.rest import Account, AsCaller, AsService
 
 __all__ = [
     "Account",
+    "Agreement",
     "AsCaller",
     "AsService",
     "AuthAdmin",
@@ -23,7 +26,9 @@ __all__ = [
     "AuthRefusal",
     "AuthSession",
     "DatabaseRefusal",
+    "MailLimitReached",
     "Probe",
+    "SecondFactorRequired",
     "SignOutScope",
     "SupabaseHttp",
     "refusals",

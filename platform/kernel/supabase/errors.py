@@ -1,11 +1,10 @@
-"""How Supabase's refusals are translated for our caller, unless a slice does it."""
+"""How refusals of PostgREST are translated for our caller, unless a slice does it."""
 
 import re
 from typing import Final
 
 import orjson
 from postgrest import APIError
-from supabase_auth.errors import AuthError
 
 from kernel.errors import (
     ApiError,
@@ -14,7 +13,6 @@ from kernel.errors import (
     NotFound,
     QuotaExceeded,
     SessionRevoked,
-    TooManyRequests,
     Unauthenticated,
     ValidationFailed,
 )
@@ -34,36 +32,47 @@ _FROM_DATABASE: dict[str, type[ApiError]] = {
     "42501": Forbidden,
     "23503": Conflict,
     "23505": Conflict,
-    "23502": ValidationFailed,
-    "23514": ValidationFailed,
+    "PT409": Conflict,  # an Idempotency-Key whose row cannot be returned: see idempotency.claim
     "57014": SupabaseUnavailable,
     "PT401": SessionRevoked,  # check_session: it ended after we had looked
 }
 _QUOTA: Final = "PT429"  # PostgREST: PT and the status; raised by quotas.refuse
+# Data exceptions: a value that its column cannot hold. Besides these: null, and a check.
+_REFUSED_VALUES: Final = frozenset({"23502", "23514"})
+_COLUMN: Final = re.compile(r'column "([a-z_]{1,63})"')
+_CHECK: Final = re.compile(
+    r'relation "([a-z_]{1,63})" violates check constraint "([a-z0-9_]{1,63})"'
+)
+_KIND_OF_CHECK: Final = re.compile(r"_(?:check\d{0,3}|one_line)$")
+_SQLSTATE_LENGTH: Final = 5
 _NAME: Final = re.compile(r"[a-z_]{1,40}")
-# https://supabase.com/docs/guides/auth/debugging/error-codes
-_FROM_AUTH: dict[str, type[ApiError]] = {
-    "over_request_rate_limit": TooManyRequests,
-    "over_email_send_rate_limit": TooManyRequests,
-    "bad_jwt": Unauthenticated,
-    "session_not_found": Unauthenticated,
-    "user_not_found": Unauthenticated,
-    "user_banned": Forbidden,
-    "weak_password": ValidationFailed,
-    "validation_failed": ValidationFailed,
-    "email_address_invalid": ValidationFailed,
-}
 
 
 def from_database(error: APIError) -> ApiError | None:
     """Return the error for a refusal of PostgREST, or None if the fault is ours."""
-    code = error.code or ""
-    if code.startswith("22"):  # data exceptions: a value that its column cannot hold
-        return ValidationFailed()
+    code = str(error.code or "")
+    if code.startswith("22") or code in _REFUSED_VALUES:
+        message = "The database does not accept this value."
+        return ValidationFailed(fields=[{"field": _field(error.message or ""), "message": message}])
     if code == _QUOTA:
         return _quota(error.details)
+    if code.isdigit() and len(code) < _SQLSTATE_LENGTH:  # the client could not read the response
+        return SupabaseUnavailable()
     kind = _FROM_DATABASE.get(code)
     return kind() if kind else None
+
+
+def _field(message: str) -> str:
+    """Return the field of the body that PostgreSQL's message names by its column or constraint.
+
+    A check's name begins with its table and column: see the migrations.
+    """
+    if found := _COLUMN.search(message):
+        return f"body.{found[1]}"
+    if found := _CHECK.search(message):
+        column = found[2].removeprefix(f"{found[1]}_")
+        return f"body.{_KIND_OF_CHECK.sub('', column)}"
+    return "body"
 
 
 def _quota(details: object) -> QuotaExceeded:
@@ -77,9 +86,3 @@ def _quota(details: object) -> QuotaExceeded:
         return QuotaExceeded()
     wait = max(1, int(seconds)) if seconds is not None else None
     return QuotaExceeded(retry_after=wait, quota=quota, limit=limit)
-
-
-def from_auth(error: AuthError) -> ApiError | None:
-    """Return the error for a refusal of Supabase Auth, or None if the fault is ours."""
-    kind = _FROM_AUTH.get(str(getattr(error, "code", "")))
-    return kind() if kind else None

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final
 
 import aiohttp
@@ -22,6 +23,7 @@ _UNKNOWN: Final[_Verdict] = (None, None)
 _WORKS: Final[_Verdict] = (True, True)
 _ENDPOINT_FAILS: Final[_Verdict] = (True, False)
 _SERVICE_DOWN: Final[_Verdict] = (False, None)
+_ENDPOINT_SILENT: Final[_Verdict] = (None, False)
 
 _BAD_GATEWAY: Final = 502
 _CANCELED: Final = "57014"  # statement_timeout
@@ -42,25 +44,31 @@ class Guard:
     database has answered and the query was wrong: that is not a failure, unless the query was
     canceled because it took too long. Any other 500 counts only for its endpoint: a broken mail
     server stops sign-ups, but not logins.
+
+    With `each`, an endpoint has at most that many of the places: a slow one leaves some to others.
     """
 
-    def __init__(self, part: str, *, places: int) -> None:
+    def __init__(self, part: str, *, places: int, each: int | None = None) -> None:
         self._part = part
+        self._each = each
+        self._shares: dict[str, Bulkhead] = {}
         self._bulkhead = Bulkhead(part, places)
         self._whole = CircuitBreaker(part)
         self._endpoints: dict[str, CircuitBreaker] = {}
         self._silent: set[str] = set()  # endpoints, since the part answered last
 
-    async def call(self, path: str, send: Send) -> httpx.Response:
+    async def call(self, path: str, send: Send, *, slow: bool = False) -> httpx.Response:
         """Return the result of `send`; `path` is relative to the service's URL.
 
-        Raises CircuitOpen or BulkheadFull if `send` was not called, and the errors of `send`.
+        Time-outs of a `slow` endpoint count only for itself: it waits for another server, such as
+        the mail server. Raises CircuitOpen or BulkheadFull if `send` was not called, and the
+        errors of `send`.
         """
-        name = _name(path)
+        name = endpoint_name(path)
         whole, endpoint = self._whole, self._endpoint(name)
         whole.check()
         endpoint.check()
-        async with self._bulkhead:
+        async with self._share(name), self._bulkhead:
             # Both may have opened while we waited. Check the endpoint first: if the service's
             # breaker granted its only probe and the call were then refused, no probe would ever be
             # possible again.
@@ -71,7 +79,10 @@ class Guard:
                 response = await send()
                 verdict = _verdict(response)
             except NO_ANSWER as error:
-                verdict = self._silence(name) if isinstance(error, _SLOW) else _SERVICE_DOWN
+                if not isinstance(error, _SLOW):
+                    verdict = _SERVICE_DOWN
+                else:
+                    verdict = _ENDPOINT_SILENT if slow else self._silence(name)
                 raise
             finally:
                 if verdict[0]:
@@ -85,13 +96,20 @@ class Guard:
         one_alone = len(self._silent) == 1 and self._whole.state == "closed"
         return (None if one_alone else False), False
 
+    def _share(self, name: str) -> AbstractAsyncContextManager[None]:
+        if self._each is None:
+            return nullcontext()
+        if name not in self._shares:
+            self._shares[name] = Bulkhead(f"{self._part}/{name}", self._each)
+        return self._shares[name]
+
     def _endpoint(self, name: str) -> CircuitBreaker:
         if name not in self._endpoints:
             self._endpoints[name] = CircuitBreaker(f"{self._part}/{name}")
         return self._endpoints[name]
 
 
-def _name(path: str) -> str:
+def endpoint_name(path: str) -> str:
     """Return the name of a table, a function or an action: there are as many as in code."""
     first, _, rest = path.partition("/")
     return path if first == "rpc" and "/" not in rest else first

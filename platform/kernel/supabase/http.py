@@ -13,10 +13,13 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from httpx_aiohttp import AiohttpTransport
 
 from kernel.config.settings import Settings
-from kernel.errors import Unavailable
+from kernel.core.traces import OFF, Traces
+from kernel.errors import TooManyRequests, Unavailable
+from kernel.supabase.answers import error_code, hint, is_own
 from kernel.supabase.breaker import CircuitOpen
 from kernel.supabase.bulkhead import BulkheadFull
-from kernel.supabase.guard import NO_ANSWER, Guard
+from kernel.supabase.guard import NO_ANSWER, Guard, endpoint_name
+from kernel.supabase.outcome import marked
 from kernel.supabase.passwords import PasswordRules
 
 _REPEATABLE: Final = "GET"
@@ -61,18 +64,22 @@ async def _repeat_reads_only(request: ClientRequest, handler: ClientHandlerType)
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS: Final = 0.5
-READ_SECONDS: Final = 2.0
-TOTAL_SECONDS: Final = 3.0
+WAIT_SECONDS: Final = 1.0  # for a slot and a connection, in addition to the response
 _AROUND: Final = "kernel.around"
 AROUND: Final = {_AROUND: True}
 """Request `extensions` that bypass the guards: never refused, and not counted."""
 
-_PARTS: Final = ("auth", "rest")
 _CODE: Final = re.compile(r"[a-z_]{1,64}")
+# Where Auth may send a mail or call a hook before it responds: it then waits for other servers.
+_WAITS_FOR_OTHERS: Final = frozenset({"signup", "user", "verify", "admin"})
+_LIMITED: Final = "over_request_rate_limit"
 
 
 class SupabaseUnavailable(Unavailable):
-    """Supabase cannot be reached, does not answer in time, or fails."""
+    """Supabase cannot be reached, does not answer in time, or fails.
+
+    Also if something in front of it responds instead: see `kernel.supabase.answers`.
+    """
 
     code = "SUPABASE_UNAVAILABLE"
     retry_after = 1
@@ -81,23 +88,31 @@ class SupabaseUnavailable(Unavailable):
 class SupabaseHttp(httpx.AsyncClient):
     """An httpx client over aiohttp connections, for all Supabase clients of this process.
 
-    A call without a response (refused, silent, disconnected, 5xx) raises SupabaseUnavailable. A
-    call to a service that is known to be down raises it immediately: see Guard. A call takes at
-    most 3 s, including the wait for its slot. All callers share the client, so it holds no cookies
-    and no default credentials.
+    A call without a response (refused, silent, disconnected, 5xx, or a response that is not
+    Supabase's own) raises SupabaseUnavailable. A call to a service that is known to be down raises
+    it immediately: see Guard. A call takes at most SUPABASE_TIMEOUT_SECONDS, or
+    SUPABASE_MAIL_TIMEOUT_SECONDS if Auth may send a mail, and one second more to begin. All callers
+    share the client, so it holds no cookies and no default credentials.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, traces: Traces = OFF) -> None:
         self.base = settings.supabase
         self.key = settings.supabase_key.get_secret_value()
         self.service_key = settings.supabase_service_key.get_secret_value()
         self.quotas = f"posts_per_day={settings.quota_posts_per_day}, bytes={settings.quota_bytes}"
         self.passwords = PasswordRules(common=settings.refuses_common_passwords)
+        self._traces = traces
         self._path = httpx.URL(self.base).path.rstrip("/")
-        self._guards = {part: Guard(part, places=settings.supabase_concurrency) for part in _PARTS}
+        places = settings.supabase_concurrency
+        self._guards = {
+            "auth": Guard("auth", places=places, each=max(1, places // 2)),
+            "rest": Guard("rest", places=places),
+        }
+        self._seconds = settings.supabase_timeout_seconds
+        self._mail_seconds = max(self._seconds, settings.supabase_mail_timeout_seconds)
         super().__init__(
             transport=connections(),
-            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
+            timeout=_timeout(self._seconds),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             trust_env=False,
         )
@@ -105,10 +120,29 @@ class SupabaseHttp(httpx.AsyncClient):
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         """Return the response, unless the server failed.
 
-        Raises SupabaseUnavailable, and ValueError for a path of neither Auth nor PostgREST.
+        Raises SupabaseUnavailable, TooManyRequests if Auth limits the client's address, and
+        ValueError for a path of neither Auth nor PostgREST.
         """
         part, path = self._place(request.url)
-        deadline = asyncio.get_running_loop().time() + TOTAL_SECONDS
+        if not self._traces.on:
+            return await self._guarded(part, path, request, options)
+        with self._traces.child(
+            f"supabase {part}/{endpoint_name(path)}", "client", http__request__method=request.method
+        ) as span:
+            if span.traceparent is not None:
+                request.headers["traceparent"] = span.traceparent  # the outbox stores it
+            response = await self._guarded(part, path, request, options)
+            span.note(http__response__status_code=response.status_code)
+            return response
+
+    async def _guarded(
+        self, part: str, path: str, request: httpx.Request, options: dict[str, Any]
+    ) -> httpx.Response:
+        waits = part == "auth" and request.method != "GET" and _first(path) in _WAITS_FOR_OTHERS
+        seconds = self._mail_seconds if waits else self._seconds
+        if waits:
+            request.extensions = {**request.extensions, "timeout": _timeout(seconds).as_dict()}
+        deadline = asyncio.get_running_loop().time() + seconds + WAIT_SECONDS
 
         async def attempt() -> httpx.Response:
             async with asyncio.timeout_at(deadline):
@@ -118,25 +152,48 @@ class SupabaseHttp(httpx.AsyncClient):
             if _AROUND in request.extensions:
                 response = await attempt()
             else:
-                response = await self._guards[part].call(path, attempt)
+                response = await self._guards[part].call(path, attempt, slow=waits)
         except CircuitOpen as refusal:
             raise SupabaseUnavailable(retry_after=max(1, math.ceil(refusal.seconds))) from None
         except BulkheadFull:
             raise SupabaseUnavailable from None
         except NO_ANSWER as error:
             _report(request, _name(error))
-            raise SupabaseUnavailable from error
-        if response.is_server_error:
+            raise marked(SupabaseUnavailable(), request, error) from error
+        if response.is_server_error or not (is_own(part, response) or _refuses_key(response)):
             _report(request, f"status {response.status_code}: {_said(part, response)}")
-            raise SupabaseUnavailable
+            raise marked(SupabaseUnavailable(retry_after=hint(response)), request, response)
+        limited = part == "auth" and response.status_code == httpx.codes.TOO_MANY_REQUESTS
+        if limited and error_code(part, response) == _LIMITED:
+            raise TooManyRequests(retry_after=hint(response))
         return response
 
     def _place(self, url: httpx.URL) -> tuple[str, str]:
-        """Return the service and the path relative to its URL."""
+        """Return the service and the path relative to its URL.
+
+        Logins and refreshes have one path at Auth: the grant type tells them apart.
+        """
         part, _, rest = url.path.removeprefix(self._path).lstrip("/").partition("/")
         if part not in self._guards:
             raise ValueError(f"{url.path} belongs to neither Auth nor PostgREST")
-        return part, rest.partition("/")[2]  # without the version
+        path = rest.partition("/")[2]  # without the version
+        if part == "auth" and (kind := url.params.get("grant_type")):
+            path = f"{path}:{kind}"
+        return part, path
+
+
+def _refuses_key(response: httpx.Response) -> bool:
+    """Return whether this tells a check that its key is wrong: only Supabase's gateway says so."""
+    is_check = _AROUND in response.request.extensions
+    return is_check and response.status_code in {401, 403}
+
+
+def _first(path: str) -> str:
+    return path.partition("/")[0]
+
+
+def _timeout(seconds: float) -> httpx.Timeout:
+    return httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS)
 
 
 def _said(part: str, response: httpx.Response) -> str:
@@ -144,10 +201,13 @@ def _said(part: str, response: httpx.Response) -> str:
 
     A request to Auth contains a password or a token, which an error page may repeat.
     """
-    if part != "auth":
+    if part != "auth" and response.is_server_error:
         return response.text[:500]
-    code = response.headers.get("x-sb-error-code", "")
-    return code if _CODE.fullmatch(code) else "no code"
+    code: str = response.headers.get("x-sb-error-code", "")
+    if _CODE.fullmatch(code):
+        return code
+    kind = response.headers.get("content-type", "no content type")[:80]
+    return f"not a response of {part} itself, {kind}, {len(response.content)} bytes"
 
 
 def _name(error: Exception) -> str:

@@ -3,9 +3,12 @@
 import asyncio
 import logging
 import time
-from typing import Final
+from typing import Any, Final
 
-from kernel.supabase.http import AROUND, SupabaseHttp, SupabaseUnavailable, bearer
+from httpx import Response
+
+from kernel.errors import ApiError
+from kernel.supabase.http import AROUND, SupabaseHttp, bearer
 
 log = logging.getLogger(__name__)
 
@@ -43,17 +46,34 @@ class Probe:
                 ),
                 # A GET is repeated once if the server has just closed the pooled connection.
                 http.get(
-                    f"{http.base}/rest/v1/rpc/alive",
+                    f"{http.base}/rest/v1/rpc/service_alive",
                     headers=bearer(http.service_key),
                     extensions=AROUND,
                 ),
             )
-        except SupabaseUnavailable:
+        except ApiError:  # no response, or a limit
             return False
-        for answer in answers:
-            if not answer.is_success:  # a wrong key, or migrations that are missing
+        expected = _of_auth(answers[0]), _of_the_database(answers[1])
+        for answer, right in zip(answers, expected, strict=True):
+            if not right:  # a wrong key, or migrations that are missing
                 log.error(
                     "Supabase refuses the health check",
                     extra={"path": answer.request.url.path, "status": answer.status_code},
                 )
-        return all(answer.is_success for answer in answers)
+        return all(expected)
+
+
+def _of_auth(answer: Response) -> bool:
+    return answer.is_success and _json(answer).get("name") == "GoTrue"
+
+
+def _of_the_database(answer: Response) -> bool:
+    return answer.is_success and answer.content.strip() == b"true"
+
+
+def _json(answer: Response) -> dict[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}

@@ -5,10 +5,11 @@ from contextlib import contextmanager
 
 from postgrest import APIError as DatabaseRefusal
 from supabase_auth.errors import AuthApiError as AuthRefusal
-from supabase_auth.errors import AuthError, AuthSessionMissingError
+from supabase_auth.errors import AuthError
 from supabase_auth.types import Session as AuthSession
 
 from kernel.errors import ApiError
+from kernel.supabase.auth_errors import code_of
 
 __all__ = ["AuthRefusal", "AuthSession", "DatabaseRefusal", "refusals"]
 
@@ -24,13 +25,7 @@ def refusals(meanings: Mapping[str, type[ApiError]]) -> Iterator[None]:
     try:
         yield
     except AuthError as error:
-        meaning = meanings.get(_code(error))
+        meaning = meanings.get(code_of(error))
         if meaning is None:
             raise
         raise meaning from None
-
-
-def _code(error: AuthError) -> str:
-    if isinstance(error, AuthSessionMissingError):  # the client refuses an empty refresh token
-        return "session_not_found"
-    return error.code or ""

@@ -1,6 +1,7 @@
 """Tables and functions through PostgREST, as the caller or as the service."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -9,18 +10,20 @@ from postgrest._async.request_builder import AsyncRequestBuilder
 
 from kernel.core.request_id import request_id
 from kernel.supabase.http import SupabaseHttp, bearer
+from kernel.supabase.idempotency import IdempotencyKey, RepeatableTable
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """A user, for jobs: mail address and display name.
 
+    `email` is None for anonymous users, and for those with only a telephone number.
     `proven` says that somebody opened a link that was mailed to this address. Where nobody did, the
     address may be a bystander's: it gets no words of users, and `display_name` is None.
     """
 
     id: UUID
-    email: str
+    email: str | None
     display_name: str | None
     proven: bool
 
@@ -49,11 +52,27 @@ class AsCaller(_Rest):
     Without a token the caller is `anon`.
     """
 
-    def __init__(self, http: SupabaseHttp, token: str | None) -> None:
+    def __init__(
+        self, http: SupabaseHttp, token: str | None, key: IdempotencyKey | None = None
+    ) -> None:
         headers = {"apikey": http.key, "X-Quotas": http.quotas}  # quotas.most reads it
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
+        if key is not None:
+            headers |= key.headers
         super().__init__(http, headers)
+        self._key = key
+
+    def table(self, name: str) -> AsyncRequestBuilder:
+        """Start a query, as above.
+
+        If the request has an Idempotency-Key that was used before, `insert` stores nothing and
+        returns the row of the first request. Raises IdempotencyKeyReused if that was another one.
+        """
+        table = super().table(name)
+        if self._key is None:
+            return table
+        return RepeatableTable.of(table, self._key, partial(self.rpc, "replayed_row"))
 
 
 class AsService(_Rest):

@@ -4,11 +4,13 @@ from kernel.core.caller import ANONYMOUS, Caller
 from kernel.web.call import Call
 from kernel.web.constant_time import ConstantTimeDelay
 from kernel.web.fields import Body, Email, Line, MailedToken, NewPassword, Password, Text, invalid
-from kernel.web.routing import PREFIX, Answer, Page, raises
+from kernel.web.precondition import Precondition
+from kernel.web.routing import LOCATION, PREFIX, Answer, Page, raises
 from kernel.web.services import Services
 
 __all__ = [
     "ANONYMOUS",
+    "LOCATION",
     "PREFIX",
     "Answer",
     "Body",
@@ -21,6 +23,7 @@ __all__ = [
     "NewPassword",
     "Page",
     "Password",
+    "Precondition",
     "Services",
     "Text",
     "invalid",

@@ -1,14 +1,16 @@
 """One call of the API: what the Edge has determined about it."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.types import Scope
 
+from kernel.cache.stored import RenderedResponse
 from kernel.core.caller import ANONYMOUS, Caller
 from kernel.limits.policy import Decision
 from kernel.observe.metrics import CacheResult
+from kernel.supabase.idempotency import IdempotencyKey
 
 SCOPE_KEY: Final = "kernel.call"
 REFUSED: Final = "kernel.refused"
@@ -25,7 +27,9 @@ class Call:
     `limits` is the client's standing with the policies that count the request, `cache` the result
     of a cached read: hit, miss, stale or bypass. `sent_id` is the caller's own X-Request-ID; only
     the access log has it, because several requests, or none, may have the same. `audited` is true
-    once the audit log has an entry about the call.
+    once the audit log has an entry about the call. `idempotency` is the key of a request that the
+    client may repeat. `current` answers what a GET of the path answers this caller, for the slices
+    that are conditional.
     """
 
     request_id: str
@@ -37,6 +41,8 @@ class Call:
     sent_id: str | None = None
     cache: CacheResult | None = None
     audited: bool = False
+    idempotency: IdempotencyKey | None = None
+    current: Callable[[], Awaitable[RenderedResponse]] | None = field(default=None, repr=False)
 
     @property
     def user_agent(self) -> str:

@@ -1,6 +1,6 @@
 """Converts every failure into the one error format."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -19,10 +19,12 @@ from kernel.errors import (
     Forbidden,
     MethodNotAllowed,
     NotFound,
+    OutcomeUnknown,
     Unauthenticated,
     ValidationFailed,
 )
-from kernel.supabase.errors import from_auth, from_database
+from kernel.supabase.auth_errors import from_auth, known_code
+from kernel.supabase.errors import from_database
 
 _BY_STATUS: Final[dict[int, type[ApiError]]] = {
     400: ValidationFailed,  # FastAPI's response to an unreadable body
@@ -32,6 +34,7 @@ _BY_STATUS: Final[dict[int, type[ApiError]]] = {
     405: MethodNotAllowed,
     413: BodyTooLarge,
 }
+_READS: Final = frozenset({"GET", "HEAD"})
 # Kinds of validation errors whose message contains none of the input.
 _SAFE_KINDS: Final = frozenset(
     {
@@ -45,6 +48,11 @@ _SAFE_KINDS: Final = frozenset(
         "password_length", "password_too_long", "password_too_short", "token_length",
     }
 )  # fmt: skip
+# Of texts that are normalised first, pydantic speaks of items.
+_LENGTHS: Final = {
+    "too_short": ("min_length", "at least"),
+    "too_long": ("max_length", "at most"),
+}
 _MESSAGES: Final = {
     "extra_forbidden": "There is a field here that is not known.",
     "string_pattern_mismatch": "There are characters here that are not allowed.",
@@ -96,55 +104,65 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
         place.pop()
     elif kind == "json_invalid":
         place = place[:1]
+    if kind in _LENGTHS:
+        bound, words = _LENGTHS[kind]
+        message = f"String should have {words} {error['ctx'][bound]} characters"
+        return {"field": ".".join(map(str, place)), "message": message}
     message = error["msg"] if kind in _SAFE_KINDS else _MESSAGES.get(kind, _MESSAGES["value_error"])
     return {"field": ".".join(map(str, place)), "message": message}
 
 
-def install(app: FastAPI) -> None:
-    """Make the application answer every failure in the one format.
-
-    Unhandled exceptions get their response here, and are raised again to the Edge, which logs them.
-    """
-
-    async def unexpected(_: Request, __: Exception) -> Response:
-        return failure_response(ApiError())
-
-    async def api_error(_: Request, error: Exception) -> Response:
-        assert isinstance(error, ApiError)
-        return failure_response(error)
-
-    async def validation(_: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        return failure_response(ValidationFailed(fields=field_errors(error.errors())))
-
-    async def http(_: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        if isinstance(error.__cause__, ApiError):  # why the rest of the body did not arrive
-            return failure_response(error.__cause__)
-        kind = _BY_STATUS.get(error.status_code)
-        if kind is None:
-            raise error
-        response = failure_response(kind())
-        response.headers.update(error.headers or {})
-        return response
-
-    async def database(_: Request, error: Exception) -> Response:
-        assert isinstance(error, APIError)
-        return _translated(error, from_database(error))
-
-    async def auth(_: Request, error: Exception) -> Response:
-        assert isinstance(error, AuthError)
-        return _translated(error, from_auth(error))
-
-    app.add_exception_handler(Exception, unexpected)
-    app.add_exception_handler(ApiError, api_error)
-    app.add_exception_handler(RequestValidationError, validation)
-    app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(APIError, database)
-    app.add_exception_handler(AuthError, auth)
+async def _unexpected(_: Request, __: Exception) -> Response:
+    return failure_response(ApiError())
 
 
-def _translated(error: Exception, meaning: ApiError | None) -> Response:
+async def _api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    if error.may_have_acted and request.method not in _READS:
+        return failure_response(OutcomeUnknown())
+    return failure_response(error)
+
+
+async def _validation(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return failure_response(ValidationFailed(fields=field_errors(error.errors())))
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, ApiError):  # why the rest of the body did not arrive
+        return failure_response(error.__cause__)
+    kind = _BY_STATUS.get(error.status_code)
+    if kind is None:
+        raise error
+    response = failure_response(kind())
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _database(_: Request, error: Exception) -> Response:
+    assert isinstance(error, APIError)
+    meaning = from_database(error)
     if meaning is None:
         raise error
     return failure_response(meaning)
+
+
+def install(app: FastAPI, *, refused: Callable[[str], None]) -> None:
+    """Make the application answer every failure in the one format.
+
+    `refused` counts refusals of Supabase Auth that no slice expects, by their code.
+    Unhandled exceptions get their response here, and are raised again to the Edge, which logs them.
+    """
+
+    async def auth(_: Request, error: Exception) -> Response:
+        assert isinstance(error, AuthError)
+        refused(known_code(error))
+        return failure_response(from_auth(error))
+
+    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(APIError, _database)
+    app.add_exception_handler(AuthError, auth)

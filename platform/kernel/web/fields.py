@@ -1,10 +1,13 @@
 """Types of request fields: a valid value can be stored and compared safely."""
 
-from typing import Annotated
+import re
+import unicodedata
+from typing import Annotated, Final
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     EmailStr,
     Field,
@@ -22,6 +25,17 @@ TOKEN_MAX_CHARACTERS = 256  # Supabase Auth's have 56, and at most a prefix
 EMAIL_MAX_CHARACTERS = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
 
 
+# Characters that show nothing: format characters, fillers, and the empty braille pattern. Inside a
+# text they join emoji and letters.
+_BLANK: Final = (
+    r"\s\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff"
+    r"\uffa0"
+)
+_BLANK_ENDS: Final = re.compile(rf"^[{_BLANK}]+|[{_BLANK}]+$")
+# They turn the direction of all that follows: in a list or a mail, the words of others.
+_TURNS: Final = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
+
+
 class Body(BaseModel):
     """A request body: unknown fields are refused, and a repr never shows values."""
 
@@ -36,6 +50,13 @@ def invalid(message: str) -> PydanticCustomError:
     """
     # Pydantic treats braces as placeholders, without values here.
     return PydanticCustomError("invalid", "{message}", {"message": message})
+
+
+def _normal(value: object) -> object:
+    """Return a text as others write it who see the same: two forms of é are one."""
+    if not isinstance(value, str):
+        return value
+    return _BLANK_ENDS.sub("", unicodedata.normalize("NFC", _TURNS.sub("", value)))
 
 
 def _without_nul(value: str) -> str:
@@ -102,8 +123,13 @@ ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 Text = Annotated[str, StringConstraints(pattern=_NO_NUL)]
 """Any text without NUL characters, unchanged."""
 
-Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=ONE_LINE)]
-"""One line of text without control characters; white space at both ends is removed."""
+Line = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=ONE_LINE), BeforeValidator(_normal)
+]
+"""One line of text without control characters, in the normal form NFC.
+
+White space and invisible characters at both ends are removed: a text of nothing else is empty.
+"""
 
 Email = Annotated[EmailStr, AfterValidator(_email), Field(examples=["ada@example.com"])]
 """An e-mail address, converted to lower case: addresses compare without case."""

@@ -56,8 +56,18 @@ class Failure(BaseModel):
 
 
 PREFIX: Final = "/api/v1"
+LOCATION: Final[dict[str, Any]] = {
+    "headers": {
+        "Location": {
+            "description": "The URL of what was created.",
+            "required": True,
+            "schema": {"type": "string", "format": "uri-reference"},
+        }
+    }
+}
+"""What OpenAPI says of a 201: `responses={**raises(…), 201: LOCATION}`."""
 
-__all__ = ["PREFIX", "Answer", "Page", "Services", "raises"]
+__all__ = ["LOCATION", "PREFIX", "Answer", "Page", "Services", "raises"]
 
 
 def raises(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:

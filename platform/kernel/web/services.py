@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from kernel.core.caller import Caller
 from kernel.web.call import Call, call_of
+from kernel.web.precondition import Precondition
 
 Own = ParamSpec("Own")
 Result = TypeVar("Result")
@@ -131,6 +132,7 @@ async def _services(request: Request) -> AsyncIterator[RequestServices]:
     async with services:
         services.register_local_value(Call, call)
         services.register_local_value(Caller, call.caller)
+        services.register_local_factory(Precondition, lambda: Precondition(call))
         yield services
 
 

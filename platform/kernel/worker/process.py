@@ -15,6 +15,7 @@ from typing import Any
 import svcs
 from celery.exceptions import SoftTimeLimitExceeded
 
+from kernel.core.traces import Traces
 from kernel.jobs.job import Job
 from kernel.jobs.runner import Runner
 from kernel.jobs.table import Message
@@ -54,6 +55,13 @@ class WorkerProcess:
         """Record a run whose job is not known here: see Runner.fail_unknown."""
         kept = self._runner.fail_unknown(message)
         return asyncio.run_coroutine_threadsafe(kept, self._loop).result()
+
+    def end(self) -> None:
+        """Send the traces that wait, before the process ends."""
+        with svcs.Container(self._registry) as container:
+            traces = container.get(Traces)
+        if traces.on:
+            asyncio.run_coroutine_threadsafe(traces.aclose(), self._loop).result()
 
     async def _open(self, register: Callable[[svcs.Registry], None]) -> Runner:
         register(self._registry)

@@ -90,7 +90,9 @@ def register_tasks(
     ) -> None:
         def task(self: Any, event_id: int, item: int) -> None:
             named = name if job else self.request.job
-            message = Message(UUID(self.request.id), named, event_id, item)
+            trace = getattr(self.request, "traceparent", None)
+            trace = trace if isinstance(trace, str) else None
+            message = Message(UUID(self.request.id), named, event_id, item, trace)
             try:
                 here, publisher = process()
                 after = perform(here, message)

@@ -53,10 +53,14 @@ def run_worker(
     def begin(**_: Any) -> None:
         process()
 
+    def end(**_: Any) -> None:
+        process()[0].end()
+
     # It warns about root and pickles: our messages are JSON.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     register_tasks(app, jobs, lost=lost, process=process)
     signals.worker_process_init.connect(begin, weak=False)
+    signals.worker_process_shutdown.connect(end, weak=False)
     signals.setup_logging.connect(_leave_logging_alone, weak=False)
     worker = Worker(
         app=app,

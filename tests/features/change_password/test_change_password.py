@@ -37,7 +37,7 @@ def sign_in(supabase):
 
 @pytest.fixture
 async def elsewhere(author, sign_in, client_for):
-    """A client of another session of the author."""
+    """A client with another session of the author."""
     token = (await sign_in(author, PASSWORD)).json()["access_token"]
     async with client_for(token) as client:
         yield client
@@ -84,7 +84,7 @@ async def test_a2_other_sessions_end_at_once_and_the_own_one_stays(author, elsew
     assert (await author.get("/whoami/stored")).status_code == 200
     after = await sessions()
     assert len(after) == 1
-    assert after < before  # the own one, and none that proved the password
+    assert after < before  # only the own one: the session that proved the password has ended, too
 
 
 async def test_a_wrong_current_password_is_403_and_changes_nothing(
@@ -110,7 +110,7 @@ async def test_the_same_password_again_is_422_and_leaves_no_session(author, else
 
 @pytest.fixture
 async def strict(stack, settings, author):
-    """The author's client of an application whose Auth wants longer passwords than we do."""
+    """The author's client of an application whose Auth requires longer passwords than we do."""
     with GatewayThread(replace(stack.gateway, password_min_length=30)) as gateway:
         app = create_app(settings.model_copy(update={"supabase_url": gateway.url}))
         async with running(app) as client_for, client_for(author.token) as client:
@@ -127,7 +127,7 @@ async def test_a_password_that_auth_refuses_is_422_and_leaves_no_session(strict,
 
 async def test_a_change_that_fails_leaves_no_session(author, sessions, database):
     before = await sessions()
-    # Auth can neither write the password nor say why: 500.
+    # Auth cannot store the password and does not say why: 500.
     await database.execute(
         """create function public.refuse() returns trigger language plpgsql as $$
            begin raise exception 'not today'; end $$;
@@ -144,7 +144,7 @@ async def test_a_change_that_fails_leaves_no_session(author, sessions, database)
 
 @pytest.fixture
 async def careful(stack, settings):
-    """Makes clients of an application with secure_password_change: Auth asks for a new login."""
+    """Makes clients of an application with secure_password_change: Auth requires a recent login."""
     with GatewayThread(replace(stack.gateway, secure_password_change=True)) as gateway:
         own = settings.model_copy(update={"supabase_url": gateway.url})
         async with running(create_app(own, whole())) as client_for:
@@ -159,14 +159,16 @@ async def test_s4_the_password_can_be_changed_in_a_session_of_three_days(
         async with careful(token) as client:
             assert (await change(client, "wrong horse 9")).status_code == 403
             assert (await change(client)).status_code == 204
-            # Auth lets only a recent session change it, and ends all others.
+            # Auth accepts the change only in a recent session, and it ends all others.
             assert (await client.get("/whoami/stored")).json()["error"]["code"] == "SESSION_ENDED"
     assert await sessions() == set()
     assert (await sign_in(author, PASSWORD)).status_code == 400
     assert (await sign_in(author, NEW)).status_code == 200
 
 
-async def test_s4_a_session_of_three_days_stays_where_auth_does_not_mind(author, long_ago):
+async def test_s4_a_session_of_three_days_stays_if_auth_does_not_require_a_recent_login(
+    author, long_ago
+):
     async with long_ago(author, minutes=3 * 24 * 60) as old:
         assert (await change(old)).status_code == 204
         assert (await old.get("/whoami/stored")).status_code == 200
@@ -211,7 +213,7 @@ async def test_a5_no_password_and_no_token_is_in_any_log(author, strict, caplog,
         await change(strict)
         await change(author)
         await author.post("/users/me/password", json={"current_password": PASSWORD})
-    await asyncio.sleep(0)  # the tick at whose end access lines are written
+    await asyncio.sleep(0)  # access lines are written at the end of this tick
     written = capfd.readouterr().out
     logged = "\n".join([written, *(str(vars(record)) for record in caplog.records)])
     assert "change_password" in logged

@@ -4,5 +4,6 @@ GRANTS = Grants(
     functions={
         "retention_rules": Function(SERVICE),
         "apply_retention": Function(SERVICE, {"rule": "events", "batch": 0, "dry_run": True}),
+        "forget_deleted_users": Function(SERVICE, {"batch": 0, "dry_run": True}),
     },
 )

@@ -1,4 +1,4 @@
-"""The daily cleanup, on rows of the tests' own: everything else in the database is too young."""
+"""The daily cleanup, on rows that the tests create: all other rows are too young."""
 
 import json
 import logging
@@ -15,14 +15,14 @@ OLD, YOUNG = timedelta(days=91), timedelta(days=89)
 
 
 class Rows:
-    """Rows of a given age, found again by a mark that no other test has."""
+    """Rows of a given age, identified by a mark that no other test uses."""
 
     def __init__(self, database):
         self._database = database
         self.mark = uuid4().hex
 
     async def event(self, *, age, delivered=True):
-        """An event of the outbox; one that is not delivered waits for ever."""
+        """An event of the outbox; one that is not delivered waits forever."""
         return await self._database.fetchval(
             """insert into outbox.events
                  (topic, items, created_at, dropped_at, published_at, not_before)
@@ -33,7 +33,7 @@ class Rows:
         )
 
     async def run(self, *, age, state="succeeded"):
-        """A job's run; one that is not finished counts as touched just now."""
+        """A run of a job; one that is not finished counts as touched now."""
         moment = datetime.now(UTC) - age
         return await self._database.fetchval(
             """insert into jobs.runs (id, job, event_id, item, state, queued_at, finished_at)
@@ -54,7 +54,7 @@ class Rows:
         )
 
     async def kept(self):
-        """What is left: ids of events and runs, slots."""
+        """The remaining ids of events and runs, and the remaining slots."""
         return await self._three(
             "select id from outbox.events where strpos(items::text, $1) > 0",
             "select id from jobs.runs where job = $1",
@@ -62,7 +62,7 @@ class Rows:
         )
 
     async def archived(self):
-        """What was moved, as JSON: events and runs, and when."""
+        """The archived rows of events and runs as JSON, with the time of archiving."""
         return [
             await self._database.fetch(
                 f"select content, archived_at from archive.{table} "
@@ -73,7 +73,7 @@ class Rows:
         ]
 
     async def forget(self):
-        """Leave nothing that waits."""
+        """Delete the rows, so that nothing waits."""
         await self._database.execute(
             "delete from outbox.events where strpos(items::text, $1) > 0", self.mark
         )
@@ -94,14 +94,14 @@ async def rows(database):
 
 @pytest.fixture
 async def service(settings):
-    """The database as jobs see it."""
+    """The database, as jobs use it."""
     async with SupabaseHttp(settings) as http:
         yield AsService(http)
 
 
 @pytest.fixture
 def report(caplog):
-    """Returns what the one report in the log says that was not asked for yet."""
+    """Returns the fields of the only report in the log since the last call."""
     caplog.set_level(logging.INFO, logger=tasks.log.name)
 
     def report():
@@ -113,7 +113,7 @@ def report(caplog):
 
 
 def cleanups(jobs):
-    """Return what the worker has reported in its log."""
+    """Return the reports in the worker's log."""
     lines = (json.loads(line) for line in jobs.worker.printed.splitlines())
     return [line["context"] for line in lines if line["message"] == "cleanup"]
 
@@ -163,7 +163,7 @@ async def test_many_rows_are_moved_in_several_batches(rows, service, settings, r
     assert await rows.kept() == [set(), set(), set()]
     for moved in await rows.archived():
         assert len(moved) == 5
-        assert len({row["archived_at"] for row in moved}) == 3  # one for each transaction
+        assert len({row["archived_at"] for row in moved}) == 3  # one time for each transaction
     said = report()
     assert said["events_archived"] >= 5
     assert said["runs_archived"] >= 5

@@ -26,7 +26,7 @@ WRONG = [
 
 @pytest.fixture
 async def auth(stack, confirming_supabase_url):
-    """Supabase Auth where addresses wait for their confirmation."""
+    """A client of a Supabase Auth that requires confirmed addresses."""
     headers = {"apikey": stack.gateway.anon_key}
     url = f"{confirming_supabase_url}/auth/v1"
     async with httpx.AsyncClient(base_url=url, headers=headers) as client:
@@ -35,7 +35,7 @@ async def auth(stack, confirming_supabase_url):
 
 @pytest.fixture
 async def newcomer(claim):
-    """An address that has signed up and waits."""
+    """An address that has signed up and is not confirmed yet."""
     email = new_email()
     await claim(email, PASSWORD, "Grace")
     return email
@@ -43,7 +43,7 @@ async def newcomer(claim):
 
 @pytest.fixture
 def moving(database, author, mailed_token):
-    """The author asks for an address; returns the token that goes there."""
+    """The author requests a new address; returns the token in the mail to it."""
 
     async def ask(email):
         query = "select public.request_email_change($1, $2)"
@@ -109,7 +109,7 @@ async def test_a_confirmation_puts_the_welcome_into_the_outbox(
     )
 
 
-async def test_who_opens_the_link_may_choose_another_password(
+async def test_a_confirmation_may_choose_another_password(
     confirming, newcomer, mailed_token, logs_in
 ):
     token = await mailed_token(newcomer, "signup")
@@ -118,12 +118,12 @@ async def test_who_opens_the_link_may_choose_another_password(
     assert await logs_in(newcomer, NEW)
 
 
-async def test_of_several_claims_no_password_and_no_name_counts(
+async def test_after_several_sign_ups_of_an_address_no_password_and_no_name_is_kept(
     confirming, newcomer, mailed_token, database, claim, logs_in
 ):
     await claim(newcomer, "the owner's own 1", "Owner")
     token = await mailed_token(newcomer, "signup")
-    for _ in range(2):  # the refusal does not spend the token
+    for _ in range(2):  # a refusal does not consume the token
         assert code(await confirm(confirming, token)) == (422, "PASSWORD_REQUIRED")
     assert not await logs_in(newcomer, PASSWORD)
     answer = await confirm(confirming, token, password=NEW)
@@ -135,7 +135,7 @@ async def test_of_several_claims_no_password_and_no_name_counts(
     assert await database.fetchval(f"{claims} where u.email = $1", newcomer) == 0
 
 
-async def test_a_claim_made_at_auth_itself_counts_as_well(confirming, auth, mailed_token, claim):
+async def test_a_sign_up_at_auth_itself_counts_as_well(confirming, auth, mailed_token, claim):
     email = new_email()
     (await auth.post("/signup", json={"email": email, "password": PASSWORD})).raise_for_status()
     await claim(email, NEW)
@@ -210,7 +210,7 @@ async def test_returns_409_when_the_new_address_was_taken_meanwhile(
     assert code(await confirm(confirming, token, "email_change")) == (409, "EMAIL_TAKEN")
 
 
-async def test_a_claim_that_nobody_proved_makes_way_for_who_reads_the_mail(
+async def test_an_unproven_account_on_the_new_address_makes_way(
     confirming, moving, author, claim, logs_in
 ):
     email = new_email()

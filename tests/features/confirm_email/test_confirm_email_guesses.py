@@ -1,4 +1,4 @@
-"""S1: an address is confirmed by its owner's mail alone: no guess and no scanner does it."""
+"""S1: only the owner's mail confirms an address; neither guesses nor link scanners do."""
 
 import hashlib
 from itertools import islice
@@ -9,7 +9,7 @@ CONFIRM = "/auth/confirm"
 
 
 def code_hashes(email):
-    """What Auth's one-time token of an address can be: SHA-224 of the address and a short code."""
+    """The possible values of Auth's one-time token: SHA-224 of the address and a short code."""
     return (hashlib.sha224(f"{email}{code:06}".encode()).hexdigest() for code in range(10**6))
 
 

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from features.shared.posts import Post, PostChanged
@@ -93,7 +95,7 @@ async def test_a_body_that_cannot_be_read_is_422(author, content):
 
 
 async def test_a_body_that_is_too_large_is_413(author):
-    answer = await author.post("/posts", json=POST | {"content": "x" * (1024 * 1024)})
+    answer = await author.post("/posts", json=POST | {"content": "x" * (1280 * 1024)})
     assert answer.status_code == 413
     assert answer.json()["error"]["code"] == "BODY_TOO_LARGE"
 
@@ -114,3 +116,13 @@ async def test_s7_a_deleted_user_writes_nothing(author, database):
     answer = await author.post("/posts", json=POST)
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "SESSION_ENDED"
+
+
+@pytest.mark.parametrize("escaped", [True, False])
+async def test_o14_the_longest_content_is_accepted_however_it_is_written(author, escaped):
+    longest = {"title": "😀" * 200, "content": "😀" * 100_000, "published": False}
+    body = json.dumps(longest, ensure_ascii=escaped).encode()
+    headers = {"content-type": "application/json"}
+    answer = await author.post("/posts", content=body, headers=headers)
+    assert answer.status_code == 201
+    assert answer.json()["data"]["content"] == longest["content"]

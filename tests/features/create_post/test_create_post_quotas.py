@@ -1,4 +1,4 @@
-"""S5: a user stores so many posts a day and so many bytes, through the API and past it."""
+"""S5: a user may store a limited number of posts and bytes, through the API and past it."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ STORE = (
 
 @pytest.fixture
 async def limited(settings, author):
-    """Makes a client of the author with these quotas: `async with limited(posts_per_day=2)`."""
+    """Makes the author's client with these quotas: `async with limited(posts_per_day=2)`."""
 
     def limit(**quotas):
         changes = {f"quota_{name}": value for name, value in quotas.items()}
@@ -65,7 +65,7 @@ async def test_s5_one_post_more_than_a_days_is_429_and_not_stored(
             "select id from public.posts where author_id = $1", author.id
         )
         await database.execute("delete from public.posts where id = $1", one["id"])
-        refused(await client.post("/posts", json=POST), "posts_per_day", 2)  # none is given back
+        refused(await client.post("/posts", json=POST), "posts_per_day", 2)  # nothing is given back
         await database.execute(
             "update quotas.usage set day = day - 1 where author_id = $1", author.id
         )
@@ -122,7 +122,7 @@ async def test_s5_past_the_api_a_user_stores_100_megabytes_and_no_more(
     await database.execute("delete from public.posts where author_id = $1", stranger.id)
 
 
-async def test_s5_the_tables_of_quotas_are_nobodys(attacker):
+async def test_s5_no_user_may_access_the_tables_of_quotas(attacker):
     for table in ("usage", "limits"):
         answer = await attacker.get(f"/rest/v1/{table}", headers={"Accept-Profile": "quotas"})
         assert answer.status_code == 406
@@ -130,7 +130,7 @@ async def test_s5_the_tables_of_quotas_are_nobodys(attacker):
     assert (await attacker.post("/rest/v1/rpc/most", json={"name": "bytes"})).status_code == 404
 
 
-async def test_s5_the_service_is_free(supabase, stack, author, database):
+async def test_s5_the_service_role_has_no_quota(supabase, stack, author, database):
     await database.execute(STORE, author.id, 0, 1000)
     key = {"Authorization": f"Bearer {stack.gateway.service_key}"}
     body = POST | {"author_id": str(author.id)}

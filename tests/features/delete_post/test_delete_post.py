@@ -4,6 +4,7 @@ import pytest
 
 from features.shared.posts import PostChanged
 from kit.announced import announced
+from kit.conditional import etag_of, minds_conditions
 
 
 async def test_only_the_author_may_call(anonymous, author, stranger, admin, post, read_post):
@@ -73,3 +74,18 @@ async def test_what_is_no_uuid_is_422_without_echo(author, post_id):
     assert answer.status_code == 422
     assert "not-a-uuid" not in answer.text
     assert "drop table" not in answer.text
+
+
+async def test_conditions_hold_or_nothing_is_deleted(author, stranger, post, read_post):
+    url = f"/posts/{post.id}"
+    etag = await etag_of(author, url)
+    refused = await stranger.delete(url, headers={"If-Match": '"another"'})
+    assert refused.status_code == 403
+
+    async def unchanged():
+        assert await read_post(post.id) is not None
+
+    await minds_conditions(
+        lambda headers: author.delete(url, headers=headers), etag, done=204, unchanged=unchanged
+    )
+    assert await read_post(post.id) is None

@@ -3,6 +3,7 @@ from ipaddress import ip_address
 import pytest
 
 from kit.application import CLIENTS
+from kit.conditional import etag_of, minds_conditions
 from kit.people import PASSWORD
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -33,7 +34,7 @@ async def test_an_unknown_user_is_403_but_for_an_admin(stranger, admin, user_id)
         assert answer.json()["error"]["code"] == "USER_NOT_FOUND"
 
 
-async def test_what_is_theirs_goes_too(author, thing, hidden_thing, database):
+async def test_things_of_a_deleted_user_are_deleted_too(author, thing, hidden_thing, database):
     assert (await author.delete(f"/users/{author.id}")).status_code == 204
     query = "select count(*) from public.things where author_id = $1"
     assert await database.fetchval(query, author.id) == 0
@@ -101,3 +102,15 @@ async def test_wrong_input_is_422_without_echo(author, body):
     assert answer.status_code == 422
     assert PASSWORD not in answer.text
     assert (await author.get("/whoami/stored")).status_code == 200
+
+
+async def test_conditions_hold_or_nothing_is_deleted(author, database):
+    url = f"/users/{author.id}"
+    etag = await etag_of(author, url)
+
+    async def unchanged():
+        assert await database.fetchval("select true from auth.users where id = $1", author.id)
+
+    await minds_conditions(
+        lambda headers: author.delete(url, headers=headers), etag, done=204, unchanged=unchanged
+    )

@@ -1,4 +1,4 @@
-"""What is cached of what a user leaves is stale as soon as the user is deleted, without a relay."""
+"""Deleting a user drops the cached reads of everything that the user leaves, without a relay."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from kit.slices.shared.things import ThingChanged
 
 @pytest.fixture
 def told(monkeypatch):
-    """The kit's events belong to the application: they are in its tables, and in its words."""
+    """Treats the kit's events as the application's own: their tables are in the database."""
     from features.delete_user import handler
     from kernel.events import known_events
 
@@ -19,7 +19,9 @@ def told(monkeypatch):
 
 @pytest.mark.usefixtures("told")
 @pytest.mark.parametrize("role", ["owner", "admin"])
-async def test_what_is_theirs_and_the_lists_are_dropped_whoever_deletes(own_stack, valkey, role):
+async def test_reads_of_their_things_and_the_lists_are_dropped_whoever_deletes(
+    own_stack, valkey, role
+):
     user, token = await own_stack.sign_up()
     things = [await own_stack.thing(user, published=published) for published in (True, False)]
     await own_stack.thing(await own_stack.user())
@@ -43,7 +45,7 @@ async def test_reads_of_the_user_are_dropped(own_stack, valkey):
 
 @pytest.mark.usefixtures("told")
 @pytest.mark.parametrize(("written", "dropped"), [(2_001, 2_001), (2_000, 2_000), (10_500, 10_000)])
-async def test_what_is_much_is_dropped_up_to_10000(own_stack, valkey, written, dropped):
+async def test_at_most_10000_reads_are_dropped(own_stack, valkey, written, dropped):
     user, token = await own_stack.sign_up()
     await own_stack.sql.execute(
         "insert into public.things (title, content, author_id) "

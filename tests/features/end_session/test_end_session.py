@@ -14,7 +14,7 @@ def refused(answer):
 
 @pytest.fixture
 async def other(author, supabase, client_for):
-    """A second session of the author: its tokens, and a client."""
+    """A second session of the author: its tokens and a client."""
     body = {"email": author.email, "password": author.password}
     answer = await supabase.post("/auth/v1/token?grant_type=password", json=body)
     session = answer.raise_for_status().json()
@@ -51,8 +51,8 @@ async def test_the_own_session_may_end(author, other):
     assert (await other["client"].get("/whoami/stored")).is_success
 
 
-async def test_a_login_of_long_ago_is_no_hindrance(author, other, database):
-    """Whoever finds a session that is not theirs must be able to end it: no password is asked."""
+async def test_an_old_login_is_enough(author, other, database):
+    """A user who finds a stranger's session must be able to end it, so no password is required."""
     await database.execute(
         "update auth.mfa_amr_claims set created_at = now() - interval '3 days'"
         " where session_id = $1",

@@ -28,8 +28,8 @@ async def test_a_deleted_user_is_401(author, database):
     assert answer.json()["error"]["code"] == "SESSION_ENDED"
 
 
-async def test_a_token_of_nobody_is_401(author, database, stack, client_for):
-    """As one of a session that nobody has written down: of a database that was put back."""
+async def test_a_token_of_an_unknown_user_and_session_is_401(author, database, stack, client_for):
+    """For example a token of an unknown session, after the database was restored from a backup."""
     claims = jwt.decode(author.token, options={"verify_signature": False})
     token = jwt.encode(claims | {"session_id": str(uuid4())}, stack.gateway.jwt_secret, "HS256")
     await database.execute("delete from auth.users where id = $1", author.id)

@@ -14,14 +14,14 @@ from kit.small import changed
 
 @pytest.fixture
 def app(settings, valkey, front, patient_redis):
-    """An application with a cache of its own; `front` counts what it loads."""
+    """An application with a separate cache; `front` counts the loads."""
     own = changed(front.settings(settings, cache_enabled=True), redis_port=valkey.port, redis_db=0)
     return create_app(own)
 
 
 @pytest.fixture
 async def cached(app):
-    """Makes clients of it."""
+    """Makes clients of this application."""
     async with running(app) as client_for:
         yield client_for
 
@@ -47,7 +47,7 @@ async def test_k9_a_post_that_is_published_shows_at_once(app, cached, database, 
 
     async def write(statement):
         await database.execute(statement, draft.id)
-        async with svcs.Container(app.state.services) as services:  # as slices do that write
+        async with svcs.Container(app.state.services) as services:  # as slices do after a write
             await (await services.aget(Announce))(PostChanged(post_id=draft.id))
 
     async with cached() as client:
@@ -68,11 +68,11 @@ async def test_k11_a_draft_is_never_kept(cached, author, stranger, draft, valkey
             answer = await own.get(url)
             assert answer.headers["cache-control"] == "private, no-cache"
     kept = [valkey.client.strlen(key) for key in valkey.client.keys("cache:*")]
-    assert len(kept) == 1  # that it is missing
+    assert len(kept) == 1  # only the fact that it is missing
     assert max(kept) < 400
 
 
-async def test_k11_nor_given_to_a_stranger_who_waits_while_its_author_loads(
+async def test_k11_a_draft_is_not_given_to_a_stranger_who_waits_while_its_author_loads(
     cached, author, stranger, draft, front
 ):
     url, opens, held = f"/posts/{draft.id}", asyncio.Event(), asyncio.Semaphore(0)

@@ -1,4 +1,4 @@
-"""Posts go with their author, and what is cached of them at once: the database tells of them."""
+"""Posts are deleted with their author; an event of the database then drops their cached reads."""
 
 import pytest
 

@@ -57,8 +57,8 @@ async def test_an_owner_who_was_deleted_meanwhile_is_401(author, stranger, datab
 
 async def test_the_audit_log_says_which_admin_looked_at_whom(admin, author, stranger, database):
     answer = await admin.get(f"/users/{author.id}")
-    await admin.get(f"/users/{admin.id}")  # the own: nobody else's business
-    await stranger.get(f"/users/{author.id}")  # the profile
+    await admin.get(f"/users/{admin.id}")  # their own: not in the audit log
+    await stranger.get(f"/users/{author.id}")  # only the public profile
     query = "select * from audit.entries where action = 'user_read' and actor_id = any ($1)"
     (entry,) = await database.fetch(query, [admin.id, stranger.id])
     assert (entry["user_id"], entry["actor_id"]) == (author.id, admin.id)

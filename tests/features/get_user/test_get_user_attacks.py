@@ -1,4 +1,4 @@
-"""Profiles are read one by one, by who knows the id: nobody lists all users."""
+"""A profile is only read by its id: nobody can list all users."""
 
 
 async def test_s11_profiles_are_not_listed_past_the_api(attacker, author, stranger, supabase):
@@ -14,7 +14,7 @@ async def test_s11_profiles_are_not_listed_past_the_api(attacker, author, strang
         assert all(row["profiles"] is None for row in embedded.json())
 
 
-async def test_who_knows_the_id_reads_the_profile(attacker, author):
+async def test_a_profile_is_readable_by_its_id(attacker, author):
     found = await attacker.post("/rest/v1/rpc/profile", json={"user_id": str(author.id)})
     assert found.json()[0]["display_name"] == author.display_name
     assert set(found.json()[0]) == {"id", "display_name", "created_at"}

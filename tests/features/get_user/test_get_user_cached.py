@@ -1,4 +1,4 @@
-"""K11: the whole user is its owner's, the profile every caller's, an admin's view nobody's."""
+"""K11: the complete user is cached for its owner, the profile for all; an admin's view is not."""
 
 import asyncio
 from uuid import uuid4
@@ -12,7 +12,7 @@ from kit.small import changed
 
 @pytest.fixture
 async def cached(settings, valkey, front, patient_redis):
-    """Makes clients of an application with a cache of its own; `front` counts what it loads."""
+    """Makes clients of an application with a separate cache; `front` counts the loads."""
     own = changed(front.settings(settings, cache_enabled=True), redis_port=valkey.port, redis_db=0)
     async with running(create_app(own)) as client_for:
         yield client_for

@@ -14,7 +14,7 @@ HEALTH = ("/health", "/health/readiness", "/health/liveness")
 
 @pytest.fixture
 def without_supabase(settings: Settings, unused_tcp_port) -> Settings:
-    """Settings with an address where nobody listens."""
+    """Settings with an address where no server listens."""
     return Settings.model_validate(
         settings.model_dump() | {"supabase_url": f"http://127.0.0.1:{unused_tcp_port}"}
     )
@@ -89,7 +89,7 @@ async def test_it_sees_past_an_open_breaker(settings, front, author, monkeypatch
         front.auth = works
         before = front.count("auth")
         await until(lambda: shows("up"))
-        refused = await client.post("/enter", json=known)  # only what was asked for closes one
+        refused = await client.post("/enter", json=known)  # only a real login closes its breaker
         assert refused.status_code == 503
         asked = [seen.target for seen in front.seen if seen.part == "auth"][before:]
         assert set(asked) == {"/auth/v1/health"}

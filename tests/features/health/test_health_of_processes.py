@@ -1,4 +1,4 @@
-"""H6: what a process answers while it drains."""
+"""H6: the responses of a process while it drains."""
 
 import asyncio
 import signal

@@ -17,7 +17,7 @@ WRONG = [
 
 @pytest.fixture
 async def no_posts(database):
-    """An empty table of posts."""
+    """Empties the table of posts."""
     await database.execute("delete from public.posts")
 
 

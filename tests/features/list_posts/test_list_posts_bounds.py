@@ -1,4 +1,4 @@
-"""S5: nobody's posts make the lists of others long, slow or uncacheable."""
+"""S5: no user's posts make the lists of others long, slow or uncacheable."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from kit.application import running, whole
 from kit.small import changed
 
 LONGEST = 2000
-WIDEST = "\x01"  # six bytes of JSON
+WIDEST = "\x01"  # six bytes in JSON
 POSTS = (
     "insert into public.posts (title, content, published, author_id) "
     "select 'A post', repeat($2, $3), true, $1 from generate_series(1, $4)"
@@ -16,13 +16,13 @@ POSTS = (
 
 @pytest.fixture
 async def no_posts(database):
-    """An empty table of posts."""
+    """Empties the table of posts."""
     await database.execute("delete from public.posts")
 
 
 @pytest.fixture
 async def client(settings, valkey, patient_redis):
-    """A client of an application with a cache of its own."""
+    """A client of an application with a separate cache."""
     own = changed(settings, redis_port=valkey.port, redis_db=0)
     async with running(create_app(own, whole())) as client_for, client_for() as client:
         yield client

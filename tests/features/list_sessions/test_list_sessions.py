@@ -1,14 +1,34 @@
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
+
+from devstack.testing import GatewayThread
+from kernel.boot.app import create_app
+from kit.application import running, whole
 
 WRONG = ["page=0", "page=one", "page=1000000000000000000", "page_size=0", "page_size=101"]
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
+@pytest.fixture(scope="module")
+async def client_for(stack, settings):
+    """Clients of an application at whose Auth addresses are forwarded: with a key of that form."""
+    key = "sb_secret_2cVd7-LgAe4hT3uYb8KqzW0nXf5_RmJ"
+    config = replace(stack.gateway, service_key=key, forwards_addresses=True)
+    with GatewayThread(config) as gateway:
+        values = settings.model_dump() | {
+            "supabase_url": gateway.url,
+            "supabase_service_key": key,
+        }
+        app = create_app(type(settings).model_validate(values), whole())
+        async with running(app) as client:
+            yield client
+
+
 @pytest.fixture
 def logs_in(client_for):
-    """Logs a person in through the API, from an address, with a user agent; returns a client."""
+    """Logs a person in through the API, from an address, with a user agent; returns the session."""
 
     async def log_in(person, address, device):
         async with client_for(address=address) as client:
@@ -62,7 +82,7 @@ async def test_a_device_is_short_and_one_line(author, logs_in, database):
     await logs_in(author, "203.0.113.84", b"\xc9x\x07" + b"a" * 3000)
     newest = (await author.get("/users/me/sessions")).json()["data"][0]
     assert newest["device"] == "x " + "a" * 197
-    # Auth asked directly takes what it is given.
+    # Auth itself accepts any user agent.
     await database.execute(
         "update auth.sessions set user_agent = E'a\\nb' || repeat('c', 9000) where user_id = $1",
         author.id,
@@ -71,7 +91,7 @@ async def test_a_device_is_short_and_one_line(author, logs_in, database):
     assert newest["device"] == "a b" + "c" * 197
 
 
-async def test_who_does_not_say_what_it_is_has_no_device_and_never_ours(author, logs_in):
+async def test_a_client_without_a_user_agent_has_no_device_and_never_ours(author, logs_in):
     await logs_in(author, "203.0.113.85", None)
     newest = (await author.get("/users/me/sessions")).json()["data"][0]
     assert newest["device"] is None

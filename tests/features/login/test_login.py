@@ -132,7 +132,7 @@ async def test_a5_no_password_is_in_any_log(anonymous, author, caplog, capfd):
         for password in ("wrong horse 9", author.password):
             body = {"email": author.email, "password": password}
             answer = await anonymous.post("/auth/login", json=body)
-    await asyncio.sleep(0)  # the tick at whose end access lines are written
+    await asyncio.sleep(0)  # access lines are written at the end of this tick
     written = capfd.readouterr().out
     logged = "\n".join([written, *(str(vars(record)) for record in caplog.records)])
     assert "login" in logged

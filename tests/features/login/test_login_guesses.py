@@ -1,4 +1,4 @@
-"""A13: guesses at the password of one account are limited, from however many addresses."""
+"""A13: password guesses at one account are limited, from any number of addresses."""
 
 from collections import Counter
 
@@ -60,7 +60,9 @@ async def test_logins_that_succeed_are_not_counted(author, client_for):
         assert (await client.post("/auth/login", json=right)).status_code == 429
 
 
-async def test_what_supabase_did_not_look_at_is_not_counted(settings, unused_tcp_port, author):
+async def test_an_attempt_that_supabase_did_not_check_is_not_counted(
+    settings, unused_tcp_port, author
+):
     body = {"email": author.email, "password": "wrong horse 9"}
     away = changed(settings, supabase_url=f"http://127.0.0.1:{unused_tcp_port}")
     async with running(create_app(away)) as client_for, client_for() as client:

@@ -1,4 +1,4 @@
-"""A8, measured in front of an Auth whose own times differ, as the real one's do."""
+"""A8, measured with an Auth whose own times differ, like the real one's."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 ROUNDS = 20
 BOUND_MS = 10.0
-BCRYPT_ROUNDS = 10  # Supabase's own
+BCRYPT_ROUNDS = 10  # as on Supabase
 
 
 async def refused(client, url, email):
@@ -43,6 +43,6 @@ async def test_a8_no_address_can_be_told_by_the_time_of_a_refused_login(stack, s
         async with running(app) as client_for, client_for() as client:
             found = await measure(client, "/auth/login")
     summary(f"A8 login, medians of {ROUNDS}: {found} (Auth itself: {bare})")
-    assert bare.spread > BOUND_MS, "Auth itself does not tell: nothing is measured here"
+    assert bare.spread > BOUND_MS, "Auth's own times do not differ: this test measures nothing"
     assert set(found.answers) == {401}
     assert found.spread < BOUND_MS

@@ -1,4 +1,4 @@
-"""What a login leaves behind in this process."""
+"""A login leaks no tasks, threads or file descriptors in this process."""
 
 import asyncio
 import sys
@@ -24,9 +24,13 @@ async def test_a10_thirty_logins_leave_nothing_behind(settings, author: Person):
             for _ in range(times):
                 assert (await client.post("/auth/login", json=body)).status_code == 200
 
-        await log_in(10)  # pools fill; the gateway of the tests lives in this process, too
-        before = counts()
-        await log_in(30)
-        after = counts()
-    for now, then in zip(after, before, strict=True):
-        assert abs(now - then) <= 2
+        grown: list[int] = []
+        # Remains of other tests may end meanwhile. A leak appears in every try.
+        for _ in range(3):
+            await log_in(10)  # fill the pools first; the tests' gateway runs in this process, too
+            before = counts()
+            await log_in(30)
+            grown = [now - then for now, then in zip(counts(), before, strict=True)]
+            if all(abs(more) <= 2 for more in grown):
+                return
+    raise AssertionError(f"thirty logins left tasks, threads, descriptors: {grown}")

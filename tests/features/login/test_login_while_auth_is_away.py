@@ -26,5 +26,5 @@ async def test_a5_postgrest_away_stops_no_login_at_auth(front, login):
     for _ in range(FAILURES):
         assert_unavailable(await login())
     before = front.count("auth")
-    assert_unavailable(await login())  # the user of the session is not to be had
+    assert_unavailable(await login())  # the session's user cannot be loaded
     assert front.count("auth") == before + 1

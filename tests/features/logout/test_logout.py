@@ -16,7 +16,7 @@ WRONG = [{"scope": "everything"}, {"scope": None}, {"scope": ["local"]}, {"all":
 
 @pytest.fixture
 async def sessions(author, supabase, client_for):
-    """Clients of three sessions of the author; the first is the one who calls."""
+    """Clients with three sessions of the author; the first is the caller's."""
     clients = [author.client]
     for _ in range(2):
         body = {"email": author.email, "password": author.password}
@@ -53,7 +53,7 @@ async def test_only_a_user_may_call(anonymous, client_for):
         {"json": {"scope": "local"}},
     ],
 )
-async def test_a2_without_more_words_the_own_session_ends_alone(sessions, options):
+async def test_a2_without_a_scope_only_the_own_session_ends(sessions, options):
     answer = await sessions[0].post("/auth/logout", **options)
     assert answer.status_code == 204
     assert answer.content == b""
@@ -89,7 +89,7 @@ async def test_wrong_input_is_422_and_ends_nothing(author, body):
     assert await alive([author.client]) == [True]
 
 
-async def test_who_has_logged_out_cannot_log_out_again(author):
+async def test_after_a_logout_another_logout_is_401(author):
     assert (await author.post("/auth/logout")).status_code == 204
     assert (await author.post("/auth/logout")).status_code == 401
 
@@ -98,7 +98,7 @@ async def test_who_has_logged_out_cannot_log_out_again(author):
 async def test_an_ended_session_ends_no_other_and_does_not_say_so(
     sessions, supabase, scope, status
 ):
-    # Ended at Auth itself, which nobody has told us yet.
+    # The session ended at Auth itself, and the API does not know it yet.
     await supabase.post("/auth/v1/logout?scope=local", headers=sessions[0].headers)
     answer = await sessions[0].post("/auth/logout", json={"scope": scope})
     assert answer.status_code == status

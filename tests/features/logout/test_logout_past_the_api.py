@@ -1,4 +1,4 @@
-"""S7: an ended session writes and reads nothing, also past the API and while a body arrives."""
+"""S7: an ended session reads and writes nothing: not past the API, nor while a body arrives."""
 
 from uuid import uuid4
 
@@ -60,7 +60,7 @@ async def test_s7_an_ended_session_does_nothing_at_postgrest(
     assert (await write(supabase, stranger.token)).status_code == 201
 
 
-async def test_s7_keys_and_anonymous_callers_go_on(supabase, stack):
+async def test_s7_keys_and_anonymous_callers_still_work(supabase, stack):
     assert (await supabase.get("/rest/v1/posts?limit=1")).status_code == 200
     key = {"Authorization": f"Bearer {stack.gateway.service_key}"}
     assert (await supabase.get("/rest/v1/posts?limit=1", headers=key)).status_code == 200
@@ -111,7 +111,7 @@ async def test_s7_a_body_that_arrives_after_the_logout_is_not_carried_out(
 
 
 async def test_s7_a_body_after_the_logout_proves_nothing(replicas, author):
-    """The proof is asked for with the secret key: the database has no session to look at."""
+    """The proof is checked with the secret key, so the database has no session to check."""
     here, elsewhere = replicas
 
     async def body():
@@ -124,7 +124,7 @@ async def test_s7_a_body_after_the_logout_proves_nothing(replicas, author):
     assert answer.status_code == 401
 
 
-async def test_s7_the_database_asks_its_index_once(author, database):
+async def test_s7_the_database_uses_its_index(author, database):
     await database.execute(
         "insert into identity.revoked_sessions (id, user_id, expires_at) "
         "select gen_random_uuid(), $1, now() + interval '1 day' from generate_series(1, 20000)",

@@ -1,4 +1,4 @@
-"""The mails that tell the owner of an account what changed, as they arrive in an inbox."""
+"""The mails that tell the owner of an account about changes, as they arrive in an inbox."""
 
 import pytest
 
@@ -16,7 +16,7 @@ PASSWORD, EMAIL, DELETED = (
 
 @pytest.fixture
 def notices(jobs, database):
-    """Returns the subjects of the notices that an address got, when no other can follow."""
+    """Returns the notices to an address, as soon as no other can follow."""
 
     async def notices(address, user_id):
         query = "select id from identity.notices where user_id = $1"
@@ -29,7 +29,7 @@ def notices(jobs, database):
 
 @pytest.fixture
 def as_service(supabase, stack):
-    """Changes an account by Supabase Auth's own admin API: what a dashboard does."""
+    """Changes an account by Supabase Auth's own admin API, like a dashboard."""
 
     async def change(method, person, **body):
         answer = await supabase.request(

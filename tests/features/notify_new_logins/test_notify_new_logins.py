@@ -1,4 +1,4 @@
-"""The mail about a login from elsewhere, as it arrives in an inbox."""
+"""The mail about a login from a new place, as it arrives in an inbox."""
 
 import pytest
 
@@ -14,7 +14,7 @@ HOME, NEXT_DOOR, AWAY = "203.0.113.7", "203.0.113.8", "198.51.100.7"
 
 @pytest.fixture
 async def log_in(settings, author):
-    """Logs the author in where LOGIN_NOTICES is on: `await log_in(address, user_agent)`."""
+    """Logs the author in with LOGIN_NOTICES switched on: `await log_in(address, user_agent)`."""
     app = create_app(settings.model_copy(update={"login_notices": True}), whole())
     async with running(app) as client_for:
 
@@ -29,7 +29,7 @@ async def log_in(settings, author):
 
 @pytest.fixture
 def mails(jobs, database, author):
-    """Returns the mails about logins of the author, when no other can follow."""
+    """Returns the mails about logins of the author, as soon as no other can follow."""
 
     async def mails():
         query = "select id from identity.login_notices where user_id = $1"
@@ -41,8 +41,8 @@ def mails(jobs, database, author):
 
 
 async def test_a_login_from_elsewhere_is_told_once(log_in, mails):
-    await log_in(HOME, FIREFOX)  # the first: it is where the account is at home
-    await log_in(NEXT_DOOR, NEWER)  # the same network, and an update
+    await log_in(HOME, FIREFOX)  # the first login defines the usual place
+    await log_in(NEXT_DOOR, NEWER)  # the same network, and a browser update
     assert await mails() == []
     await log_in(AWAY, FIREFOX)
     (mail,) = await mails()

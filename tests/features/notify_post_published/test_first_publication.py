@@ -1,4 +1,4 @@
-"""That a post is published exactly once, whoever writes: the database says it, by one event."""
+"""A post is published for the first time exactly once: the database puts one event."""
 
 from itertools import product
 from uuid import UUID

@@ -13,7 +13,7 @@ POST = {"title": "A title", "content": "Some content.", "published": True}
 
 @pytest.fixture
 def notices(jobs):
-    """Returns the mails about posts, when no other can follow: `await notices(author, post_id)`."""
+    """Returns the mails about posts, once no other can follow: `await notices(author, post_id)`."""
 
     async def notices(author, *post_ids):
         mails = await jobs.all_mail_to(author.email, author.id, *post_ids)

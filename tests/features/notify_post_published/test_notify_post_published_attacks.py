@@ -1,4 +1,4 @@
-"""A mail cannon: an account on a bystander's address, where Supabase Auth confirms at once."""
+"""Abuse as a mail cannon: an account on another person's address, if Auth confirms immediately."""
 
 WORDS = "Buy cheap pills"
 
@@ -6,7 +6,7 @@ WORDS = "Buy cheap pills"
 async def test_s9_a_bystander_gets_ten_mails_an_hour_and_none_of_the_attackers_words(
     jobs, new_person, new_post, supabase
 ):
-    attacker = await new_person()  # with the bystander's address
+    attacker = await new_person()  # on the address of a person who did not sign up
     headers = {"Authorization": f"Bearer {attacker.token}"}
     name = f"/rest/v1/profiles?id=eq.{attacker.id}"
     named = await supabase.patch(name, json={"display_name": WORDS}, headers=headers)

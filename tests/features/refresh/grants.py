@@ -1,6 +1,6 @@
 from kit.grants import NOBODY, SERVICE, Function, Grants
 
 GRANTS = Grants(
-    # The version before this one calls it: while a new one is rolled out both run.
+    # The previous version calls it: during a rollout both versions run.
     functions={"session_started": Function(SERVICE, {"session_id": NOBODY})},
 )

@@ -10,7 +10,7 @@ from devstack.testing import GatewayThread
 from kernel.boot.app import create_app
 from kit.application import running, whole
 
-# The answer to each is the same: unknown, malformed, empty.
+# These unknown, malformed and empty tokens all have the same response.
 UNKNOWN = ["aaaaaaaaaaaa", "no token", "", "a.b.c", "ü" * 12, "x" * 10_000]
 WRONG = [{}, {"refresh_token": 7}, {"refresh_token": None}, {"refresh_token": "a\x00b"}, [], None]
 
@@ -105,7 +105,7 @@ async def test_a3_one_token_used_twice_at_once_goes_on_with_one_session(refresh,
 async def test_a3_a_grandparent_token_later_kills_the_family(refresh, author, database):
     parent = session_of(await refresh(author.refresh_token))
     newest = session_of(await refresh(parent["refresh_token"]))
-    # Later than the interval in which a repeated call counts as a lost answer.
+    # After the interval in which a repeated call counts as a lost response.
     await database.execute(
         "update auth.refresh_tokens set updated_at = now() - interval '1 minute'"
         " where user_id = $1",
@@ -128,7 +128,7 @@ async def test_a11_a_session_older_than_7_days_cannot_be_refreshed(
 
 
 @pytest.mark.parametrize(("age", "status"), AGES)
-async def test_a11_nor_where_the_project_has_no_time_box(
+async def test_a11_nor_if_the_project_has_no_time_box(
     stack, settings, author, database, age, status
 ):
     with GatewayThread(replace(stack.gateway, session_timebox=0)) as gateway:
@@ -138,7 +138,7 @@ async def test_a11_nor_where_the_project_has_no_time_box(
             body = {"refresh_token": author.refresh_token}
             answer = await client.post("/auth/refresh", json=body)
             assert answer.status_code == status, answer.text
-            # Too old, it has ended: its access token is refused, too.
+            # A session that is too old has ended: its access token is refused, too.
             assert (await client.get("/whoami/stored")).status_code == status
     if status == 401:
         refused(answer)

@@ -2,7 +2,7 @@ import pytest
 
 from kit.secrets import WAYS, assert_no_secret_is_logged
 
-SECRET = "abcdefghijkl"  # as opaque as Supabase's: no shape tells it from a word
+SECRET = "abcdefghijkl"  # opaque like Supabase's: it looks like any word
 
 
 @pytest.mark.slow

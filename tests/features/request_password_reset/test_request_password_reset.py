@@ -1,4 +1,4 @@
-"""The call itself, and what the database makes of it; with worker and mail: test_reset_mail.py."""
+"""The call alone, and its effects in the database; test_reset_mail.py has worker and mail."""
 
 import asyncio
 from datetime import timedelta
@@ -17,7 +17,7 @@ WRONG = [{}, {"email": "no address"}, {"email": 7}, {"email": "a@example.com", "
 
 @pytest.fixture
 async def service(stack):
-    """PostgREST with the secret key."""
+    """A client of PostgREST with the secret key."""
     headers = {"apikey": stack.gateway.service_key}
     headers["Authorization"] = f"Bearer {stack.gateway.service_key}"
     url = f"{stack.supabase_url}/rest/v1/rpc"
@@ -98,7 +98,7 @@ async def test_the_address_is_forgotten_once_the_request_is_opened(
         "select email, address, user_id from identity.mail_requests where id = $1", reset_id
     )
     assert tuple(row) == (None, None, author.id)
-    assert await open_(service, reset_id) == author.email  # a job that is repeated
+    assert await open_(service, reset_id) == author.email  # the job may be repeated
     entry = await database.fetchrow("select * from audit.entries where user_id = $1", author.id)
     assert entry["action"] == "password_reset_requested"
     assert ip_address(entry["address"]) in CLIENTS

@@ -1,4 +1,4 @@
-"""From the request to the mail, with the processes that do it."""
+"""From the request to the mail, with the real processes."""
 
 import base64
 import hashlib
@@ -39,7 +39,7 @@ def resets(mailbox, email):
 
 
 async def redeemed(system, token):
-    """Take a token as the slice does that redeems it."""
+    """Take a token, as the slice that redeems it does."""
     raw = base64.urlsafe_b64decode(token)
     found = await system.fetch(
         "select public.take_mailed_token($1, $2, 'password_reset') as proof",
@@ -49,7 +49,7 @@ async def redeemed(system, token):
     return "refused" not in json.loads(found[0]["proof"])
 
 
-async def test_a_mailed_token_counts_once_and_nothing_tells_it(whole_system, mailbox):
+async def test_a_mailed_token_is_valid_once_and_appears_nowhere_else(whole_system, mailbox):
     async with whole_system.api(APP_URL="https://app.example.com/") as (api, client):
         relay = await whole_system.start("relay")
         worker = await whole_system.start("worker", APP_URL="https://app.example.com/")
@@ -97,7 +97,7 @@ async def test_the_sixth_request_within_an_hour_has_the_same_answer_and_no_mail(
         assert sorted(row["outcome"] for row in rows) == ["accepted"] * 5 + ["limited"]
 
 
-async def test_a_mail_server_that_is_away_is_tried_again_and_nothing_tells_the_address(
+async def test_a_mail_server_that_is_away_is_tried_again_and_the_address_appears_nowhere(
     whole_system,
 ):
     async with whole_system.api() as (_, client):

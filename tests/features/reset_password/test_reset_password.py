@@ -8,8 +8,10 @@ from devstack.testing import GatewayThread
 from kernel.boot.app import create_app
 from kernel.supabase import AuthAdmin
 from kernel.supabase.http import SupabaseUnavailable
-from kit.application import running
+from kit.application import running, whole
 from kit.people import PASSWORD, new_email
+from kit.small import changed
+from kit.waiting import many
 
 NEW = "a better horse 10"
 URL = "/auth/password-reset/confirm"
@@ -29,7 +31,7 @@ WRONG = [
 
 @pytest.fixture
 def token_for(mailed_token):
-    """Makes tokens as the mail has them: `await token_for(author)`."""
+    """Makes tokens as mails contain them: `await token_for(author)`."""
 
     async def make(person):
         return await mailed_token(person.email)
@@ -171,7 +173,7 @@ async def test_while_auth_is_away_the_token_is_kept(anonymous, author, token_for
     assert (await reset(anonymous, token)).status_code == 204
 
 
-async def test_a_password_that_was_saved_has_used_the_token_up_whatever_follows(
+async def test_a_saved_password_has_used_the_token_up_whatever_follows(
     anonymous, author, token_for, monkeypatch, supabase
 ):
     change = AuthAdmin.change
@@ -196,7 +198,7 @@ async def test_the_same_password_again_counts_and_ends_the_sessions(
     assert await can_log_in(supabase, author, PASSWORD)
 
 
-async def test_who_resets_has_proven_the_address(anonymous, claim, mailed_token, logs_in):
+async def test_a_reset_proves_the_address(anonymous, claim, mailed_token, logs_in):
     email = new_email()
     await claim(email, PASSWORD)
     assert not await logs_in(email, PASSWORD)
@@ -219,3 +221,20 @@ async def test_s11_the_own_address_is_no_password_and_leaves_the_token(
     token = await token_for(author)
     assert code(await reset(anonymous, token, author.email)) == (422, "WEAK_PASSWORD")
     assert (await reset(anonymous, token)).status_code == 204
+
+
+async def test_s11_the_reader_of_the_mail_is_not_locked_out_by_others_guesses(
+    settings, valkey, patient_redis, token_for, author
+):
+    own = changed(settings, redis_port=valkey.port, redis_db=0)
+    async with (
+        running(create_app(own, whole())) as client_for,
+        client_for(address="203.0.113.30") as home,
+        client_for() as thief,
+    ):
+        assert (await reset(home, await token_for(author))).status_code == 204
+        guess = {"email": author.email, "password": "a guess 123"}
+        answers = await many(21, lambda: thief.post("/enter", json=guess))
+        assert {one.status_code for one in answers} == {401, 429}
+        body = {"email": author.email, "password": NEW}
+        assert (await home.post("/enter", json=body)).status_code == 200

@@ -1,4 +1,4 @@
-"""S1: tokens that we mail cannot be guessed, and nothing that can be guessed takes their place."""
+"""S1: mailed tokens cannot be guessed, and no guessable code replaces them."""
 
 import asyncio
 import base64
@@ -16,7 +16,7 @@ _NETWORKS = count(1)
 
 @pytest.fixture
 def outside(client_for):
-    """Makes clients that call from networks that nobody has used: `outside(host)`."""
+    """Makes clients that call from unused networks: `outside(host)`."""
 
     def client(host="1"):
         return client_for(address=f"2001:db8:{next(_NETWORKS):x}::{host}")
@@ -25,12 +25,12 @@ def outside(client_for):
 
 
 def code_hashes(email):
-    """What Auth's one-time token of an address can be: SHA-224 of the address and a short code."""
+    """The possible values of Auth's one-time token: SHA-224 of the address and a short code."""
     return (hashlib.sha224(f"{email}{code:06}".encode()).hexdigest() for code in range(10**6))
 
 
 def altered(token, number):
-    """Return the token with another secret half, as somebody has it who knows only its id."""
+    """Return the token with another secret half: an attacker may know only its id."""
     raw = bytearray(base64.urlsafe_b64decode(token))
     raw[-1] ^= number + 1
     return base64.urlsafe_b64encode(raw).decode()
@@ -55,7 +55,7 @@ async def test_s1_guessing_auths_code_from_many_networks_takes_no_account_over(
     assert len(base64.urlsafe_b64decode(token)) == 16 + 32  # an id, and 256 random bits
     stored = await database.fetchval("select max(hash) from identity.mailed_tokens")
     assert token not in str(stored)
-    # Auth keeps no token of the account, so nothing can be guessed there either.
+    # Auth stores no token for the account, so nothing can be guessed at Auth.
     query = "select count(*) from auth.one_time_tokens where user_id = $1"
     assert await database.fetchval(query, author.id) == 0
 
@@ -94,7 +94,7 @@ async def test_s1_wrong_tries_at_an_account_are_ten_an_hour_over_all_networks_an
     first = await mailed_token(author.email)
     await aim(first, 5)
     async with outside() as owner:
-        assert (await reset(owner, first)).status_code == 401  # five wrong tries end a token
+        assert (await reset(owner, first)).status_code == 401  # five wrong tries invalidate a token
     second = await mailed_token(author.email)
     await aim(second, 4)
     third = await mailed_token(author.email)
@@ -107,7 +107,7 @@ async def test_s1_wrong_tries_at_an_account_are_ten_an_hour_over_all_networks_an
     await database.execute(
         "update audit.entries set at = at - interval '61 minutes' where user_id = $1", author.id
     )
-    async with outside() as owner:  # an hour later the link counts, if it is not too old
+    async with outside() as owner:  # an hour later the link is valid again, if it is not too old
         assert (await reset(owner, third)).status_code == 204
 
 

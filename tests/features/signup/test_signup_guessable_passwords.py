@@ -1,4 +1,4 @@
-"""Passwords that are guessed first: the own address, and what everybody takes."""
+"""Passwords that attackers guess first: the user's own address, and the most common ones."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from kit.small import changed
 
 @pytest.fixture
 async def strict(settings):
-    """A client of an application that refuses the commonest passwords."""
+    """A client of an application that refuses the most common passwords."""
     app = create_app(changed(settings, refuse_common_passwords=True), whole())
     async with running(app) as client_for, client_for() as client:
         yield client
@@ -27,7 +27,7 @@ async def test_s11_the_own_address_is_no_password(anonymous, confirming, claim):
         email = new_email()
         for password in (email, email.upper(), email.partition("@")[0]):
             assert await sign_up(client, password, email) == (422, "WEAK_PASSWORD")
-    await claim(waiting := new_email())  # the answer tells nobody that an address waits
+    await claim(waiting := new_email())  # the response does not reveal the unconfirmed account
     assert await sign_up(confirming, waiting, waiting) == (422, "WEAK_PASSWORD")
 
 
@@ -42,7 +42,7 @@ async def test_s11_they_are_refused_in_production_by_default(settings, anonymous
     assert (await sign_up(strict, "correct horse 9"))[0] == 201
 
 
-async def test_s11_64_characters_fit_and_what_does_not_says_so(anonymous):
+async def test_s11_64_characters_fit_and_a_longer_password_says_why_not(anonymous):
     assert (await sign_up(anonymous, "ab cd ef" * 8))[0] == 201
     assert (await sign_up(anonymous, "é" * 8 + "x" * 56))[0] == 201
     body = {"email": new_email(), "password": "é" * 64}

@@ -1,4 +1,4 @@
-"""A7, measured in front of an Auth whose own times differ, as the real one's do."""
+"""A7, measured with an Auth whose own times differ, like the real one's."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 ROUNDS = 15
 BOUND_MS = 10.0
-BCRYPT_ROUNDS = 10  # Supabase's own
+BCRYPT_ROUNDS = 10  # as on Supabase
 
 
 async def sign_up(client, url, email):
@@ -52,7 +52,7 @@ async def test_a7_a_taken_address_cannot_be_told_by_answer_or_time(
         async with running(app) as client_for, client_for() as client:
             found = await measure(client, "/auth/signup")
     summary(f"A7 signup, medians of {ROUNDS}: {found} (Auth itself: {bare})")
-    assert bare.spread > BOUND_MS, "Auth itself does not tell: nothing is measured here"
+    assert bare.spread > BOUND_MS, "Auth's own times do not differ: this test measures nothing"
     assert {status for status, _ in found.answers} == {202}
     assert len(set(found.answers)) == 1
     assert found.spread < BOUND_MS

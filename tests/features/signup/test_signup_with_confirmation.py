@@ -1,4 +1,4 @@
-"""With e-mail confirmation on, the answer tells nobody who has an account."""
+"""With e-mail confirmation on, the response does not reveal who has an account."""
 
 from kit.people import PASSWORD, new_email
 

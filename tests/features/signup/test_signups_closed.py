@@ -1,4 +1,4 @@
-"""While the settings close the site nobody signs up, and the answer tells nobody who has."""
+"""If sign-ups are closed by the settings, nobody signs up, and no account is revealed."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ USERS = "select count(*) from auth.users"
 
 @pytest.fixture(params=[True, False], ids=["confirmed at once", "confirmed by mail"])
 async def client(request, own_stack, smtp_port):
-    """A client of an application with settings of its own."""
+    """A client of an application with a separate database and settings."""
     config = replace(own_stack.gateway.config, autoconfirm=request.param, smtp_port=smtp_port)
     with GatewayThread(config) as gateway:
         changed = own_stack.settings.model_copy(update={"supabase_url": gateway.url})
@@ -24,7 +24,7 @@ async def client(request, own_stack, smtp_port):
 
 @pytest.fixture
 def switch(own_stack):
-    """Closes and opens the site: `await switch(signups_open=False)`."""
+    """Closes and opens sign-ups: `await switch(signups_open=False)`."""
 
     async def switch(*, signups_open):
         await own_stack.sql.execute("update public.settings set signups_open = $1", signups_open)

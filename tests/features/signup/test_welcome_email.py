@@ -26,7 +26,7 @@ where topic = 'confirmation_requested' order by id desc limit 1
 async def sign_up(anonymous, jobs, prove):
     """Signs up through the API; returns address and id: `await sign_up("Ada")`.
 
-    Before the welcome goes out, a mail has proven the address.
+    The address is proven before the welcome is sent.
     """
 
     async def sign_up(name=None):
@@ -44,7 +44,7 @@ async def sign_up(anonymous, jobs, prove):
 
 @pytest.fixture
 async def confirming(settings, confirming_supabase_url):
-    """A client of an application whose Supabase wants addresses confirmed."""
+    """A client of an application whose Supabase requires confirmed addresses."""
     changed = settings.model_copy(update={"supabase_url": confirming_supabase_url})
     async with running(create_app(changed)) as client_for, client_for() as client:
         yield client
@@ -71,7 +71,7 @@ async def test_s9_an_address_that_no_mail_has_proven_gets_no_name_in_it(jobs, an
     body = {"email": new_email(), "password": PASSWORD, "display_name": "Buy cheap pills"}
     answer = await anonymous.post("/auth/signup", json=body)
     user = answer.json()["data"]["user"]
-    assert user["email_confirmed_at"] is not None  # Supabase Auth confirms at once
+    assert user["email_confirmed_at"] is not None  # Supabase Auth confirms immediately
     (mail,) = await jobs.all_mail_to(body["email"], user["id"])
     assert mail.text.startswith("Hello,\n")
     assert "pills" not in mail.subject + mail.text + mail.html
@@ -94,7 +94,7 @@ async def test_with_confirmation_the_welcome_follows_the_confirmation(jobs, conf
     in_text, in_html = links(asking)
     assert in_text == in_html
     assert "/confirm-email#token=" in in_text[0]
-    assert "Ada" not in asking.text  # no words of somebody who has not proven the address
+    assert "Ada" not in asking.text  # no text of a user who has not proven the address
     assert len(token_in(in_text[0])) == 64
     await database.execute(
         "update auth.users set email_confirmed_at = now() where email = $1", address
@@ -148,7 +148,7 @@ async def test_a_user_who_changes_or_is_confirmed_again_gets_no_second_mail(
         ),
     ]
     assert all(answer.is_success for answer in answers)
-    for moment in ("null", "now()"):  # a support case: unconfirmed and confirmed again
+    for moment in ("null", "now()"):  # support may do this: unconfirm, and confirm again
         await database.execute(
             f"update auth.users set email_confirmed_at = {moment} where id = $1", author.id
         )
@@ -171,13 +171,13 @@ async def test_a_user_who_is_deleted_at_once_gets_no_mail(jobs, anonymous, supab
             f"/auth/v1/admin/users/{user_id}", headers=bearer(stack.gateway.service_key)
         )
         assert gone.status_code == 200
-    mails = await jobs.all_mail_to(address, user_id)  # another one says that the account is gone
+    mails = await jobs.all_mail_to(address, user_id)  # another mail tells about the deletion
     assert SUBJECT not in [mail.subject for mail in mails]
     assert [run["state"] for run in await jobs.runs(user_id, JOB)] == ["succeeded"]
 
 
 async def no_header_and_no_line(jobs, supabase, prove, breaks):
-    """Sign up one user for each of these, past the API, with a name that hopes for a header."""
+    """Sign up a user for each break, with a name that tries to inject a header; check the mails."""
     addresses = {separator: new_email() for separator in breaks}
     with jobs.held():
         for separator, address in addresses.items():

@@ -1,4 +1,4 @@
-"""C7: what a broker that is away for long holds up, and loses not."""
+"""C7: a long failure of the broker delays jobs, loses none, and does not delay responses."""
 
 import time
 from collections import Counter
@@ -11,7 +11,7 @@ from kit.waiting import until
 
 
 async def signup(client):
-    """Sign somebody up; return the address."""
+    """Sign a user up; return the address."""
     email = new_email()
     answer = await client.post("/auth/signup", json={"email": email, "password": PASSWORD})
     answer.raise_for_status()
@@ -36,7 +36,7 @@ async def test_after_two_minutes_without_a_broker_every_welcome_arrives_exactly_
             begun = time.monotonic()
             addresses.append(await signup(client))
             assert time.monotonic() - begun < 3
-            await until(partial(passed, begun, 0.5))  # a steady stream
+            await until(partial(passed, begun, 0.5))  # a constant load
         await whole_system.broker.start()
         back = time.monotonic()
 

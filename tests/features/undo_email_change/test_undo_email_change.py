@@ -12,7 +12,7 @@ WRONG = [{}, {"token": ""}, {"token": 7}, {"token": "secret-token", "password": 
 
 @pytest.fixture
 def undo_token(database):
-    """Issues the token of a notice about a change, as the job does that mails it."""
+    """Issues the token of a notice about a change, as the job that mails it does."""
 
     async def issue(person, old):
         notice = await database.fetchval(
@@ -32,7 +32,7 @@ def undo_token(database):
 
 @pytest.fixture
 def take_over(supabase, stack):
-    """What an attacker does who got so far: another address, then another password."""
+    """Changes address and password of an account, like a successful attacker."""
     key = {"Authorization": f"Bearer {stack.gateway.service_key}"}
 
     async def move(person, email):
@@ -74,7 +74,7 @@ async def test_the_owner_gets_the_account_back_and_the_attacker_is_out(
         for password in (ATTACKERS, PASSWORD):
             assert not await logs_in(email, password)
     waiting = "select count(*) from identity.mail_requests where email = $1"
-    assert await database.fetchval(waiting, author.email) == 1  # the link to a new password
+    assert await database.fetchval(waiting, author.email) == 1  # a link to a new password
     query = "select action from audit.entries where user_id = $1"
     assert [row["action"] for row in await database.fetch(query, author.id)] == [
         "email_change_undone"
@@ -91,7 +91,7 @@ async def test_the_first_address_wins_over_all_that_came_after(
     later = await undo_token(author, second)
     assert (await undo(anonymous, first)).status_code == 200
     assert code(await undo(anonymous, later)) == (401, "INVALID_UNDO_TOKEN")
-    assert await undo_token(author, second) is None  # a mail that is sent late has no link
+    assert await undo_token(author, second) is None  # a mail that is sent later has no link
 
 
 async def test_the_undo_itself_cannot_be_undone(anonymous, author, take_over, undo_token, database):

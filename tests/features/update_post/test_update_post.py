@@ -4,6 +4,7 @@ import pytest
 
 from features.shared.posts import Post, PostChanged
 from kit.announced import announced
+from kit.conditional import etag_of, minds_conditions
 
 REVISION = {"title": "Another title", "content": "Other content.", "published": True}
 WRONG = [
@@ -124,7 +125,7 @@ async def test_each_change_is_an_event_and_the_first_publication_one_more(author
         rows = await database.fetch(EVENTS, topic, f'[{{"post_id": "{draft.id}"}}]')
         return [row["request_id"] for row in rows]
 
-    assert (await events("post_changed"))[1:] == written  # the first wrote it
+    assert (await events("post_changed"))[1:] == written  # the first event is the creation
     assert await events("post_published") == [written[1]]
 
 
@@ -157,3 +158,22 @@ async def test_what_is_no_uuid_is_422_without_echo(author, post_id):
 async def test_a_deleted_user_changes_nothing(author, post, database):
     await database.execute("delete from auth.users where id = $1", author.id)
     assert (await author.put(f"/posts/{post.id}", json=REVISION)).status_code in {401, 404}
+
+
+async def test_conditions_hold_or_nothing_changes(author, stranger, post, read_post):
+    url = f"/posts/{post.id}"
+    etag = await etag_of(author, url)
+    refused = await stranger.put(url, json=REVISION, headers={"If-Match": '"another"'})
+    assert refused.status_code == 403
+    before = await read_post(post.id)
+    await minds_conditions(
+        lambda headers: author.put(url, json=REVISION, headers=headers),
+        etag,
+        unchanged=lambda: is_still(read_post, before),
+    )
+    after = await author.put(url, json=REVISION, headers={"If-Match": etag})
+    assert after.status_code == 412
+
+
+async def is_still(read_post, before):
+    assert await read_post(before["id"]) == before

@@ -5,6 +5,7 @@ from features.shared.settings import SettingsChanged
 from kernel.boot.app import create_app
 from kit.announced import announced
 from kit.application import running
+from kit.conditional import etag_of, minds_conditions
 
 FIRST = {"site_name": APP_NAME, "announcement": None, "signups_open": True}
 WRONG = [
@@ -31,7 +32,7 @@ WRONG = [
 
 @pytest.fixture
 async def client_for(own_stack):
-    """Makes clients of an application with a database of its own: there is one row for all."""
+    """Makes clients of an application with a separate database: the settings are one row."""
     async with running(create_app(own_stack.settings)) as client_for:
         yield client_for
 
@@ -168,3 +169,18 @@ async def test_the_audit_log_says_who_changed_what(own_stack, admin):
     (entry,) = await own_stack.sql.fetch(query, answer.headers["x-request-id"])
     assert entry["actor_id"] is not None
     assert entry["details"] == {"fields": "signups_open, site_name"}
+
+
+async def test_conditions_hold_or_nothing_changes(admin, stored):
+    etag = await etag_of(admin, "/settings")
+
+    async def unchanged():
+        assert await stored() == FIRST
+
+    change = {"site_name": "Salon"}
+    await minds_conditions(
+        lambda headers: admin.put("/settings", json=change, headers=headers),
+        etag,
+        unchanged=unchanged,
+    )
+    assert await stored() == FIRST | change

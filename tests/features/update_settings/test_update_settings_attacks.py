@@ -1,4 +1,4 @@
-"""A12: nobody but an admin changes the settings, and nobody at all adds or removes them."""
+"""A12: only an admin changes the settings, and no role adds or removes rows."""
 
 import asyncpg
 import jwt

@@ -1,4 +1,4 @@
-"""S7: who is an admin no more changes nothing, with no token that was issued before."""
+"""S7: a demoted admin changes nothing, not even with a token from before."""
 
 NAME = {"site_name": "Taken over"}
 

@@ -8,7 +8,7 @@ from kit.people import new_email
 
 @pytest.fixture
 def asked(jobs, author, database):
-    """Asks for an address as the author; returns the mails to both, when no other can follow."""
+    """Requests an address as the author; returns the mails to both, once no other can follow."""
 
     async def ask(email):
         answer = await author.put(f"/users/{author.id}", json={"email": email})
@@ -44,4 +44,4 @@ async def test_an_unproven_address_gets_no_warning(asked, jobs, author, database
     )
     new, old = await asked(new_email())
     assert len(new) == 1
-    assert len(old) == 1  # the welcome, from before
+    assert len(old) == 1  # only the welcome mail

@@ -1,4 +1,4 @@
-"""With e-mail confirmation on, asking for an address tells nobody whether it has an account."""
+"""With e-mail confirmation on, a change of address does not reveal whether it has an account."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from kit.people import new_email
 
 @pytest.fixture(scope="module")
 async def confirming(settings: Settings, confirming_supabase_url):
-    """Makes clients of an application whose Supabase wants addresses confirmed."""
+    """Makes clients of an application whose Supabase requires confirmed addresses."""
     changed = settings.model_copy(update={"supabase_url": confirming_supabase_url})
     async with running(create_app(changed, whole())) as client_for:
         yield client_for

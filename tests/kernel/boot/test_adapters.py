@@ -1,4 +1,4 @@
-"""Adapters and settings of slices are found, checked at the start, and had by annotation."""
+"""Adapters and slices' settings are found and checked at the start, and requested by annotation."""
 
 from datetime import timedelta
 
@@ -60,7 +60,7 @@ async def do(thing_id: int, clock: Clock) -> None: ...
 
 @pytest.fixture
 def adapters(tmp_path, monkeypatch):
-    """Writes modules into a package of adapters, and returns its name."""
+    """Writes modules into a package of adapters; returns the package's name."""
     root = tmp_path / f"adapters_{tmp_path.name}".replace("-", "_")
     root.mkdir()
     (root / "__init__.py").touch()

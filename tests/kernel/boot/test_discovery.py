@@ -1,4 +1,4 @@
-"""A feature that is not wired up stops the start with one sentence that names it."""
+"""A feature that is wired up wrongly stops the start with one sentence that names it."""
 
 import pytest
 
@@ -92,7 +92,7 @@ def test_a_feature_may_have_jobs_alone(package):
     assert job.name == "do_it.do"
 
 
-def test_shared_and_leftover_folders_are_nothing(package):
+def test_shared_and_leftover_folders_are_no_features(package):
     package("shared", {"__init__.py": "", "words.py": ""})
     name = package("read_one", slice_at("/ones"))
     package("removed", {"__init__.pyc": ""})

@@ -1,4 +1,4 @@
-"""The protocol that sends an answer by one system call."""
+"""The HTTP protocol class that sends head and body of a response in one system call."""
 
 import asyncio
 
@@ -67,10 +67,10 @@ async def test_an_answer_in_parts_arrives_in_parts_and_whole():
     assert answer.endswith(b"\r\n5\r\nfirst\r\n6\r\nsecond\r\n0\r\n\r\n")
 
 
-async def test_an_answer_that_breaks_off_ends_the_connection_and_who_goes_away_hurts_nobody():
+async def test_a_response_that_breaks_off_and_clients_that_leave_do_not_affect_others():
     async with serving(failing) as server:
         reader, writer = await asked(server)
-        await asyncio.wait_for(reader.read(), 5)  # until the server has closed it
+        await asyncio.wait_for(reader.read(), 5)  # until the server has closed the connection
         writer.close()
         for _ in range(20):
             _, gone = await asked(server)

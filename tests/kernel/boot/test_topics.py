@@ -1,4 +1,4 @@
-"""An event without its topic in SQL stops the start of the relay: its jobs would never run."""
+"""An event class without a topic in SQL stops the start of the relay: its jobs would never run."""
 
 import asyncio
 from uuid import UUID
@@ -49,9 +49,7 @@ def dropped_on(event: type[Event]) -> Feature:
         (following(WIDER), "its topic thing_changed has no field reason"),
     ],
 )
-async def test_the_relay_does_not_start_for_an_event_that_is_never_told(
-    settings, feature, sentence
-):
+async def test_the_relay_does_not_start_for_an_event_without_a_topic(settings, feature, sentence):
     with pytest.raises(BootError, match=sentence) as raised:
         await asyncio.to_thread(run_relay, settings, {**SLICES, "follow_it": feature})
     assert "features/follow_it: " in str(raised.value)

@@ -1,4 +1,4 @@
-"""Requests that mean the same have one key, however they are written."""
+"""Requests with the same meaning have one cache key, however they are written."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -82,7 +82,7 @@ def test_s5_another_spelling_of_an_id_has_the_same_key(text):
 
 
 @pytest.mark.parametrize("text", NO_ID)
-def test_what_is_no_id_is_not_looked_up(text):
+def test_an_invalid_id_is_not_looked_up(text):
     assert found(f"/things/{text}") is None
 
 
@@ -132,7 +132,7 @@ def test_whatever_is_sent_raises_nothing(path, query):
     CACHE.find(f"/things/{ID}", query, ANONYMOUS)
 
 
-# Through the application: every spelling is answered as without a cache -----------------------
+# Through the application: every spelling has the response that it has without a cache ---------
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ async def test_s5_no_spelling_and_no_unknown_parameter_skips_the_cache(on_and_of
     "query", ["page=", "page=%00", "page=1000000000000000000", "page=" + "9" * 400]
 )
 @pytest.mark.usefixtures("thing")
-async def test_a_page_that_is_none_is_422(on_and_off, query):
+async def test_an_invalid_page_is_422(on_and_off, query):
     await answers(on_and_off, f"/things?{query}", "/things", 422)
 
 

@@ -1,4 +1,4 @@
-"""A cached read that cannot work stops the start with one sentence that says why."""
+"""An invalid declaration of a cached read stops the start with one sentence that says why."""
 
 from datetime import timedelta
 from types import FunctionType
@@ -38,7 +38,7 @@ async def with_request(thing_id: int, request: Request) -> None: ...
 
 
 def fresh(function):
-    """Return a copy that no test has declared anything of."""
+    """Return a copy that no test has used yet."""
     made = FunctionType(
         function.__code__, function.__globals__, function.__name__, function.__defaults__
     )
@@ -132,7 +132,7 @@ def test_one_caller_is_named_in_the_key():
     "key",
     ["a:{x}{y}", "a:{x}-{y}", "a:x{x}", "a:{x}0", "a:{x", "a:}", "a:{}", "a:{x.y}", "a:{x!r}"],
 )
-def test_two_values_never_run_into_one_another(key):
+def test_a_key_that_two_pairs_of_values_could_make_is_refused(key):
     with pytest.raises(ValueError, match="two values could make one key"):
         Cached(key, ttl=timedelta(minutes=1), audience=everyone)
 
@@ -173,7 +173,7 @@ def test_k11_no_route_reads_what_another_keeps_under_the_same_key():
     assert key_of(Old) != key_of(Old, path="/others/{thing_id}")
 
 
-def test_k11_one_key_for_two_audiences_is_two_places():
+def test_k11_one_key_for_two_audiences_is_stored_separately():
     key, ttl = "user:{user_id}", minutes(1)
     own = Cached(key, ttl=ttl, audience=one_caller)
     shared = Cached(key, ttl=ttl, audience=every_caller)

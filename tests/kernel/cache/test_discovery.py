@@ -1,4 +1,4 @@
-"""A cached read that is not wired up, or would lie under another's key, stops the start."""
+"""A cached read without a route, or with the key of another one, stops the start."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_a_cached_read_that_a_route_serves_is_found(package):
         (slice_of(key="ones"), "one_id changes the response but is not in ones: add it to the key"),
     ],
 )
-def test_one_that_is_not_wired_up_stops_the_start(package, files, sentence):
+def test_a_cached_read_that_is_not_wired_up_stops_the_start(package, files, sentence):
     name = package("read_one", files)
     with pytest.raises(BootError, match=sentence) as raised:
         discover(name)
@@ -59,7 +59,7 @@ def test_one_that_is_not_wired_up_stops_the_start(package, files, sentence):
 
 
 @pytest.mark.parametrize("ttl", [60 * 41, 60 * 40])
-def test_one_that_is_kept_for_too_long_stops_the_start(package, ttl):
+def test_a_cached_read_with_a_ttl_that_is_too_long_stops_the_start(package, ttl):
     name = package("read_one", slice_of(ttl=ttl))
     with pytest.raises(ValueError, match=r"one:\{one_id\} is kept for longer"):
         discover(name)

@@ -1,4 +1,4 @@
-"""What a change drops from the cache: at once for who wrote it, and never at the writer's cost."""
+"""Drops of a change: the writer's response waits for them, and never fails because of the cache."""
 
 import contextlib
 import time
@@ -9,6 +9,9 @@ import pytest
 from kernel.boot.app import create_app
 from kernel.cache import Cached, CacheUnavailable, Drops, everyone, minutes
 from kernel.cache.drops import VERSION_SECONDS, Announce
+from kernel.cache.lookup import Lookup
+from kernel.cache.reads import Reads
+from kernel.cache.stored import RenderedResponse
 from kernel.events import Event
 from kernel.redis import connect_pipeline
 from kit.application import SLICES, running
@@ -18,8 +21,15 @@ from kit.waiting import until
 THING = UUID("3820052a-bbd0-4a50-bce5-53a231166443")
 ONE = Cached("one:{thing_id}", ttl=minutes(9), audience=everyone, drop_on=(ThingChanged,))
 PAGE = Cached("page:{page}", ttl=minutes(9), audience=everyone, drop_on=(ThingChanged,))
+LISTED = Cached(
+    "listed:{page}:{size}",
+    ttl=minutes(9),
+    audience=everyone,
+    drop_on=(ThingChanged,),
+    where={"page": range(1, 101), "size": (10, 20)},
+)
 NEVER = Cached("never:{thing_id}", ttl=minutes(9), audience=everyone)
-OTHERS = ("long-", "short-", "motto")  # what other slices of the kit keep
+OTHERS = ("long-", "short-", "motto")  # keys of other slices of the kit
 
 
 class Numbered(Event):
@@ -36,7 +46,7 @@ async def redis(own_stack):
 
 @pytest.fixture
 def drops(redis):
-    return Drops(redis, [ONE, PAGE, NEVER])
+    return Drops(redis, {ONE: (), PAGE: (), NEVER: ()})
 
 
 def versions(own):
@@ -93,7 +103,7 @@ async def test_a_drop_replaces_whatever_lies_under_its_key(own_stack, drops):
     assert own_stack.cache.client.type("tag:page:*") == "string"
 
 
-async def test_what_nobody_reads_does_not_ask_the_cache(own_stack, drops):
+async def test_an_event_without_cached_reads_does_not_query_the_cache(own_stack, drops):
     own_stack.cache.kill()
     try:
         await drops.drop([])
@@ -155,10 +165,64 @@ async def test_an_announcement_never_fails_for_the_cache(own_stack, drops, how, 
     assert own == ["The relay drops these reads later"]
 
 
-async def test_an_announcement_tells_of_several_events(own_stack, drops):
+async def test_one_announcement_may_have_several_events(own_stack, drops):
     other = uuid4()
     await Announce(drops)(ThingChanged(thing_id=THING), ThingChanged(thing_id=other))
     assert versions(own_stack).keys() == {f"one:{THING}", f"one:{other}", "page:*"}
+
+
+# Values ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cached", "number"),
+    [(ONE, 1), (LISTED, 200), (PAGE, 0), (Cached("all", ttl=minutes(9), audience=everyone), 1)],
+)
+def test_an_event_knows_the_keys_that_its_fields_and_where_determine(cached, number):
+    found = list(cached.keys(ThingChanged(thing_id=THING)))
+    assert len(set(found)) == len(found) == number
+    if cached is LISTED:
+        assert {"listed:1:10", "listed:100:20"} <= set(found)
+    if cached is ONE:
+        assert found == [f"one:{THING}"]
+
+
+def test_more_keys_than_a_drop_may_name_are_left_to_expire():
+    where = {"page": range(1, 1002)}
+    many = Cached("many:{page}", ttl=minutes(9), audience=everyone, where=where)
+    assert list(many.keys(ThingChanged(thing_id=THING))) == []
+
+
+async def test_s11_a_drop_deletes_the_values_of_every_route_and_no_others(own_stack, redis):
+    other = uuid4()
+    gone = {f"cache:a:one:{THING}", f"cache:b:one:{THING}", "cache:c:listed:100:20"}
+    kept = {f"cache:a:one:{other}", "cache:c:listed:101:20", "cache:d:page:1"}
+    client = own_stack.cache.client
+    for name in gone | kept:
+        client.set(name, "what a user wrote")
+    prefixes = {ONE: ["cache:a:", "cache:b:"], LISTED: ["cache:c:"], PAGE: ["cache:d:"]}
+    drops = Drops(redis, prefixes)
+    await drops.drop([ThingChanged(thing_id=THING)])
+    assert set(client.scan_iter("cache:*")) == kept
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_s11_what_is_dropped_while_it_is_loaded_does_not_stay(own_stack, redis, again):
+    key, tag = f"cache:a:one:{THING}", f"tag:one:{THING}"
+    drops = Drops(redis, {ONE: ["cache:a:"]})
+    reads = Reads(redis, drops)
+    lookup = Lookup(ONE, key, (tag,), ("MGET", key, tag))
+
+    async def load():
+        if again:
+            await drops.drop([ThingChanged(thing_id=THING)])
+        headers = [(b"content-type", b"application/json")]
+        return RenderedResponse(200, headers, b'"what a user wrote"')
+
+    (reply,) = await redis.ask(lookup.command)
+    await reads.load(lookup, reads.judge(reply), load)
+    assert own_stack.cache.client.exists(key) == (0 if again else 1)
+    await reads.aclose()
 
 
 # Through the API ---------------------------------------------------------------------------------
@@ -166,7 +230,7 @@ async def test_an_announcement_tells_of_several_events(own_stack, drops):
 
 @pytest.fixture
 async def client(own_stack):
-    """An application that keeps reads of things; somebody calls it."""
+    """A client of an application that caches reads of things."""
     app = create_app(own_stack.settings, SLICES)
     _, token = await own_stack.sign_up()
     async with running(app) as client_for, client_for(token) as client:
@@ -180,7 +244,7 @@ async def write(client):
     return answer.json()["data"]["id"], time.perf_counter() - started
 
 
-async def test_who_writes_a_thing_has_dropped_its_reads_when_the_answer_comes(own_stack, client):
+async def test_reads_of_a_thing_are_dropped_before_its_writer_gets_the_response(own_stack, client):
     thing, _ = await write(client)
     first = versions(own_stack)
     assert {f"kept-thing:{thing}", "kept-things:page:*:*"} == first.keys()

@@ -1,4 +1,4 @@
-"""K4, K12: a read that pauses between load and store, while a write commits and drops."""
+"""K4, K12: a read pauses between load and store, while a write commits and drops."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ async def two_processes(settings, origin):
 
 @contextlib.asynccontextmanager
 async def held_load(origin, client):
-    """Let a client's load pause after it has read; it goes on and is stored at the end."""
+    """Pause a client's load after it has read; at the end, it continues and stores its value."""
     before = len(origin.loads)
     origin.hold()
     paused = asyncio.create_task(shown(client))
@@ -49,12 +49,10 @@ async def test_k4_the_next_read_is_new_100_of_100(own_settings, origin):
             assert (await paused)[0] == ("old" if number == 0 else f"new {number - 1}")
             assert await shown(there) == (f"new {number}", "MISS")
             assert await shown(here) == (f"new {number}", "HIT")
-            await writer.write(origin, f"new {number}")  # the next one loads
+            await writer.write(origin, f"new {number}")  # so that the next read loads
 
 
-async def test_k4_who_comes_after_the_drop_does_not_wait_for_the_load_before_it(
-    own_settings, origin
-):
+async def test_k4_a_read_after_the_drop_does_not_wait_for_the_load_before_it(own_settings, origin):
     async with two_processes(own_settings, origin) as (one, _, here, there):
         async with held_load(origin, here) as paused:
             await one.write(origin, "new")
@@ -96,7 +94,7 @@ async def test_k12_a_tag_version_that_is_lost_never_lets_an_old_value_through(
         assert await shown(here) == ("new", "HIT")
 
 
-async def test_who_comes_after_the_own_write_gets_it_also_while_redis_is_away(
+async def test_a_read_after_a_local_write_gets_it_also_while_redis_is_away(
     own_settings, origin, valkey
 ):
     async with replicas(own_settings, holding_feature(origin), 1) as (one,), one.client() as client:
@@ -116,7 +114,9 @@ def looked_up(valkey):
     return valkey.client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
 
 
-async def test_who_goes_away_does_not_end_the_load_for_the_others(own_settings, origin, valkey):
+async def test_a_reader_that_leaves_does_not_end_the_load_for_the_others(
+    own_settings, origin, valkey
+):
     async with replicas(own_settings, holding_feature(origin), 1) as (one,), one.client() as client:
         async with held_load(origin, client):
             before = looked_up(valkey)
@@ -129,7 +129,7 @@ async def test_who_goes_away_does_not_end_the_load_for_the_others(own_settings, 
         assert len(origin.loads) == 1
 
 
-async def test_who_began_the_load_and_goes_away_does_not_end_it(own_settings, origin):
+async def test_the_reader_that_began_the_load_can_leave_without_ending_it(own_settings, origin):
     async with replicas(own_settings, holding_feature(origin), 1) as (one,), one.client() as client:
         origin.hold()
         began = asyncio.create_task(shown(client))

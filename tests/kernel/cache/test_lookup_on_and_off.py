@@ -1,4 +1,4 @@
-"""K11, R6: what holds for every cached read holds for one of each kind, those of the kit."""
+"""K11, R6: the rules for every cached read hold for the kit's, one of each kind."""
 
 from uuid import uuid4
 

@@ -1,4 +1,4 @@
-"""K13: a row that is edited straight in the database is fresh within 2 s: a relay runs."""
+"""K13: an edit of a row by SQL is visible within 2 s if a relay runs."""
 
 import asyncio
 

@@ -1,7 +1,7 @@
-"""K4, K12: in whatever order, a read that begins after a drop never shows what was before it.
+"""K4, K12: in any order of steps, a read that begins after a drop never shows an older value.
 
-Several processes (`Reads`, each with a connection of its own) over a real server; hypothesis says
-which step is next: each round trip, each load's begin and end, each write.
+Several processes (`Reads`, each with its own connection) use a real server. Hypothesis chooses the
+next step: a round trip, the start or end of a load, or a write.
 """
 
 from contextlib import AsyncExitStack
@@ -25,7 +25,7 @@ MODERATE = effort(
 )
 THOROUGH = effort(MODERATE, max_examples=1500)
 
-# Mostly whoever went last goes on, and now and then another: races need one to be far ahead.
+# Mostly the last actor continues, sometimes another one: a race needs one actor far ahead.
 orders = st.lists(st.sampled_from([LAST] * 6 + list(range(6))), max_size=120)
 process = st.integers(0, PROCESSES - 1)
 calls = st.lists(st.tuples(st.sampled_from(["read", "read", "write"]), process), max_size=9)
@@ -42,7 +42,7 @@ harms = st.lists(harm, max_size=6)
 
 @pytest.fixture
 async def connections(settings, valkey, monkeypatch):
-    # Nobody waits long for a process that will not answer before its turn comes.
+    # A process waits only briefly for another one, which does not respond before its turn.
     monkeypatch.setattr(reads, "WAIT_SECONDS", 0.01)
     monkeypatch.setattr(reads, "_POLL_SECONDS", 0.001)
     endpoint = Endpoint.of(settings.model_copy(update={"redis_port": valkey.port, "redis_db": 0}))
@@ -54,7 +54,7 @@ async def connections(settings, valkey, monkeypatch):
 
 
 async def play(connections, valkey, clock, order, actors, harmful=()):
-    """Let all of it happen in this order, then read once more; return what the readers saw."""
+    """Run all actors in this order, then read once more; return the world that they ran in."""
     world = World(Schedule(order), clock)
     fleet = [Process(world, connection) for connection in connections]
     seen = []
@@ -83,9 +83,9 @@ async def play(connections, valkey, clock, order, actors, harmful=()):
 
 
 def damage(server, lookup, what, stored):
-    """Do to the server what evictions, operators and other programs do.
+    """Damage the server's data as evictions, operators and other programs may.
 
-    That a version comes back is not among it: whoever restores one restores what it stands for.
+    No damage restores an old version: a restored version also restores the values of its time.
     """
     (version,) = lookup.versions
     if server.type(lookup.key) == b"string":
@@ -120,7 +120,7 @@ async def test_k4_no_order_of_steps_shows_what_a_drop_took_away(
 
 @MODERATE
 @given(orders, calls_and_age)
-async def test_k4_nor_does_what_grows_old_meanwhile(
+async def test_k4_no_order_of_steps_does_so_while_values_become_stale(
     connections, valkey, movable_time, order, actors
 ):
     await play(connections, valkey, movable_time, order, actors)
@@ -128,7 +128,7 @@ async def test_k4_nor_does_what_grows_old_meanwhile(
 
 @MODERATE
 @given(orders, calls_and_age, harms)
-async def test_k12_nor_does_what_is_lost_or_overwritten_at_any_point(
+async def test_k12_no_lost_or_overwritten_key_brings_a_dropped_value_back(
     connections, valkey, movable_time, order, actors, harmful
 ):
     await play(connections, valkey, movable_time, order, actors, harmful)
@@ -137,5 +137,7 @@ async def test_k12_nor_does_what_is_lost_or_overwritten_at_any_point(
 @pytest.mark.slow
 @THOROUGH
 @given(orders, calls_and_age, harms)
-async def test_k12_k4_at_length(connections, valkey, movable_time, order, actors, harmful):
+async def test_k12_k4_with_many_more_examples(
+    connections, valkey, movable_time, order, actors, harmful
+):
     await play(connections, valkey, movable_time, order, actors, harmful)

@@ -1,4 +1,4 @@
-"""K8: what is stored together does not go together."""
+"""K8: values that are stored at the same time do not expire at the same time."""
 
 import struct
 import time
@@ -17,7 +17,7 @@ HEADER = struct.calcsize("<8sIB")
 
 
 def spread_of(figures):
-    """Return how far the least and the most lie from the middle, as a share of it."""
+    """Return how far the extremes lie from their middle, as a fraction of it."""
     middle = (min(figures) + max(figures)) / 2
     return (max(figures) - middle) / middle
 
@@ -51,6 +51,6 @@ async def test_k8_a_thousand_keys_of_one_moment_expire_over_a_tenth_to_either_si
     assert min(ages) > usual * (1 - SPREAD) - 30
     assert max(ages) <= usual * (1 + SPREAD)
     if missing:
-        assert usual < min(versions) <= max(versions) <= 400  # S6: missing rows leave no trace
+        assert usual < min(versions) <= max(versions) <= 400  # S6: missing rows expire soon
     else:
         assert min(versions) > VERSION_SECONDS - 30

@@ -1,4 +1,4 @@
-"""K7: whatever lies under a key is the value that was stored there, or a miss; never an error."""
+"""K7: stored bytes are the value that was stored under this key, or a miss; never an error."""
 
 import struct
 import zlib
@@ -24,7 +24,7 @@ values = st.builds(
 
 
 def checked(rest):
-    """What has the right mark and check sum, whatever it is."""
+    """Return these bytes with a valid mark and checksum."""
     return struct.pack("<8sI", MARK, zlib.crc32(rest)) + rest
 
 

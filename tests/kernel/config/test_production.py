@@ -1,4 +1,4 @@
-"""What production refuses; no message holds a value."""
+"""The settings that production refuses; no message contains a value."""
 
 from secrets import token_hex, token_urlsafe
 from typing import Any
@@ -22,10 +22,10 @@ def key(role: str, secret: str = SECRET, **claims: Any) -> str:
     return jwt.encode(known | claims, secret, "HS256")
 
 
-RANDOM = "hT3uYb8KqzW0nXf5_RmJ2cVd7-LgAe4"  # as long as the random part of a key of Supabase's
+RANDOM = "hT3uYb8KqzW0nXf5_RmJ2cVd7-LgAe4"  # the length of the random part of a Supabase key
 PUBLIC_KEY = f"sb_publishable_{RANDOM}"
 SECRET_KEY = f"sb_secret_{RANDOM}"
-# What Supabase publishes in docker/.env.example, as far as it is not derived from the secret.
+# The example secrets that Supabase publishes in docker/.env.example, without derived keys.
 SELF_HOSTED = "your-super-secret-jwt-token-with-at-least-32-characters-long"
 
 
@@ -197,17 +197,30 @@ def test_s6_one_redis_for_all_is_a_warning_and_never_a_refusal(app_env, caplog):
     one = settings(app_env=app_env, broker_host=None)
     refuse_unsafe(one)
     log_warnings(one)
-    assert [line.setting for line in caplog.records] == ["BROKER_HOST"]
+    lines = [line for line in caplog.records if line.name == "kernel.config.production"]
+    assert [line.setting for line in lines] == ["BROKER_HOST"]
 
 
 @pytest.mark.parametrize("app_env", ["development", "test"])
 def test_outside_production_only_the_way_to_supabase_counts(app_env):
     local = {"app_env": app_env, "smtp_host": None, "jwt_secret": CLI_JWT_SECRET}
+    local |= {"supabase_key": api_key("anon"), "supabase_service_key": api_key("service_role")}
     for url in ("http://127.0.0.1:54321", "http://localhost:54321", "http://[::1]:54321"):
         assert findings(settings(**local, supabase_url=url)) == []
     remote = settings(**local, supabase_url="http://project.example.com")
     assert [finding.setting for finding in findings(remote)] == ["SUPABASE_URL"]
     refuse_unsafe(remote)
+
+
+@pytest.mark.parametrize("app_env", ["development", "test"])
+def test_o21_keys_in_each_others_place_are_errors_outside_production_too(app_env):
+    local = {"app_env": app_env, "jwt_secret": CLI_JWT_SECRET}
+    swapped = settings(
+        **local, supabase_key=api_key("service_role"), supabase_service_key=api_key("anon")
+    )
+    found = [(one.level, one.setting) for one in findings(swapped)]
+    assert found == [("error", "SUPABASE_KEY"), ("error", "SUPABASE_SERVICE_KEY")]
+    refuse_unsafe(swapped)
 
 
 def test_an_application_that_reads_its_own_settings_refuses_them_too(monkeypatch, tmp_path):

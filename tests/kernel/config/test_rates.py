@@ -52,3 +52,9 @@ def test_it_is_written_in_the_longest_unit_that_fits():
         "20/hour",
         "20/2 hours",
     ]
+
+
+@pytest.mark.parametrize("quota", ["10000000", "9" * 30])
+def test_a_quota_that_is_too_large_says_so(quota):
+    with pytest.raises(ValueError, match="9,999,999 at most"):
+        Rate.parse(f"{quota}/minute")

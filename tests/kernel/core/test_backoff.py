@@ -1,4 +1,4 @@
-"""Pauses after failures, by a clock that stands still."""
+"""Backoff after failures, on clocks that stand still."""
 
 import time
 
@@ -13,7 +13,7 @@ def pause(frozen_time):
 
 
 def waited(frozen_time, pause):
-    """Let the time pass until the pause is over; return the seconds, to a hundredth."""
+    """Advance the clock until the pause is over; return the seconds, to a hundredth."""
     began = time.monotonic()
     while not pause.over:
         frozen_time.tick(0.01)
@@ -55,7 +55,7 @@ def test_a_success_ends_a_pause_and_the_next_is_short_again(frozen_time, pause):
     assert waited(frozen_time, pause) <= 0.51
 
 
-def test_any_number_of_failures_is_bearable(frozen_time, pause):
+def test_any_number_of_failures_is_handled(frozen_time, pause):
     for _ in range(5000):
         pause.failed()
     assert waited(frozen_time, pause) <= 5.01

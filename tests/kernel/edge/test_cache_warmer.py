@@ -1,4 +1,4 @@
-"""Filling a caller's own reads never breaks what it is done for."""
+"""A failure of the cache warmer never breaks the call that uses it."""
 
 import pytest
 import svcs

@@ -1,4 +1,4 @@
-"""R4: the client's address is that of the nearest untrusted hop, and nothing invented."""
+"""R4: the client's address is that of the nearest untrusted hop, which a client cannot fake."""
 
 from ipaddress import ip_network
 

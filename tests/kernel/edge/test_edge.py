@@ -1,4 +1,4 @@
-"""The Edge and the error shapes, over small applications that each test writes itself."""
+"""The Edge and the format of errors, in small applications that each test defines itself."""
 
 import json
 import logging
@@ -65,7 +65,7 @@ PROXY = "192.0.2.80"
 
 @pytest.fixture
 async def behind_proxy(settings):
-    """A client whose requests a trusted proxy passes on."""
+    """A client whose requests come through a trusted proxy."""
     app = small_app(changed(settings, trusted_proxies=[PROXY]), caller="ignored")
     async with running(app) as client_for, client_for(address=PROXY) as client:
         yield client
@@ -175,8 +175,8 @@ async def test_cors_lets_only_configured_origins_read(settings):
                 assert answer.headers.get("access-control-allow-origin") == expected
 
 
-async def test_a_request_that_the_edge_did_not_let_in_as_this_feature_does_not_exist(settings):
-    # A trailing newline: Starlette's expression takes it, the Edge's does not.
+async def test_a_path_that_the_edge_did_not_match_is_404_although_starlette_matches_it(settings):
+    # A trailing newline: Starlette's route pattern matches it, the Edge's does not.
     async with running(small_app(settings)) as client_for, client_for() as client:
         answer = await client.get("/boom%0A")
     assert answer.status_code == 404
@@ -192,7 +192,9 @@ async def test_openapi_says_who_may_call_and_which_errors_there_are(settings, fe
     for route in routes_of(discover() if features is None else features):
         operation = paths[route.path][route.method.lower()]
         assert operation["security"] == SECURITY[route.feature.caller]
-        assert ("304" in operation["responses"]) is (route.cache is not None)
+        assert ("304" in operation["responses"]) is (
+            route.method == "GET" and route.feature.limited
+        )
     for operations in paths.values():
         for operation in operations.values():
             assert {"422", "500", "503"} <= set(operation["responses"])

@@ -1,4 +1,4 @@
-"""ETag and 304: from the cache, from a load, and of what is not cached (RFC 9110, 13.1.2)."""
+"""ETag and 304: for cached, loaded and uncached responses (RFC 9110, 13.1.2)."""
 
 import pytest
 from fastapi import APIRouter, Response
@@ -16,7 +16,7 @@ KEPT = ("etag", "cache-control", "vary", "x-request-id", "ratelimit-policy", "ra
 
 @pytest.fixture(params=["MISS", "HIT", "not cached"])
 async def known(request, own_settings, origin, valkey):
-    """A client, an address whose answer has an ETag, and that answer."""
+    """A client, an address whose response has an ETag, and that response."""
     async with replicas(own_settings, holding_feature(origin), 1) as (one,), one.client() as client:
         url = f"{URL}?" + ("" if request.param != "not cached" else "unknown=1")
         answer = await client.get(url)
@@ -48,7 +48,7 @@ async def test_a_client_that_has_it_gets_304_without_a_body(known, sent):
 
 
 @pytest.mark.parametrize("sent", ['"other"', 'W/"other"', "{bare}", "**", ""])
-async def test_any_other_gets_it_whole(known, sent):
+async def test_a_client_with_another_etag_gets_the_whole_response(known, sent):
     client, url, whole = known
     sent = sent.replace("{bare}", whole.headers["etag"].strip('"'))
     answer = await client.get(url, headers={"If-None-Match": sent})
@@ -64,7 +64,7 @@ async def test_a_changed_answer_has_another_etag(own_settings, origin):
     assert answer.json()["data"] == "new"
 
 
-async def test_errors_have_none_and_are_not_kept(own_settings, origin):
+async def test_errors_have_no_etag_and_must_not_be_stored(own_settings, origin):
     origin.seen_by = THING
     async with replicas(own_settings, holding_feature(origin), 1) as (one,), one.client() as client:
         for _ in range(2):
@@ -92,7 +92,7 @@ def other_answers():
     return Feature(router=router, caller="ignored")
 
 
-async def test_only_what_may_be_kept_has_one(own_settings):
+async def test_only_cached_responses_get_an_etag(own_settings):
     app = create_app(own_settings, {"other": other_answers()})
     async with running(app) as client_for, client_for() as client:
         own = await client.get("/own-etag", headers={"If-None-Match": '"mine"'})

@@ -1,8 +1,8 @@
-"""HEAD is a GET whose answer has no body (RFC 9110, 9.3.2)."""
+"""HEAD is a GET whose response has no body (RFC 9110, 9.3.2)."""
 
 import pytest
 
-# What differs between any two answers.
+# Headers that differ between any two responses.
 _OF_ONE_ANSWER = ("date", "x-request-id", "ratelimit", "x-cache")
 
 
@@ -23,13 +23,13 @@ def compared(answer):
 )
 async def test_it_has_the_status_and_headers_of_get_and_no_body(client, path):
     found = await client.get(path)
-    for _ in range(2):  # the second on the same connection: nothing of a body was left in it
+    for _ in range(2):  # the second shows that no byte of a body is left over
         answer = await client.head(path)
         assert answer.content == b""
         expected_status, expected = compared(found)
         status, headers = compared(answer)
         assert status == expected_status
-        # An error names its request: its length is the same, its tag none.
+        # An error contains its request id: the length stays the same, and it has no ETag.
         assert headers == expected
 
 
@@ -46,7 +46,7 @@ async def test_a_path_without_get_has_no_head(client):
     assert answer.content == b""
 
 
-async def test_it_is_counted_as_what_it_is(client):
+async def test_it_is_counted_as_head(client):
     await client.head("/api/v1/alive")
     text = (await client.get("/metrics")).text
     assert 'http_requests_total{method="HEAD",slice="alive",status="200"}' in text

@@ -1,4 +1,4 @@
-"""`Feature(owner=…)`: a parameter of the path that must be the caller's own id."""
+"""`Feature(owner=…)`: a path parameter that must be the caller's own id."""
 
 from uuid import UUID, uuid4
 
@@ -61,6 +61,6 @@ def test_an_owner_who_cannot_be_known_stops_the_start(options):
     ("options", "shown"), [({}, "owner"), ({"role": "admin"}, "owner or admin")]
 )
 def test_the_table_of_slices_names_the_owner(options, shown):
-    # The folder `shared` stands in for a slice: it has a docstring and is never removed.
+    # The folder `shared` replaces a slice here: it has a docstring and is never removed.
     features = {"shared": small(owner="user_id", **options)["small"]}
     assert [row[2] for row in calls(features)[1:]] == [shown]

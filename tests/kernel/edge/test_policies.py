@@ -1,4 +1,4 @@
-"""Which policies a slice has: declared on its Feature, changed by RATE_LIMIT_<SLICE>."""
+"""The policies of a slice: its Feature declares them, RATE_LIMIT_<SLICE> changes them."""
 
 import os
 import re

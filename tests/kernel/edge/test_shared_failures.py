@@ -1,4 +1,4 @@
-"""A load that fails for many who wait, and answers that go out in parts."""
+"""A load that fails for many waiting readers, and responses that are sent in parts."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ WAITING = 20
 
 
 async def all_wait(origin, valkey, clients):
-    """Let all clients wait for one load that is held open; return their answers."""
+    """Let all clients wait for one load that is held open; return their responses."""
     origin.hold()
     valkey.client.config_resetstat()
     tasks = [asyncio.create_task(client.get(URL)) for client in clients]
@@ -28,7 +28,7 @@ async def all_wait(origin, valkey, clients):
     def looked_up():
         return valkey.client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]
 
-    await until(lambda: looked_up() == len(clients) + 1)  # once more by the one who loads
+    await until(lambda: looked_up() == len(clients) + 1)  # the loader looks up a second time
     origin.release()
     return await asyncio.gather(*tasks)
 
@@ -41,13 +41,13 @@ async def all_wait(origin, valkey, clients):
         (Unauthenticated(), 401, "UNAUTHENTICATED"),
     ],
 )
-async def test_each_that_waits_is_told_with_the_own_request_id(
+async def test_each_waiting_reader_gets_the_error_with_its_own_request_id(
     own_settings, origin, valkey, caplog, error, status, code
 ):
     origin.fails = error
     feature = holding_feature(origin)
     async with replicas(own_settings, feature, 1) as (one,), one.client() as client:
-        logging.getLogger().addHandler(caplog.handler)  # the application has its own instead
+        logging.getLogger().addHandler(caplog.handler)  # the application has replaced it
         answers = await all_wait(origin, valkey, [client] * WAITING)
     ids = {answer.json()["error"]["details"]["request_id"] for answer in answers}
     assert ids == {answer.headers["x-request-id"] for answer in answers}
@@ -63,14 +63,14 @@ async def test_each_that_waits_is_told_with_the_own_request_id(
 
 
 @pytest.mark.parametrize("refusal", [Unauthenticated(), Forbidden()])
-async def test_k11_what_was_refused_to_the_one_who_loaded_is_not_refused_to_the_others(
+async def test_k11_a_refusal_of_the_loading_caller_does_not_affect_the_others(
     own_settings, origin, valkey, author, stranger, monkeypatch, refusal
 ):
     load = origin.load
 
     async def of_another_mind(caller):
         found = await load(caller)
-        if caller.user_id == author.id:  # whose account has just been closed, say
+        if caller.user_id == author.id:  # as if this account had just been closed
             raise refusal
         return found
 
@@ -81,7 +81,7 @@ async def test_k11_what_was_refused_to_the_one_who_loaded_is_not_refused_to_the_
         one.client(author.token) as first,
         one.client(stranger.token) as second,
     ):
-        await second.get("/nothing")  # its token has been verified
+        await second.get("/nothing")  # so that its token is already verified
         answers = await all_wait(origin, valkey, [first, second, second])
     assert [answer.status_code for answer in answers] == [refusal.status, 200, 200]
 
@@ -142,14 +142,14 @@ async def test_an_answer_in_parts_passes_through_and_may_be_cached(odd):
 
 
 @pytest.mark.parametrize("path", ["/stream/0", "/stream/4", "/parts/0"])
-async def test_one_that_fails_before_its_first_part_is_out_is_500_in_the_envelope(odd, path):
+async def test_a_response_that_fails_before_its_first_part_is_500_in_the_envelope(odd, path):
     answer = await odd.get(path)
     assert answer.status_code == 500
     assert answer.json()["error"]["code"] == "INTERNAL_ERROR"
     assert answer.json()["error"]["details"]["request_id"] == answer.headers["x-request-id"]
 
 
-async def test_one_that_fails_later_is_broken_off(odd):
+async def test_a_response_that_fails_after_its_first_part_is_cut_off(odd):
     with pytest.raises(RuntimeError, match="hidden"):
         await odd.get("/parts/4")
 

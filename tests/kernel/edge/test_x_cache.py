@@ -1,4 +1,4 @@
-"""X-Cache, Cache-Control and Vary by audience: shared answers, private ones, and drafts."""
+"""X-Cache, Cache-Control and Vary by audience: shared responses, private ones, and drafts."""
 
 from uuid import uuid4
 
@@ -22,7 +22,9 @@ def told(answer):
 
 
 @pytest.mark.parametrize(("rule", "vary"), [("optional", "Authorization"), ("ignored", None)])
-async def test_everyones_is_a_hit_for_everyone(own_settings, origin, author, rule, vary):
+async def test_a_response_for_everyone_is_a_hit_for_everyone(
+    own_settings, origin, author, rule, vary
+):
     feature = holding_feature(origin, caller=rule)
     async with (
         replicas(own_settings, feature, 1) as (one,),
@@ -36,7 +38,7 @@ async def test_everyones_is_a_hit_for_everyone(own_settings, origin, author, rul
     assert origin.loads == [None]
 
 
-async def test_every_callers_is_loaded_by_the_first_and_no_role_shares_it(
+async def test_a_response_for_every_caller_is_loaded_by_the_first_and_not_shared_with_roles(
     own_settings, origin, author, stranger, admin
 ):
     feature = holding_feature(origin, caller="required", audience=every_caller)
@@ -52,7 +54,9 @@ async def test_every_callers_is_loaded_by_the_first_and_no_role_shares_it(
     assert origin.loads == [author.id, admin.id, admin.id]
 
 
-async def test_one_callers_is_a_hit_for_that_caller_alone(own_settings, origin, author, stranger):
+async def test_a_response_for_one_caller_is_a_hit_for_that_caller_only(
+    own_settings, origin, author, stranger
+):
     key = "thing:{thing_id}:{user_id}"
     feature = holding_feature(origin, caller="required", audience=one_caller, key=key)
     async with (
@@ -82,7 +86,7 @@ async def test_a_draft_is_its_authors_and_kept_nowhere(own_settings, origin, aut
 
 
 @pytest.mark.parametrize("refusal", [Unauthenticated(), Forbidden()])
-async def test_what_nobody_may_see_is_asked_for_as_the_caller(
+async def test_what_anonymous_may_not_see_is_loaded_as_the_caller(
     own_settings, origin, author, monkeypatch, refusal
 ):
     async def load(caller):
@@ -100,7 +104,7 @@ async def test_what_nobody_may_see_is_asked_for_as_the_caller(
         assert told(await somebody.get(URL)) == (200, "BYPASS", "private, no-cache")
 
 
-async def test_what_is_old_is_given_while_it_is_loaded_anew(own_settings, origin):
+async def test_a_stale_response_is_served_during_its_renewal(own_settings, origin):
     feature = holding_feature(origin, ttl=seconds(0))
     async with replicas(own_settings, feature, 1) as (one,), one.client() as client:
         await client.get(URL)
@@ -109,7 +113,7 @@ async def test_what_is_old_is_given_while_it_is_loaded_anew(own_settings, origin
         assert told(answer) == (200, "STALE", "no-cache")
         assert answer.headers["etag"]
         await origin.loading(2)
-        origin.thing = "new"  # which the load has read before: without a drop that may be
+        origin.thing = "new"  # the load has already read the old one
         origin.release()
         await until(lambda: not one_flight(one))
         assert told(await client.get(URL))[1] == "STALE"
@@ -131,7 +135,7 @@ async def test_an_answer_that_is_too_large_is_given_and_not_kept(own_settings, o
             assert (valkey.client.memory_usage(key) > 1000) is (state == "HIT")
 
 
-async def test_what_is_not_cached_says_nothing_of_a_cache(anonymous):
+async def test_an_uncached_route_has_no_x_cache(anonymous):
     assert "x-cache" not in (await anonymous.get("/health/liveness")).headers
 
 

@@ -1,4 +1,4 @@
-"""A13: what is tried at one account is limited, from however many addresses."""
+"""A13: attempts at one account are limited, from any number of addresses."""
 
 import asyncio
 from collections import Counter
@@ -8,6 +8,7 @@ import pytest
 from kernel.config.rates import Rate
 from kernel.errors import TooManyRequests
 from kernel.identity.account_limit import AccountLimit, account_key
+from kernel.identity.known_networks import KnownNetworks
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.redis import connect_pipeline
@@ -16,11 +17,12 @@ from kit.waiting import many
 
 @pytest.fixture
 async def limit(settings, valkey):
-    """An account limit of 5 an hour."""
+    """An account limit of 5 per hour."""
     at_own = settings.model_copy(update={"redis_port": valkey.port, "redis_db": 0})
     pipeline = connect_pipeline(at_own)
     policies = PolicySet([Policy("reset_account", Rate(5, 3600))])
-    yield AccountLimit(Limiter(pipeline), policies, account_key("a secret"))
+    known = KnownNetworks(pipeline, account_key("a secret"), "203.0.113.7")
+    yield AccountLimit(Limiter(pipeline), policies, known)
     await pipeline.aclose()
 
 
@@ -33,7 +35,7 @@ async def test_a13_parallel_attempts_are_admitted_up_to_the_quota_and_no_further
     assert all(one.retry_after and 3590 <= one.retry_after <= 3600 for one in refusals)
 
 
-async def test_an_attempt_that_is_refunded_never_was(limit):
+async def test_a_refunded_attempt_does_not_count(limit):
     for _ in range(20):
         await limit.refund(await limit.reserve("ada@example.com"))
     for _ in range(5):
@@ -42,28 +44,28 @@ async def test_an_attempt_that_is_refunded_never_was(limit):
         await limit.reserve("ada@example.com")
 
 
-async def test_a_slice_that_must_not_tell_counts_without_an_error(limit):
+async def test_admits_counts_without_raising_an_error(limit):
     admitted = [await limit.admits("ada@example.com") for _ in range(7)]
     assert admitted == [True] * 5 + [False] * 2
 
 
-async def test_an_account_is_one_in_any_case_and_another_is_another(limit):
+async def test_accounts_are_counted_separately_and_in_any_case(limit):
     for email in ("ada@example.com", "Ada@Example.COM", "ADA@EXAMPLE.COM") * 2:
         await limit.admits(email)
     assert not await limit.admits("aDa@example.com")
     assert await limit.admits("eve@example.com")
 
 
-async def test_no_address_lies_in_redis_and_every_key_ends(limit, valkey):
+async def test_no_address_is_in_redis_and_every_key_expires(limit, valkey):
     await limit.reserve("ada@example.com")
     (key,) = valkey.client.scan_iter()
     assert "ada" not in key
     assert key.startswith("limit:{")
-    assert len(key.partition("{")[2].partition("}")[0]) == 64  # an HMAC-SHA256 in hex
+    assert len(key.partition("{")[2].partition("}")[0]) == 64  # an HMAC-SHA256 in hexadecimal
     assert 0 < valkey.client.ttl(key) <= 3601
 
 
-def test_the_key_is_the_secrets_and_not_the_secret():
+def test_the_key_of_an_account_depends_on_the_secret_and_does_not_contain_it():
     assert account_key("a secret") != account_key("another")
     assert b"a secret" not in account_key("a secret")
 

@@ -1,4 +1,4 @@
-"""Slices name actions of their own in the audit log."""
+"""Slices define their own actions in the audit log."""
 
 from uuid import uuid4
 

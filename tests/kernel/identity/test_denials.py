@@ -1,4 +1,4 @@
-"""403s in the audit log, bounded: a row for each user, slice and minute."""
+"""403s in the audit log, bounded: one row for each user, slice and minute."""
 
 import asyncio
 from functools import partial
@@ -10,7 +10,7 @@ from kit.waiting import many, until
 QUERY = "select * from audit.entries where user_id = $1 and action = 'forbidden'"
 
 
-async def test_who_was_refused_is_in_the_audit_log(author, database):
+async def test_a_refusal_names_the_user_in_the_audit_log(author, database):
     answer = await author.get("/rule")
     assert answer.status_code == 403
     (entry,) = await until(lambda: database.fetch(QUERY, author.id))
@@ -27,7 +27,7 @@ async def test_a_flood_of_refusals_is_one_row_over_all_processes(settings, autho
             async with maker(author.token) as client:
                 answers = await many(100, partial(client.get, "/rule"), at_once=20)
                 assert {answer.status_code for answer in answers} == {403}
-    # Both processes have ended, and wait for what they write.
+    # Both processes have ended, and an ending process waits for its writes.
     assert len(await database.fetch(QUERY, author.id)) == 1
 
 
@@ -44,7 +44,7 @@ async def test_the_next_minute_is_another_row(settings, author, database):
     assert len(await database.fetch(QUERY, author.id)) == 2
 
 
-async def test_a_refusal_that_nobody_can_be_named_for_is_not_written(anonymous, database):
+async def test_a_refusal_of_an_anonymous_caller_is_not_written(anonymous, database):
     before = await database.fetchval("select count(*) from audit.entries")
     answers = await asyncio.gather(*(anonymous.get("/rule") for _ in range(3)))
     assert {answer.status_code for answer in answers} == {401}

@@ -1,4 +1,4 @@
-"""A1: whoever else is calling, each call reaches PostgreSQL as its own caller."""
+"""A1: each call reaches PostgreSQL as its own caller, although many callers call concurrently."""
 
 import asyncio
 from itertools import cycle, islice
@@ -30,7 +30,7 @@ async def test_a1_fifty_interleaved_users_are_never_mixed_up(new_person: NewPers
     async with asyncio.TaskGroup() as calls:
         for number, person in enumerate(islice(cycle(people), CALLS)):
             calls.create_task(call(number, person))
-    # What the database itself noted: the author of each row, and the address its writer sent.
+    # What the database stored: the author of each row, and the writer's address in its content.
     mixed_up = await database.fetchval(
         """select count(*) from public.things p join auth.users u on u.id = p.author_id
            where p.title like 'Thing %' and p.content <> u.email and p.content like '%@%'"""

@@ -1,4 +1,4 @@
-"""An address is proven by a mail that was read there, and by nothing else."""
+"""Only a mail that its owner has read proves an address."""
 
 from uuid import uuid4
 
@@ -45,12 +45,12 @@ async def test_a_token_that_is_taken_proves_the_address_it_was_sent_to(
     assert not await proven(author.id)
     assert "refused" not in await database.fetchval(take, token, "right", purpose)
     if purpose == "email_change":
-        assert not await proven(author.id)  # the address that counts is still the old one
+        assert not await proven(author.id)  # the current address is still the old one
         await database.execute("update auth.users set email = $2 where id = $1", author.id, address)
     assert await proven(author.id)
 
 
-async def test_a_mail_of_auths_own_proves(
+async def test_a_confirmation_mail_of_auth_proves_the_address(
     confirming_supabase_url, stack, supabase, mailbox, proven
 ):
     body = {"email": new_email(), "password": PASSWORD}

@@ -1,4 +1,4 @@
-"""A2: the access tokens of ended sessions are refused on every replica, whatever Redis does."""
+"""A2: every replica refuses the access tokens of ended sessions, whatever happens to Redis."""
 
 import contextlib
 import time
@@ -85,7 +85,7 @@ async def restart(cache):
 
 
 async def restart_from_an_old_file(cache):
-    """As a server that writes snapshots: it has lost what came last, not that it knows all."""
+    """Like a server with snapshots: it has lost the newest entries, but not its mark "complete"."""
     cache.client.delete("revoked")
     cache.client.zadd("revoked", {"loaded": "inf"})
     cache.client.save()
@@ -122,7 +122,7 @@ LOSSES = [restart, restart_from_an_old_file, flushall, evict, script_flush, wron
 @pytest.mark.parametrize("lose", LOSSES)
 async def test_a2_nothing_that_happens_to_redis_revives_a_session(fleet, lose):
     _, (ended, lives) = await fleet.person(sessions=2)
-    # A third replica has never heard of it: what it knows is what Redis and the database say.
+    # A third replica has no local copy: it knows only what Redis and the database contain.
     assert (await fleet.call(ended, "POST", "/leave")).status_code == 204
     assert await fleet.alive(lives)
     await lose(fleet.system.cache)
@@ -154,7 +154,7 @@ async def test_a2_a_list_beyond_max_rows_is_loaded_whole(fleet):
     assert fleet.system.cache.client.zcard("revoked") == 2501 + 1
 
 
-async def test_what_need_not_be_known_any_more_is_forgotten(fleet):
+async def test_sessions_whose_tokens_have_expired_are_forgotten(fleet):
     user_id, (token, other) = await fleet.person(sessions=2)
     await fleet.system.fetch(
         """insert into identity.revoked_sessions (id, user_id, expires_at)
@@ -187,7 +187,7 @@ async def test_a2_with_redis_down_an_end_is_known_within_two_seconds(fleet, faul
         assert await fleet.alive(first)
         begun = time.monotonic()
         assert (await fleet.call(first, "POST", "/leave")).status_code == 204
-        assert not await fleet.counts(first, 0)  # at once where it went through us
+        assert not await fleet.counts(first, 0)  # at once on the replica that ended it
         await fleet.ended(first)
         through_us = time.monotonic() - begun
         begun = time.monotonic()
@@ -204,11 +204,11 @@ async def test_a2_what_ended_while_redis_was_silent_stays_ended_when_it_is_back(
     _, (ended, at_auth, lives) = await fleet.person(sessions=3)
     assert await fleet.alive(ended)
     with fleet.system.cache.frozen():
-        assert await fleet.alive(lives)  # both have met it
+        assert await fleet.alive(lives)  # so that both have seen it
         await fleet.call(ended, "POST", "/leave")
         await fleet.logout_at_auth(at_auth)
         await fleet.ended(ended, at_auth)
-    # Redis still says that it knows all; it does not, and no relay tells it.
+    # Redis still has the mark "complete", although entries are missing; no relay adds them.
     tokens = (ended, at_auth)
 
     async def healed():
@@ -235,7 +235,7 @@ async def test_a2_a_replica_that_did_not_notice_learns_of_it_from_the_relay(flee
 
 
 @pytest.mark.slow
-async def test_a2_redis_that_takes_nothing_does_not_count(fleet):
+async def test_a2_a_redis_that_refuses_writes_is_not_trusted(fleet):
     _, (ended, lives) = await fleet.person(sessions=2)
     assert await fleet.alive(ended)
     client = fleet.system.cache.client
@@ -265,14 +265,14 @@ async def test_a2_with_the_database_down_too_the_last_list_counts(fleet, fault):
             fleet.system.gateway.stop()
             assert not await fleet.alive(ended)
             assert await fleet.alive(lives)
-            # One that never had a list cannot check, and does not guess.
+            # A replica that never had a list cannot check, so it refuses.
             async with newcomer(lives) as client:
                 answer = await client.get("/whoami")
             assert answer.status_code == 503
             assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_with_the_database_down_a_whole_copy_counts(fleet):
+async def test_with_the_database_down_a_complete_copy_in_redis_is_used(fleet):
     _, (ended, lives) = await fleet.person(sessions=2)
     await fleet.call(ended, "POST", "/leave")
     assert await fleet.alive(lives)
@@ -281,7 +281,7 @@ async def test_with_the_database_down_a_whole_copy_counts(fleet):
         only = Fleet(fleet.system, [newcomer, newcomer], fleet.supabase)
         assert not await only.alive(ended)
         assert await only.alive(lives)
-        # Redis did not answer for a moment: what it says is still the best there is.
+        # Redis did not answer for a moment: its list is still the best source.
         with fleet.system.cache.frozen():
             async with newcomer(lives) as client:
                 assert (await client.get("/whoami")).status_code == 503

@@ -1,4 +1,4 @@
-"""What happens at the same time: sessions end while the list is read and the copy is loaded."""
+"""Races: sessions end while the list is read and the copy is loaded."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ LIFETIME = 60
 
 
 class Database:
-    """Sessions that ended; a read sees what there is when it begins, and returns when it may."""
+    """Ended sessions; a read sees the state when it begins, and returns when the test lets it."""
 
     def __init__(self) -> None:
         self.ended: dict[str, float] = {}
@@ -45,7 +45,7 @@ class Database:
 
 
 class Replica(Revocations):
-    """One process's view, with the connection by which it asks."""
+    """The view of one process, with the connection that it uses."""
 
     pipeline: OverRedisPy
 
@@ -54,7 +54,7 @@ class Replica(Revocations):
         self.redis = redis
 
     async def look_up(self, session_id):
-        """Ask Redis and check, as the Edge does."""
+        """Query Redis and check, as the Edge does."""
         try:
             (reply,) = await self.pipeline.ask(self.command(session_id))
         except RedisAway as away:
@@ -101,7 +101,7 @@ async def counts(replica, session_id):
 
 
 async def paused(database, revocations):
-    """Begin a check whose read of the list does not return yet."""
+    """Begin a check whose read of the list waits."""
     database.may_return.clear()
     database.reading.clear()
     checking = asyncio.ensure_future(counts(revocations, uuid4()))
@@ -128,7 +128,7 @@ async def test_what_redis_loses_during_a_load_is_read_again(replica, database, v
     valkey.client.flushall()
     database.may_return.set()
     assert await checking
-    # The list that was read lacks it: the copy must not count as whole.
+    # The list does not contain it: the copy must not be marked as complete.
     assert valkey.client.zscore(KEY, "loaded") is None
     assert not await counts(one, ended)
     assert valkey.client.zscore(KEY, "loaded") is not None
@@ -213,7 +213,7 @@ async def test_many_checks_at_once_are_not_held_up_one_after_the_other(replica, 
     assert await checking
 
 
-async def test_a_failed_read_is_told_to_all_who_wait_for_it(replica, database):
+async def test_a_failed_read_fails_for_all_who_wait_for_it(replica, database):
     one = replica()
     database.down = True
     answers = await asyncio.gather(
@@ -237,7 +237,7 @@ async def test_a_cancelled_check_leaves_the_load_to_the_others(replica, database
 
 @pytest.mark.parametrize("number", range(20))
 async def test_no_end_is_missed_whatever_is_lost_meanwhile(replica, database, valkey, number):
-    """Publishers, losses and checks in a random order: what was published never counts again."""
+    """Publishers, losses and checks in random order: a published session is never valid again."""
     replicas = [replica() for _ in range(3)]
     published = []
 

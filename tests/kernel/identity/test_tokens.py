@@ -1,4 +1,4 @@
-"""A4: what is not a valid access token of our Supabase Auth is refused."""
+"""A4: everything that is not a valid access token of our Supabase Auth is refused."""
 
 import time
 from typing import Any
@@ -24,7 +24,7 @@ NOW = int(time.time())
 
 
 class KeyServer:
-    """A JWKS endpoint whose keys and health tests choose."""
+    """A JWKS endpoint whose keys and health a test sets."""
 
     def __init__(self) -> None:
         self.keys = {"ec": EC_KEY, "rsa": RSA_KEY}
@@ -87,14 +87,14 @@ async def test_each_family_is_accepted_with_its_key(verifier):
         assert (await verifier.verify(token)).token == token
 
 
-async def test_the_caller_is_what_the_service_said_not_what_the_user_wrote(verifier):
+async def test_the_callers_role_comes_from_app_metadata_and_not_from_user_metadata(verifier):
     caller = await verifier.verify(hs256())
     assert caller.role == "admin"
     assert caller.token not in repr(caller)
 
 
 def _confused() -> str:
-    # The public key, used as if it were a shared secret (CVE-2016-5431 and its kin).
+    # The public key is used as if it were a shared secret (CVE-2016-5431 and similar).
     pem = EC_KEY.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -225,7 +225,7 @@ async def test_a_remembered_token_expires_all_the_same(server, frozen_time):
 async def test_while_signing_keys_overlap_tokens_of_both_count(verifier, server, frozen_time):
     old = es256()
     assert (await verifier.verify(old)).token == old
-    server.keys["next"] = OTHER_EC_KEY  # published before it signs, as Supabase's standby key
+    server.keys["next"] = OTHER_EC_KEY  # published before it signs, like Supabase's standby key
     frozen_time.tick(FRESH_SECONDS + 1)
     new = es256(OTHER_EC_KEY, kid="next")
     for token in (old, new):

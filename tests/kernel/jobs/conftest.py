@@ -14,7 +14,7 @@ from kit.runs import at_once
 
 @pytest.fixture
 async def found(own_database):
-    """The records of runs, as a worker uses them."""
+    """The records of runs, in the way that a worker uses them."""
     async with own_database.as_service() as db:
         yield Runs(db)
 
@@ -27,7 +27,7 @@ async def services(own_stack):
 
 @pytest.fixture
 def performs(services):
-    """Performs messages as a process of a worker does; each leaves no request id behind."""
+    """Performs messages like a worker process; no request id is left in the context afterwards."""
     one = Runner(services, holder="host:1:", main_thread=at_once)
 
     async def perform(what: Job, message: Message) -> timedelta | None:

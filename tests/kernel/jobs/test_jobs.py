@@ -1,4 +1,4 @@
-"""What a job states and what follows from it, without a worker; the publisher without a broker."""
+"""Declarations of jobs and their effects, without a worker; the publisher without a broker."""
 
 import asyncio
 import logging
@@ -47,7 +47,7 @@ for function in (carry, lift, count):
 
 
 def made(function: Any = carry, **stated: Any) -> Job:
-    """Return a job of an event, or of a schedule where one is stated."""
+    """Return a job with a schedule if one is given, otherwise with an event."""
     event: dict[str, Any] = {} if "schedule" in stated else {"on": Moved}
     return job(**event | stated)(function)
 
@@ -62,7 +62,7 @@ def settings_of(**values: Any) -> Settings:
     return Settings.model_validate(needed | values)
 
 
-# What a job is.
+# The definition of a job.
 
 
 def test_a_job_is_named_after_its_folder_and_function():
@@ -102,14 +102,14 @@ def test_settings_that_do_not_fit_together_are_refused(stated, sentence):
         job(**stated)
 
 
-# Which run an event leads to.
+# The runs of an event.
 
 EVENTS = st.builds(Moved, thing_id=st.integers(), place=st.text())
 PLACES = st.tuples(st.integers(1), st.integers(0))  # id and item in the outbox
 
 
 @given(event=EVENTS, place=PLACES)
-def test_a_run_has_the_same_id_however_often_it_is_told(event, place):
+def test_a_run_has_the_same_id_however_often_it_is_published(event, place):
     again = Moved.model_validate(event.model_dump(mode="json"))
     for stated in ({}, {"once_per": "thing_id"}):
         assert made(**stated).run_id(event, *place) == made(**stated).run_id(again, *place)
@@ -144,7 +144,7 @@ def test_a_scheduled_job_has_one_run_for_each_slot():
     assert nightly.run_id(slot, 1, 0) != nightly.run_id(next_slot, 1, 0)
 
 
-def test_an_event_is_told_to_every_job_that_listens_and_a_slot_to_its_own():
+def test_an_event_leads_to_every_job_that_listens_and_a_slot_to_its_own():
     table = JobTable([made(), made(lift), made(count, schedule=daily("02:00"))])
     event = Moved(thing_id=1, place="here")
     messages = table.messages(event, 7, 2)
@@ -160,7 +160,7 @@ def test_an_event_is_told_to_every_job_that_listens_and_a_slot_to_its_own():
         table.messages(JobDue(job="move_thing.forget", slot=NIGHT), 8, 0)
 
 
-# When it runs: again after a failure, and at set times.
+# The time of a run: retries after a failure, and schedules.
 
 
 @given(
@@ -227,7 +227,7 @@ def test_slots_are_the_same_in_every_time_zone():
     assert daily("02:00").slot(NIGHT - timedelta(microseconds=1)) == NIGHT - timedelta(days=1)
 
 
-# What the broker must be.
+# Requirements for the broker.
 
 
 def test_c10_the_default_settings_are_enough_for_every_real_job():
@@ -256,7 +256,7 @@ def test_c10_a_job_that_takes_longer_than_the_visibility_timeout_is_named(stated
 
 def test_c10_the_limit_is_what_a_message_may_take_and_no_second_less():
     table = JobTable([made(timeout=seconds(100), backoff_cap=seconds(50))])
-    needed = 100 + 15 + 50 + 30 + 60  # limit, margin, back-off, grace, safety
+    needed = 100 + 15 + 50 + 30 + 60  # limit, margin, backoff, grace, safety
     given_up = {"worker_grace_seconds": 30, "visibility_timeout_seconds": needed}
     with pytest.raises(SettingsError, match=f"move_thing.carry needs more than {needed} s"):
         require_visibility_timeout(settings_of(**given_up), table)
@@ -276,7 +276,7 @@ def test_c10_the_limit_is_what_a_message_may_take_and_no_second_less():
     ],
     ids=str,
 )
-def test_the_brokers_address_says_what_the_settings_say(values):
+def test_the_brokers_address_contains_the_settings(values):
     settings = settings_of(**values)
     url = broker_url(settings)
     found = Redis.from_url(url).connection_pool.connection_kwargs
@@ -306,7 +306,7 @@ def test_with_a_broker_there_is_no_warning(caplog):
 
 @pytest.fixture
 def refused() -> Iterator[int]:
-    """A port where nobody listens, and nobody else begins to."""
+    """A port on which no server listens; it is reserved, so that none can start."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
@@ -314,7 +314,7 @@ def refused() -> Iterator[int]:
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """A port where connections are accepted, and that is all."""
+    """A port that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
@@ -327,12 +327,12 @@ async def test_a_broker_that_is_away_is_an_error_in_time(request, kind):
     publisher = Publisher(app, table)
     message = Message(uuid4(), "move_thing.carry", 1, 0)
     for attempt in (lambda: publisher.publish([message]), publisher.idle):
-        for _ in range(2):  # the second time, too: nothing half open is kept
+        for _ in range(2):  # twice: no half-open connection is reused
             started = time.monotonic()
             with pytest.raises(BrokerUnavailable):
                 await attempt()
             assert time.monotonic() - started < 2
-    await publisher.publish([])  # nothing to publish needs no broker
+    await publisher.publish([])  # an empty list needs no broker
 
 
 async def test_the_loop_goes_on_while_the_broker_does_not_answer(silent):

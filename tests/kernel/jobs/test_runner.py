@@ -61,7 +61,7 @@ async def test_two_messages_at_the_same_time_are_one_effect(own_stack, performs)
     first = asyncio.create_task(performs(one, message))
     await until(lambda: calls)
     again = await performs(one, message)
-    assert seconds(0.5) < again <= seconds(15.5)  # when the lease will have run out
+    assert seconds(0.5) < again <= seconds(15.5)  # the time when the lease expires
     free.set()
     assert await first is None
     assert len(calls) == 1

@@ -37,7 +37,7 @@ async def test_while_the_database_is_away_no_attempt_is_begun(own_stack, perform
 
 @pytest.mark.parametrize("retries", [3, 0])
 @pytest.mark.parametrize("fault", ["away", "refuses"])
-async def test_what_has_happened_does_not_happen_again_if_it_was_not_recorded(
+async def test_a_finished_job_is_not_repeated_if_its_end_was_not_recorded(
     own_stack, services, performs, monkeypatch, fault, retries
 ):
     monkeypatch.setattr(runner, "_WRITE_DOWN_AFTER", (0.0, 0.01))
@@ -61,10 +61,8 @@ async def test_what_has_happened_does_not_happen_again_if_it_was_not_recorded(
 
 
 @pytest.mark.parametrize("function", ["begin_run", "close_run"])
-async def test_a_database_that_refuses_a_message_has_it_come_again_later(
-    own_stack, services, function
-):
-    """As with a worker that is newer than the schema: a message at once again would be a storm."""
+async def test_a_message_that_the_database_refuses_is_delayed(own_stack, services, function):
+    """For example a worker that is newer than the schema: immediate retries would be a storm."""
     acting = Acting()
     message = await told(own_stack, acting.job)
     one = Runner(services, holder="host:1:", main_thread=at_once)
@@ -134,7 +132,7 @@ async def test_a_lease_is_held_as_long_as_the_job_takes(own_stack, performs, mon
     assert await state(own_stack, message) == ("succeeded", 1, None)
 
 
-async def test_a_lease_that_was_lost_is_told(own_stack, performs, monkeypatch, caplog):
+async def test_a_lost_lease_is_logged(own_stack, performs, monkeypatch, caplog):
     monkeypatch.setattr(runner, "HEARTBEAT", seconds(0.02))
 
     async def act(thing_id: UUID) -> None:

@@ -1,4 +1,4 @@
-"""What the log and the record contain about a run."""
+"""What logs and records contain about a run."""
 
 import io
 import logging
@@ -16,7 +16,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
 @pytest.fixture
 def lines():
-    """What is logged, as it would be printed."""
+    """The log lines, as they would be printed."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(LogFormatter("%(message)s %(levelname)s %(name)s"))
@@ -76,7 +76,7 @@ async def test_an_error_is_cut_after_its_secrets_were_taken_out(own_stack, perfo
     ids=["nul", "half a character", "beyond the basic plane", "control characters"],
 )
 async def test_an_error_of_any_characters_is_recorded(own_stack, performs, caplog, text):
-    # Not every text can be handed on by xdist, and what is logged would be part of the report.
+    # xdist cannot transfer every text, and the report of a failure would contain the log.
     caplog.set_level(logging.CRITICAL, "kernel.jobs.runner")
     acting = Acting(RuntimeError(text), retries=0)
     message = await told(own_stack, acting.job)

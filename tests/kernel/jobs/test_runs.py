@@ -12,12 +12,12 @@ from kit.waiting import until
 
 
 def one_runs_it(begun):
-    # Who had to wait for the others began before the one that holds it now: a little more than 15.
+    # A waiting caller started earlier than the winner: its delay is a little more than 15 s.
     assert all(0 < one.seconds < 16 for one in begun if one.outcome == "busy")
     return sorted(one.outcome for one in begun) == ["busy"] * 19 + ["run"]
 
 
-async def test_of_20_who_begin_a_new_run_at_the_same_time_one_runs_it(own_database, found):
+async def test_of_20_workers_that_begin_a_new_run_at_the_same_time_one_runs_it(own_database, found):
     message = await told(own_database)
     assert one_runs_it(
         await asyncio.gather(*(begin(found, message, f"h{number}") for number in range(20)))
@@ -25,7 +25,9 @@ async def test_of_20_who_begin_a_new_run_at_the_same_time_one_runs_it(own_databa
     assert await state(own_database, message) == ("running", 1, None)
 
 
-async def test_of_20_who_begin_a_waiting_run_at_the_same_time_one_runs_it(own_database, found):
+async def test_of_20_workers_that_begin_a_waiting_run_at_the_same_time_one_runs_it(
+    own_database, found
+):
     message = await told(own_database)
     await own_database.sql.execute(
         "insert into jobs.runs (id, job, event_id, item) values ($1, $2, $3, 0)",
@@ -51,7 +53,7 @@ async def several_wait(own):
     )
 
 
-async def test_who_begins_a_run_is_told_its_event_and_attempt(own_database, found):
+async def test_beginning_a_run_returns_its_event_and_attempt(own_database, found):
     message = await told(own_database, fields={"thing_id": "x"})
     begun = await begin(found, message)
     assert begun == runs.Begun(
@@ -138,7 +140,7 @@ async def test_what_a_lost_process_held_is_free_at_once(own_database, found, cou
 async def test_c13_a_run_that_was_not_begun_is_closed_with_all_that_is_known_of_it(
     own_database, found, end, error
 ):
-    message = await told(own_database, "later.job")  # the relay has not written it down yet
+    message = await told(own_database, "later.job")  # the relay has not recorded it yet
     await found.close(message, end, error=error)
     row = await record(own_database, message)
     assert (row["state"], row["error"], row["attempts"]) == (end, error, 0)
@@ -152,7 +154,7 @@ async def test_c13_a_run_that_was_not_begun_is_closed_with_all_that_is_known_of_
 async def test_c13_a_run_that_has_ended_or_is_performed_elsewhere_is_not_closed(
     own_database, found
 ):
-    """An older worker may get a message again that a newer one performs or has performed."""
+    """An older worker may receive a message whose run a newer worker performs or has performed."""
     message = await told(own_database)
     await begin(found, message)
     before = await record(own_database, message)
@@ -173,7 +175,7 @@ async def test_a_run_whose_lease_ran_out_is_closed(own_database, found):
     assert (await begin(found, message)).outcome == "done"
 
 
-async def test_runs_that_nobody_touched_are_lost_once_in_that_time(own_database, found):
+async def test_untouched_runs_are_reported_as_lost_once_in_that_time(own_database, found):
     async with own_database.as_service() as db:
         outbox = Outbox(db)
         waiting, held, ended, fresh = [await told(own_database) for _ in range(4)]
@@ -192,7 +194,7 @@ async def test_runs_that_nobody_touched_are_lost_once_in_that_time(own_database,
         assert await outbox.lost(untouched_seconds=60, batch=10) == [held]
 
 
-async def test_no_lost_run_is_told_to_two_relays(own_database):
+async def test_no_lost_run_is_returned_to_two_relays(own_database):
     async with own_database.as_service() as db:
         outbox = Outbox(db)
         await own_database.sql.execute(

@@ -1,4 +1,4 @@
-"""A process of a worker."""
+"""A worker process."""
 
 import asyncio
 import os
@@ -17,11 +17,11 @@ from kit.runs import another_connection, some_job, state, told
 
 @pytest.fixture
 def process(own_stack):
-    """What runs in each process of a worker; here it is this one."""
+    """The state of each worker process; here it is in the test process."""
     before = signal.getsignal(signal.SIGTERM)
     process = WorkerProcess(lambda registry: register_services(registry, own_stack.settings, {}))
     signal.signal(signal.SIGTERM, before)
-    # It waits for its loop without an end: the main thread, where this test is.
+    # It waits for its loop forever, in the main thread, where this test runs.
     guard = threading.Timer(5, process._work.put, [give_up])
     guard.start()
     yield process
@@ -35,7 +35,7 @@ def process(own_stack):
 
 
 def give_up():
-    raise TimeoutError("the loop of the process does not go on")
+    raise TimeoutError("the loop of the process is stuck")
 
 
 async def test_a_job_that_is_not_async_runs_in_the_main_thread(own_stack, process):
@@ -97,7 +97,7 @@ async def test_its_leases_name_the_process(own_stack, process):
     holders = []
 
     async def act(thing_id: UUID) -> None:
-        async with another_connection(own_stack) as connection:  # one of this loop
+        async with another_connection(own_stack) as connection:  # a connection of this loop
             holders.append(await connection.fetchval("select holder from jobs.runs"))
 
     one = some_job(act)

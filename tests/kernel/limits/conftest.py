@@ -13,7 +13,7 @@ from kit.small import changed
 
 @pytest.fixture(scope="session")
 def redis(stack):
-    """The worker's cache, past the application."""
+    """This worker's cache, without the application."""
     url = urlsplit(stack.cache_url)
     with Redis(host=str(url.hostname), port=url.port or 0, db=stack.number) as client:
         yield client

@@ -1,4 +1,4 @@
-"""R2, R3, R4, R8: what a client sees of its limits."""
+"""R2, R3, R4, R8: the limits in responses to a client."""
 
 import asyncio
 from typing import Any
@@ -21,13 +21,13 @@ ADDRESS = "203.0.113.7"
 
 @pytest.fixture(autouse=True)
 async def fresh(redis):
-    """Nobody has called yet."""
+    """Empty logs: no client has called yet."""
     for key in redis.scan_iter("limit:*", count=10_000):
         redis.delete(key)
 
 
 def parse_list(value: str) -> Any:
-    """Return the items of a structured field's list; malformed is http_sf.StructuredFieldError."""
+    """Parse a structured field with a list. Raises http_sf.StructuredFieldError if malformed."""
     return http_sf.parse(value.encode(), tltype="list")
 
 
@@ -36,7 +36,7 @@ def policy_field(answer: httpx.Response):
 
 
 def left(answer: httpx.Response) -> tuple[str, int]:
-    """The policy with the least left, and how much."""
+    """Return the policy with the least remaining requests, and their number."""
     ((name, parameters),) = parse_list(answer.headers["ratelimit"])
     assert set(parameters) == {"r", "t"}
     return name, parameters["r"]
@@ -74,11 +74,11 @@ async def test_r2_the_next_one_is_429_and_succeeds_after_the_wait(limited):
         assert refused.headers["cache-control"] == "no-store"
         wait = int(refused.headers["retry-after"])
         assert 1 <= wait <= 2
-        await asyncio.sleep(wait)  # what a client is told to do
+        await asyncio.sleep(wait)  # as Retry-After tells the client
         assert (await client.get("/call")).status_code == 200
 
 
-async def test_the_default_is_one_bucket_over_all_slices_and_what_is_none(limited, author):
+async def test_the_default_is_one_bucket_for_all_slices_and_unknown_paths(limited, author):
     features = {"one": feature(name="one"), "two": feature(name="two", caller="optional")}
     async with (
         limited(features, rate_limit_default="5/minute") as client_for,
@@ -99,7 +99,7 @@ async def test_the_default_is_one_bucket_over_all_slices_and_what_is_none(limite
     assert [left(answer)[1] for answer in answers] == [4, 3, 2, 1, 0, 0]
 
 
-async def test_a_slices_own_policy_spares_the_default_what_it_refuses(limited):
+async def test_a_request_that_a_slices_own_policy_refuses_does_not_count_for_the_default(limited):
     features = {"own": feature(name="own", limits=(Limit("2/minute"),)), "other": feature()}
     async with limited(features) as client_for, client_for(address=ADDRESS) as client:
         for _ in range(10):

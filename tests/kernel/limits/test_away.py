@@ -1,4 +1,4 @@
-"""R5: while Redis is away, limits hold in each process, and nothing else breaks."""
+"""R5: while Redis is unavailable, each process limits locally, and nothing else breaks."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ FALLBACK = 30
 
 @contextlib.asynccontextmanager
 async def answering(reply: bytes | None):
-    """What stands where Redis should: it answers each chunk so, or never."""
+    """A server in place of Redis: it sends this reply to each chunk, or never replies."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
@@ -60,9 +60,9 @@ async def test_r5_a_thousand_logins_from_one_address_are_few_and_the_rest_works(
             return (await client.post("/enter", json=body)).status_code
 
         statuses = Counter(await many(1000, guess))
-        # 503: a login that was let through, and that a busy machine did not do in time.
+        # 503: an admitted login that a busy machine did not finish before its deadline.
         assert {429} < set(statuses) <= {401, 429, 503}
-        assert statuses[401] + statuses[503] <= 10 <= 2 * FALLBACK  # its limit keeps its own number
+        assert statuses[401] + statuses[503] <= 10 <= 2 * FALLBACK  # its own limit does not change
         for path in ("/things", f"/things/{thing.id}", "/mine", "/alive/ready"):
             answer = await signed_in.get(path)
             assert answer.status_code == 200

@@ -1,4 +1,4 @@
-"""R6, and the way into the fallback and back."""
+"""R6: one round trip; the switch to the fallback and back."""
 
 import asyncio
 import contextlib
@@ -42,7 +42,7 @@ async def limiter(settings, valkey):
 
 
 def told(caplog) -> list[str]:
-    """What was logged about Redis, in short."""
+    """Return the log messages about Redis, without details."""
     return [
         record.getMessage().partition(":")[0]
         for record in caplog.records
@@ -58,8 +58,8 @@ async def test_r6_all_policies_take_one_round_trip(limiter, valkey):
     after = valkey.client.info()
     calls = valkey.client.info("commandstats")
     assert calls["cmdstat_evalsha"]["calls"] == 11
-    assert calls["cmdstat_eval"]["calls"] == 1  # Redis did not know the script yet
-    # Each arrival is a read of the server's; one is that of INFO itself.
+    assert calls["cmdstat_eval"]["calls"] == 1  # Redis did not have the script yet
+    # Each request is one read by the server; INFO itself is one more.
     assert after["total_reads_processed"] - before["total_reads_processed"] == 10 + 1
 
 
@@ -78,7 +78,7 @@ async def test_r6_it_survives_a_restart_between_two_requests(limiter, valkey, ca
     await valkey.start()
     decision = await limiter.take("x", BOTH)
     assert not decision.alone
-    assert decision.scarcest.remaining == 999  # a cache forgets
+    assert decision.scarcest.remaining == 999  # a cache loses its data at a restart
     assert told(caplog) == []
 
 
@@ -95,7 +95,7 @@ async def test_r6_it_survives_a_restart_that_takes_a_while(limiter, valkey, capl
     await until(back, seconds=10)
 
 
-async def test_r5_alone_it_goes_by_the_other_policies(settings, unused_tcp_port):
+async def test_r5_without_redis_the_fallback_policies_apply(settings, unused_tcp_port):
     async with limiter_at(settings, unused_tcp_port) as limiter:
         decisions = [await limiter.take("x", BOTH) for _ in range(3)]
     assert [one.admitted for one in decisions] == [True, True, False]
@@ -124,7 +124,7 @@ async def test_r5_a_silent_redis_costs_its_deadline_once(settings, valkey, caplo
         await until(back, seconds=5)
 
 
-async def test_where_one_request_in_two_fails_not_every_change_is_told(settings, valkey, caplog):
+async def test_where_one_request_in_two_fails_not_every_change_is_logged(settings, valkey, caplog):
     valkey.client.set("limit:{refused}:own", "no list")
     async with limiter_at(settings, valkey.port) as limiter:
         for _ in range(20):
@@ -145,7 +145,7 @@ async def test_r6_the_command_rides_in_a_round_trip_of_others(settings, valkey):
     assert left == [999, 998, 997]
 
 
-async def test_r5_who_had_no_reply_decides_alone(limiter, caplog):
+async def test_r5_a_request_without_a_reply_is_decided_locally(limiter, caplog):
     decision = await limiter.decide("x", BOTH, RedisAway("why"))
     assert (decision.alone, decision.admitted, decision.policies) == (True, True, ALONE)
     assert told(caplog) == ["Redis is away"]
@@ -158,7 +158,7 @@ async def test_r5_who_had_no_reply_decides_alone(limiter, caplog):
         *(b"*4\r\n:1\r\n:2\r\n$1\r\n3\r\n:4\r\n", b"-OOM full\r\n", b"-NOSCRIPT never known\r\n"),
     ],
 )
-async def test_r5_what_is_no_decision_is_decided_alone(settings, reply):
+async def test_r5_a_request_with_an_invalid_reply_is_decided_locally(settings, reply):
     one = PolicySet([Policy("default", Rate(1000, 60))], ALONE)
     answer = answering(greeting_then(lambda _: reply))
     async with listening(answer) as port, limiter_at(settings, port) as limiter:
@@ -226,6 +226,6 @@ async def test_r1_four_processes_together_stay_within_the_quota(valkey):
     replies = [json.loads(line) for output, _ in outputs for line in output.splitlines()]
     decisions = [read(reply, "x", policies) for reply in replies]
     admitted = sorted(decision.at for decision in decisions if decision.admitted)
-    assert len(decisions) > len(admitted) > 20  # some were refused, and more than one window used
+    assert len(decisions) > len(admitted) > 20  # some were refused; more than one window was used
     for first, next_but_quota in zip(admitted, admitted[20:], strict=False):
         assert next_but_quota - first >= 200_000

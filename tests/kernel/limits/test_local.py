@@ -1,4 +1,4 @@
-"""The log of one process follows the same rules, with a memory that is bounded."""
+"""The log of one process follows the same rules, with bounded memory."""
 
 import time
 from datetime import timedelta
@@ -15,11 +15,11 @@ steps = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 40), st.booleans())
 
 
 def now():
-    """Return the time of the log: in microseconds."""
+    """Return the time of the log in microseconds."""
     return time.monotonic_ns() // 1000
 
 
-# One clock for all examples: it only goes forward, and its ticks are no time of the test's.
+# All examples share one clock, which only goes forward; its ticks take no real time.
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps, st.integers(1, 5), st.integers(1, 4), st.integers(10, 60))
 def test_r1_no_window_holds_more_than_the_quota(frozen_time, steps, shared, own, milliseconds):
@@ -61,7 +61,7 @@ def test_the_log_that_was_longest_unused_is_forgotten_first():
     assert logs.take("d", policies).admitted
     assert len(logs) == 3
     assert not logs.take("c", policies).admitted
-    assert logs.take("a", policies).admitted  # it was the oldest: refusals do not renew it
+    assert logs.take("a", policies).admitted  # its log was the oldest: refusals do not renew a log
 
 
 def test_what_is_refused_takes_no_memory():
@@ -92,7 +92,7 @@ def test_s5_a_heavy_request_counts_many_times_to_the_first_policy(frozen_time):
     assert [one.remaining for one in logs.take("a", policies, 2).standings] == [1, 3]
     refused = logs.take("a", policies, 4)
     assert not refused.admitted
-    assert refused.retry_after == 60  # the first two are not enough
+    assert refused.retry_after == 60  # the two slots of the first request are not enough
     assert logs.take("a", policies, 2).retry_after == 50
     frozen_time.tick(50)
     assert logs.take("a", policies, 2).admitted

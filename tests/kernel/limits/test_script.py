@@ -1,4 +1,4 @@
-"""R1, R7: the log in Redis, by the clock of Redis, with windows of a few milliseconds."""
+"""R1, R7: the log in Redis, by Redis's clock, with windows of a few milliseconds."""
 
 import threading
 import time
@@ -20,12 +20,12 @@ from kernel.limits.script import command, key, read
 CONNECTIONS = 4
 _SUBJECTS = (f"test-{number}" for number in count())
 
-action = st.tuples(st.integers(0, 1), st.integers(0, 25))  # which set of policies; pause in ms
+action = st.tuples(st.integers(0, 1), st.integers(0, 25))  # index of the policy set; pause in ms
 timetable = st.lists(action, max_size=8)
 
 
 def take(client: Redis, subject: str, policies: PolicySet, weight: int = 1) -> Decision:
-    """Ask as any client would."""
+    """Decide about one request, like any client."""
     reply: Any
     try:
         reply = client.execute_command(*command(subject, policies, weight))
@@ -44,7 +44,7 @@ def in_window(log: list[int], now: int, policy: Policy) -> int:
 
 
 def check_exactness(decisions: list[Decision]) -> None:
-    """Compare with the definition: what was admitted in the window before each decision."""
+    """Compare with the definition: the admitted requests in the window before each decision."""
     logs: dict[str, list[int]] = {}
     for decision in sorted(decisions, key=lambda one: one.at):
         used = {
@@ -90,7 +90,7 @@ def test_r1_whatever_comes_over_four_connections_no_window_holds_more_than_the_q
 
     def call(client: Redis, timetable: list[tuple[int, int]]) -> None:
         for which, pause in timetable:
-            time.sleep(pause / 1000)  # what hypothesis varies
+            time.sleep(pause / 1000)  # hypothesis varies it
             decisions.append(take(client, subject, both[which]))
 
     threads = [
@@ -102,10 +102,10 @@ def test_r1_whatever_comes_over_four_connections_no_window_holds_more_than_the_q
         thread.join()
     assert len(decisions) == sum(map(len, timetables))
     check_exactness(decisions)
-    for policy in both[1].policies:  # R7, and no more entries than the quota
+    for policy in both[1].policies:  # R7; and no more entries than the quota
         where = key(subject, policy)
         assert clients[0].llen(where) <= policy.rate.quota
-        assert clients[0].pttl(where) != -1  # -1: it would stay for ever
+        assert clients[0].pttl(where) != -1  # -1: it would never expire
 
 
 def test_r1_all_policies_record_a_request_or_none_does(redis):
@@ -198,7 +198,7 @@ def test_s1_all_subjects_of_a_network_of_ipv6_count_together_to_a_wide_policy(re
     assert admitted == [True] * 5 + [False] * 3
     assert take(redis, f"2001:db9:{number}:1::/64", policies).admitted
     keys = [str(word) for word in command(subjects[0], policies)[3:5]]
-    assert len({word.partition("}")[0] for word in keys}) == 1  # one slot of a cluster
+    assert len({word.partition("}")[0] for word in keys}) == 1  # the same cluster slot
 
 
 def test_s5_a_heavy_request_counts_many_times_to_the_first_policy(redis):
@@ -214,7 +214,7 @@ def test_s5_a_heavy_request_counts_many_times_to_the_first_policy(redis):
     assert not later.admitted
     wait = soon.standings[0].microseconds
     assert 0 < wait <= 300_000
-    assert later.standings[0].microseconds - wait >= 50_000  # the first two are not enough
+    assert later.standings[0].microseconds - wait >= 50_000  # the first two slots are not enough
     time.sleep(wait / 1e6)
     assert take(redis, subject, policies, 2).admitted
 

@@ -1,4 +1,4 @@
-"""A mail server that answers as a test wants it to, and mailers that talk to it."""
+"""A mail server whose replies a test sets, and mailers that use it."""
 
 import asyncio
 import base64
@@ -32,8 +32,10 @@ _GOOD = {
 
 
 class ScriptedSmtp:
-    """`answers` says what to say to a command (or "silent", or … and "drops"),
-    `offers` what EHLO lists before TLS, `offers_in_tls` within.
+    """A mail server: `answers` are its replies by command, `offers` its extensions.
+
+    A reply is a text or "silent"; a text that ends with "drops" closes the connection. EHLO lists
+    `offers` before TLS, and `offers_in_tls` within it.
     """
 
     port: int
@@ -45,7 +47,7 @@ class ScriptedSmtp:
         self._encrypted = implicit
         self._implicit = implicit
         self._tasks: list[asyncio.Task[Any]] = []
-        self.said: list[tuple[bool, str]] = []  # was it encrypted, and the line
+        self.said: list[tuple[bool, str]] = []  # whether it was encrypted, and the line
         self.mails: list[bytes] = []
 
     @property
@@ -71,7 +73,7 @@ class ScriptedSmtp:
             await server.wait_closed()
 
     async def left(self) -> None:
-        """Wait until all clients are gone."""
+        """Wait until all clients have disconnected."""
         await asyncio.gather(*self._tasks)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -181,6 +183,6 @@ async def mailer_for(
             folder=folder,
         )
 
-    await database.execute("delete from identity.mails")  # all tests write to the same inbox
+    await database.execute("delete from identity.mails")  # all tests use the same recipient
     async with SupabaseHttp(settings) as http:
         yield make

@@ -1,4 +1,4 @@
-"""With starttls or tls nothing but the greeting is ever said in clear text, and to nobody else."""
+"""With starttls or tls only the greeting is unencrypted, and only a trusted server gets more."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ OFFERS_IN_TLS = ["AUTH PLAIN", "SMTPUTF8"]
 
 @pytest.fixture
 def trusted(certificate, monkeypatch):
-    """A server's TLS context that this machine trusts, by OpenSSL's own variable."""
+    """A server's TLS context that this process trusts, by OpenSSL's variable SSL_CERT_FILE."""
     context, file = certificate()
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     return context
@@ -33,7 +33,7 @@ async def test_starttls_hides_credentials_and_mail(smtp, mailer_for, trusted):
     assert [line.split()[0] for line in server.commands[2:4]] == ["EHLO", "AUTH"]
 
 
-async def test_what_was_offered_in_clear_text_does_not_count(smtp, mailer_for, trusted):
+async def test_extensions_offered_before_tls_are_ignored(smtp, mailer_for, trusted):
     server = await smtp(
         offers=["STARTTLS", "AUTH LOGIN"], offers_in_tls=["AUTH PLAIN"], tls=trusted
     )
@@ -51,7 +51,7 @@ async def test_tls_from_the_first_byte_hides_everything(smtp, mailer_for, truste
 
 
 @pytest.mark.parametrize("answers", [{}, {"RCPT": "silent"}, {"greeting": "silent"}])
-async def test_a_loop_may_end_with_the_mail(
+async def test_an_event_loop_may_end_directly_after_the_mail(
     smtp, mailer_for, settings, trusted, monkeypatch, answers
 ):
     monkeypatch.setattr(conversation, "COMMAND_SECONDS", 0.3 if answers else 10)
@@ -65,7 +65,7 @@ async def test_a_loop_may_end_with_the_mail(
 
     def run():
         asyncio.run(send())
-        gc.collect()  # what is still open now is a warning, and warnings are errors
+        gc.collect()  # an open connection would cause a warning here, and warnings are errors
 
     await asyncio.to_thread(run)
     async with asyncio.timeout(10):
@@ -89,7 +89,7 @@ async def test_a_server_without_starttls_gets_nothing(smtp, mailer_for):
         ("silent", "STARTTLS: no answer in time"),
     ],
 )
-async def test_a_failed_starttls_is_not_gone_without(
+async def test_after_a_failed_starttls_nothing_is_sent_unencrypted(
     smtp, mailer_for, monkeypatch, answer, message
 ):
     monkeypatch.setattr(conversation, "COMMAND_SECONDS", 0.3)
@@ -113,7 +113,7 @@ class TestCertificate:
         assert {line.split()[0] for line in server.commands} <= {"EHLO", "STARTTLS"}
         return str(raised.value)
 
-    async def test_one_that_nobody_vouches_for_is_refused(
+    async def test_an_untrusted_certificate_is_refused(
         self, smtp, mailer_for, certificate, security, phase
     ):
         context, _ = certificate()
@@ -124,7 +124,7 @@ class TestCertificate:
         ("made", "reason"),
         [({"host": "127.0.0.2"}, "IP address mismatch"), ({"days": -1}, "certificate has expired")],
     )
-    async def test_one_for_another_host_or_time_is_refused(
+    async def test_a_certificate_for_another_host_or_time_is_refused(
         self, smtp, mailer_for, certificate, monkeypatch, security, phase, made, reason
     ):
         context, file = certificate(**made)
@@ -133,7 +133,7 @@ class TestCertificate:
         assert message.startswith(f"{phase}: the certificate is not trusted: {reason}")
 
 
-async def test_a_server_that_speaks_no_tls_where_it_should_may_be_mended(smtp, mailer_for):
+async def test_a_server_without_the_expected_tls_is_a_temporary_failure(smtp, mailer_for):
     server = await smtp()
     with pytest.raises(MailUnavailable, match="connect: TLS failed: "):
         await mailer_for(server.port, smtp_security="tls").send("welcome", to=TO, display_name=None)

@@ -1,4 +1,4 @@
-"""Refused for good, or not possible now: what tells the two apart, and what neither tells."""
+"""Permanent and temporary failures of mails; neither error contains personal data."""
 
 import asyncio
 import pickle
@@ -17,7 +17,7 @@ LOGIN = {"smtp_username": "ada", "smtp_password": "correct horse 9"}
 
 @pytest.fixture
 def failure_of(mailer_for):
-    """Sends a mail that cannot be sent, and returns the error."""
+    """Sends a mail that must fail; returns the error."""
 
     async def send(port, **settings):
         async with asyncio.timeout(10):
@@ -45,7 +45,7 @@ def failure_of(mailer_for):
         ({"MAIL": "554 5.3.4 Too big"}, "MAIL: the mail server answered 554 5.3.4"),
     ],
 )
-async def test_a_refusal_of_recipient_or_letter_is_for_good(smtp, failure_of, answers, message):
+async def test_a_refusal_of_recipient_or_letter_is_permanent(smtp, failure_of, answers, message):
     server = await smtp(answers=answers)
     failure = await failure_of(server.port)
     assert isinstance(failure, MailRefused)
@@ -73,7 +73,7 @@ async def test_a_refusal_of_recipient_or_letter_is_for_good(smtp, failure_of, an
         ({"content": "421 Closing"}, "DATA: the mail server answered 421"),
     ],
 )
-async def test_every_other_refusal_may_pass(smtp, failure_of, answers, message):
+async def test_every_other_refusal_is_temporary(smtp, failure_of, answers, message):
     server = await smtp(answers=answers)
     failure = await failure_of(server.port)
     assert isinstance(failure, MailUnavailable)
@@ -99,7 +99,9 @@ class TestNoAnswer:
         assert isinstance(failure, MailUnavailable)
         assert str(failure).startswith(f"{phase}: ")
 
-    async def test_silence_ends(self, smtp, failure_of, command, phase, monkeypatch):
+    async def test_a_silent_server_is_given_up_after_a_deadline(
+        self, smtp, failure_of, command, phase, monkeypatch
+    ):
         monkeypatch.setattr(conversation, "COMMAND_SECONDS", 0.3)
         server = await smtp(answers={command: "silent"})
         failure = await failure_of(server.port)
@@ -107,7 +109,7 @@ class TestNoAnswer:
         assert str(failure) == f"{phase}: no answer in time"
 
 
-async def test_the_whole_has_an_end(smtp, failure_of, monkeypatch):
+async def test_the_whole_conversation_has_a_deadline(smtp, failure_of, monkeypatch):
     monkeypatch.setattr(conversation, "TOTAL_SECONDS", 0.3)
     server = await smtp(answers={"content": "silent"})
     failure = await failure_of(server.port)
@@ -115,7 +117,7 @@ async def test_the_whole_has_an_end(smtp, failure_of, monkeypatch):
     assert str(failure) == "DATA: no answer in time"
 
 
-async def test_a_connection_lost_after_the_offers_refuses_nobody(smtp, mailer_for):
+async def test_a_connection_lost_after_ehlo_is_no_refusal_of_the_recipient(smtp, mailer_for):
     server = await smtp(answers={"EHLO": "250-scripted\r\n250 SMTPUTF8\r\ndrops"})
     with pytest.raises(MailUnavailable, match="MAIL: the connection was lost"):
         await mailer_for(server.port).send("welcome", to="grüße@example.com", display_name=None)
@@ -147,7 +149,7 @@ async def test_a_refusal_stays_one_however_the_goodbye_goes(smtp, failure_of, mo
     assert isinstance(await failure_of(server.port), MailRefused)
 
 
-async def test_a_refused_connection_may_pass(failure_of):
+async def test_a_refused_connection_is_temporary(failure_of):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     failure = await failure_of(port)
@@ -155,8 +157,8 @@ async def test_a_refused_connection_may_pass(failure_of):
     assert str(failure).startswith("connect: the mail server cannot be reached: ")
 
 
-async def test_a_name_that_is_none_is_for_operators_to_mend(failure_of):
-    failure = await failure_of(25, smtp_host="mail..example")
+async def test_an_unknown_host_name_is_reported_to_operators(failure_of):
+    failure = await failure_of(25, smtp_host="x" * 300)
     assert isinstance(failure, MailUnavailable)
     assert "SMTP_HOST" in str(failure)
 
@@ -176,9 +178,7 @@ async def test_credentials_open_the_server(smtp, mailer_for, method):
 
 
 @pytest.mark.parametrize("offers", ["AUTH CRAM-MD5 PLAIN LOGIN", "AUTH LOGIN"])
-async def test_wrong_credentials_are_tried_once_and_are_for_operators_to_mend(
-    smtp, failure_of, offers
-):
+async def test_wrong_credentials_are_tried_once_and_reported_to_operators(smtp, failure_of, offers):
     server = await smtp(offers=[offers])
     failure = await failure_of(server.port, **LOGIN | {"smtp_password": "wrong"})
     assert isinstance(failure, MailUnavailable)
@@ -187,7 +187,7 @@ async def test_wrong_credentials_are_tried_once_and_are_for_operators_to_mend(
     assert not any(line.startswith("MAIL") for line in server.commands)
 
 
-async def test_a_server_without_a_way_to_log_in_is_for_operators_to_mend(smtp, failure_of):
+async def test_a_server_without_a_way_to_log_in_is_reported_to_operators(smtp, failure_of):
     server = await smtp(offers=["AUTH CRAM-MD5"])
     failure = await failure_of(server.port, **LOGIN)
     assert isinstance(failure, MailUnavailable)

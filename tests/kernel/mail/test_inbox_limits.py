@@ -1,4 +1,4 @@
-"""How many mails an inbox gets: counted in the database, as they go out."""
+"""The number of mails to an inbox is limited; the database counts mails when they are sent."""
 
 from uuid import uuid4
 
@@ -12,7 +12,7 @@ LATER = "update identity.mails set at = at - interval '1 hour'"
 
 @pytest.fixture
 def admitted(own_database):
-    """Returns how many of so many mails may go out: `await admitted(20, to, "a/b")`."""
+    """Returns how many of `number` mails are admitted: `await admitted(20, to, "a/b")`."""
 
     async def count(number, to, kind, *, security=False):
         return [

@@ -1,4 +1,4 @@
-"""What arrives: through a real server, from the templates of a real slice."""
+"""Mails as they arrive: through a real server, from the templates of a real slice."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ ENCODED_LINE_BREAK = "=?utf-8?q?Hello=0D=0ABcc:_victim@example.com?="
 
 @pytest.fixture
 async def inbox():
-    """A mailbox, and the port of the server that fills it."""
+    """A mailbox, and the port of the server that stores mails in it."""
     mailbox = Mailbox()
     server = await start_smtp(0, mailbox.add)
     yield mailbox, server.sockets[0].getsockname()[1]
@@ -140,14 +140,14 @@ async def test_what_is_no_address_is_refused_and_not_repeated(inbox, mailer_for,
     assert len(mailbox) == 0
 
 
-async def test_a_domain_of_many_scripts_is_sent_in_ascii(smtp, mailer_for):
+async def test_a_non_ascii_domain_is_sent_in_ascii(smtp, mailer_for):
     server = await smtp()
     await mailer_for(server.port).send("welcome", to="ada@münchen.de", display_name=None)
     assert "RCPT TO:<ada@xn--mnchen-3ya.de>" in server.commands
     assert b"To: ada@xn--mnchen-3ya.de\r\n" in server.mails[0]
 
 
-async def test_an_address_of_many_scripts_goes_where_it_is_known(inbox, mailer_for):
+async def test_a_non_ascii_address_is_sent_to_a_server_with_smtputf8(inbox, mailer_for):
     mailbox, port = inbox
     await mailer_for(port).send("welcome", to="grüße@example.com", display_name="Ünï")
     (mail,) = mailbox.newest_first()
@@ -155,7 +155,7 @@ async def test_an_address_of_many_scripts_goes_where_it_is_known(inbox, mailer_f
     assert "Hello Ünï" in mail.text
 
 
-async def test_an_address_of_many_scripts_is_refused_elsewhere(smtp, mailer_for):
+async def test_a_non_ascii_address_is_refused_by_other_servers(smtp, mailer_for):
     server = await smtp(offers=["SIZE 1000000", "8BITMIME"])
     with pytest.raises(MailRefused, match="SMTPUTF8"):
         await mailer_for(server.port).send("welcome", to="grüße@example.com", display_name=None)
@@ -163,7 +163,7 @@ async def test_an_address_of_many_scripts_is_refused_elsewhere(smtp, mailer_for)
     assert server.commands[-1] == "QUIT"
 
 
-async def test_the_size_is_declared_where_it_is_asked_for(smtp, mailer_for, folder):
+async def test_the_size_is_declared_if_the_server_offers_size(smtp, mailer_for, folder):
     server = await smtp(offers=["SIZE"])
     mailer = mailer_for(server.port, folder=folder)
     await mailer.send("note", to=TO, subject_line="x", body="Ü" * 2000)
@@ -172,7 +172,7 @@ async def test_the_size_is_declared_where_it_is_asked_for(smtp, mailer_for, fold
 
 
 @pytest.mark.parametrize("mail_from", ["Slices <nobody>", "Slices <grüße@example.com>"])
-async def test_a_sender_that_no_server_takes_is_for_operators_to_mend(mailer_for, mail_from):
+async def test_an_invalid_sender_is_reported_to_operators(mailer_for, mail_from):
     with pytest.raises(MailUnavailable, match="MAIL_FROM"):
         await mailer_for(1, mail_from=mail_from).send("welcome", to=TO, display_name=None)
 

@@ -1,4 +1,4 @@
-"""Templates of a slice, and what is wrong with one that is refused."""
+"""A slice's mail templates, and the errors of invalid ones."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def _of_the_kit(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Writes templates: `folder(**{"note.txt": "…"})`, and returns where they are."""
+    """Writes templates, and returns their folder: `folder(**{"note.txt": "…"})`."""
 
     def write(**files):
         for name, text in files.items():
@@ -80,7 +80,7 @@ def test_a_changed_template_is_seen(folder):
     assert render(folder(**{"note.txt": "Subject: x\n\nTwo\n"}), "note", {}).text == "Two\n"
 
 
-def test_what_no_server_takes_is_left_out(folder):
+def test_characters_that_mail_servers_refuse_are_left_out(folder):
     place = folder(**{"note.txt": "Subject: x\n\n{{ body }}\n", "note.html": "<p>{{ body }}</p>"})
     mail = render(place, "note", {"body": "a\x00b\x1b\ud800\tc"})
     assert (mail.text, mail.html) == ("ab\tc\n", "<p>ab\tc</p>")

@@ -1,4 +1,4 @@
-"""Console lines: readable, as safe as the JSON ones, and only where people read them."""
+"""Console lines: readable, as safe as the JSON lines, and only used where people read them."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from kernel.observe.logs import REDACTED, ConsoleFormatter, configure_logging, l
 from kernel.observe.request_log import ConsoleRequestLog
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
-ANYTHING = st.text(st.characters(exclude_categories=()))  # surrogates and control characters, too
+ANYTHING = st.text(st.characters(exclude_categories=()))  # with surrogates and control characters
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -28,7 +28,7 @@ def text(message: str, *, coloured: bool = False, **fields: Any) -> str:
 
 
 def failed(function: Any, *arguments: Any) -> str:
-    """Return the traceback of a call, as the formatter has it."""
+    """Return the traceback of a call in the formatter's form."""
     try:
         function(*arguments)
     except Exception:  # noqa: BLE001 - whatever it raises
@@ -102,7 +102,7 @@ def test_h9_no_value_begins_a_line_or_moves_the_cursor(message, value, error):
 
 
 @given(ANYTHING, ANYTHING)
-def test_h9_no_request_does_either(path, method):
+def test_h9_no_request_begins_a_line_or_moves_the_cursor(path, method):
     assert access(path=path, method=method).isprintable()
 
 
@@ -141,7 +141,7 @@ def test_a_traceback_has_our_frames_and_one_line_for_the_libraries():
     )
     assert "\n      … 1 frame of logging\n" in found
     assert "TypeError: Level not an integer or a valid string: 1j" in found
-    assert "logging/__init__.py" in found  # the frame that raised
+    assert "logging/__init__.py" in found  # the frame that raised the error
 
 
 def test_causes_and_groups_are_shortened_too():
@@ -156,11 +156,11 @@ def test_causes_and_groups_are_shortened_too():
     assert "The above exception was the direct cause" in found
 
 
-def test_no_traceback_is_nothing():
+def test_without_an_exception_there_is_no_traceback():
     assert console.short_traceback(None, None, None) == ""
 
 
-# Where -------------------------------------------------------------------------------------------
+# Where the console format is used ----------------------------------------------------------------
 
 
 class Terminal(io.StringIO):
@@ -192,7 +192,7 @@ def test_colours_are_for_terminals_unless_a_variable_says_otherwise(
 
 @pytest.fixture
 def root_logger():
-    """The root logger, and what it was before."""
+    """The root logger, which gets its handlers and level back afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield root
@@ -221,7 +221,7 @@ def test_an_exception_that_ends_the_process_is_a_line_of_the_log(caplog):
     assert caplog.records[0].exc_info == (ValueError, error, None)
 
 
-def test_ctrl_c_is_none(capsys, caplog):
+def test_ctrl_c_is_not_logged_as_an_exception(capsys, caplog):
     log_uncaught(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert "KeyboardInterrupt" in capsys.readouterr().err
     assert not caplog.records

@@ -1,4 +1,4 @@
-"""The file that says that a process works."""
+"""The file that shows that a process works."""
 
 import os
 import time
@@ -7,7 +7,7 @@ from kernel.observe.heartbeat import Heartbeat
 
 
 def touched(file):
-    """Tell whether the file was touched since the last time that this was asked."""
+    """Return whether the file was touched since the last call."""
     if not file.exists():
         return False
     found = file.stat().st_mtime > 1

@@ -1,4 +1,4 @@
-"""SIGTERM: not ready at once, the server's own handler after the time to drain."""
+"""SIGTERM: the process is unready immediately; the server's own handler runs after the drain."""
 
 import asyncio
 import signal

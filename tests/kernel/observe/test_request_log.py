@@ -1,4 +1,4 @@
-"""The access line: the shape that the formatter gives, in batches, whatever the output does."""
+"""The access line: it has the formatter's fields, is written in batches, and never fails."""
 
 import asyncio
 import contextlib
@@ -42,13 +42,13 @@ SECRETS = st.sampled_from(
         ", input_type=",
     ]
 )
-ANYTHING = st.text(st.characters(exclude_categories=()))  # surrogates and control characters, too
+ANYTHING = st.text(st.characters(exclude_categories=()))  # with surrogates and control characters
 HOSTILE = st.lists(SECRETS | ANYTHING).map("".join)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def enabled():
-    """The level that production has, whatever ran before."""
+    """Production's log level, independent of earlier tests."""
     logger = logging.getLogger("access")
     before = logger.level
     logger.setLevel(logging.INFO)
@@ -57,7 +57,7 @@ def enabled():
 
 
 class Pieces(io.BytesIO):
-    """A stream that knows what was written in one go."""
+    """A stream that records each write separately."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ def write(log: RequestLog, **changes: Any) -> None:
 
 
 def written(**changes: Any) -> Any:
-    """Return the fields of one line."""
+    """Return the fields of one access line."""
     stream = io.BytesIO()
     log = RequestLog(stream)
     write(log, **changes)
@@ -84,7 +84,7 @@ def written(**changes: Any) -> Any:
 
 
 def formatted(**changes: Any) -> Any:
-    """Return the fields of the line that logging would write."""
+    """Return the fields of the line that the logging formatter would write."""
     line = LINE | changes
     record = {
         "name": "access",

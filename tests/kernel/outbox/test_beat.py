@@ -1,4 +1,4 @@
-"""Beat and the slots of scheduled jobs, by clocks that stand still."""
+"""Beat and the slots of scheduled jobs, on clocks that stand still."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ async def tock() -> None:
 
 @pytest.fixture
 def begin(frozen_time):
-    """The slot that has just come, by the database's time; the clocks stand still there."""
+    """The current slot; the clocks stand still at its start."""
     slot = every(PERIOD).slot(datetime.now(UTC))
     frozen_time.move_to(slot)
     return slot
@@ -39,7 +39,7 @@ async def outbox(own_database):
 
 
 class CountingOutbox(Outbox):
-    """The outbox; counts how often it was asked."""
+    """The outbox; counts its queries."""
 
     asked = 0
 
@@ -55,7 +55,7 @@ async def slots(own, name="outbox.tick"):
 
 
 async def known(own, begin, name="outbox.tick"):
-    """Let the job have had a slot before."""
+    """Record an earlier slot of the job, so that it is not new."""
     await own.sql.execute("insert into jobs.slots values ($1, $2)", name, begin - 3 * PERIOD)
 
 
@@ -90,7 +90,7 @@ async def test_a_new_job_begins_at_once_where_its_slot_has_just_come(own_databas
     assert await outbox.put_slot("a.b", now)
 
 
-async def test_slots_of_one_job_are_nothing_to_another(own_database, outbox):
+async def test_slots_of_one_job_do_not_affect_another(own_database, outbox):
     now = datetime.now(UTC)
     assert await outbox.put_slot("a.b", now)
     assert await outbox.put_slot("a.c", now)
@@ -109,7 +109,7 @@ async def test_each_slot_is_put_once_when_it_comes(own_database, outbox, frozen_
             frozen_time.move_to(expected[-1] + timedelta(seconds=second))
             await one.turn()
         assert await slots(own_database) == expected
-    assert outbox.asked == 3  # the database is asked for new slots alone
+    assert outbox.asked == 3  # the database is queried for new slots only
 
 
 async def test_each_job_has_its_own_slots(own_database, outbox, frozen_time, begin):
@@ -121,7 +121,7 @@ async def test_each_job_has_its_own_slots(own_database, outbox, frozen_time, beg
         frozen_time.move_to(begin + number * PERIOD)
         await one.turn()
     assert await slots(own_database) == [begin + number * PERIOD for number in (1, 2, 3, 4)]
-    # Its slot at `begin` was missed by the first turn, and made up for.
+    # The slot at `begin` was due before the first turn, which put it.
     assert await slots(own_database, "outbox.tock") == [
         begin + number * PERIOD for number in (0, 2, 4)
     ]

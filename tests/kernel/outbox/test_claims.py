@@ -94,7 +94,7 @@ async def test_a_lease_runs_out_by_itself(own_database, outbox):
     assert timedelta(seconds=5) < left <= timedelta(seconds=7)
 
 
-async def test_c11_who_lost_the_lease_settles_nothing(own_database, outbox):
+async def test_c11_a_relay_that_lost_its_lease_settles_nothing(own_database, outbox):
     await some_events(own_database, 1)
     (first,) = await outbox.claim(**ALL)
     await own_database.sql.execute("update outbox.events set claimed_until = now()")
@@ -145,7 +145,7 @@ async def test_a_claim_tells_what_the_event_is(own_database, outbox):
         (False, False, []),
     ],
 )
-async def test_only_what_waits_for_the_wanted_is_claimed(
+async def test_only_events_that_wait_for_the_wanted_part_are_claimed(
     own_database, outbox, with_drops, with_jobs, expected
 ):
     names = ["neither", "dropped", "published", "both"]

@@ -1,4 +1,4 @@
-"""The outbox in the database: what puts an event, and who may."""
+"""The outbox in the database: what puts an event, and who may read and change events."""
 
 from uuid import UUID
 
@@ -16,7 +16,7 @@ async def author(own_database):
 
 @pytest.fixture
 async def notes(own_database):
-    """A table that nothing tracks yet; `id` is what its rows are told apart by."""
+    """A table that is not tracked yet; `id` identifies its rows."""
     sql = own_database.sql
     await sql.execute("create table public.notes (id int primary key, kind text, sent_at text)")
     yield "public.notes"
@@ -58,7 +58,7 @@ async def test_deleting_a_user_with_1000_things_is_one_event_of_the_things(own_d
     changed = await own_database.events("thing_changed")
     assert len(changed) == 1
     assert set(ids(changed)[0]) == {UUID(str(row["id"])) for row in rows}
-    # One for each table that shows something of a user: auth.users and profiles.
+    # One for each table with data of a user: auth.users and profiles.
     assert ids(await own_database.events("user_changed"), "user_id") == [[author], [author]]
     assert {row["topic"] for row in await own_database.events()} == {
         "thing_changed",
@@ -81,7 +81,7 @@ async def test_a_statement_that_changes_no_row_puts_no_event(own_database, autho
     assert await own_database.events() == []
 
 
-async def test_what_a_user_does_not_show_puts_no_event(own_database, author):
+async def test_changes_of_hidden_user_columns_put_no_event(own_database, author):
     await own_database.sql.execute(
         "update auth.users set updated_at = now(), last_sign_in_at = now(), email = email"
     )
@@ -181,7 +181,7 @@ async def test_one_line_tracks_a_table(own_database, notes):
     assert [numbers(event) for event in await own_database.events("note_changed")] == [
         {1, 2},
         {2},
-        {2, 3},  # what was there and what is there
+        {2, 3},  # the old ids and the new ones
         {3},
         {4},
         {4},
@@ -202,7 +202,7 @@ async def test_an_upsert_tells_of_inserted_and_of_updated_rows_once_each(own_dat
     assert sorted(told, key=min) == [{1}, {2}]
 
 
-async def test_an_event_of_a_column_that_is_set_happens_when_it_is(own_database, notes):
+async def test_once_set_puts_an_event_when_the_column_gets_a_value(own_database, notes):
     sql = own_database.sql
     await sql.execute(
         "select outbox.track($1::text::regclass, 'note_sent', $2, once_set => 'sent_at')",
@@ -236,7 +236,7 @@ async def test_an_event_of_certain_columns_happens_when_one_changes(own_database
     assert told == [{1}, {2}, {1}]
 
 
-async def test_only_the_operations_that_were_asked_for_count(own_database, notes):
+async def test_only_the_requested_operations_put_events(own_database, notes):
     sql = own_database.sql
     await sql.execute(
         "select outbox.track($1::text::regclass, 'note_gone', $2, operations => '{delete}')",

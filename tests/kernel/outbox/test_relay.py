@@ -71,7 +71,7 @@ async def test_an_event_of_many_rows_leads_to_a_run_for_each(own_stack, a_relay)
     assert len(set(messages(own_stack, "cpu"))) == len(things)
 
 
-async def test_an_event_that_is_told_twice_is_the_same_run(own_stack, a_relay, author):
+async def test_an_event_that_is_published_twice_is_the_same_run(own_stack, a_relay, author):
     await own_stack.thing(author)
     await a_relay.turn()
     await own_stack.sql.execute("update outbox.events set published_at = null")
@@ -109,6 +109,6 @@ async def test_a_change_of_many_rows_is_dropped_whole(own_stack, a_relay, rows):
     await own_stack.put("thing_changed", *({"thing_id": uuid4()} for _ in range(rows)))
     await a_relay.turn()
     assert own_stack.cache.client.dbsize() == rows + 1
-    # That took long, and meanwhile the gateway may have closed the connection.
+    # The drop took long: the gateway may have closed the connection, and left the claim unsettled.
     await own_stack.sql.execute("update outbox.events set claimed_until = now()")
     await turned(a_relay, lambda: none_pending(own_stack))

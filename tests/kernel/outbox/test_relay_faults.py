@@ -59,7 +59,7 @@ async def test_c7_without_the_broker_drops_go_on_and_jobs_follow(own_stack, a_re
         assert tag_version(own_stack, f"kept-thing:{later}")
         assert {row["published_at"] for row in await own_stack.events()} == {None}
     await turned(a_relay, lambda: none_pending(own_stack))
-    # A broker that was silent may have taken more than it could say: a run told twice is one run.
+    # A silent broker may have accepted unacknowledged messages; they lead to the same run.
     assert {run for _, run in messages(own_stack)} == {run_of(thing), run_of(later)}
 
 
@@ -68,7 +68,7 @@ async def test_c7_a_relay_does_not_hurry_while_a_part_is_away(
     own_stack, a_relay, author, monkeypatch, part
 ):
     monkeypatch.setattr(relay, "IDLE_SECONDS", 0.05)
-    await a_relay.turn()  # it has looked for lost jobs, and will not again for a while
+    await a_relay.turn()  # this turn looks for lost jobs, so that the next turns do not
     stop, started = asyncio.Event(), time.monotonic()
     async with taken_away(getattr(own_stack, part), "refused"):
         running = asyncio.create_task(a_relay.run(stop))
@@ -78,7 +78,7 @@ async def test_c7_a_relay_does_not_hurry_while_a_part_is_away(
         await until(lambda: time.monotonic() - started > 0.5)
         stop.set()
         await running
-    # One each time that it was idle, and one more at once where there was something to do.
+    # One claim for each idle wait, and one more immediately after each that found work.
     assert 5 <= a_relay._outbox.claims <= (time.monotonic() - started) / 0.05 + 2 * 5 + 1
 
 
@@ -159,7 +159,7 @@ async def test_an_event_that_is_not_understood_waits_and_holds_up_no_other(
     assert waiting["published_at"] is None
     assert reason in waiting["error"]
     assert waiting["not_before"] > await sql.fetchval("select now()")
-    assert not await a_relay.turn()  # it is not tried at once
+    assert not await a_relay.turn()  # it is not retried at once
 
 
 async def test_an_event_of_a_newer_version_is_delivered_by_a_relay_that_knows_it(
@@ -176,7 +176,7 @@ async def test_an_event_of_a_newer_version_is_delivered_by_a_relay_that_knows_it
     assert tag_version(own_stack, f"kept-thing:{thing}")
 
 
-async def test_fields_that_this_version_does_not_know_are_no_fault(own_stack, a_relay):
+async def test_fields_that_this_version_does_not_know_are_ignored(own_stack, a_relay):
     thing = uuid4()
     await own_stack.put("thing_changed", {"thing_id": thing, "later": 1})
     await a_relay.turn()
@@ -184,7 +184,7 @@ async def test_fields_that_this_version_does_not_know_are_no_fault(own_stack, a_
 
 
 class StuckOutbox(Outbox):
-    """The outbox of a relay that dies between publishing and settling."""
+    """The outbox of a relay that dies after publishing and before settling."""
 
     reached = asyncio.Event()
 
@@ -204,7 +204,7 @@ async def test_c11_a_relay_that_dies_before_it_settles_leaves_the_event_to_anoth
         await asyncio.wait([turn])
     assert published(own_stack, run_of(thing)) == 1
     await a_relay.turn()
-    assert len(await pending(own_stack)) == 2  # still leased to the one that died
+    assert len(await pending(own_stack)) == 2  # still leased to the dead relay
     await own_stack.sql.execute("update outbox.events set claimed_until = now()")
     await a_relay.turn()
     assert await pending(own_stack) == []
@@ -219,7 +219,7 @@ async def test_a_relay_that_is_stopped_settles_what_it_has_begun(own_stack, a_re
     stop.set()
     running = asyncio.create_task(a_relay.run(stop))
     await running
-    assert len(await pending(own_stack)) == 2  # asked to stop before it began
+    assert len(await pending(own_stack)) == 2  # it was stopped before it began
     stop.clear()
     running = asyncio.create_task(a_relay.run(stop))
     await until(lambda: a_relay._outbox.claims)
@@ -233,7 +233,7 @@ async def test_jobs_whose_messages_the_broker_lost_are_published_again(own_stack
     thing = await own_stack.thing(author)
     async with running_relay(own_stack, lost_after=0) as one:
         await one.turn()
-        assert published(own_stack, run_of(thing)) == 1  # a message waits: nothing is lost
+        assert published(own_stack, run_of(thing)) == 1  # a message still waits, so no run is lost
         own_stack.broker.client.flushall()
         await one.turn()
         assert published(own_stack, run_of(thing)) == 1
@@ -253,7 +253,7 @@ async def test_while_messages_wait_no_run_counts_as_lost(own_stack, author):
     thing = await own_stack.thing(author)
     async with running_relay(own_stack, lost_after=0) as one:
         await one.turn()
-        own_stack.broker.client.delete("default")  # "cpu" still has one
+        own_stack.broker.client.delete("default")  # "cpu" still has a message
         await one.turn()
         assert published(own_stack, run_of(thing)) == 0
         own_stack.broker.client.delete("cpu")
@@ -280,7 +280,7 @@ async def test_many_lost_jobs_are_published_as_fast_as_they_are_taken(own_stack)
 
     def all_taken():
         taken.update(run for _, run in messages(own_stack))
-        own_stack.broker.client.delete("default")  # as a worker does
+        own_stack.broker.client.delete("default")  # as a worker would
         return len(taken) == 250
 
     async with running_relay(own_stack, lost_after=60) as one:

@@ -25,7 +25,7 @@ KINDS: dict[str, Callable[[Settings, float], Pipeline]] = {
 def talking_to(request, settings):
     """Opens a pipeline of each kind: `async with talking_to(redis_port=…) as pipeline`.
 
-    Where nothing is about its deadline, `seconds=PATIENT`: servers of tests have few cores.
+    Tests that do not test the deadline pass `seconds=PATIENT`: test machines have few cores.
     """
 
     @contextlib.asynccontextmanager
@@ -56,7 +56,7 @@ def multiplexed_to(settings):
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def on_a_loop(request):
-    """Runs a coroutine on a loop of its own, of each kind: `on_a_loop(main())`."""
+    """Runs a coroutine on a new event loop, of each kind: `on_a_loop(main())`."""
 
     def run(main):
         with asyncio.Runner(loop_factory=request.param) as runner:
@@ -67,7 +67,7 @@ def on_a_loop(request):
 
 @pytest.fixture
 def logged(caplog):
-    """What was logged of Redis' coming and going, and why."""
+    """The logged losses and returns of Redis, with their reasons."""
 
     def lines():
         return [

@@ -9,7 +9,7 @@ from kit.waiting import until
 
 
 class Probes:
-    """Tries that fail so often, and the longest pause before each."""
+    """Probes that fail this often; `pauses` holds the longest possible pause before each."""
 
     def __init__(self, monkeypatch, failures=0):
         self.failures, self.pauses = failures, []
@@ -55,7 +55,7 @@ async def test_pauses_double_up_to_a_second(monkeypatch):
     await breaker.aclose()
 
 
-async def test_what_goes_again_soon_is_met_with_longer_pauses_and_later_with_short_ones(
+async def test_pauses_grow_if_redis_fails_again_soon_and_start_short_again_later(
     monkeypatch, frozen_time
 ):
     breaker = ConnectionBreaker(probes := Probes(monkeypatch))
@@ -67,7 +67,7 @@ async def test_what_goes_again_soon_is_met_with_longer_pauses_and_later_with_sho
     await breaker.aclose()
 
 
-async def test_any_number_of_failures_is_bearable(monkeypatch):
+async def test_any_number_of_failures_is_handled(monkeypatch):
     breaker = ConnectionBreaker(probes := Probes(monkeypatch, failures=5000))
     breaker.trip("why")
     await until(lambda: is_closed(breaker))
@@ -75,7 +75,7 @@ async def test_any_number_of_failures_is_bearable(monkeypatch):
     await breaker.aclose()
 
 
-async def test_closed_it_stays_away_and_leaves_no_task(logged):
+async def test_after_close_it_stays_open_and_leaves_no_task(logged):
     tasks = asyncio.all_tasks()
     tried = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""AUTH, SELECT, TLS, and what counts as away before anything was asked."""
+"""AUTH, SELECT, TLS, and the failures to connect that count as unavailable."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ async def at(multiplexed_to, valkey, **changes):
 
 @pytest.fixture
 def guarded(valkey):
-    """The server wants a password of everyone, and knows a user `app` besides."""
+    """A server that requires a password, and also has a user `app`."""
     valkey.client.acl_setuser(
         "app", enabled=True, passwords=[f"+{SECRET}"], commands=["+@all"], keys=["*"]
     )
@@ -63,7 +63,7 @@ async def test_the_right_password_opens_the_database_that_is_named(guarded, mult
         ({"redis_password": SECRET, "redis_db": 99}, "SELECT was refused: ERR DB index is out of"),
     ],
 )
-async def test_who_is_not_let_in_is_told_why_and_the_log_has_no_password(
+async def test_a_refused_login_says_why_and_the_log_has_no_password(
     guarded, multiplexed_to, logged, caplog, who, reason
 ):
     async with at(multiplexed_to, guarded, **who) as pipeline:
@@ -109,7 +109,7 @@ async def test_k5_it_says_what_is_wrong_at_the_other_end(multiplexed_to, talk, r
         assert time.monotonic() - started < 0.3
 
 
-async def test_a_server_that_is_not_taken_is_left(multiplexed_to):
+async def test_a_server_with_an_invalid_greeting_is_disconnected(multiplexed_to):
     left = asyncio.Event()
 
     async def talk(reader, writer):
@@ -123,7 +123,7 @@ async def test_a_server_that_is_not_taken_is_left(multiplexed_to):
             await left.wait()
 
 
-@pytest.mark.parametrize("host", ["nowhere.invalid", "a..b", "x" * 300])
+@pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 300])
 async def test_a_host_that_does_not_exist_is_away(multiplexed_to, host):
     async with multiplexed_to(redis_host=host) as pipeline:
         with pytest.raises(RedisAway):
@@ -152,7 +152,7 @@ async def test_k6_a_server_that_has_loaded_is_back(multiplexed_to, logged):
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    """A certificate for 127.0.0.1 and localhost that signs itself, and another nobody is shown."""
+    """A self-signed certificate for 127.0.0.1 and localhost, and another that no server uses."""
     folder = tmp_path_factory.mktemp("certificates")
     now = dt.datetime.now(dt.UTC)
     for file in ("shown", "other"):
@@ -185,7 +185,7 @@ def certificates(tmp_path_factory):
 
 @contextlib.asynccontextmanager
 async def tls_in_front_of(port, certificate):
-    """Something that speaks TLS and passes all on to the port; yields its own."""
+    """A TLS proxy to the port; yields its own port."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     tasks, writers = [], []
@@ -255,7 +255,7 @@ def test_tls_refuses_what_is_not_trusted(
 
 @contextlib.asynccontextmanager
 async def forwarding(host, port):
-    """Another loopback address that leads to the port, where it is not the port's own."""
+    """Another loopback address that forwards to the port, unless it is 127.0.0.1 itself."""
     if host == "127.0.0.1":
         yield port
         return
@@ -280,7 +280,7 @@ async def forwarding(host, port):
         yield server.sockets[0].getsockname()[1]
 
 
-def test_tls_that_nobody_speaks_is_away_in_time(multiplexed_to, valkey, on_a_loop):
+def test_a_server_without_tls_is_unavailable_within_the_deadline(multiplexed_to, valkey, on_a_loop):
     async def main():
         for talk in (resp.silent, resp.talking_rubbish, resp.hanging_up):
             async with (

@@ -1,4 +1,4 @@
-"""RESP's edges: however replies are cut, and wherever they end, each reaches its own asker."""
+"""Edge cases of RESP: each caller gets its own reply, wherever replies are split or cut off."""
 
 import asyncio
 import contextlib
@@ -20,14 +20,14 @@ LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 
 
 class Reply(NamedTuple):
-    """A reply on the wire, and what it is to whoever asked."""
+    """The bytes of a reply, and its value for the caller."""
 
     wire: bytes
     value: object
 
 
 class Asked(NamedTuple):
-    """What one asker is to get, and whether he goes away first."""
+    """The expected replies of one caller, and whether it is cancelled first."""
 
     replies: list[Reply]
     gone: bool
@@ -47,7 +47,7 @@ def array(parts: list[Reply]) -> Reply:
 
 
 def plain(value: object) -> object:
-    """Return the value with errors as what can be compared."""
+    """Return the value with errors in a form that can be compared."""
     if isinstance(value, list):
         return [plain(one) for one in value]
     if isinstance(value, ResponseError):
@@ -85,7 +85,7 @@ def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
 
 @contextlib.asynccontextmanager
 async def connected(seconds: float = 10):
-    """A connection whose other end is the test; what has ended it is in `ends`."""
+    """A connection to the test itself; `ends` holds the reasons why it ended."""
     own, other = socket.socketpair()
     other.setblocking(False)  # noqa: FBT003 - its only parameter
     loop = asyncio.get_running_loop()
@@ -111,7 +111,7 @@ def outcome(future: "asyncio.Future[Any]") -> object:
 async def outcomes(
     batch: list[Asked], chunks: list[bytes]
 ) -> tuple[list[object], list[tuple[str, bool]]]:
-    """Ask for the batch, and hand the connection what it receives, in these pieces."""
+    """Send the batch, and give the connection the received bytes in these pieces."""
     async with connected() as (connection, _, ends):
         futures = [connection.ask((("ECHO",),) * len(one.replies)) for one in batch]
         for one, future in zip(batch, futures, strict=True):
@@ -134,7 +134,7 @@ def run(request):
 
 @pytest.mark.parametrize("kind", LOOPS)
 @given(batch=batches, cuts=st.lists(st.integers(0), max_size=20))
-def test_however_replies_are_cut_each_reaches_its_own_asker(kind, batch, cuts):
+def test_however_replies_are_split_each_reaches_its_own_caller(kind, batch, cuts):
     with asyncio.Runner(loop_factory=kind) as runner:
         found, ends = runner.run(outcomes(batch, pieces(wire(batch), cuts)))
     assert found == [expected(one) for one in batch]
@@ -149,7 +149,7 @@ def test_replies_may_come_byte_by_byte(batch):
 
 
 @given(batch=batches, at=st.integers(0), end=rubbish, cuts=st.lists(st.integers(0), max_size=5))
-def test_rubbish_ends_it_and_who_had_no_reply_yet_gets_none(batch, at, end, cuts):
+def test_invalid_bytes_end_it_and_callers_without_a_reply_get_none(batch, at, end, cuts):
     whole = at % len(batch)
     data = wire(batch[:whole]) + end
     found, ends = asyncio.run(outcomes(batch, pieces(data, cuts)))
@@ -170,7 +170,7 @@ def test_a_connection_that_dies_in_the_middle_of_a_reply_gives_nobody_a_part(bat
     async def main() -> list[object]:
         async with connected() as (connection, other, ends):
             futures = [connection.ask((("ECHO",),) * len(one.replies)) for one in batch]
-            await asyncio.sleep(0)  # it goes out
+            await asyncio.sleep(0)  # the commands are sent
             data = wire(batch)
             other.sendall(data[: at % len(data)])
             other.close()
@@ -230,7 +230,7 @@ def test_an_error_that_is_no_utf_8_is_one(run):
 
 
 @pytest.mark.parametrize("code", ["LOADING", "NOAUTH", "READONLY", "MASTERDOWN"])
-def test_a_server_that_is_not_fit_to_answer_is_left(run, code):
+def test_a_server_that_cannot_answer_is_disconnected(run, code):
     async def main() -> None:
         async with connected() as (connection, _, ends):
             first, second = connection.ask((("GET", "a"),)), connection.ask((("GET", "b"),))
@@ -243,7 +243,7 @@ def test_a_server_that_is_not_fit_to_answer_is_left(run, code):
     run(main())
 
 
-def test_what_is_asked_in_one_turn_is_one_write_and_the_order_stays(run):
+def test_calls_of_one_loop_iteration_are_one_write_in_order(run):
     async def main() -> bytes:
         async with connected() as (connection, other, _):
             writes: list[bytes] = []
@@ -265,7 +265,7 @@ def test_what_is_asked_in_one_turn_is_one_write_and_the_order_stays(run):
 
 
 class Spy:
-    """A transport whose writes are counted."""
+    """A transport that counts its writes."""
 
     def __init__(self, transport: asyncio.Transport, writes: list[bytes]) -> None:
         self._transport, self._writes = transport, writes
@@ -278,7 +278,7 @@ class Spy:
         self._transport.write(data)
 
 
-def test_what_is_no_command_is_its_own_askers_error(run):
+def test_an_invalid_command_is_an_error_of_its_own_caller_only(run):
     async def main() -> None:
         async with connected() as (connection, *_):
             nothing: Any = None
@@ -308,7 +308,7 @@ def test_a_batch_is_overdue_after_the_deadline_also_while_others_are_asked(run):
     run(main())
 
 
-def test_while_nobody_waits_no_timer_runs(run):
+def test_without_waiting_callers_no_timer_runs(run):
     async def main() -> None:
         async with connected(seconds=0.04) as (connection, _, ends):
             future = connection.ask((("GET", "a"),))
@@ -322,7 +322,7 @@ def test_while_nobody_waits_no_timer_runs(run):
     run(main())
 
 
-def test_bytes_that_nobody_takes_are_bounded(run):
+def test_bytes_that_the_server_does_not_read_are_bounded(run):
     async def main() -> None:
         async with connected() as (connection, _, ends):
             accepted = 0
@@ -352,7 +352,7 @@ def test_a_connection_that_has_ended_takes_nothing(run):
             other.close()
             while not ends:
                 await asyncio.sleep(0.001)
-            assert ends[0][1] is False  # nobody waited
+            assert ends[0][1] is False  # no caller was waiting
             with pytest.raises(RedisAway):
                 connection.ask((("GET", "a"),))
             with pytest.raises(RedisAway):

@@ -1,4 +1,4 @@
-"""When our own connection is made, lost and made again."""
+"""When our own connection connects, is lost and reconnects."""
 
 import asyncio
 import time
@@ -35,11 +35,11 @@ async def test_it_connects_when_it_is_first_asked_and_once_for_all(pipeline, val
     assert connections(valkey) == before + 1
 
 
-async def test_r6_what_is_asked_at_once_is_one_read_of_the_servers(pipeline, valkey):
+async def test_r6_concurrent_calls_are_one_read_of_the_server(pipeline, valkey):
     await echo(pipeline)
     before = valkey.client.info("stats")["total_reads_processed"]
     await asyncio.gather(*(pipeline.ask(("PING",), ("PING",)) for _ in range(100)))
-    assert valkey.client.info("stats")["total_reads_processed"] == before + 1 + 1  # that of INFO
+    assert valkey.client.info("stats")["total_reads_processed"] == before + 1 + 1  # one for INFO
 
 
 async def test_a_connection_that_is_lost_while_idle_costs_nobody_a_failure(
@@ -73,7 +73,9 @@ async def test_it_comes_back_without_being_asked(pipeline, valkey, logged):
     assert time.monotonic() - started < 0.1
 
 
-async def test_a_replica_that_was_the_primary_is_left_and_found_again(pipeline, valkey, logged):
+async def test_a_primary_that_became_a_replica_is_disconnected_and_found_again(
+    pipeline, valkey, logged
+):
     await echo(pipeline)
     valkey.client.replicaof("127.0.0.1", 1)
     (refused,) = await pipeline.ask(("SET", "a", "1"))
@@ -90,7 +92,7 @@ async def test_a_replica_that_was_the_primary_is_left_and_found_again(pipeline, 
     await until(writes, seconds=5)
 
 
-async def test_k5_a_server_that_greets_and_does_not_work_is_asked_ever_less(multiplexed_to):
+async def test_k5_a_server_that_only_greets_is_probed_with_backoff(multiplexed_to):
     greetings = 0
 
     def answer(command):
@@ -104,10 +106,10 @@ async def test_k5_a_server_that_greets_and_does_not_work_is_asked_ever_less(mult
             with pytest.raises(RedisAway):
                 await echo(pipeline)
             await asyncio.sleep(0.001)
-    assert greetings < 20  # and not one for each of the asks
+    assert greetings < 20  # fewer than one for each call
 
 
-async def test_sentinels_make_it_the_way_over_redis_py(settings):
+async def test_with_sentinels_the_pipeline_uses_redis_py(settings):
     plain = connect_pipeline(settings)
     by_sentinel = connect_pipeline(
         changed(settings, redis_sentinels="127.0.0.1:1", broker_host="127.0.0.1")

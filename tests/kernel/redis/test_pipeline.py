@@ -1,4 +1,4 @@
-"""What both ways to Redis promise: own replies, one deadline, and at once while it is away."""
+"""Guarantees of both pipelines to Redis: own replies, one deadline, fast failure while away."""
 
 import asyncio
 import gc
@@ -28,7 +28,7 @@ FAULTS = {
     "hanging up at work": resp.hanging_up_at_work,
 }
 
-PATIENT = 5.0  # the deadline where nothing is about it
+PATIENT = 5.0  # the deadline in tests that do not test it
 
 
 async def ask(pipeline, *command):
@@ -48,7 +48,7 @@ async def works(pipeline):
 # Replies -----------------------------------------------------------------------------------------
 
 
-async def test_each_gets_the_own_reply(talking_to):
+async def test_each_caller_gets_its_own_reply(talking_to):
     async with talking_to(seconds=PATIENT) as pipeline:
         replies = await asyncio.gather(*(ask(pipeline, "ECHO", str(n)) for n in range(1000)))
     assert replies == [str(number).encode() for number in range(1000)]
@@ -100,12 +100,12 @@ async def test_large_values_come_whole(talking_to, valkey):
     assert found == values
 
 
-async def test_who_asks_nothing_gets_nothing(talking_to):
+async def test_no_commands_have_no_replies(talking_to):
     async with talking_to(seconds=PATIENT) as pipeline:
         assert await pipeline.ask() == []
 
 
-async def test_a_refused_command_is_its_own_askers_error(talking_to, valkey):
+async def test_a_refused_command_is_an_error_of_its_own_caller_only(talking_to, valkey):
     async with talking_to(redis_port=valkey.port, redis_db=0, seconds=PATIENT) as pipeline:
         answers = await asyncio.gather(
             pipeline.ask(("SET", "a", "1"), ("LPUSH", "a", "1"), ("GET", "a")),
@@ -133,7 +133,7 @@ async def test_a_redis_that_is_full_is_not_away(talking_to, valkey, logged):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_k5_whatever_goes_wrong_is_one_error_in_time_for_everyone(talking_to, fault, logged):
+async def test_k5_every_fault_is_one_error_in_time_for_all_callers(talking_to, fault, logged):
     async with listening(FAULTS[fault]) as port, talking_to(redis_port=port) as pipeline:
         started = time.monotonic()
         first = asyncio.create_task(ask(pipeline, "ECHO", "first"))
@@ -147,7 +147,7 @@ async def test_k5_whatever_goes_wrong_is_one_error_in_time_for_everyone(talking_
 
 
 @pytest.mark.parametrize("fault", ["silent", "rubbish", "hanging up", "loading"])
-async def test_k5_while_it_is_away_who_asks_is_told_at_once(talking_to, fault, logged):
+async def test_k5_while_redis_is_away_callers_fail_at_once(talking_to, fault, logged):
     async with listening(FAULTS[fault]) as port, talking_to(redis_port=port) as pipeline:
         with pytest.raises(RedisAway):
             await ask(pipeline, "ECHO", "first")
@@ -157,12 +157,12 @@ async def test_k5_while_it_is_away_who_asks_is_told_at_once(talking_to, fault, l
             with pytest.raises(RedisAway):
                 await ask(pipeline, "ECHO", "more")
             times.append(time.perf_counter() - started)
-            await asyncio.sleep(0.002)  # the probes go on meanwhile
+            await asyncio.sleep(0.002)  # probes continue meanwhile
     assert sorted(times)[195] < 0.005
     assert len(logged()) == 1
 
 
-async def test_k5_nobody_listens(talking_to, unused_tcp_port):
+async def test_k5_a_port_without_a_server_fails_at_once(talking_to, unused_tcp_port):
     async with talking_to(redis_port=unused_tcp_port) as pipeline:
         started = time.monotonic()
         with pytest.raises(RedisAway):
@@ -180,7 +180,7 @@ async def test_k5_a_stopped_redis_costs_its_deadline_once(talking_to, valkey):
             )
             taken = time.monotonic() - started
     assert {type(answer) for answer in answers} == {RedisAway}
-    assert 0.09 < taken < 0.3  # 100 to 125 ms, and what a busy machine adds
+    assert 0.09 < taken < 0.3  # 100 to 125 ms, plus a margin for a busy machine
 
 
 @pytest.mark.parametrize("how", ["killed", "stopped"])
@@ -190,7 +190,7 @@ async def test_k6_it_is_back_by_itself_when_redis_is(talking_to, valkey, logged,
         if how == "killed":
             valkey.kill()
             assert not await works(pipeline)  # the connection is lost
-            assert not await works(pipeline)  # and there is no other
+            assert not await works(pipeline)  # and no other one is open
             await valkey.start()
         else:
             with valkey.frozen():
@@ -208,7 +208,7 @@ async def test_a_late_reply_is_never_taken_for_that_of_another_command(talking_t
         assert await ask(pipeline, "ECHO", "after") == b"after"
 
 
-async def test_who_goes_away_takes_nobody_along(talking_to):
+async def test_a_cancelled_caller_does_not_affect_the_others(talking_to):
     async with talking_to(seconds=PATIENT) as pipeline:
         for _ in range(2):  # while it connects, and afterwards
             gone = asyncio.create_task(ask(pipeline, "ECHO", "gone"))
@@ -219,7 +219,7 @@ async def test_who_goes_away_takes_nobody_along(talking_to):
             assert await ask(pipeline, "ECHO", "later") == b"later"
 
 
-async def test_whatever_happens_nobody_gets_anothers_reply(talking_to, valkey):
+async def test_whatever_happens_no_caller_gets_anothers_reply(talking_to, valkey):
     seen: Counter[str] = Counter()
     async with talking_to(redis_port=valkey.port, redis_db=0, seconds=PATIENT) as pipeline:
         done = False
@@ -247,7 +247,7 @@ async def test_whatever_happens_nobody_gets_anothers_reply(talking_to, valkey):
 
         askers = [asyncio.create_task(asker(name)) for name in range(20)]
         kills = 0
-        while kills < 10 or (not seen["away"] and kills < 200):  # some find nothing under way
+        while kills < 10 or (not seen["away"] and kills < 200):  # some kills hit an idle connection
             kills += 1
             goal = seen["own"] + 200
             await until(partial(has_seen, goal))
@@ -262,7 +262,7 @@ async def test_whatever_happens_nobody_gets_anothers_reply(talking_to, valkey):
 # Loop, end and bounds ----------------------------------------------------------------------------
 
 
-def test_a_busy_loop_does_not_take_its_own_delay_for_that_of_redis(talking_to, on_a_loop):
+def test_a_blocked_event_loop_is_not_mistaken_for_a_slow_redis(talking_to, on_a_loop):
     async def main():
         async with talking_to() as pipeline:
             await until(lambda: works(pipeline))
@@ -280,7 +280,7 @@ def test_a_busy_loop_does_not_take_its_own_delay_for_that_of_redis(talking_to, o
     assert on_a_loop(main()) == b"in time"
 
 
-def test_a_busy_loop_connects(talking_to, on_a_loop):
+def test_a_busy_event_loop_connects(talking_to, on_a_loop):
     async def main():
         busy = True
 
@@ -299,7 +299,7 @@ def test_a_busy_loop_connects(talking_to, on_a_loop):
     assert on_a_loop(main()) == b"in time"
 
 
-async def test_who_waits_when_it_closes_is_told_and_so_is_who_comes_later(talking_to):
+async def test_closing_fails_waiting_and_later_callers(talking_to):
     async with listening(resp.silent_at_work) as port:
         for wait in (0, 0.02):
             async with talking_to(redis_port=port) as pipeline:
@@ -323,7 +323,7 @@ def test_it_leaves_no_task_and_no_descriptor_behind(
             try:
                 await ask(pipeline, "ECHO", "a")
             except (RedisAway, ResponseError):
-                await asyncio.sleep(0.05)  # in which it tries to come back
+                await asyncio.sleep(0.05)  # it tries to reconnect meanwhile
         await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
 
     async def main():
@@ -333,7 +333,7 @@ def test_it_leaves_no_task_and_no_descriptor_behind(
             async with listening(talk) as port:
                 await use(port)
 
-    on_a_loop(main())  # what is opened once
+    on_a_loop(main())  # to open what is opened once per process
     gc.collect()
     before, threads = descriptors(), threading.active_count()
     on_a_loop(main())
@@ -342,7 +342,7 @@ def test_it_leaves_no_task_and_no_descriptor_behind(
     assert threading.active_count() <= threads
 
 
-async def test_of_too_many_the_last_are_told_at_once(talking_to):
+async def test_of_too_many_callers_the_last_fail_at_once(talking_to):
     async with listening(resp.silent_at_work) as port, talking_to(redis_port=port) as pipeline:
         started, refused = time.monotonic(), []
 

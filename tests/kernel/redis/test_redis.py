@@ -21,7 +21,7 @@ def reports(caplog):
 
 
 async def reported(settings, caplog):
-    """Return what is reported; a server that a busy machine keeps from answering is asked again."""
+    """Return the last report; retry, because a busy machine may delay a server's reply."""
 
     async def once():
         await report_eviction(settings)

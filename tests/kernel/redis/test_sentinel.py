@@ -1,4 +1,4 @@
-"""A primary that dies: Sentinel makes its replica the primary, and what asks goes there."""
+"""A primary dies: Sentinel promotes its replica, and our clients switch to it."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ async def replica(tmp_path, primary):
 
 @pytest.fixture
 async def sentinel(tmp_path, primary, replica):
-    """The port of a Sentinel that knows both."""
+    """The port of a Sentinel that monitors both servers."""
     port, config = free_port(), tmp_path / "sentinel.conf"
     config.write_text(
         f"port {port}\nbind 127.0.0.1\ndir {tmp_path}\n"
@@ -70,7 +70,7 @@ def by_sentinel(settings, sentinel):
     def made(*others):
         return changed(
             settings,
-            redis_host="192.0.2.1",  # RFC 5737: nobody
+            redis_host="192.0.2.1",  # RFC 5737: no host has it
             redis_db=0,
             broker_host="127.0.0.1",
             redis_sentinels=[*others, f"127.0.0.1:{sentinel}"],
@@ -82,7 +82,7 @@ def by_sentinel(settings, sentinel):
 
 @contextlib.asynccontextmanager
 async def connected(settings):
-    """Both ways to the cache: the pipeline, and the client."""
+    """Both ways to the cache: the pipeline and the client."""
     pipeline, client = connect_pipeline(settings), connect_redis(settings)
     try:
         yield pipeline, client

@@ -1,4 +1,4 @@
-"""A5: while Auth is away, all that does not need it works, and what does is refused at once."""
+"""A5: while Auth is unavailable, calls without it work, and calls that need it fail fast."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,7 +28,7 @@ from kit.waiting import until
 
 
 class Caller:
-    """Somebody who enters, joins, renews a session and, with a token, reads."""
+    """A client that enters, joins and renews a session, and reads with a token."""
 
     def __init__(self, client: httpx.AsyncClient, person: Person) -> None:
         self.client = client
@@ -60,7 +60,7 @@ async def calling(settings: Settings, front: Front, person: Person) -> AsyncIter
 async def test_a5_auth_away(settings, front: Front, author: Person, behaviour):
     async with calling(settings, front, author) as caller, again_and_again(caller.me) as read:
         calls = caller.enter, caller.renew, caller.join
-        await assert_refused_while_away(front, behaviour, calls, endpoints=2)
+        await assert_refused_while_away(front, behaviour, calls, endpoints=3)
         assert (await caller.renew()).status_code == 200
     assert {answer.status_code for answer in read} == {200}
     assert len(read) > 10
@@ -88,7 +88,7 @@ async def test_a5_postgrest_away_stops_no_call_of_auth(settings, front: Front, a
             assert_unavailable(await caller.me())
         assert front.count("rest") == FAILURES
         before = front.count("auth")
-        assert_unavailable(await caller.enter())  # the user of the session is not to be had
+        assert_unavailable(await caller.enter())  # the session's user cannot be loaded
         assert front.count("auth") == before + 1
 
 
@@ -112,7 +112,7 @@ async def test_a_health_check_sees_past_an_open_breaker(
         front.auth = works
         before = front.count("auth")
         await until(is_up)
-        refused = await caller.enter()  # only what was asked for closes a breaker
+        refused = await caller.enter()  # only a call of this endpoint closes its breaker
         assert refused.status_code == 503
         asked = [seen.target for seen in front.seen if seen.part == "auth"][before:]
         assert set(asked) == {"/auth/v1/health"}

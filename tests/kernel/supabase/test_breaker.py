@@ -1,4 +1,4 @@
-"""The breaker by itself, on clocks that stand still until a test moves them."""
+"""The breaker alone, on clocks that stand still until a test moves them."""
 
 import logging
 
@@ -26,7 +26,7 @@ def opened(breaker: CircuitBreaker) -> CircuitBreaker:
     return breaker
 
 
-def test_failures_in_a_row_open_it(breaker):
+def test_consecutive_failures_open_it(breaker):
     for _ in range(FAILURES - 1):
         call(breaker, answered=False)
     assert breaker.state == "closed"
@@ -34,7 +34,7 @@ def test_failures_in_a_row_open_it(breaker):
     assert breaker.state == "open"
 
 
-def test_an_answer_ends_the_row(breaker):
+def test_a_response_ends_the_series_of_failures(breaker):
     for _ in range(FAILURES * 3):
         for _ in range(FAILURES - 1):
             call(breaker, answered=False)
@@ -121,7 +121,7 @@ def test_one_line_when_it_opens_and_one_when_it_closes(breaker, frozen_time, cap
 
 
 class AnyCalls(RuleBasedStateMachine):
-    """Whatever calls do and in whichever order they end."""
+    """Any calls, which end in any order and in any way."""
 
     def __init__(self) -> None:
         super().__init__()

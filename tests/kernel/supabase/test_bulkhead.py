@@ -1,4 +1,4 @@
-"""The bulkhead by itself."""
+"""The bulkhead alone."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ async def hold(bulkhead: Bulkhead, until_then: asyncio.Event) -> None:
         await until_then.wait()
 
 
-async def test_who_finds_no_place_waits_for_one():
+async def test_a_call_without_a_free_slot_waits_for_one():
     bulkhead, over, inside = Bulkhead("auth", 1), asyncio.Event(), asyncio.Event()
 
     async def next_one() -> None:
@@ -45,7 +45,7 @@ async def test_nobody_waits_for_long(monkeypatch, caplog):
         over.set()
     assert [type(error) for error in refused] == [BulkheadFull] * 20
     own = [record for record in caplog.records if record.name == module.__name__]
-    assert len(own) == 1  # not one for each
+    assert len(own) == 1  # not one for each refusal
     await asyncio.wait_for(hold(bulkhead, over), 1)
 
 
@@ -65,7 +65,7 @@ async def test_refusals_are_one_line_a_second(monkeypatch, caplog, frozen_time):
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_places_are_neither_lost_nor_won_whoever_goes_away(monkeypatch, seed):
+async def test_cancelled_calls_neither_lose_nor_add_slots(monkeypatch, seed):
     monkeypatch.setattr(module, "WAIT_SECONDS", 0.01)
     chance = random.Random(seed)
     bulkhead, places, inside, most = Bulkhead("auth", 3), 3, 0, 0

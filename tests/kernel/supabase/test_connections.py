@@ -1,4 +1,4 @@
-"""What is sent again when a connection breaks: a GET, once, and nothing that could write."""
+"""Retries on a broken connection: a GET is sent again, once; a write never is."""
 
 import pytest
 
@@ -8,9 +8,9 @@ from kit.front import Front, Seen, refuses, reply
 
 
 def drops_its_second(front: Front) -> None:
-    """Make the server close each connection at the second request, as if it had gone stale.
+    """Make the server close each connection at the second request, like a stale one.
 
-    That is how a race between the server's idle timeout and a request looks to the client.
+    A client sees this if the server's idle timeout races with its request.
     """
     served: set[object] = set()
 
@@ -52,7 +52,7 @@ async def test_a_server_that_breaks_every_connection_off_is_not_asked_without_en
         for _ in range(FAILURES * 4):
             with pytest.raises(SupabaseUnavailable):
                 await http.get(f"{http.base}/rest/v1/posts")
-    assert len(front.seen) == FAILURES * 2  # aiohttp repeats on a new connection, too
+    assert len(front.seen) == FAILURES * 2  # aiohttp also retries once on a new connection
 
 
 async def test_connections_are_kept(settings, front: Front):

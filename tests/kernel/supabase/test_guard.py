@@ -1,4 +1,4 @@
-"""What counts as a failure, and of what."""
+"""Which outcomes count as failures, and of an endpoint or of a whole part."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -64,7 +64,7 @@ AWAY = {
 
 
 @pytest.mark.parametrize("send", AWAY.values(), ids=AWAY)
-async def test_what_no_request_causes_stops_all_calls_of_the_part(guard, send):
+async def test_a_fault_that_no_request_causes_stops_all_calls_of_the_part(guard, send):
     await fail(guard, "posts", send)
     assert await refused(guard, "posts")
     assert await refused(guard, "rpc/me")
@@ -116,7 +116,7 @@ async def test_an_answer_is_no_failure_however_it_reads(guard, send):
     await fail(guard, "posts", send, times=FAILURES * 3)
     assert not await refused(guard, "posts")
     await fail(guard, "posts", AWAY["refused"], times=FAILURES - 1)
-    await fail(guard, "rpc/me", send, times=1)  # it ends the row
+    await fail(guard, "rpc/me", send, times=1)  # this response ends the series of failures
     await fail(guard, "posts", AWAY["refused"], times=FAILURES - 1)
     assert not await refused(guard, "posts")
 
@@ -125,7 +125,7 @@ async def test_an_answer_is_no_failure_however_it_reads(guard, send):
     "send",
     [answers(500), answers(500, code="unexpected_failure"), answers(500, code=500)],
 )
-async def test_one_poisonous_call_stops_itself_alone(guard, send):
+async def test_a_poisonous_call_stops_only_its_own_endpoint(guard, send):
     await fail(guard, "signup", send)
     assert await refused(guard, "signup")
     assert not await refused(guard, "token")
@@ -136,7 +136,7 @@ async def test_one_poisonous_call_stops_itself_alone(guard, send):
     assert not await refused(guard, "rpc/other")
 
 
-async def test_an_error_of_our_own_is_nobodys_failure(guard):
+async def test_an_error_of_our_own_is_no_failure_of_the_server(guard):
     for _ in range(FAILURES * 2):
         with pytest.raises(ValueError, match="ours"):
             await guard.call("posts", raises(ValueError("ours")))
@@ -163,7 +163,7 @@ async def test_a_client_that_leaves_is_no_failure_and_frees_the_probe(guard, fro
     assert guard._whole.state == "closed"
 
 
-async def test_who_waits_for_a_place_is_not_sent_to_a_server_that_is_away_by_then(monkeypatch):
+async def test_a_call_that_waited_for_a_slot_is_refused_if_the_breaker_has_opened(monkeypatch):
     monkeypatch.setattr(bulkhead, "WAIT_SECONDS", 20.0)
     guard, silence, sent = Guard("rest", places=FAILURES), asyncio.Event(), 0
 
@@ -225,3 +225,30 @@ async def test_a_full_bulkhead_is_no_failure_of_the_server(monkeypatch):
     over.set()
     await call
     assert not await refused(guard, "posts")
+
+
+async def test_o20_an_endpoint_that_waits_for_others_stops_itself_alone(guard):
+    for path in ("signup", "admin/generate_link"):
+        for _ in range(FAILURES):
+            await asyncio.gather(
+                guard.call(path, SLOW["silent"], slow=True), return_exceptions=True
+            )
+    assert await refused(guard, "signup")
+    assert not await refused(guard, "token:password")
+
+
+async def test_o20_a_slow_endpoint_leaves_places_to_the_others(monkeypatch):
+    monkeypatch.setattr(bulkhead, "WAIT_SECONDS", 0.05)
+    guard, over = Guard("auth", places=4, each=2), asyncio.Event()
+
+    async def hang() -> httpx.Response:
+        await over.wait()
+        return httpx.Response(200)
+
+    held = [asyncio.create_task(guard.call("signup", hang)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(BulkheadFull):
+        await guard.call("signup", WORKS)
+    assert (await guard.call("token:password", WORKS)).status_code == 200
+    over.set()
+    await asyncio.gather(*held)

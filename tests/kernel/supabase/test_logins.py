@@ -1,4 +1,4 @@
-"""What a login leaves behind in this process, and what it tells Auth of the client."""
+"""Logins leak nothing in this process, and tell Auth the client's address."""
 
 import asyncio
 import sys
@@ -27,7 +27,7 @@ async def test_a10_thirty_logins_leave_nothing_behind(settings, author: Person):
             for _ in range(times):
                 assert (await client.post("/enter", json=body)).status_code == 200
 
-        await log_in(10)  # pools fill; the gateway of the tests lives in this process, too
+        await log_in(10)  # fill the pools first; the tests' gateway runs in this process, too
         before = counts()
         await log_in(30)
         after = counts()

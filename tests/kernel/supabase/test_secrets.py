@@ -1,4 +1,4 @@
-"""A5: however Auth fails, no password and no token reaches a log."""
+"""A5: no failure of Auth writes a password or a token to a log."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from kit.application import SLICES
 from kit.secrets import WAYS, assert_no_secret_is_logged
 
 PASSWORD = "hunter2-hunter2"
-REFRESH_TOKEN = "abcdefghijkl"  # as opaque as Supabase's: no shape tells it from a word
+REFRESH_TOKEN = "abcdefghijkl"  # opaque like Supabase's: it looks like any word
 
 
 @pytest.mark.parametrize("behaviour", WAYS.values(), ids=WAYS)

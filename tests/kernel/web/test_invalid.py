@@ -1,4 +1,4 @@
-"""What a slice's validator says reaches the caller only where the slice says that it may."""
+"""A message of a slice's validator reaches the caller only if the slice marks it as safe."""
 
 from fastapi import APIRouter
 from pydantic import model_validator

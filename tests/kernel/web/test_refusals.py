@@ -1,4 +1,4 @@
-"""What Supabase's refusals become where no slice says it better."""
+"""The errors for Supabase's refusals that no slice maps itself."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from kernel import Feature
 from kernel.boot.app import create_app
 from kernel.errors import ApiError, Conflict, Unauthenticated, ValidationFailed
 from kernel.supabase import refusals
-from kernel.supabase.errors import from_auth, from_database
+from kernel.supabase.errors import from_database
 from kit.application import running
 
 
@@ -25,25 +25,11 @@ from kit.application import running
         ("22P02", 422),
         ("23514", 422),
         ("57014", 503),
+        ("200", 503),
     ],
 )
 def test_a_refusal_of_the_database_has_a_meaning(code, status):
     meaning = from_database(APIError({"code": code, "message": "internal detail"}))
-    assert meaning is not None
-    assert meaning.status == status
-
-
-@pytest.mark.parametrize(
-    ("code", "status"),
-    [
-        ("over_request_rate_limit", 429),
-        ("bad_jwt", 401),
-        ("weak_password", 422),
-        ("user_banned", 403),
-    ],
-)
-def test_a_refusal_of_auth_has_a_meaning(code, status):
-    meaning = from_auth(AuthApiError("internal detail", 400, code))
     assert meaning is not None
     assert meaning.status == status
 
@@ -75,9 +61,8 @@ def test_a_refusal_that_no_slice_knows_stays_what_it_is():
     assert raised.value is refusal
 
 
-def test_what_nobody_expects_is_our_own_mistake():
+def test_an_unknown_refusal_is_an_internal_error():
     assert from_database(APIError({"code": "42P01", "message": "no such table"})) is None
-    assert from_auth(AuthApiError("what?", 400, None)) is None
 
 
 async def test_a_refusal_reaches_the_caller_in_the_envelope_without_its_detail(settings):
@@ -102,7 +87,7 @@ async def test_a_refusal_reaches_the_caller_in_the_envelope_without_its_detail(s
                 "/auth?code=unheard_of",
             )
         }
-    assert [answer.status_code for answer in answers.values()] == [403, 500, 429, 500]
+    assert [answer.status_code for answer in answers.values()] == [403, 500, 429, 503]
     for answer in answers.values():
         assert answer.json()["success"] is False
         assert "internal detail" not in answer.text

@@ -1,4 +1,4 @@
-"""A relay, its jobs and cached reads, and what it has done."""
+"""A relay with its jobs and cached reads, and what it has done."""
 
 import asyncio
 import contextlib
@@ -65,7 +65,7 @@ JOBS = JobTable.of(FEATURES)
 
 
 class CountingOutbox(Outbox):
-    """The outbox; counts how often it was asked."""
+    """The outbox; counts how often it was queried."""
 
     claims = 0
 
@@ -118,7 +118,7 @@ async def pending(own: OwnDatabase) -> list[str]:
 
 
 async def turned(one: relay.Relay, condition: Callable[[], Any]) -> Any:
-    """Let the relay turn until the condition holds."""
+    """Run turns of the relay until the condition holds."""
 
     async def again() -> Any:
         await one.turn()
@@ -130,7 +130,7 @@ async def turned(one: relay.Relay, condition: Callable[[], Any]) -> Any:
 
 @contextlib.asynccontextmanager
 async def taken_away(server: Valkey, how: str) -> AsyncIterator[None]:
-    """Let a server be frozen (it is silent), or killed (it refuses)."""
+    """Freeze a server (it does not respond), or kill it (it refuses connections)."""
     if how == "silent":
         with server.frozen():
             yield
@@ -144,7 +144,7 @@ async def taken_away(server: Valkey, how: str) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def renamed(own: OwnDatabase, function: str) -> AsyncIterator[None]:
-    """Let a function be missing, as it is while an older schema is in place."""
+    """Rename a function, so that it is missing as in an older schema."""
     await own.sql.execute(f"alter function public.{function} rename to gone")
     try:
         yield

@@ -1,5 +1,5 @@
-"""The slices that tests of the platform stand on: no test of it needs one of the application.
+"""The slices for tests of the platform, so that no such test needs a slice of the application.
 
-They are discovered as the application's own are, as `kit.slices` in the tests' process and as
-`features` in processes that tests start (see kit/entry.py). So they import each other relatively.
+They are discovered like the application's own: as `kit.slices` in the tests' process, and as
+`features` in processes that tests start (see kit/entry.py). So they use relative imports.
 """

@@ -1,4 +1,4 @@
-"""What the tables of the kit's slices let callers do: see kit/schema.sql."""
+"""The privileges on the tables of the kit's slices: see kit/schema.sql."""
 
 from kit.grants import Grants
 

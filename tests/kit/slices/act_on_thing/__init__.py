@@ -1,4 +1,4 @@
-"""Do to a thing what its content says: jobs that take long, fail, or kill themselves."""
+"""Act on a thing as its content says: jobs that take long, fail, or kill their process."""
 
 from kernel import Feature
 

@@ -22,7 +22,7 @@ from ..shared.things import Thing, ThingPublished
     backoff_cap=seconds(0.5),
 )
 async def act(thing_id: UUID, db: AsService, run: Run) -> None:
-    """Begin, wait, fail or die as the thing's content says, and leave one effect."""
+    """Begin, then wait, fail or die as the thing's content says, and record one effect."""
     wish = await _wish(db, thing_id)
     if wish is None or wish.get("blocking"):
         return
@@ -46,7 +46,7 @@ async def act(thing_id: UUID, db: AsService, run: Run) -> None:
     queue="cpu",
 )
 def act_blocking(thing_id: UUID, settings: Settings, run: Run) -> None:
-    """The same without an event loop: it works in the main thread, until its time limit."""
+    """The same as a blocking job: it runs in the main thread, until its time limit."""
     wish = asyncio.run(_begin_blocking(thing_id, settings, run))
     if wish:
         time.sleep(wish.get("sleep", 0))
@@ -55,13 +55,13 @@ def act_blocking(thing_id: UUID, settings: Settings, run: Run) -> None:
 
 @job(schedule=every(seconds(5)), retries=0)
 async def tick(db: AsService, slot: Any, run: Run) -> None:
-    """Leave one effect for each slot."""
+    """Record one effect for each slot."""
     await db.table("effects").insert({"kind": "tick", "subject": str(slot)}).execute()
 
 
 @job(schedule=daily("02:00"), timeout=minutes(9))
 async def sweep() -> None:
-    """Take long: no broker may give a message back sooner."""
+    """Take long: the broker must not redeliver a message sooner."""
 
 
 async def _begin_blocking(thing_id: UUID, settings: Settings, run: Run) -> dict[str, Any] | None:

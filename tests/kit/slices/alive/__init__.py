@@ -1,4 +1,4 @@
-"""Say that the process runs, and whether it takes requests."""
+"""Say whether the process runs, and whether it accepts requests."""
 
 from fastapi import APIRouter
 
@@ -13,13 +13,13 @@ router = APIRouter()
 
 @router.get("/alive")
 async def alive() -> Answer[str]:
-    """Ask nobody."""
+    """Respond without calling any other part."""
     return Answer("alive")
 
 
 @router.get("/alive/ready")
 async def ready(services: Services) -> Answer[str]:
-    """Answer 503 before Supabase has answered once, and while the process drains."""
+    """Respond 503 until Supabase has responded once, and while the process drains."""
     state, supabase = await services.aget(Readiness, Probe)
     if not state.checked and not state.draining:
         state.checked = await supabase.up()
@@ -30,7 +30,7 @@ async def ready(services: Services) -> Answer[str]:
 
 @router.get("/alive/supabase")
 async def sees_supabase(services: Services) -> Answer[str]:
-    """Ask Supabase's own health checks."""
+    """Call Supabase's own health checks."""
     return Answer("up" if await (await services.aget(Probe)).up() else "down")
 
 

@@ -1,4 +1,4 @@
-"""Begin a session at Supabase Auth; attempts that fail are limited by account."""
+"""Begin a session at Supabase Auth; failed attempts are limited for each account."""
 
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ router = APIRouter()
 
 
 class Credentials(Body):
-    """Who enters."""
+    """The credentials of a login."""
 
     email: Email
     password: Password
@@ -34,7 +34,7 @@ async def enter(known: Credentials, services: Services) -> Answer[dict[str, Any]
     except Unavailable:
         await attempts.refund(attempt)
         raise
-    await attempts.refund(attempt)
+    await attempts.succeed(attempt)
     assert begun.session is not None
     assert begun.user is not None
     await notices.note(UUID(begun.user.id))

@@ -13,7 +13,7 @@ router = APIRouter()
 
 
 class Newcomer(Body):
-    """Who joins."""
+    """The details of a new account."""
 
     email: Email
     password: NewPassword

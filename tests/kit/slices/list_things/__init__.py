@@ -1,4 +1,4 @@
-"""Read a page of things, newest first; an author may ask for the own drafts too."""
+"""Read a page of things, newest first; authors may include their own drafts."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ router = APIRouter()
 
 
 class Paging(BaseModel):
-    """Which page."""
+    """The requested page."""
 
     page: int = Field(default=1, ge=1, le=1_000_000)
     page_size: int = Field(default=20, ge=1, le=100)

@@ -1,4 +1,4 @@
-"""Keep reads that load as slowly as a test wishes, and count their loads in the database."""
+"""Cache reads that load as slowly as a test wishes, and count their loads in the database."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from kernel import Feature
 from kernel.cache import Cached, everyone, minutes, seconds
 from kernel.supabase import AsService
-from kernel.web.routing import Answer, Services
+from kernel.web.routing import Answer, Services, raises
 
 from ..shared.things import Thing, ThingChanged, ThingNotFound
 
@@ -26,17 +26,17 @@ SHORT = Cached(
 router = APIRouter()
 
 
-@router.get("/long-things/{thing_id}")
+@router.get("/long-things/{thing_id}", responses=raises(ThingNotFound))
 @LONG.serves
 async def long_thing(thing_id: UUID, services: Services) -> Answer[str]:
-    """Answer a thing's title: it does not grow old within a test."""
+    """Return a thing's title; it does not become stale during a test."""
     return Answer(await _load(await services.aget(AsService), thing_id))
 
 
-@router.get("/short-things/{thing_id}")
+@router.get("/short-things/{thing_id}", responses=raises(ThingNotFound))
 @SHORT.serves
 async def short_thing(thing_id: UUID, services: Services) -> Answer[str]:
-    """Answer a thing's title: it is old after 2 s, and gone after another 4."""
+    """Return a thing's title; it is stale after 2 s, and expires after another 4 s."""
     return Answer(await _load(await services.aget(AsService), thing_id))
 
 
@@ -48,7 +48,7 @@ async def _load(db: AsService, thing_id: UUID) -> str:
     row = {"kind": "load", "subject": str(thing_id), "pid": os.getpid()}
     await db.table("effects").insert(row).execute()
     wish = json.loads(thing.content)
-    # A process that is to be killed in its load is told to take longer than all others.
+    # A test makes the load slower in a process that it will kill.
     await asyncio.sleep(float(os.environ.get("LOAD_SECONDS") or wish.get("load", 0)))
     return thing.title
 

@@ -1,4 +1,4 @@
-"""Write mails: to the author of a thing that is published, and to a new user."""
+"""Send mails: to the author of a published thing, and to a new user."""
 
 from kernel import Feature
 

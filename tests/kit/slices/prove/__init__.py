@@ -1,4 +1,4 @@
-"""Ask for a proof that the caller owns the account, as every change of credentials does."""
+"""Require a proof that the caller owns the account, as every change of credentials does."""
 
 from fastapi import APIRouter, status
 from pydantic import SecretStr
@@ -11,7 +11,7 @@ router = APIRouter()
 
 
 class Proving(Body):
-    """The proof of somebody whose login is long ago."""
+    """The proof of a caller whose login is old."""
 
     current_password: SecretStr | None = None
 

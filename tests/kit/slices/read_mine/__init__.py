@@ -1,4 +1,4 @@
-"""Read the own user: a cached read that is each caller's own."""
+"""Read the caller's own user: a cached read with a separate value for each caller."""
 
 from fastapi import APIRouter
 

@@ -1,4 +1,4 @@
-"""Read what is the same for all and asks nobody: a cached read without a caller."""
+"""Read a text that is the same for all and needs no database: a cached read without a caller."""
 
 from fastapi import APIRouter
 

@@ -1,4 +1,4 @@
-"""Read a user: two cached reads of one route, whole for its owner and a profile for all users."""
+"""Read a user: two cached reads of one route, complete for the owner, a profile for all users."""
 
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from kernel.cache import Cached, every_caller, hours, one_caller
 from kernel.core.caller import Caller
 from kernel.errors import NotFound
 from kernel.supabase import AsCaller, AsService
-from kernel.web.routing import Answer, Services
+from kernel.web.routing import Answer, Services, raises
 
 from ..shared.users import Person, Profile, UserChanged
 
@@ -19,11 +19,11 @@ PROFILE = Cached("person:{user_id}", ttl=hours(1), audience=every_caller, drop_o
 router = APIRouter()
 
 
-@router.get("/people/{user_id}")
+@router.get("/people/{user_id}", responses=raises(NotFound))
 @OWN.serves
 @PROFILE.serves
 async def read_person(user_id: UUID, services: Services) -> Answer[Person | Profile]:
-    """Read a user, or what everybody may know of one; admins see all of everyone."""
+    """Read a user, or the public part of one; admins read every user completely."""
     caller, db = await services.aget(Caller, AsCaller)
     if caller.role == "admin" and user_id != caller.user_id:
         found = await (await services.aget(AsService)).rpc("account", user_id=str(user_id))

@@ -19,7 +19,7 @@ router = APIRouter()
 @router.get("/things/{thing_id}", responses=raises(ThingNotFound))
 @THING.serves
 async def read_thing(thing_id: UUID, services: Services) -> Answer[Thing]:
-    """Read one thing, as far as row security lets the caller see it."""
+    """Read one thing, if row security lets the caller see it."""
     db = await services.aget(AsCaller)
     found = await db.table("things").select("*").eq("id", str(thing_id)).limit(1).execute()
     if not found.data:

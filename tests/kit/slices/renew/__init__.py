@@ -1,4 +1,4 @@
-"""Go on with a session."""
+"""Renew a session."""
 
 from fastapi import APIRouter
 from pydantic import SecretStr
@@ -12,14 +12,14 @@ router = APIRouter()
 
 
 class Renewal(Body):
-    """Which session."""
+    """The session to renew."""
 
     refresh_token: SecretStr
 
 
 @router.post("/renew")
 async def renew(renewal: Renewal, services: Services) -> Answer[bool]:
-    """Use the refresh token up."""
+    """Use a refresh token, which is valid once."""
     renewed = await (await services.aget(AuthApi)).refresh(renewal.refresh_token.get_secret_value())
     return Answer(renewed.session is not None)
 

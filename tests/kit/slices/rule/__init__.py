@@ -1,4 +1,4 @@
-"""Do what only an admin may."""
+"""Do what only an admin may do."""
 
 from fastapi import APIRouter
 
@@ -10,7 +10,7 @@ router = APIRouter()
 
 @router.get("/rule")
 async def rule() -> Answer[bool]:
-    """Answer an admin."""
+    """Respond to an admin."""
     return Answer(data=True)
 
 

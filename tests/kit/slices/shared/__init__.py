@@ -1,1 +1,1 @@
-"""The words that the kit's slices share."""
+"""The entities, events and errors that the kit's slices share."""

@@ -1,4 +1,4 @@
-"""Things: what the kit's slices write and read; their table is in kit/schema.sql."""
+"""Things: what the kit's slices write and read; kit/schema.sql has their table."""
 
 from datetime import datetime
 from typing import Annotated
@@ -12,7 +12,7 @@ from kernel.web.fields import Body, Line, Text
 
 
 class Thing(BaseModel):
-    """A thing; one that is not published exists for its author alone."""
+    """A thing; until it is published only its author can see it."""
 
     id: UUID
     title: str
@@ -24,7 +24,7 @@ class Thing(BaseModel):
 
 
 class Draft(Body):
-    """What an author writes."""
+    """The content that an author writes."""
 
     title: Annotated[Line, Field(min_length=3, max_length=200)]
     content: Annotated[Text, Field(max_length=100_000)]
@@ -32,7 +32,7 @@ class Draft(Body):
 
 
 class ThingNotFound(NotFound):
-    """There is no such thing, or it is somebody else's draft."""
+    """The thing does not exist, or it is a draft of another user."""
 
     code = "THING_NOT_FOUND"
     message = "This thing does not exist."

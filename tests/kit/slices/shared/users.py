@@ -1,4 +1,4 @@
-"""Users, as Supabase Auth and the profiles have them."""
+"""Users, as Supabase Auth and the profiles store them."""
 
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +9,7 @@ from kernel.events import Event
 
 
 class Person(BaseModel):
-    """A user, whole."""
+    """A user with all fields."""
 
     id: UUID
     email: str
@@ -19,7 +19,7 @@ class Person(BaseModel):
 
 
 class Profile(BaseModel):
-    """What everybody may know of a user."""
+    """The public part of a user."""
 
     id: UUID
     display_name: str | None
@@ -27,12 +27,12 @@ class Profile(BaseModel):
 
 
 class UserChanged(Event):
-    """A user or profile has changed: the topic of the application's own tables."""
+    """A user or profile has changed; the topic belongs to the application's own tables."""
 
     user_id: UUID
 
 
 class UserConfirmed(Event):
-    """An address counts as confirmed: the topic of the application's own tables."""
+    """An address was confirmed; the topic belongs to the application's own tables."""
 
     user_id: UUID

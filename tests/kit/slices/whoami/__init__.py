@@ -1,4 +1,4 @@
-"""Say who calls: by the token alone, or as the database has it."""
+"""Say who calls: from the token alone, or from the database."""
 
 from uuid import UUID
 
@@ -17,13 +17,13 @@ router = APIRouter()
 
 @router.get("/whoami")
 async def whoami(services: Services) -> Answer[UUID | None]:
-    """Read the id in the token; nothing but the session is looked up."""
+    """Return the id in the token; only the session is checked."""
     return Answer((await services.aget(Caller)).user_id)
 
 
 @router.get("/whoami/stored")
 async def stored(services: Services) -> Answer[Person]:
-    """Read the caller's own user from the database, each time anew."""
+    """Read the caller's own user from the database; it is never cached."""
     found = await (await services.aget(AsCaller)).rpc("me")
     if not found:
         raise Unauthenticated

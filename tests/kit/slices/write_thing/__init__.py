@@ -1,4 +1,4 @@
-"""Write a thing, as a draft or published at once."""
+"""Write a thing, as a draft or as published."""
 
 from fastapi import APIRouter, Response, status
 
@@ -23,4 +23,4 @@ async def write_thing(draft: Draft, response: Response, services: Services) -> A
     return Answer(thing)
 
 
-feature = Feature(router=router)
+feature = Feature(router=router, idempotent=True)

@@ -1,0 +1,99 @@
+"""O23: servers with certificates of a private authority, which SSL_CERT_FILE names."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from urllib.parse import urlsplit
+
+import pytest
+
+from kit.process import ROOT, environment
+
+pytestmark = pytest.mark.slow
+
+# What each client of a process says when it calls a server with TLS.
+CODE = """
+import asyncio
+from kernel.boot.project_check import project_findings
+from kernel.config.settings import load_settings
+from kernel.jobs.broker import celery_app
+from kernel.redis import connect_pipeline, connect_redis
+
+settings = load_settings()
+
+async def supabase():
+    found = await project_findings(settings)
+    assert not any(one.level == "error" for one in found), found
+
+async def redis():
+    client = connect_redis(settings, timeout=10)
+    try:
+        assert await client.ping()
+    finally:
+        await client.aclose()
+
+async def broker():
+    app = celery_app(settings)
+    app.conf.broker_connection_timeout = 10
+    with app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=0, timeout=10)
+
+for call in (supabase, redis, broker):
+    try:
+        asyncio.run(call())
+        print(call.__name__, "trusts")
+    except Exception as error:
+        print(call.__name__, type(error).__name__)
+"""
+
+
+@contextlib.asynccontextmanager
+async def behind_tls(url, context):
+    """Serve TLS in front of a server; yields the port."""
+    target = urlsplit(url)
+
+    async def copy(reader, writer):
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader, writer):
+        there = await asyncio.open_connection(target.hostname, target.port)
+        await asyncio.gather(copy(reader, there[1]), copy(there[0], writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.fixture
+async def run(stack, certificate):
+    """Runs the code with the authority as SSL_CERT_FILE, or without it; returns its lines."""
+    context, authority = certificate()
+    async with (
+        behind_tls(stack.supabase_url, context) as supabase,
+        behind_tls(stack.cache_url, context) as redis,
+    ):
+        tls: dict[str, str] = {"REDIS_TLS": "true", "REDIS_PORT": str(redis), "BROKER_TLS": "true"}
+        tls |= {"BROKER_PORT": str(redis), "SUPABASE_URL": f"https://127.0.0.1:{supabase}"}
+
+        async def run(*, trusted: bool) -> list[str]:
+            env = {**environment(stack), **tls, "APP_ENV": "test"}
+            env |= {"SSL_CERT_FILE": str(authority) if trusted else os.devnull}
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", CODE), cwd=ROOT, env=env, stdout=asyncio.subprocess.PIPE
+            )
+            printed, _ = await asyncio.wait_for(process.communicate(), 60)
+            return [line for line in printed.decode().splitlines() if line[:1] in "srb"]
+
+        yield run
+
+
+async def test_o23_all_clients_trust_the_authority_that_ssl_cert_file_names(run):
+    assert await run(trusted=True) == ["supabase trusts", "redis trusts", "broker trusts"]
+    refused = await run(trusted=False)
+    assert [line.split()[0] for line in refused] == ["supabase", "redis", "broker"]
+    assert not any("trusts" in line for line in refused)
