@@ -15,7 +15,7 @@ from kombu.transport.redis import Channel as RedisChannel
 from kombu.transport.redis import Transport as RedisTransport
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +101,8 @@ def _client(base: Any) -> Any:  # kombu chooses the class by the connection's op
             try:
                 answer = super().parse_response(connection, command_name, **options)
             except ResponseError as error:
+                if command_name != "BRPOP" and not isinstance(error, ReadOnlyError):
+                    raise
                 # UNBLOCKED or READONLY: the server has become a replica. Only an error of the
                 # connection makes the worker connect again, to whatever is the broker then.
                 raise RedisConnectionError(f"{command_name}: {error}") from error
