@@ -23,6 +23,7 @@ class Child:
         self.program = program
         self.pid = process.pid
         self.stopping = False
+        self._began = time.monotonic()
         self._pump = pump
         self._reaper = reaper
         self.ended = asyncio.create_task(self._live(process))
@@ -61,6 +62,11 @@ class Child:
     def release(self) -> None:
         """Print the held lines, and from now on each line immediately."""
         self._pump.release()
+
+    @property
+    def age(self) -> float:
+        """Seconds since its start."""
+        return time.monotonic() - self._began
 
     async def stop(self) -> None:
         """End the process group: with the program's own signal and, after its grace, by force."""

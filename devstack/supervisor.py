@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from devstack.child import Child
 from devstack.errors import ProgramError, StackError, said_once, together
@@ -15,17 +16,23 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Programs that fail for the same reason do so within this time, and the reason is printed once.
 _TOGETHER = 15.0
 _CRASHES_TOGETHER = 0.5
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
+_STEADY = 60.0  # seconds: what ran as long is not in a row of crashes
 
 
 class Supervisor:
     """Runs two kinds of programs: servers of the stack, and applications on top of it.
 
-    If a server ends by itself, everything ends. An application is restarted when the code changes;
-    after its first successful start, its crash ends nothing else.
+    If a server ends by itself, everything ends. An application is restarted when the code changes.
+    After its first successful start, its crash ends nothing else: it starts again after a pause of
+    `pauses` (seconds), and after as many crashes in a row only when the code changes.
     """
 
-    def __init__(self, output: Output, reaper: Reaper) -> None:
-        self._output, self._reaper = output, reaper
+    def __init__(
+        self, output: Output, reaper: Reaper, *, pauses: Sequence[float] = _PAUSES
+    ) -> None:
+        self._output, self._reaper, self._pauses = output, reaper, pauses
+        self._crashes: Counter[str] = Counter()
         self._children: list[Child] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
@@ -83,8 +90,9 @@ class Supervisor:
             change = asyncio.create_task(changes.beyond(seen))
             try:
                 while not change.done():
-                    running = await self._until_one_ends(running, change)
+                    children, running = await self._until_one_ends(children, running, change)
                 seen = await change
+                self._crashes.clear()
             finally:
                 change.cancel()
             names = together(child.program.name for child in children)
@@ -92,19 +100,52 @@ class Supervisor:
             children = list(await asyncio.gather(*map(self._replace, children)))
             running = await self._until_ready_again(children, changes, seen)
 
-    async def _until_one_ends(self, running: list[Child], change: asyncio.Task[int]) -> list[Child]:
-        """Return those that still run, after one has ended and that is printed, or on a change."""
+    async def _until_one_ends(
+        self, children: list[Child], running: list[Child], change: asyncio.Task[int]
+    ) -> tuple[list[Child], list[Child]]:
+        """Wait for an end or a change; return all children, and those that run.
+
+        What has ended is printed, and starts again after its pause, unless a change comes first.
+        """
         await asyncio.wait(
             {change, *(child.ended for child in running)}, return_when=asyncio.FIRST_COMPLETED
         )
         if change.done():
-            return running
+            return children, running
         await asyncio.wait({change}, timeout=_CRASHES_TOGETHER)
         ended = [child for child in running if child.ended.done()]
+        running = [child for child in running if child not in ended]
         for child in ended:  # its last lines were already printed
             self._output.say(f"{child.program.name} ended ({child.how_it_ended()})")
-        self._say_when_again(ended)
-        return [child for child in running if child not in ended]
+            if child.age > _STEADY:
+                del self._crashes[child.program.name]
+            self._crashes[child.program.name] += 1
+        again = [one for one in ended if self._crashes[one.program.name] <= len(self._pauses)]
+        self._say_when_again([child for child in ended if child not in again])
+        if not again:
+            return children, running
+        pause = max(self._pauses[self._crashes[one.program.name] - 1] for one in again)
+        self._say_again(again, f"in {pause:g} s")
+        await asyncio.wait({change}, timeout=pause)
+        if change.done():
+            return children, running
+        fresh = {child: await self._replace(child) for child in again}
+        children = [fresh.get(child, child) for child in children]
+        return children, running + await self._started(list(fresh.values()), change)
+
+    async def _started(self, children: list[Child], change: asyncio.Task[int]) -> list[Child]:
+        """Return the children when they are ready or have ended, or on a change."""
+        start = asyncio.create_task(self._errors_of_start(children))
+        try:
+            await asyncio.wait({start, change}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            start.cancel()
+        for child in children:
+            child.release()
+        names = [child.program.name for child in children if not child.ended.done()]
+        if names and not change.done():
+            self._output.say(f"{together(names)} {_are(names)} ready again")
+        return children
 
     async def _replace(self, child: Child) -> Child:
         await child.stop()
@@ -139,9 +180,12 @@ class Supervisor:
 
     def _say_when_again(self, ended: list[Child]) -> None:
         if ended:
-            names = [child.program.name for child in ended]
-            verb = "starts" if len(names) == 1 else "start"
-            self._output.say(f"{together(names)} {verb} again when a file changes")
+            self._say_again(ended, "when a file changes")
+
+    def _say_again(self, ended: list[Child], when: str) -> None:
+        names = [child.program.name for child in ended]
+        verb = "starts" if len(names) == 1 else "start"
+        self._output.say(f"{together(names)} {verb} again {when}")
 
     @staticmethod
     async def _errors_of_start(children: list[Child]) -> list[ProgramError]:

@@ -25,7 +25,7 @@ class Scene:
         self.stream = io.StringIO()
         self.output = Output(self.stream)
         self.reaper = Reaper()
-        self.supervisor = Supervisor(self.output, self.reaper)
+        self.supervisor = Supervisor(self.output, self.reaper, pauses=(0.01, 0.02))
 
     @property
     def printed(self):
@@ -240,7 +240,32 @@ async def test_crashes_at_the_same_time_are_reported_together(scene):
 
     await scene.run(bring_up)
     assert "\napi ended (exit code 1)\nworker ended (exit code 1)\n" in scene.printed
-    assert scene.printed.count("last words") == 2
+    assert "\napi and worker start again in 0.01 s\n" in scene.printed
+    assert scene.printed.count("last words") == 2 * 3
+
+
+async def test_o7_a_crashed_application_starts_again_after_a_pause(scene):
+    runs = scene.folder / "runs"
+    body = f"runs = pathlib.Path({str(runs)!r})\n"
+    body += "number = len(runs.read_text()) if runs.exists() else 0\n"
+    body += "runs.write_text('x' * (number + 1))\n"
+    body += f"READY\nimport time; time.sleep(0.3)\nif number < 2: raise SystemExit(7)\n{STAY}"
+
+    async def bring_up():
+        programs = [scene.program("api", body), scene.program("worker", STAY)]
+        await scene.supervisor.start_applications(programs, Changes(scene.folder, []))
+        while not (runs.read_text() == "xxx" and scene.printed.count("is ready again") >= 2):
+            await asyncio.sleep(0.02)
+        interrupt()
+
+    await scene.run(bring_up)
+    lines = scene.printed.splitlines()
+    assert lines.count("api ended (exit code 7)") == 2
+    assert [line for line in lines if "starts again" in line] == [
+        "api starts again in 0.01 s",
+        "api starts again in 0.02 s",
+    ]
+    assert "worker ended" not in scene.printed
 
 
 def test_paused_output_waits():
@@ -275,7 +300,7 @@ async def test_a_program_that_never_gets_ready_is_a_sentence(scene, lives):
         await scene.run(bring_up)
 
 
-async def test_a_change_restarts_an_application_and_a_crash_waits_for_one(scene, until):
+async def test_a_change_restarts_an_application_that_has_crashed_too_often(scene, until):
     code = scene.folder / "features"
     code.mkdir()
     changes = Changes(scene.folder, [code])

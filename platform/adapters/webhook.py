@@ -15,7 +15,7 @@ from pydantic_settings import SettingsConfigDict
 
 from kernel import Adapter
 from kernel.config import OwnSettings
-from kernel.errors import Permanent, Unavailable
+from kernel.errors import Permanent, Temporary, Unavailable
 from kernel.events import Event
 from kernel.jobs import seconds
 
@@ -49,7 +49,7 @@ class WebhookSettings(OwnSettings):
     secret: Annotated[SecretStr, AfterValidator(_strong)] | None = None
 
 
-class WebhookUnavailable(Unavailable):
+class WebhookUnavailable(Unavailable, Temporary):
     """The other system did not accept the message; a retry may help."""
 
 

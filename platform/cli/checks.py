@@ -85,7 +85,7 @@ def test(
     elif nightly:
         command += ["-m", "nightly"]
     elif slow:
-        raise typer.Exit(_first_failure([*command, *lane, *options] for lane in _SLOW_LANES))
+        raise typer.Exit(_worst([*command, *lane, *options] for lane in _SLOW_LANES))
     else:
         command += [
             "-m",
@@ -131,10 +131,13 @@ def _version_of_node() -> int:
     return int(found[1]) if found else 0
 
 
-def _first_failure(commands: Iterable[list[str]]) -> int:
-    """Run all commands; return the first exit code of a failure; a lane may have no tests."""
+def _worst(commands: Iterable[list[str]]) -> int:
+    """Run all commands; return the worst exit code: failed tests are 1, anything else is above.
+
+    A lane may have no tests.
+    """
     codes = [_run(command) for command in commands]
-    return next((code for code in codes if code not in {0, _NO_TESTS}), min(codes))
+    return max((code for code in codes if code not in {0, _NO_TESTS}), default=min(codes))
 
 
 def _tests_of(name: str) -> Path:

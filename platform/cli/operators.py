@@ -60,13 +60,14 @@ def _change(email: str, role: str | None) -> None:
 
 
 async def _set_role(settings: "Settings", email: str, role: str | None) -> bool:
+    from kernel.core.addresses import normal_address
     from kernel.identity.audit import Audit
     from kernel.supabase import AsService, AuthAdmin, SupabaseHttp
     from kernel.web.call import Call
 
     async with SupabaseHttp(settings) as http:
         db = AsService(http)
-        user_id = await db.rpc("user_id_of", email=email)
+        user_id = await db.rpc("user_id_of", email=normal_address(email) or email)
         if user_id is None:
             return False
         await AuthAdmin(http).set_role(UUID(user_id), role)

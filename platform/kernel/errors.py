@@ -237,5 +237,9 @@ class DeadlineExceeded(ApiError):
     )
 
 
+class Temporary(Exception):
+    """A failure that passes by itself: a run that failed of it is performed again for a day."""
+
+
 class Permanent(Exception):
     """A retry would fail the same way: the run fails immediately, without retries."""

@@ -69,6 +69,25 @@ async def test_c2_a_connection_that_is_cut_leaves_one_effect(system):
     assert (await system.effects(thing))["effect"] == 1
 
 
+async def test_o7_a_broker_that_becomes_a_replica_and_a_primary_again_ends_no_worker(system):
+    author, _ = await system.author()
+    await system.start("relay")
+    worker = await system.start("worker")
+    thing = await system.publish(author, sleep=3)
+    await until(lambda: started(system, thing))
+    broker = system.broker.client
+    broker.replicaof("127.0.0.1", 1)  # nobody listens there: it takes no writes
+    began = time.monotonic()
+    await until(lambda: time.monotonic() - began >= 5)  # the fault itself: the job ends within it
+    assert worker.running
+    broker.replicaof("NO", "ONE")
+    probe = await system.publish(author)
+    await one_effect(system, probe, seconds=40.0)
+    await settled(system)
+    assert worker.running
+    assert (await system.effects(thing))["effect"] == 1
+
+
 async def test_c3_a_job_that_kills_its_process_runs_four_times_and_is_kept_as_failed(system):
     author, _ = await system.author()
     await system.start("relay")

@@ -145,9 +145,9 @@ async def test_r9_a_refused_request_is_neither_verified_nor_passed_on(
         ]
         assert {answer.status_code for answer in refused} == {429}
         assert len(front.seen) == reached
-        assert edge.parts.verifier.remembered(author.token) is None
+        assert edge.services.verifier.remembered(author.token) is None
         valkey.client.flushall()
         assert (await caller.get("/mine")).status_code == 200
-        assert edge.parts.verifier.remembered(author.token) is not None
+        assert edge.services.verifier.remembered(author.token) is not None
         assert (await nobody.get("/mine")).status_code == 401
         assert front.count("auth") == 1

@@ -60,7 +60,8 @@ def test_slow_tests_that_compare_times_run_alone_and_the_rest_two_at_a_time(comm
 
 
 @pytest.mark.parametrize(
-    ("codes", "expected"), [([0, 0], 0), ([1, 0], 1), ([0, 1], 1), ([5, 0], 0), ([5, 5], 5)]
+    ("codes", "expected"),
+    [([0, 0], 0), ([1, 0], 1), ([0, 1], 1), ([1, 2], 2), ([5, 0], 0), ([5, 5], 5)],
 )
 def test_a_lane_that_fails_fails_the_command_and_one_without_tests_does_not(
     monkeypatch, codes, expected
@@ -73,6 +74,11 @@ def test_a_lane_that_fails_fails_the_command_and_one_without_tests_does_not(
 def test_the_nightly_lane_runs_what_is_marked_and_nothing_else(commands):
     assert CliRunner().invoke(app, ["test", "--nightly", "-k", "one"]).exit_code == 0
     assert commands == [["-m", "pytest", "-m", "nightly", "-k", "one"]]
+
+
+def test_what_failed_last_runs_alone_and_without_the_coverage_gate(commands):
+    assert CliRunner().invoke(app, ["test", "--failed"]).exit_code == 0
+    assert commands == [["-m", "pytest", "--last-failed", "--last-failed-no-failures", "none"]]
 
 
 def test_without_words_everything_runs_with_the_coverage_gate(commands):

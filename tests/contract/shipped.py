@@ -5,15 +5,17 @@ may remain, but nothing else. A new slice states its own privileges and never ed
 one of your migrations revokes or drops some of these, delete them here.
 """
 
-from kit.grants import EVERYONE, NOBODY, SERVICE, Function, Grants
+from kit.grants import EVERYONE, NOBODY, SERVICE, USERS, Function, Grants
 
 SLICES = frozenset({
     "change_password", "clean_up_daily", "confirm_email", "create_post", "delete_post",
-    "delete_user", "get_me", "get_post", "get_settings", "get_user", "health", "list_posts",
-    "login", "logout", "notify_account_changes", "notify_post_published", "refresh",
-    "request_password_reset", "reset_password", "signup", "undo_email_change", "update_post",
-    "update_settings", "update_user",
+    "delete_user", "end_session", "export_user_data", "get_me", "get_post", "get_settings",
+    "get_user", "health", "list_posts", "list_sessions", "login", "logout",
+    "notify_account_changes", "notify_new_logins", "notify_post_published", "refresh",
+    "request_password_reset", "resend_confirmation", "reset_password", "signup",
+    "undo_email_change", "update_post", "update_settings", "update_user",
 })  # fmt: skip
+_EXPORT = {"export_id": NOBODY}
 GRANTS = Grants(
     tables={
         ("profiles", "authenticated"): {"SELECT", "UPDATE(display_name)"},
@@ -28,6 +30,7 @@ GRANTS = Grants(
             "UPDATE(title)",
             "DELETE",
         },
+        ("posts", "service_role"): {"SELECT"},
         ("settings", "anon"): {"SELECT"},
         ("settings", "authenticated"): {
             "SELECT",
@@ -49,11 +52,29 @@ GRANTS = Grants(
         ),
         "email_change_from": Function(SERVICE, {"request": NOBODY}),
         "issue_notice": Function(SERVICE, {"notice": NOBODY, "token": NOBODY, "hash": ""}),
+        "login_notice": Function(SERVICE, {"notice": NOBODY}),
+        "complete_sign_up": Function(SERVICE, {"email": "nobody@example.com"}),
+        "resend_confirmation": Function(SERVICE, {"email": "nobody@example.com"}),
+        "own_sessions": Function(USERS, {"page": 1, "page_size": 1}),
+        "end_own_session": Function(USERS, {"session_id": NOBODY}),
+        "profile": Function(USERS, {"user_id": NOBODY}),
+        "forget_deleted_users": Function(SERVICE, {"batch": 0, "dry_run": True}),
+        "request_own_export": Function(USERS, _EXPORT),
+        "own_export": Function(USERS, _EXPORT),
+        "own_export_chunk": Function(USERS, _EXPORT | {"number": 0}),
+        "request_export": Function(SERVICE, _EXPORT | {"of_user": NOBODY}),
+        "export_of_user": Function(SERVICE, _EXPORT),
+        "export_chunk": Function(SERVICE, _EXPORT | {"number": 0}),
+        "collect_export": Function(SERVICE, _EXPORT),
+        "export_part": Function(SERVICE, _EXPORT | {"number": 1}),
+        "put_export_chunk": Function(SERVICE, _EXPORT | {"number": 0, "content": ""}),
+        "finish_export": Function(SERVICE, _EXPORT | {"chunks": 0, "bytes": 0}),
         "retention_rules": Function(SERVICE),
         "apply_retention": Function(SERVICE, {"rule": "events", "batch": 0, "dry_run": True}),
     },
 )
 TOPICS = {
+    "exports": {"export_requested"},
     "passwords": {"password_reset_requested"},
     "posts": {"post_changed", "post_published"},
     "settings": {"settings_changed"},
@@ -61,6 +82,7 @@ TOPICS = {
         "account_changed",
         "confirmation_requested",
         "email_change_requested",
+        "new_login",
         "user_changed",
         "user_confirmed",
     },

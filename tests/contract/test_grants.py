@@ -129,6 +129,14 @@ async def test_functions_and_sequences_are_granted_as_written(database):
     )
 
 
+@pytest.mark.parametrize("name", sorted(shipped.SLICES & BY_SLICE.keys()))
+def test_what_a_shipped_slice_states_may_remain_when_it_is_removed(name):
+    stated, known = BY_SLICE[name], union([PLATFORM, shipped.GRANTS])
+    assert stated.functions.keys() <= known.functions.keys()
+    for place, privileges in stated.tables.items():
+        assert privileges <= known.tables.get(place, set()), place
+
+
 async def test_each_call_is_answered_as_written(database, supabase, stranger):
     tables = await database.fetch(
         """select relname from pg_class where relnamespace = 'public'::regnamespace

@@ -26,7 +26,10 @@ SLOW = 200
 ADDRESSES = 10  # of this machine: one address may hold 200 connections at the proxy
 EVERY_SECONDS = 2.0
 HEAD = b"GET /api/v1/posts HTTP/1.1\r\nHost: x\r\nX-Slow: "
-BODY = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+BODY = (
+    b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 1000\r\n\r\n"
+)
 
 
 @dataclass

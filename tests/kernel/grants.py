@@ -19,6 +19,7 @@ GRANTS = Grants(
         "claim_events": Function(SERVICE, _CLAIM),
         "settle_events": Function(SERVICE, {"claim": NOBODY, "results": [], "runs": []}),
         "lost_runs": Function(SERVICE, {"untouched_seconds": 1, "batch": 0}),
+        "due_replays": Function(SERVICE, {"batch": 0}),
         "event_topics": Function(SERVICE),
         # For beat.
         "put_slot": Function(SERVICE, {"job": "a.job", "slot": "2000-01-01T00:00:00Z"}),
@@ -28,6 +29,7 @@ GRANTS = Grants(
         ),
         "extend_run": Function(SERVICE, {"run_id": NOBODY, "holder": "me", "lease_seconds": 0}),
         "finish_run": Function(SERVICE, _END),
+        "replay_later": Function(SERVICE, {"run_id": NOBODY}),
         "release_runs": Function(SERVICE, {"holder_prefix": "me", "counts": False}),
         "close_run": Function(SERVICE, _RUN | {"state": "failed", "error": None}),
         # For sessions and the audit log.

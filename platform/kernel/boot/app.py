@@ -75,12 +75,12 @@ def create_app(
             if isinstance(app.front, Traced):
                 app.front.traces = traces
             with svcs.Container(registry) as container:
-                edge.parts = EdgeServices(
+                edge.services = EdgeServices(
                     *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads),
                     container.get(Denials),
                 )
                 readiness, app.state.operations = container.get(Readiness, Operations)
-                registry.register_value(CacheWarmer, RouteWarmer(app.behind, routes, edge.parts))
+                registry.register_value(CacheWarmer, RouteWarmer(app.behind, routes, edge.services))
             app.state.services = registry
             with drained_on_sigterm(readiness, seconds=settings.api_drain_seconds):
                 yield

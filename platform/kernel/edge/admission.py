@@ -46,20 +46,20 @@ class Admission:
         subject: str,
         policies: PolicySet | None,
         by_user: UserPolicies | None,
-        parts: EdgeServices,
+        services: EdgeServices,
     ) -> CacheLookup | None:
         """Set the call's limits and caller; return where a cached response would lie.
 
         `policies` are those that count this request for this subject. Raises ApiError.
         """
-        caller, token, refusal = _presented(route, head, parts)
-        commands, lookup = self._question(scope, route, caller, parts)
+        caller, token, refusal = _presented(route, head, services)
+        commands, lookup = self._question(scope, route, caller, services)
         weight = _weight(route, caller, lookup)
         if policies is not None:
-            commands.insert(0, parts.limiter.command(subject, policies, weight))
-        replies = await ask(parts, commands)
+            commands.insert(0, services.limiter.command(subject, policies, weight))
+        replies = await ask(services, commands)
         if policies is not None:
-            limits = call.limits = await parts.limiter.decide(
+            limits = call.limits = await services.limiter.decide(
                 subject, policies, replies.pop(0), weight
             )
             if not limits.admitted:
@@ -70,25 +70,25 @@ class Admission:
         if refusal is not None:
             raise refusal
         if caller is None:
-            caller = await parts.verifier.verify(token)
-            commands, lookup = self._question(scope, route, caller, parts)
+            caller = await services.verifier.verify(token)
+            commands, lookup = self._question(scope, route, caller, services)
             # The first use of this token here: `refresh` wants to know of it.
-            *replies, _ = await ask(parts, [*commands, SeenTokens.command(caller)])
+            *replies, _ = await ask(services, [*commands, SeenTokens.command(caller)])
         if caller is not ANONYMOUS:
-            await parts.revocations.check(caller.session_id, replies.pop(0))
+            await services.revocations.check(caller.session_id, replies.pop(0))
             call.caller = caller
             if not route.admits(caller, scope["path"]):
                 raise Forbidden
             if by_user is not None:
-                await self._count_user(call, by_user, parts)
+                await self._count_user(call, by_user, services)
         if lookup is None:
             return None
-        return CacheLookup(lookup, parts.reads.judge(replies.pop() if replies else None))
+        return CacheLookup(lookup, services.reads.judge(replies.pop() if replies else None))
 
-    async def _count_user(self, call: Call, by_user: UserPolicies, parts: EdgeServices) -> None:
+    async def _count_user(self, call: Call, by_user: UserPolicies, services: EdgeServices) -> None:
         """Count a call to the user's own limit: it takes a round trip of its own."""
         before = call.limits
-        decision = await parts.limiter.take(f"user:{call.caller.user_id}", by_user.own)
+        decision = await services.limiter.take(f"user:{call.caller.user_id}", by_user.own)
         if before is not None and before.policies in by_user.together:
             together = by_user.together[before.policies]
             call.limits = before.with_more(decision, together)
@@ -102,14 +102,14 @@ class Admission:
             raise MethodNotAllowed  # FastAPI might match a route with a parameter
 
     def _question(
-        self, scope: Scope, route: Route | None, caller: Caller | None, parts: EdgeServices
+        self, scope: Scope, route: Route | None, caller: Caller | None, services: EdgeServices
     ) -> tuple[list[Command], Lookup | None]:
         """Return the commands for a caller, and the lookup, even if the cache is disabled."""
         commands: list[Command] = []
         if route is None or caller is None:
             return commands, None
         if caller.session_id is not None:
-            commands.append(parts.revocations.command(caller.session_id))
+            commands.append(services.revocations.command(caller.session_id))
         if route.cache is None:
             return commands, None
         lookup = route.cache.find(scope["path"], scope["query_string"], caller)
@@ -119,7 +119,7 @@ class Admission:
 
 
 def _presented(
-    route: Route | None, head: RequestHead, parts: EdgeServices
+    route: Route | None, head: RequestHead, services: EdgeServices
 ) -> tuple[Caller | None, str, ApiError | None]:
     """Return the caller, None for a token not seen before; the token; the refusal, if any."""
     if route is None or route.feature.caller == "ignored":
@@ -129,7 +129,7 @@ def _presented(
     except ApiError as error:
         return ANONYMOUS, "", error
     if token is not None:
-        return parts.verifier.remembered(token), token, None
+        return services.verifier.remembered(token), token, None
     if route.feature.caller == "required":
         return ANONYMOUS, "", Unauthenticated()
     return ANONYMOUS, "", None
@@ -142,11 +142,11 @@ def _weight(route: Route | None, caller: Caller | None, lookup: Lookup | None) -
     return route.feature.weight
 
 
-async def ask(parts: EdgeServices, commands: list[Command]) -> list[Any]:
+async def ask(services: EdgeServices, commands: list[Command]) -> list[Any]:
     """Return the replies; if Redis is unavailable, the RedisAway in place of each."""
     if not commands:
         return []
     try:
-        return await parts.redis.ask(*commands)
+        return await services.redis.ask(*commands)
     except RedisAway as away:
         return [away] * len(commands)

@@ -12,7 +12,7 @@ from kernel.edge.services import EdgeServices
 _AT_ONCE_SECONDS: Final = 0.01
 
 
-def looked_at_again(receive: Receive, caller: Caller, parts: EdgeServices) -> Receive:
+def looked_at_again(receive: Receive, caller: Caller, services: EdgeServices) -> Receive:
     """Return a `receive` that looks at the caller's session again when the body is whole.
 
     What this process knows is looked at always; Redis is asked only where the body took its time.
@@ -24,10 +24,10 @@ def looked_at_again(receive: Receive, caller: Caller, parts: EdgeServices) -> Re
     async def watched() -> Message:
         message = await receive()
         if message["type"] == "http.request" and not message.get("more_body"):
-            parts.revocations.refuse_known(session_id)
+            services.revocations.refuse_known(session_id)
             if session_id is not None and time.monotonic() - admitted > _AT_ONCE_SECONDS:
-                (reply,) = await ask(parts, [parts.revocations.command(session_id)])
-                await parts.revocations.check(session_id, reply)
+                (reply,) = await ask(services, [services.revocations.command(session_id)])
+                await services.revocations.check(session_id, reply)
         return message
 
     return watched

@@ -26,14 +26,14 @@ class RouteWarmer(CacheWarmer):
     `app` is the application behind the Edge. If a service is unavailable, nothing is stored.
     """
 
-    def __init__(self, app: ASGIApp, routes: Iterable[Route], parts: EdgeServices) -> None:
-        self._app, self._parts = app, parts
+    def __init__(self, app: ASGIApp, routes: Iterable[Route], services: EdgeServices) -> None:
+        self._app, self._services = app, services
         self._routes = [one for one in routes if one.cache is not None and "{" not in one.path]
 
     async def warm(self, token: str) -> None:
         """Store the reads of the caller with this access token; never raises."""
         try:
-            caller = await self._parts.verifier.verify(token)
+            caller = await self._services.verifier.verify(token)
             for route in self._routes:
                 await self._fill(route, caller)
         except (ApiError, RedisAway):
@@ -45,8 +45,8 @@ class RouteWarmer(CacheWarmer):
         lookup = route.cache.find(route.path, b"", caller) if route.cache else None
         if lookup is None or lookup.cached.audience is not one_caller:
             return
-        reads = self._parts.reads
-        (reply,) = await self._parts.redis.ask(lookup.command)
+        reads = self._services.reads
+        (reply,) = await self._services.redis.ask(lookup.command)
         found = reads.judge(reply)
         if found.value is None and found.versions is not None:
             await reads.load(lookup, found, lambda: self._render(route, caller))

@@ -52,10 +52,10 @@ class Edge:
 
     The Edge authenticates the caller before the body is read, and answers cached reads itself;
     FastAPI handles the rest. Calls of the paths in `unlimited`, which belong to no slice, are not
-    counted. `parts` is set while the application runs.
+    counted. `services` is set while the application runs.
     """
 
-    parts: EdgeServices
+    services: EdgeServices
 
     def __init__(
         self,
@@ -123,9 +123,9 @@ class Edge:
             if method == "OPTIONS" and (answer := self._options(scope, head)):
                 await out.unchanged(answer)
                 return
-            place = None
+            cached = None
             if path not in self._unlimited:
-                place = await self._gate.admit(
+                cached = await self._gate.admit(
                     scope,
                     head,
                     call,
@@ -133,13 +133,13 @@ class Edge:
                     subject=client.subject,
                     policies=self._policies.of(call.feature, client.subject),
                     by_user=self._policies.by_user.get(call.feature) if call.feature else None,
-                    parts=self.parts,
+                    services=self.services,
                 )
             self._refuse_long_body(head)
             if route is None and (answer := self._without_slash(scope)):
                 await out.unchanged(answer)
-            elif place is not None:
-                await self._read(scope, call, route, place, out)
+            elif cached is not None:
+                await self._read(scope, call, route, cached, out)
             else:
                 body = self._uncached(route, head, scope, call, receive)
                 await within(
@@ -162,16 +162,21 @@ class Edge:
                 raise
         finally:
             if out.status == _FORBIDDEN:
-                self.parts.denials.note(call)
+                self.services.denials.note(call)
             self._record.write(call, asked, path, out.status, time.perf_counter() - started)
             request_id.reset(current)
 
     async def _read(
-        self, scope: Scope, call: Call, route: Route | None, place: CacheLookup, out: ResponseWriter
+        self,
+        scope: Scope,
+        call: Call,
+        route: Route | None,
+        cached: CacheLookup,
+        out: ResponseWriter,
     ) -> None:
         """Answer a cached read: from Redis, or from one load shared by all waiting callers."""
-        lookup, found = place
-        reads, value = self.parts.reads, found.value
+        lookup, found = cached
+        reads, value = self.services.reads, found.value
         shared = lookup.cached.audience is Audience.EVERYONE
         control = SHARED if shared else PRIVATE
         if value is not None and value.kind is Kind.BODY and not reads.is_old(value):
@@ -220,7 +225,7 @@ class Edge:
                 call.current = self._reading(scope, call)
         if call.caller is ANONYMOUS:
             return receive
-        return looked_at_again(receive, call.caller, self.parts)
+        return looked_at_again(receive, call.caller, self.services)
 
     def _refuse_unread(
         self, refusal: ApiError | None, head: RequestHead, route: Route | None, scope: Scope
@@ -253,10 +258,10 @@ class Edge:
         path = scope["path"].rstrip("/")
         if path == scope["path"] or self._routes.find(scope["method"], path) is None:
             return None
-        place = (scope.get("raw_path") or path.encode()).rstrip(b"/")
+        location = (scope.get("raw_path") or path.encode()).rstrip(b"/")
         if query := scope["query_string"]:
-            place += b"?" + query
-        headers = [(b"location", place), (b"content-length", b"0")]
+            location += b"?" + query
+        headers = [(b"location", location), (b"content-length", b"0")]
         return RenderedResponse(_MOVED, headers, b"")
 
     def _refuse_long_body(self, head: RequestHead) -> None:

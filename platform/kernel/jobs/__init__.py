@@ -5,7 +5,7 @@ worker performs the run under a lease. docs/TASKS.md says how to add one.
 """
 
 from kernel.core.durations import minutes, seconds
-from kernel.errors import Permanent
+from kernel.errors import Permanent, Temporary
 from kernel.jobs.job import Job, daily, every, job
 
-__all__ = ["Job", "Permanent", "daily", "every", "job", "minutes", "seconds"]
+__all__ = ["Job", "Permanent", "Temporary", "daily", "every", "job", "minutes", "seconds"]

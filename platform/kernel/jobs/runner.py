@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from kernel.core.request_id import request_id
 from kernel.core.traces import Span, Traces
-from kernel.errors import Permanent
+from kernel.errors import Permanent, Temporary
 from kernel.events import Event
 from kernel.jobs.job import Job
 from kernel.jobs.runs import HEARTBEAT, Begun, DoneMarkers, Run, Runs
@@ -115,7 +115,15 @@ class Runner:
         recorded = await self._write_down(
             message, holder, state, error=_text(error), duration_ms=extra["duration_ms"]
         )
+        if recorded and state == "failed" and isinstance(error, Temporary):
+            await self._replay_later(message)
         return after if recorded or after else _NOT_NOW
+
+    async def _replay_later(self, message: Message) -> None:
+        """Let the relay publish the run again; if that cannot be recorded, it stays failed."""
+        with contextlib.suppress(*RECORDS_UNAVAILABLE):
+            if await self._runs.replay_later(message.run_id):
+                log.info("A failed job is performed again later", extra={"job": message.job})
 
     async def _call(self, job: Job, message: Message, begun: Begun) -> None:
         event = _event(job, begun)

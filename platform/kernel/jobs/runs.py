@@ -97,6 +97,10 @@ class Runs:
             )
         )
 
+    async def replay_later(self, run_id: UUID) -> bool:
+        """Have a failed run performed again after a pause; return False for one of a day ago."""
+        return bool(await self._db.rpc("replay_later", run_id=str(run_id)))
+
     async def release(self, holder_prefix: str, *, counts: bool) -> int:
         """End the leases of a lost process; return the number of runs.
 

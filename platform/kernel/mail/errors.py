@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from aiosmtplib import SMTPConnectError
 
-from kernel.errors import Permanent
+from kernel.errors import Permanent, Temporary
 
 Phase = Literal["connect", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA"]
 
@@ -27,7 +27,7 @@ class MailRefused(Permanent):
     """The server refuses this recipient or letter permanently, or the address is invalid."""
 
 
-class MailUnavailable(Exception):
+class MailUnavailable(Temporary):
     """The letter cannot be delivered now; a retry or an operator may solve it."""
 
 

@@ -10,8 +10,7 @@ from email.utils import parseaddr
 from typing import Final
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
-
+from kernel.core.addresses import ascii_domain
 from kernel.mail.errors import MailRefused, MailUnavailable
 from kernel.mail.templates import RenderedMail
 
@@ -72,11 +71,7 @@ def write(rendered: RenderedMail, *, mail_from: str, to: str, mail_id: UUID) -> 
 
 def _mailbox(address: str) -> str | None:
     found = _ADDRESS.fullmatch(address)
-    if found is None or found["domain"].isascii():
-        return address if found else None
-    try:
-        # A domain always has an ASCII form (RFC 5890), which every server accepts.
-        known = validate_email(f"x@{found['domain']}", check_deliverability=False)
-    except EmailNotValidError:
+    if found is None:
         return None
-    return f"{found['local']}@{known.ascii_domain}"
+    domain = ascii_domain(found["domain"])  # every server accepts its ASCII form
+    return f"{found['local']}@{domain}" if domain else None

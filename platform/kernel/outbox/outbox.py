@@ -91,6 +91,11 @@ class Outbox:
         rows = await self._db.rpc("lost_runs", untouched_seconds=untouched_seconds, batch=batch)
         return [Message(UUID(row["id"]), row["job"], row["event_id"], row["item"]) for row in rows]
 
+    async def due_replays(self, *, batch: int) -> list[Message]:
+        """Queue the failed runs whose time to be performed again has come, and return them."""
+        rows = await self._db.rpc("due_replays", batch=batch)
+        return [Message(UUID(row["id"]), row["job"], row["event_id"], row["item"]) for row in rows]
+
     async def put_slot(self, job: str, slot: datetime) -> bool:
         """Put the event of a scheduled job's slot, once; return whether this call did it."""
         return bool(await self._db.rpc("put_slot", job=job, slot=slot.isoformat()))

@@ -31,6 +31,7 @@ BATCH: Final = 100
 LEASE_SECONDS: Final = 30
 IDLE_SECONDS: Final = 1.0
 LOST_EVERY_SECONDS: Final = 60.0
+REPLAYS_EVERY_SECONDS: Final = 10.0
 # The longest backoff, so that ended sessions reach the cache soon after it is back.
 CACHE_BACKOFF_SECONDS: Final = 1.0
 
@@ -59,7 +60,7 @@ class Relay:
         self._jobs, self._events, self._lost_after = jobs, events, lost_after_seconds
         self._database, self._broker = Backoff(), Backoff()
         self._cache = Backoff(longest=CACHE_BACKOFF_SECONDS)
-        self._looked_for_lost = 0.0
+        self._looked_for_lost = self._looked_for_replays = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; settle the current batch before returning."""
@@ -84,6 +85,7 @@ class Relay:
                 await self._relay(batch)
                 await self._outbox.settle(batch)
             await self._publish_lost()
+            await self._publish_replays()
         except (ApiError, APIError) as error:
             log.warning("The outbox does not answer", extra={"reason": repr(error)})
             self._database.failed()
@@ -184,5 +186,18 @@ class Relay:
                     self._looked_for_lost = now
                 if lost:
                     log.warning("Lost jobs are published again", extra={"number": len(lost)})
+        except BrokerUnavailable:
+            self._broker.failed()
+
+    async def _publish_replays(self) -> None:
+        """Publish the failed runs whose time has come; one that gets lost is found as lost."""
+        now = time.monotonic()
+        if now - self._looked_for_replays < REPLAYS_EVERY_SECONDS or not self._broker.over:
+            return
+        due = await self._outbox.due_replays(batch=BATCH)
+        if len(due) < BATCH:
+            self._looked_for_replays = now
+        try:
+            await self._publisher.publish(due)
         except BrokerUnavailable:
             self._broker.failed()

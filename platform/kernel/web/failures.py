@@ -44,7 +44,7 @@ _SAFE_KINDS: Final = frozenset(
         "string_type", "string_too_long", "string_too_short", "string_unicode",
         "greater_than", "greater_than_equal", "less_than", "less_than_equal",
         "model_attributes_type", "dict_type", "list_type",
-        "email_too_long", "nul_character",
+        "email_not_ascii", "email_too_long", "nul_character",
         "password_length", "password_too_long", "password_too_short", "token_length",
     }
 )  # fmt: skip

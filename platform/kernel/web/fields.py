@@ -17,6 +17,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from kernel.core.addresses import normal_address
+
 PASSWORD_MIN_CHARACTERS = 8
 PASSWORD_MAX_BYTES = (
     72  # bcrypt ignores more: https://www.usenix.org/legacy/events/usenix99/provos/
@@ -69,7 +71,12 @@ def _without_nul(value: str) -> str:
 def _email(value: str) -> str:
     if len(value) > EMAIL_MAX_CHARACTERS:
         raise PydanticCustomError("email_too_long", "This e-mail address is too long.")
-    return value.lower()
+    normal = normal_address(value)
+    if normal is None:
+        raise PydanticCustomError(
+            "email_not_ascii", "Before the @, this e-mail address may have ASCII characters only."
+        )
+    return normal
 
 
 def _new_password(value: SecretStr) -> SecretStr:
@@ -132,7 +139,7 @@ White space and invisible characters at both ends are removed: a text of nothing
 """
 
 Email = Annotated[EmailStr, AfterValidator(_email), Field(examples=["ada@example.com"])]
-"""An e-mail address, converted to lower case: addresses compare without case."""
+"""An e-mail address as Supabase Auth stores it: in lower case, the domain in its ASCII form."""
 
 Password = Annotated[SecretStr, AfterValidator(_password), _schema(1)]
 """A password to check; other rules may have applied when it was chosen."""

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from celery.worker import state
 from celery.worker.consumer import Consumer
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
 
 from kernel.worker.tasks import UNKNOWN
 
@@ -29,6 +31,9 @@ def _or_reconnect(
     except errors as error:
         log.warning("A message was not acknowledged", extra={"reason": repr(error)})
         raise
+    except ReadOnlyError as error:  # the server has become a replica
+        log.warning("A message was not acknowledged", extra={"reason": repr(error)})
+        raise RedisConnectionError(str(error)) from error
 
 
 class JobConsumer(Consumer):

@@ -14,6 +14,8 @@ from kombu import transport
 from kombu.transport.redis import Channel as RedisChannel
 from kombu.transport.redis import Transport as RedisTransport
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +98,14 @@ JobTransport.Channel = JobChannel
 def _client(base: Any) -> Any:  # kombu chooses the class by the connection's options
     class Client(base):
         def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:
-            answer = super().parse_response(connection, command_name, **options)
+            try:
+                answer = super().parse_response(connection, command_name, **options)
+            except ResponseError as error:
+                if command_name != "BRPOP" and not isinstance(error, ReadOnlyError):
+                    raise
+                # UNBLOCKED or READONLY: the server has become a replica. Only an error of the
+                # connection makes the worker connect again, to whatever is the broker then.
+                raise RedisConnectionError(f"{command_name}: {error}") from error
             if command_name != "BRPOP" or not answer:
                 return answer
             queue, raw = answer

@@ -120,7 +120,7 @@ async def test_a_stale_response_is_served_during_its_renewal(own_settings, origi
 
 
 def one_flight(replica):
-    return replica.app.front.parts.reads._flights._tasks
+    return replica.app.front.services.reads._flights._tasks
 
 
 async def test_an_answer_that_is_too_large_is_given_and_not_kept(own_settings, origin, valkey):

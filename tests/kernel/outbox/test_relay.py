@@ -112,3 +112,18 @@ async def test_a_change_of_many_rows_is_dropped_whole(own_stack, a_relay, rows):
     # The drop took long: the gateway may have closed the connection, and left the claim unsettled.
     await own_stack.sql.execute("update outbox.events set claimed_until = now()")
     await turned(a_relay, lambda: none_pending(own_stack))
+
+
+async def test_o8_a_turn_publishes_the_failed_runs_whose_time_has_come(own_stack, a_relay, author):
+    thing = await own_stack.thing(author)
+    await a_relay.turn()
+    assert ("outbox.tell", run_of(thing)) in messages(own_stack)
+    own_stack.broker.client.flushdb()
+    due = """update jobs.runs set state = 'failed', finished_at = now(), replay_at = now()
+             where id = $1"""
+    await own_stack.sql.execute(due, run_of(thing))
+    a_relay._looked_for_replays = 0.0
+    await a_relay.turn()
+    assert messages(own_stack) == [("outbox.tell", run_of(thing))]
+    found = await own_stack.sql.fetchrow("select * from jobs.runs where id = $1", run_of(thing))
+    assert (found["state"], found["replays"], found["replay_at"]) == ("queued", 1, None)
