@@ -28,6 +28,7 @@ CALLERS = {
     "GET /users/me/sessions": "required",
     "GET /users/{user_id}": "required",
     "POST /auth/confirm": "ignored",
+    "POST /auth/confirm/resend": "ignored",
     "POST /auth/email-change/undo": "ignored",
     "POST /auth/login": "ignored",
     "POST /auth/logout": "required",
