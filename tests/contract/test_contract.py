@@ -25,9 +25,12 @@ CALLERS = {
     "GET /posts/{post_id}": "optional",
     "GET /settings": "ignored",
     "GET /users/me": "required",
+    "GET /users/me/exports/{export_id}": "required",
+    "GET /users/me/exports/{export_id}/download": "required",
     "GET /users/me/sessions": "required",
     "GET /users/{user_id}": "required",
     "POST /auth/confirm": "ignored",
+    "POST /auth/confirm/resend": "ignored",
     "POST /auth/email-change/undo": "ignored",
     "POST /auth/login": "ignored",
     "POST /auth/logout": "required",
@@ -36,12 +39,13 @@ CALLERS = {
     "POST /auth/refresh": "ignored",
     "POST /auth/signup": "ignored",
     "POST /posts": "required",
+    "POST /users/me/export": "required",
     "POST /users/me/password": "required",
     "PUT /posts/{post_id}": "required",
     "PUT /settings": "admin",
     "PUT /users/{user_id}": "owner",
 }
-SHIPPED = shipped.SLICES | {"end_session", "list_sessions", "notify_new_logins"}
+SHIPPED = shipped.SLICES
 ROUTES = routes_of(discover())
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -65,7 +69,7 @@ def test_each_route_is_called_by_whom_it_is_written_to_be():
 @pytest.mark.parametrize("route", ROUTES, ids=call_of)
 async def test_a_call_without_a_token_is_401_where_one_is_required(whole_anonymous, route):
     path = route.path.removeprefix("/api/v1")
-    for name in ("post_id", "user_id", "session_id"):
+    for name in ("post_id", "user_id", "session_id", "export_id"):
         path = path.replace(f"{{{name}}}", NOBODY)
     answer = await whole_anonymous.request(route.method, path)
     no_token = answer.status_code == 401 and answer.json()["error"]["code"] == "UNAUTHENTICATED"

@@ -335,11 +335,15 @@ def test_it_leaves_no_task_and_no_descriptor_behind(
 
     on_a_loop(main())  # to open what is opened once per process
     gc.collect()
-    before, threads = descriptors(), threading.active_count()
-    on_a_loop(main())
-    gc.collect()
-    assert descriptors() <= before
-    assert threading.active_count() <= threads
+    found = []
+    for _ in range(3):  # other tests of this process may open something; a leak is there each time
+        before = descriptors(), threading.active_count()
+        on_a_loop(main())
+        gc.collect()
+        found.append((before, (descriptors(), threading.active_count())))
+        if all(now <= then for then, now in zip(*found[-1], strict=True)):
+            return
+    raise AssertionError(f"descriptors and threads before and after: {found}")
 
 
 async def test_of_too_many_callers_the_last_fail_at_once(talking_to):
