@@ -32,6 +32,7 @@ def main() -> None:
         lifespan="on",
         ws="none",
         timeout_graceful_shutdown=2,
+        timeout_keep_alive=75,  # like the real one: longer than clients keep a connection
     )
 
 

@@ -40,6 +40,7 @@ class GatewayThread:
                 lifespan="on",
                 ws="none",
                 timeout_graceful_shutdown=1,
+                timeout_keep_alive=75,  # like the real one: longer than clients keep a connection
             )
         )
         self._thread = threading.Thread(target=self._serve, name="gateway", daemon=True)
