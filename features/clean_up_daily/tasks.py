@@ -20,22 +20,17 @@ async def clean_up(db: AsService, settings: Settings) -> None:
     dry_run = settings.cleanup_dry_run
     report: dict[str, int] = {}
     for rule in await db.rpc("retention_rules"):
-        name, done = rule["name"], BATCH
-        action = "archived" if rule["archived"] else "deleted"
-        report[f"{name}_{action}"] = 0
-        while done >= BATCH:
-            done = await db.rpc("apply_retention", rule=name, batch=BATCH, dry_run=dry_run)
-            report[f"{name}_{action}"] += done
-            if dry_run:
-                break
-    report["users_forgotten"] = await _forget(db, dry_run=dry_run)
+        name, action = rule["name"], "archived" if rule["archived"] else "deleted"
+        report[f"{name}_{action}"] = await _all(db, "apply_retention", dry_run=dry_run, rule=name)
+    report["users_forgotten"] = await _all(db, "forget_deleted_users", dry_run=dry_run)
     log.info("cleanup", extra={"dry_run": dry_run, **report})
 
 
-async def _forget(db: AsService, *, dry_run: bool) -> int:
+async def _all(db: AsService, function: str, *, dry_run: bool, **arguments: str) -> int:
+    """Call the function batch by batch until all is done; return how much that was."""
     total, done = 0, BATCH
     while done >= BATCH:
-        done = await db.rpc("forget_deleted_users", batch=BATCH, dry_run=dry_run)
+        done = await db.rpc(function, batch=BATCH, dry_run=dry_run, **arguments)
         total += done
         if dry_run:
             break
