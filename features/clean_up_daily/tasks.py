@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Awaitable, Callable
 
 from kernel.config import Settings
 from kernel.jobs import daily, job, minutes
@@ -21,16 +22,21 @@ async def clean_up(db: AsService, settings: Settings) -> None:
     report: dict[str, int] = {}
     for rule in await db.rpc("retention_rules"):
         name, action = rule["name"], "archived" if rule["archived"] else "deleted"
-        report[f"{name}_{action}"] = await _all(db, "apply_retention", dry_run=dry_run, rule=name)
-    report["users_forgotten"] = await _all(db, "forget_deleted_users", dry_run=dry_run)
+        report[f"{name}_{action}"] = await _in_batches(
+            lambda name=name: db.rpc("apply_retention", rule=name, batch=BATCH, dry_run=dry_run),
+            dry_run=dry_run,
+        )
+    report["users_forgotten"] = await _in_batches(
+        lambda: db.rpc("forget_deleted_users", batch=BATCH, dry_run=dry_run), dry_run=dry_run
+    )
     log.info("cleanup", extra={"dry_run": dry_run, **report})
 
 
-async def _all(db: AsService, function: str, *, dry_run: bool, **arguments: str) -> int:
-    """Call the function batch by batch until all is done; return how much that was."""
+async def _in_batches(batch: Callable[[], Awaitable[int]], *, dry_run: bool) -> int:
+    """Do batches until one is not full; return how much was done. A dry run counts all at once."""
     total, done = 0, BATCH
     while done >= BATCH:
-        done = await db.rpc(function, batch=BATCH, dry_run=dry_run, **arguments)
+        done = await batch()
         total += done
         if dry_run:
             break
