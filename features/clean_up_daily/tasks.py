@@ -23,7 +23,7 @@ async def clean_up(db: AsService, settings: Settings) -> None:
     for rule in await db.rpc("retention_rules"):
         name, action = rule["name"], "archived" if rule["archived"] else "deleted"
         report[f"{name}_{action}"] = await _in_batches(
-            lambda name=name: db.rpc("apply_retention", rule=name, batch=BATCH, dry_run=dry_run),
+            lambda: db.rpc("apply_retention", rule=name, batch=BATCH, dry_run=dry_run),  # noqa: B023 - called at once
             dry_run=dry_run,
         )
     report["users_forgotten"] = await _in_batches(

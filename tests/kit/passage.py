@@ -5,6 +5,8 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator
 
+from kit.resp import listening
+
 _CHUNK = 64 * 1024
 _CHUNK_OF_A_LINE = 16 * 1024
 
@@ -23,8 +25,7 @@ async def passage(
     """
     clock = asyncio.get_running_loop().time
     free_at = clock()
-    writers: list[asyncio.StreamWriter] = []
-    tasks: list[asyncio.Task[None]] = []
+    ended: list[asyncio.Event] = []
 
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal free_at
@@ -37,18 +38,15 @@ async def passage(
                 await writer.drain()
         writer.close()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        their_reader, their_writer = await asyncio.open_connection("127.0.0.1", port)
-        writers.extend([writer, their_writer])
-        tasks.append(asyncio.create_task(copy(their_reader, writer)))
-        await copy(reader, their_writer)
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended.append(end := asyncio.Event())
+        try:
+            their_reader, their_writer = await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.gather(copy(reader, their_writer), copy(their_reader, writer))
+        finally:
+            end.set()
 
-    server = await asyncio.start_server(serve, listens, 0, ssl=tls)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for writer in writers:
-            writer.close()
-        await asyncio.gather(*tasks)
-        await server.wait_closed()
+    async with listening(talk, host=listens, tls=tls) as own:
+        yield own
+    for end in ended:
+        await end.wait()
