@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Awaitable, Callable
 
 from kernel.config import Settings
 from kernel.jobs import daily, job, minutes
@@ -20,22 +21,22 @@ async def clean_up(db: AsService, settings: Settings) -> None:
     dry_run = settings.cleanup_dry_run
     report: dict[str, int] = {}
     for rule in await db.rpc("retention_rules"):
-        name, done = rule["name"], BATCH
-        action = "archived" if rule["archived"] else "deleted"
-        report[f"{name}_{action}"] = 0
-        while done >= BATCH:
-            done = await db.rpc("apply_retention", rule=name, batch=BATCH, dry_run=dry_run)
-            report[f"{name}_{action}"] += done
-            if dry_run:
-                break
-    report["users_forgotten"] = await _forget(db, dry_run=dry_run)
+        name, action = rule["name"], "archived" if rule["archived"] else "deleted"
+        report[f"{name}_{action}"] = await _in_batches(
+            lambda: db.rpc("apply_retention", rule=name, batch=BATCH, dry_run=dry_run),  # noqa: B023 - called at once
+            dry_run=dry_run,
+        )
+    report["users_forgotten"] = await _in_batches(
+        lambda: db.rpc("forget_deleted_users", batch=BATCH, dry_run=dry_run), dry_run=dry_run
+    )
     log.info("cleanup", extra={"dry_run": dry_run, **report})
 
 
-async def _forget(db: AsService, *, dry_run: bool) -> int:
+async def _in_batches(batch: Callable[[], Awaitable[int]], *, dry_run: bool) -> int:
+    """Do batches until one is not full; return how much was done. A dry run counts all at once."""
     total, done = 0, BATCH
     while done >= BATCH:
-        done = await db.rpc("forget_deleted_users", batch=BATCH, dry_run=dry_run)
+        done = await batch()
         total += done
         if dry_run:
             break

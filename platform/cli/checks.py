@@ -78,11 +78,11 @@ def test(
     command = [sys.executable, "-m", "pytest"]
     if named:
         command += [str(folder.relative_to(ROOT)) for folder in map(_tests_of, named)]
-        if failed:
-            command += _LAST_FAILED
-    elif failed:
+    if failed:
         command += _LAST_FAILED
-    elif nightly:
+    if named or failed:
+        raise typer.Exit(_run([*command, *options]))
+    if nightly:
         command += ["-m", "nightly"]
     elif slow:
         raise typer.Exit(_worst([*command, *lane, *options] for lane in _SLOW_LANES))

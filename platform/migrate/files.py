@@ -15,8 +15,9 @@ _TOKEN: Final = re.compile(
     | (?<![\w$])(?P<tag>\$(?:[^\W\d]\w*)?\$)(?:.*?(?P=tag)|.*) | (?P<end>;)""",
     re.VERBOSE | re.DOTALL,
 )
+# Without possessive quantifiers: a lookahead within one never matches in Python 3.11.2.
 _CONTROL: Final = re.compile(
-    r"(?:\s|--[^\n]*+\n|/\*(?:[^*]|\*(?!/))*+\*/)*+(?:begin|start|commit|end|rollback|abort)\b",
+    r"(?:\s|--[^\n]*\n|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*(?:begin|start|commit|end|rollback|abort)\b",
     re.IGNORECASE,
 )
 

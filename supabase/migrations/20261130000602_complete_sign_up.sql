@@ -1,3 +1,11 @@
+-- The account of an address that waits for its confirmation; null where there is none.
+create function identity.unconfirmed(email text) returns uuid
+  language sql stable set search_path = '' as $$
+  select u.id from auth.users u where u.email = lower(unconfirmed.email)
+    and not u.is_sso_user and u.email_confirmed_at is null
+$$;
+revoke all on function identity.unconfirmed(text) from public;
+
 -- The second step of a sign-up whose first one made the account: somebody logged in with its password,
 -- and nobody has been asked to confirm its address yet.
 create function public.complete_sign_up(
@@ -5,10 +13,7 @@ create function public.complete_sign_up(
 ) returns void
   language plpgsql security definer set search_path = '' as $$
 declare
-  account uuid := (
-    select u.id from auth.users u where u.email = lower(complete_sign_up.email)
-      and not u.is_sso_user and u.email_confirmed_at is null
-  );
+  account uuid := identity.unconfirmed(email);
 begin
   if account is null then
     return;

@@ -21,7 +21,8 @@ create table exports.parts (
   number integer not null,
   name text not null,
   content text not null,
-  last_post uuid,  -- the next page of posts begins after this one
+  last_at timestamptz,  -- the next page of posts begins after this one
+  last_post uuid,
   primary key (export_id, number)
 );
 create table exports.chunks (
@@ -158,6 +159,7 @@ declare
   number integer;
   name text;
   content text;
+  last_at timestamptz;
   last_post uuid;
 begin
   select * into request from exports.requests x
@@ -174,16 +176,18 @@ begin
   else
     select jsonb_pretty(jsonb_agg(jsonb_build_object('id', p.id, 'title', p.title,
         'content', p.content, 'published', p.published, 'created_at', p.created_at,
-        'updated_at', p.updated_at) order by p.id)),
-      (array_agg(p.id order by p.id desc))[1]
-    into content, last_post
+        'updated_at', p.updated_at) order by p.created_at desc, p.id desc)),
+      (array_agg(p.created_at order by p.created_at, p.id))[1],
+      (array_agg(p.id order by p.created_at, p.id))[1]
+    into content, last_at, last_post
     from (
-      select o.*, sum(octet_length(o.content)) over (order by o.id) - octet_length(o.content) as before
-      from (
+      select o.*, sum(octet_length(o.content)) over (order by o.created_at desc, o.id desc)
+        - octet_length(o.content) as before
+      from (  -- in the order of the index posts_author_newest
         select * from public.posts o
         where o.author_id = request.user_id
-          and (last.last_post is null or o.id > last.last_post)
-        order by o.id limit 100
+          and (last.last_post is null or (o.created_at, o.id) < (last.last_at, last.last_post))
+        order by o.created_at desc, o.id desc limit 100
       ) o
     ) p where p.before < 1000000;
     if content is null then
@@ -191,11 +195,10 @@ begin
     end if;
     name := format('posts/%s.json', lpad((number - cardinality(names))::text, 4, '0'));
   end if;
-  insert into exports.parts values (request.id, number, name, content, last_post);
+  insert into exports.parts values (request.id, number, name, content, last_at, last_post);
   return jsonb_build_object('number', number, 'size', (
     select sum(octet_length(p.content)) from exports.parts p where p.export_id = request.id));
 end $$;
-create index posts_author_id on public.posts (author_id, id);
 
 create function public.export_part(export_id uuid, number integer) returns jsonb
   language sql stable security definer set search_path = '' as $$

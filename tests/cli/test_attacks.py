@@ -4,29 +4,21 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
 from bench import attacks
 from devstack.testing import free_port
+from kit.copies import copy_of_checkout
 
-ROOT = Path(__file__).parents[2]
-COPIED = ("app", "bench", "devstack", "features", "platform", "supabase", "pyproject.toml")
 SECONDS = 600
 
 
 @pytest.fixture
 def system():
     """The whole system in a copy of the checkout; yields the environment of the attacker."""
-    # Not tmp_path: as root PostgreSQL runs as somebody who may not enter that.
-    root = Path(tempfile.mkdtemp(prefix="attacked-")).resolve()
-    root.chmod(0o755)
-    for name in COPIED:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        copy(ROOT / name, root / name)
+    root = copy_of_checkout("bench")
     own = {name: value for name, value in os.environ.items() if not name.startswith("SUPABASE_")}
     environment = own | {
         "PYTHONPATH": os.pathsep.join([str(root / "platform"), str(root)]),

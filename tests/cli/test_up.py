@@ -8,19 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 
 from devstack.testing import free_port, is_free
+from kit.copies import ROOT, copy_of_checkout
 from kit.servers import SCHEMA
 
-ROOT = Path(__file__).parents[2]
-COPIED = ("app", "devstack", "features", "platform", "supabase", "pyproject.toml")
 APPLICATIONS = ("api", "worker", "relay", "beat")
 ALL_OF_THEM = "api, worker, relay and beat"
 BROKEN = "select 1;\nselect nonsense from nowhere;\n"
@@ -147,12 +144,7 @@ def until(condition, seconds=30):
 
 @pytest.fixture
 def checkout():
-    # Not tmp_path: under root, PostgreSQL runs as another user, who cannot enter it.
-    root = Path(tempfile.mkdtemp(prefix="checkout-")).resolve()
-    root.chmod(0o755)
-    for name in COPIED:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        copy(ROOT / name, root / name)
+    root = copy_of_checkout()
     # The kit's slices replace the application's, with the tables that they need.
     slices = ROOT / "tests" / "kit" / "slices"
     words = (ROOT / "features" / "__init__.py").read_text()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
@@ -14,7 +15,13 @@ NOT_ENOUGH: Final = object()
 
 
 @contextlib.asynccontextmanager
-async def listening(talk: Talk, *, port: int = 0) -> AsyncIterator[int]:
+async def listening(
+    talk: Talk,
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[int]:
     """Serve each connection by `talk`; yield the port."""
     writers: list[asyncio.StreamWriter] = []
 
@@ -23,7 +30,7 @@ async def listening(talk: Talk, *, port: int = 0) -> AsyncIterator[int]:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             await talk(reader, writer)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", port)
+    server = await asyncio.start_server(serve, host, port, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -59,7 +59,8 @@ async def _caller(db: Db, claims: dict[str, Any]) -> TokenUser:
         raise bad_jwt("sub and session_id claims must be UUIDs") from None
     row = await db.fetchrow(
         """
-        select s.created_at < now() - interval '1 day' as is_old, s.aal = 'aal2' as is_aal2
+        select s.created_at < now() - interval '1 day' as is_old, s.aal = 'aal2' as is_aal2,
+          u.banned_until > now() as is_banned
         from auth.users u left join auth.sessions s on s.id = $2 and s.user_id = u.id
         where u.id = $1
         """,
@@ -70,7 +71,6 @@ async def _caller(db: Db, claims: dict[str, Any]) -> TokenUser:
     if row["is_old"] is None:
         message = "Session from session_id claim in JWT does not exist"
         raise AuthError(403, "session_not_found", message)
-    banned = "select banned_until > now() from auth.users where id = $1"
-    if await db.fetchval(banned, user_id):
+    if row["is_banned"]:
         raise AuthError(403, "user_banned", "User is banned")
     return TokenUser(user_id, session_id, row["is_old"], bool(row["is_aal2"]))

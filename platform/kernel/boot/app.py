@@ -18,7 +18,7 @@ from kernel.cache.reads import Reads
 from kernel.cache.warmer import CacheWarmer
 from kernel.config.production import refuse_unsafe
 from kernel.config.settings import Settings, load_settings
-from kernel.core.traces import traces_to
+from kernel.core.traces import Traces
 from kernel.edge.cache_warmer import RouteWarmer
 from kernel.edge.client_address import ClientAddresses
 from kernel.edge.edge import Edge
@@ -69,12 +69,11 @@ def create_app(
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
-        traces = traces_to(settings.traces_endpoint, application=settings.app_name, process="api")
         async with svcs.Registry() as registry:
-            register_services(registry, settings, features, traces=traces)
-            if isinstance(app.front, Traced):
-                app.front.traces = traces
+            register_services(registry, settings, features)
             with svcs.Container(registry) as container:
+                if isinstance(app.front, Traced):
+                    app.front.traces = container.get(Traces)
                 edge.services = EdgeServices(
                     *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads),
                     container.get(Denials),

@@ -146,11 +146,8 @@ def describe(app: FastAPI, routes: Sequence[Route]) -> None:
 def _describe(operation: dict[str, Any], route: Route) -> None:
     feature, responses = route.feature, operation["responses"]
     operation["security"] = _REQUIREMENTS[feature.caller]
-    parameters = operation.setdefault("parameters", [])
     if feature.conditional:
-        parameters.extend(_CONDITIONS)
-    if not parameters:
-        del operation["parameters"]
+        operation.setdefault("parameters", []).extend(_CONDITIONS)
     errors = _errors_of(route)
     if "requestBody" in operation:
         errors += [RequestTimeout, BodyTooLarge, UnsupportedMediaType]

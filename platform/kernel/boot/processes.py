@@ -12,7 +12,7 @@ from kernel.boot.services import register_services
 from kernel.boot.topics import require_topics
 from kernel.cache import Drops
 from kernel.config.settings import Settings
-from kernel.core.traces import Traces, traces_to
+from kernel.core.traces import Traces
 from kernel.events import known_events
 from kernel.feature import Feature
 from kernel.identity.revocation import Revocations
@@ -40,7 +40,7 @@ def run_worker(
     """
 
     def register(registry: svcs.Registry) -> None:  # in each process of the worker, after its fork
-        register_services(registry, settings, features, traces=_traces(settings, "worker"))
+        register_services(registry, settings, features, process="worker")
 
     return worker.run_worker(settings, JobTable.of(features), register, queues)
 
@@ -88,13 +88,9 @@ async def _services(
     settings: Settings, features: Mapping[str, Feature], process: str
 ) -> AsyncIterator[svcs.Container]:
     async with svcs.Registry() as registry:
-        register_services(registry, settings, features, traces=_traces(settings, process))
+        register_services(registry, settings, features, process=process)
         async with svcs.Container(registry) as container:
             yield container
-
-
-def _traces(settings: Settings, process: str) -> Traces:
-    return traces_to(settings.traces_endpoint, application=settings.app_name, process=process)
 
 
 async def _until_signalled(

@@ -14,11 +14,12 @@ from kernel.cache.reads import Reads
 from kernel.cache.warmer import CacheWarmer
 from kernel.config.settings import Settings
 from kernel.core.caller import Caller
-from kernel.core.traces import OFF, Traces
+from kernel.core.derived_key import derived_key
+from kernel.core.traces import Traces, traces_to
 from kernel.edge.policies import PolicyTable
 from kernel.edge.routes import routes_of
 from kernel.feature import Feature
-from kernel.identity.account_limit import AccountLimit, AccountLimiter, account_key
+from kernel.identity.account_limit import AccountLimit, AccountLimiter
 from kernel.identity.audit import Audit
 from kernel.identity.denials import Denials
 from kernel.identity.fresh_login import FreshLogin
@@ -64,7 +65,7 @@ def register_services(
     settings: Settings,
     features: Mapping[str, Feature],
     adapters: Adapters | None = None,
-    traces: Traces = OFF,
+    process: str = "api",
 ) -> None:
     """Register all services; the process-wide ones are closed with the registry.
 
@@ -72,13 +73,15 @@ def register_services(
 
     A request's own objects (Call, Caller) are registered in its container, and AuthApi, AsCaller,
     AccountLimit, FreshLogin and MailedTokens are created from them: a service of one request never
-    outlives it. The same applies to a job's Run and Mailer.
+    outlives it. The same applies to a job's Run and Mailer. `process` is this process in traces,
+    whose thread starts here: call this after a fork.
     """
+    traces = traces_to(settings.traces_endpoint, application=settings.app_name, process=process)
     http = SupabaseHttp(settings, traces)
     pipeline, keeping = connect_pipeline(settings), connect_keeping(settings)
     accounts = AccountLimiter(keeping)
     by_account = PolicyTable(features, settings).by_account
-    key = account_key(settings.supabase_service_key.get_secret_value())
+    key = derived_key(settings.supabase_service_key.get_secret_value(), "account limits")
     redis, broker = connect_redis(settings), connect_broker(settings)
     drops = Drops(pipeline, prefixes_of(features))
 

@@ -92,9 +92,8 @@ class Drops:
         values = [
             prefix + key
             for (one, _), event in tagged.items()
-            if (prefixes := self._prefixes[one])
+            for prefix in self._prefixes[one]
             for key in one.keys(event)
-            for prefix in prefixes
         ]
         try:
             for first in range(0, len(keys), _BATCH):

@@ -18,7 +18,7 @@ from kernel.cache.cached import SPREAD
 from kernel.cache.drops import Drops, new_version, short_seconds, version_seconds
 from kernel.cache.lookup import Flights, Lookup
 from kernel.cache.stored import VERSION_BYTES, Kind, RenderedResponse, Stored, etag_of, pack, unpack
-from kernel.redis import Command, Pipeline, RedisAway
+from kernel.redis import Command, Pipeline, RedisAway, give_lease_back, take_lease
 
 # A page of 100 posts at its longest has 1.3 MB: JSON has 6 bytes for a control character.
 LARGEST_BYTES: Final = 1536 * 1024
@@ -27,10 +27,6 @@ WAIT_SECONDS: Final = 0.4  # wait for another process to load; after that, load 
 _POLL_SECONDS: Final = 0.02
 _STATUS: Final = {Kind.BODY: 200, Kind.MISSING: 404}
 _JSON: Final = ((b"content-type", b"application/json"),)
-# Delete the lease only if it is still ours: it may have expired and been taken by another.
-_GIVE_BACK: Final = (
-    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
-)
 
 Load = Callable[[], Awaitable[RenderedResponse]]
 Versions = tuple[bytes, ...]
@@ -128,7 +124,7 @@ class Reads:
         """
         what, token = "lease" if seconds else "renewal", secrets.token_hex(8)
         lease = f"{what}:{lookup.key}:{b''.join(versions).decode()}"
-        give_back: Command = ("EVAL", _GIVE_BACK, 1, lease, token)
+        give_back = give_lease_back(lease, token)
         until = time.monotonic() + seconds
         while True:
             leads, value = await self._try_to_lead(lookup, lease, token)
@@ -172,8 +168,7 @@ class Reads:
 
         Return whether the lease was granted, None if Redis grants none; and the valid value.
         """
-        asked = ("SET", lease, token, "NX", "PX", LEASE_MS)
-        replies = await self._ask(asked, lookup.command)
+        replies = await self._ask(take_lease(lease, token, LEASE_MS), lookup.command)
         if not replies or isinstance(replies[0], ResponseError):
             return None, None
         return replies[0] == b"OK", self.judge(replies[1]).value

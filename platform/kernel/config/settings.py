@@ -50,7 +50,6 @@ JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: at least the size of the hash
 # Celery reads these by itself, and prefers them.
 _CELERYS_OWN = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
 _IMPLICIT_TLS_PORT = 465  # RFC 8314, 3.3
-_CREDENTIALS = ("username", "password")
 
 
 Environment = Literal["development", "test", "production"]
@@ -96,7 +95,7 @@ def _app_env(settings: dict[str, Any]) -> Environment:
     return "development" if all(map(is_loopback, hosts)) else "production"
 
 
-class Settings(CleanSettings, BaseSettings):
+class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which knows it
     """Every setting of the production processes; `.env.example` explains each."""
 
     model_config = SettingsConfigDict(
@@ -225,8 +224,8 @@ class Settings(CleanSettings, BaseSettings):
     def _of_one_server(self) -> Self:
         """Refuse settings of a server that do nothing without another one."""
         for name in ("redis", "broker", "smtp"):
-            username, password = (getattr(self, f"{name}_{part}") for part in _CREDENTIALS)
-            if username is not None and password is None:
+            has_user = getattr(self, f"{name}_username") is not None
+            if has_user and getattr(self, f"{name}_password") is None:
                 raise ValueError(f"{name.upper()}_PASSWORD must be set if the user name is")
         if self.smtp_password is not None and self.smtp_username is None:
             raise ValueError("SMTP_USERNAME must be set if SMTP_PASSWORD is")

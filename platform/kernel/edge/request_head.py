@@ -82,9 +82,7 @@ class RequestHead:
             elif name == b"if-none-match":
                 conditions.append(value)
             elif name == b"if-match":
-                self.if_match = (
-                    value if self.if_match is None else b"%b,%b" % (self.if_match, value)
-                )
+                self.if_match = value if self.if_match is None else self.if_match + b"," + value
             elif name == b"content-type":
                 self.content_type = value
             elif name == b"x-forwarded-proto":

@@ -1,7 +1,5 @@
 """Limits of the attempts on one account, from any number of addresses."""
 
-import hashlib
-import hmac
 from typing import NamedTuple
 
 from kernel.errors import TooManyRequests
@@ -60,11 +58,3 @@ class AccountLimit:
 
     async def _take(self, email: str) -> Decision:
         return await self._limiter.take(await self._known.subject(email), self._policies)
-
-
-def account_key(secret: str) -> bytes:
-    """Return the key of account limits, derived from a secret that all processes have.
-
-    Keys for other purposes need other labels.
-    """
-    return hmac.digest(secret.encode(), b"account limits", hashlib.sha256)

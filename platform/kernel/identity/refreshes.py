@@ -14,15 +14,13 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar, cast
 
 from kernel.cache.lookup import Flights
+from kernel.core.derived_key import derived_key
 from kernel.errors import Unavailable
-from kernel.redis import Command, Pipeline, RedisAway
+from kernel.redis import Command, Pipeline, RedisAway, give_lease_back, take_lease
 
 LEASE_MS: Final = 4000  # longer than a refresh takes; a process that died holds it no longer
 WAIT_SECONDS: Final = 3.0
 _POLL_SECONDS: Final = 0.05
-_GIVE_BACK: Final = (
-    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
-)
 T = TypeVar("T")
 
 
@@ -44,8 +42,7 @@ class Refreshes:
 
     def __init__(self, redis: Pipeline, secret: str) -> None:
         self._redis = redis
-        # Keys for other purposes have other labels.
-        self._key = hmac.digest(secret.encode(), b"refreshes", hashlib.sha256)
+        self._key = derived_key(secret, "refreshes")
         self._flights: Flights[Any] = Flights()
 
     async def one_at_a_time(self, token: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -70,14 +67,14 @@ class Refreshes:
     @asynccontextmanager
     async def _lease(self, key: str) -> AsyncIterator[None]:
         mine, until = secrets.token_hex(8), time.monotonic() + WAIT_SECONDS
-        while not await self._granted(("SET", key, mine, "NX", "PX", LEASE_MS)):
+        while not await self._granted(take_lease(key, mine, LEASE_MS)):
             if time.monotonic() >= until:
                 raise RefreshBusy
             await asyncio.sleep(_POLL_SECONDS)
         try:
             yield
         finally:
-            await self._granted(("EVAL", _GIVE_BACK, 1, key, mine))
+            await self._granted(give_lease_back(key, mine))
 
     async def _granted(self, command: Command) -> bool:
         """Return whether Redis granted the lease; True if it is unavailable."""

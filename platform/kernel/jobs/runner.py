@@ -66,8 +66,6 @@ class Runner:
             log.error("A job was lost too often", extra=_extra(job, message, begun))
         if begun.outcome != "run":
             return None
-        if not self._traces.on:
-            return await self._attempt(job, message, begun, holder)
         with self._traces.span(job.name, "consumer", message.traceparent, slice=job.slice) as span:
             span.note(attempt=begun.attempt, run_id=str(message.run_id))
             if begun.request_id is not None:
@@ -84,7 +82,7 @@ class Runner:
         return None
 
     async def _attempt(
-        self, job: Job, message: Message, begun: Begun, holder: str, span: Span | None = None
+        self, job: Job, message: Message, begun: Begun, holder: str, span: Span
     ) -> timedelta | None:
         started = time.perf_counter()
         heartbeat = asyncio.create_task(self._heartbeat(message, holder))
@@ -104,8 +102,7 @@ class Runner:
         if error is None:
             log.info("job", extra=extra)
         else:
-            if span is not None:
-                span.failed(type(error).__name__)
+            span.failed(type(error).__name__)
             log.log(
                 logging.ERROR if state == "failed" else logging.WARNING,
                 "job",

@@ -89,13 +89,16 @@ class Outbox:
     async def lost(self, *, untouched_seconds: int, batch: int) -> list[Message]:
         """Return the runs without a change for that time; each is returned once in that time."""
         rows = await self._db.rpc("lost_runs", untouched_seconds=untouched_seconds, batch=batch)
-        return [Message(UUID(row["id"]), row["job"], row["event_id"], row["item"]) for row in rows]
+        return _messages(rows)
 
     async def due_replays(self, *, batch: int) -> list[Message]:
         """Queue the failed runs whose time to be performed again has come, and return them."""
-        rows = await self._db.rpc("due_replays", batch=batch)
-        return [Message(UUID(row["id"]), row["job"], row["event_id"], row["item"]) for row in rows]
+        return _messages(await self._db.rpc("due_replays", batch=batch))
 
     async def put_slot(self, job: str, slot: datetime) -> bool:
         """Put the event of a scheduled job's slot, once; return whether this call did it."""
         return bool(await self._db.rpc("put_slot", job=job, slot=slot.isoformat()))
+
+
+def _messages(runs: list[dict[str, Any]]) -> list[Message]:
+    return [Message(UUID(row["id"]), row["job"], row["event_id"], row["item"]) for row in runs]

@@ -197,6 +197,8 @@ class Relay:
         due = await self._outbox.due_replays(batch=BATCH)
         if len(due) < BATCH:
             self._looked_for_replays = now
+        if not due:
+            return
         try:
             await self._publisher.publish(due)
         except BrokerUnavailable:

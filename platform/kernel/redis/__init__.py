@@ -7,6 +7,7 @@ from kernel.redis.clients import (
     connect_redis,
     report_eviction,
 )
+from kernel.redis.leases import give_lease_back, take_lease
 from kernel.redis.pipeline import Command, Pipeline, RedisAway
 
 __all__ = [
@@ -17,5 +18,7 @@ __all__ = [
     "connect_keeping",
     "connect_pipeline",
     "connect_redis",
+    "give_lease_back",
     "report_eviction",
+    "take_lease",
 ]

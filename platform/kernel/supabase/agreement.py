@@ -13,6 +13,7 @@ import jwt
 from kernel.config.finding import Finding
 from kernel.config.keys import contradictions
 from kernel.config.settings import Settings
+from kernel.supabase.answers import json_object
 from kernel.supabase.http import AROUND, SupabaseHttp, SupabaseUnavailable, bearer
 
 log = logging.getLogger(__name__)
@@ -133,8 +134,5 @@ class Agreement:
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        body = answer.json() if answer.is_success or answer.status_code in _REFUSED else None
-    except ValueError:
-        body = None
-    return body if isinstance(body, dict) else {}
+    said = answer.is_success or answer.status_code in _REFUSED
+    return json_object(answer) if said else {}

@@ -19,11 +19,21 @@ _FIRST_REDIRECT: Final = 300
 _JSON_START: Final = b'{["tfn-0123456789'
 # Auth names its errors in lower case, PostgREST by SQLSTATE or by its own codes. A gateway that
 # refuses a key has no code, or one of another form.
+AUTH_CODE: Final = re.compile(r"[a-z0-9_]{1,64}")
 _CODES: Final = {
-    "auth": re.compile(r"[a-z0-9_]{1,64}"),
+    "auth": AUTH_CODE,
     "rest": re.compile(r"[0-9A-Z]{5}|PGRST[0-9A-Z]{1,8}"),
 }
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
+
+
+def json_object(response: httpx.Response) -> dict[str, Any]:
+    """Return the object that a response has as its body; an empty one for any other body."""
+    try:
+        body = orjson.loads(response.content)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def error_code(part: str, response: httpx.Response) -> str | None:
@@ -31,12 +41,7 @@ def error_code(part: str, response: httpx.Response) -> str | None:
 
     Auth has it in `code` or, for clients that name no version of its API, in `error_code`.
     """
-    try:
-        body: Any = orjson.loads(response.content)
-    except ValueError:
-        return None
-    if not isinstance(body, dict):
-        return None
+    body = json_object(response)
     for found in (body.get("code"), body.get("error_code")):
         if isinstance(found, str) and _CODES[part].fullmatch(found):
             return found

@@ -26,6 +26,7 @@ from kernel.errors import (
     Unavailable,
     ValidationFailed,
 )
+from kernel.supabase.answers import AUTH_CODE
 from kernel.supabase.http import SupabaseUnavailable
 
 log = logging.getLogger(__name__)
@@ -138,7 +139,6 @@ AUTH_ERRORS: Final[dict[str, type[ApiError]]] = {
     ),
 }
 OTHER: Final = "other"
-_CODE: Final = re.compile(r"[a-z0-9_]{1,64}")
 # What an operator has to see. Only the message tells the two limits of mails apart.
 _REPORTED: Final = (AuthConfiguration, MailLimitReached, SupabaseUnavailable)
 _ONE_ADDRESS: Final = re.compile(
@@ -177,7 +177,7 @@ def from_auth(error: AuthError) -> ApiError:
         log.error(
             "Supabase Auth refuses",
             extra={
-                "auth_code": code if _CODE.fullmatch(code) else "none",
+                "auth_code": code if AUTH_CODE.fullmatch(code) else "none",
                 "auth_status": getattr(error, "status", None),
             },
         )

@@ -138,7 +138,9 @@ class SupabaseHttp(httpx.AsyncClient):
     async def _guarded(
         self, part: str, path: str, request: httpx.Request, options: dict[str, Any]
     ) -> httpx.Response:
-        waits = part == "auth" and request.method != "GET" and _first(path) in _WAITS_FOR_OTHERS
+        waits = (
+            part == "auth" and request.method != "GET" and endpoint_name(path) in _WAITS_FOR_OTHERS
+        )
         seconds = self._mail_seconds if waits else self._seconds
         if waits:
             request.extensions = {**request.extensions, "timeout": _timeout(seconds).as_dict()}
@@ -186,10 +188,6 @@ def _refuses_key(response: httpx.Response) -> bool:
     """Return whether this tells a check that its key is wrong: only Supabase's gateway says so."""
     is_check = _AROUND in response.request.extensions
     return is_check and response.status_code in {401, 403}
-
-
-def _first(path: str) -> str:
-    return path.partition("/")[0]
 
 
 def _timeout(seconds: float) -> httpx.Timeout:

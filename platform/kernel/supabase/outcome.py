@@ -1,13 +1,12 @@
 """Whether a request that failed may have been carried out all the same."""
 
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import aiohttp
 import httpx
 
 from kernel.errors import ApiError
-
-_E = TypeVar("_E", bound=ApiError)
+from kernel.supabase.answers import json_object
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # Calls of Auth that may be repeated: a second session or a second logout harms nobody.
@@ -21,7 +20,7 @@ _UNKNOWN: Final = frozenset({502, 504, 520, 524})
 _NO_CONNECTION: Final = "PGRST00"  # PostgREST had no connection to the database
 
 
-def marked(error: _E, request: httpx.Request, cause: Exception | httpx.Response) -> _E:
+def marked(error: ApiError, request: httpx.Request, cause: Exception | httpx.Response) -> ApiError:
     """Return the error; note whether the request that it is about may have been carried out."""
     error.may_have_acted = _is_write(request) and (
         _reached(cause) if isinstance(cause, httpx.Response) else _was_sent(cause)
@@ -42,9 +41,4 @@ def _was_sent(error: Exception) -> bool:
 def _reached(response: httpx.Response) -> bool:
     if response.status_code not in _UNKNOWN:
         return False
-    try:
-        said: Any = response.json()
-    except ValueError:
-        return True
-    code = said.get("code") if isinstance(said, dict) else None
-    return not str(code).startswith(_NO_CONNECTION)
+    return not str(json_object(response).get("code")).startswith(_NO_CONNECTION)

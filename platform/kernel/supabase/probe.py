@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import time
-from typing import Any, Final
+from typing import Final
 
 from httpx import Response
 
 from kernel.errors import ApiError
+from kernel.supabase.answers import json_object
 from kernel.supabase.http import AROUND, SupabaseHttp, bearer
 
 log = logging.getLogger(__name__)
@@ -64,16 +65,8 @@ class Probe:
 
 
 def _of_auth(answer: Response) -> bool:
-    return answer.is_success and _json(answer).get("name") == "GoTrue"
+    return answer.is_success and json_object(answer).get("name") == "GoTrue"
 
 
 def _of_the_database(answer: Response) -> bool:
     return answer.is_success and answer.content.strip() == b"true"
-
-
-def _json(answer: Response) -> dict[str, Any]:
-    try:
-        body = answer.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}

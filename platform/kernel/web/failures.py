@@ -107,8 +107,10 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
     if kind in _LENGTHS:
         bound, words = _LENGTHS[kind]
         message = f"String should have {words} {error['ctx'][bound]} characters"
-        return {"field": ".".join(map(str, place)), "message": message}
-    message = error["msg"] if kind in _SAFE_KINDS else _MESSAGES.get(kind, _MESSAGES["value_error"])
+    elif kind in _SAFE_KINDS:
+        message = error["msg"]
+    else:
+        message = _MESSAGES.get(kind, _MESSAGES["value_error"])
     return {"field": ".".join(map(str, place)), "message": message}
 
 

@@ -1,7 +1,7 @@
 """H1: a client that repeats a POST writes once."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import httpx
@@ -59,6 +59,20 @@ async def test_h1_a_repeat_is_answered_when_the_quota_is_used_up(author, databas
     assert (await author.post("/posts", json=POST, headers=headers)).content == first.content
 
 
+@asynccontextmanager
+async def behind_front(system):
+    """Yields a front of Supabase, a client of Supabase, an API that uses the front, its client."""
+    async with httpx.AsyncClient(base_url=system.gateway.url) as gateway:
+        front = Front(gateway)
+        await front.listen()
+        try:
+            url = f"http://127.0.0.1:{front.port}"
+            async with system.api(SUPABASE_URL=url) as (process, client):
+                yield front, gateway, process, client
+        finally:
+            await front.close()
+
+
 @pytest.mark.slow
 async def test_h1_over_two_processes_and_after_a_crash_there_is_one_row(whole_system):
     author_id, token = await whole_system.author()
@@ -67,16 +81,10 @@ async def test_h1_over_two_processes_and_after_a_crash_there_is_one_row(whole_sy
     async def rows():
         return (await whole_system.fetch(query, author_id))[0]["n"]
 
-    async with AsyncExitStack() as stack:
-        gateway = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=whole_system.gateway.url)
-        )
-        front = Front(gateway)
-        await front.listen()
-        stack.push_async_callback(front.close)
-        url = f"http://127.0.0.1:{front.port}"
-        dying, client = await stack.enter_async_context(whole_system.api(SUPABASE_URL=url))
-        _, other = await stack.enter_async_context(whole_system.api())
+    async with (
+        behind_front(whole_system) as (front, gateway, dying, client),
+        whole_system.api() as (_, other),
+    ):
         for one in (client, other):
             one.headers["Authorization"] = f"Bearer {token}"
             one.timeout = 20
@@ -122,16 +130,8 @@ async def test_h5_a_client_that_leaves_does_not_stop_its_write(whole_system):
             await leave.wait()
         await works(seen)
 
-    async with AsyncExitStack() as stack:
-        gateway = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=whole_system.gateway.url)
-        )
-        front = Front(gateway)
-        await front.listen()
-        stack.push_async_callback(front.close)
+    async with behind_front(whole_system) as (front, _, process, client):
         front.rest = waits
-        url = f"http://127.0.0.1:{front.port}"
-        process, client = await stack.enter_async_context(whole_system.api(SUPABASE_URL=url))
         _, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
         writer.write(head.encode() + body)
         async with asyncio.timeout(20):

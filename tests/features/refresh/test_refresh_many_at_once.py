@@ -1,6 +1,7 @@
 """O20: many refreshes of one token are one call of Auth, within a process and across processes."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -26,6 +27,19 @@ def held(front):
 
     front.auth = hold
     return go, most
+
+
+@asynccontextmanager
+async def two_processes(settings, front):
+    """Yields clients of two applications that share Supabase and Redis."""
+    one, other = (create_app(front.settings(settings)) for _ in range(2))
+    async with (
+        running(one) as client_of_one,
+        running(other) as client_of_other,
+        client_of_one() as first,
+        client_of_other() as second,
+    ):
+        yield first, second
 
 
 async def test_o20_twenty_at_once_are_one_call_of_auth(settings, front, author, held, monkeypatch):
@@ -60,13 +74,7 @@ async def test_o20_processes_take_turns(settings, front, author, held, monkeypat
         return granted
 
     monkeypatch.setattr(Refreshes, "_granted", counted)
-    one, other = (create_app(front.settings(settings)) for _ in range(2))
-    async with (
-        running(one) as client_of_one,
-        running(other) as client_of_other,
-        client_of_one() as first,
-        client_of_other() as second,
-    ):
+    async with two_processes(settings, front) as (first, second):
         body = {"refresh_token": author.refresh_token}
         calls = [asyncio.create_task(c.post("/auth/refresh", json=body)) for c in (first, second)]
         await until(lambda: asked >= 3 and front.count("auth"))  # the second has tried again
@@ -81,13 +89,7 @@ async def test_o20_a_refresh_that_waits_too_long_is_told_to_retry(
     settings, front, author, held, monkeypatch, patient_redis
 ):
     monkeypatch.setattr("kernel.identity.refreshes.WAIT_SECONDS", 0.0)
-    one, other = (create_app(front.settings(settings)) for _ in range(2))
-    async with (
-        running(one) as client_of_one,
-        running(other) as client_of_other,
-        client_of_one() as first,
-        client_of_other() as second,
-    ):
+    async with two_processes(settings, front) as (first, second):
         body = {"refresh_token": author.refresh_token}
         call = asyncio.create_task(first.post("/auth/refresh", json=body))
         await until(lambda: front.count("auth"))

@@ -6,8 +6,9 @@ from collections import Counter
 import pytest
 
 from kernel.config.rates import Rate
+from kernel.core.derived_key import derived_key
 from kernel.errors import TooManyRequests
-from kernel.identity.account_limit import AccountLimit, account_key
+from kernel.identity.account_limit import AccountLimit
 from kernel.identity.known_networks import KnownNetworks
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
@@ -21,7 +22,7 @@ async def limit(settings, valkey):
     at_own = settings.model_copy(update={"redis_port": valkey.port, "redis_db": 0})
     pipeline = connect_pipeline(at_own)
     policies = PolicySet([Policy("reset_account", Rate(5, 3600))])
-    known = KnownNetworks(pipeline, account_key("a secret"), "203.0.113.7")
+    known = KnownNetworks(pipeline, derived_key("a secret", "account limits"), "203.0.113.7")
     yield AccountLimit(Limiter(pipeline), policies, known)
     await pipeline.aclose()
 
@@ -66,8 +67,9 @@ async def test_no_address_is_in_redis_and_every_key_expires(limit, valkey):
 
 
 def test_the_key_of_an_account_depends_on_the_secret_and_does_not_contain_it():
-    assert account_key("a secret") != account_key("another")
-    assert b"a secret" not in account_key("a secret")
+    key = derived_key("a secret", "account limits")
+    assert key != derived_key("another", "account limits")
+    assert b"a secret" not in key
 
 
 async def test_a13_a_slice_that_reserves_lets_no_more_guesses_through_than_its_quota(

@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from kernel.redis import RedisAway
 from kit import resp
+from kit.passage import passage
 from kit.resp import answering, listening
 from kit.waiting import until
 
@@ -183,35 +184,11 @@ def certificates(tmp_path_factory):
     return folder
 
 
-@contextlib.asynccontextmanager
-async def tls_in_front_of(port, certificate):
-    """A TLS proxy to the port; yields its own port."""
+def shown(certificate):
+    """Return the context of a server with this certificate."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
-    tasks, writers = [], []
-
-    async def pump(reader, writer):
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-    async def serve(reader, writer):
-        their_reader, their_writer = await asyncio.open_connection("127.0.0.1", port)
-        writers.extend([writer, their_writer])
-        tasks.append(asyncio.create_task(pump(their_reader, writer)))
-        await pump(reader, their_writer)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for writer in writers:
-            writer.close()
-        await asyncio.gather(*tasks)
-        await server.wait_closed()
+    return context
 
 
 def test_tls_by_a_certificate_that_is_trusted(
@@ -221,7 +198,7 @@ def test_tls_by_a_certificate_that_is_trusted(
 
     async def main():
         async with (
-            tls_in_front_of(valkey.port, certificates / "shown.pem") as port,
+            passage(valkey.port, tls=shown(certificates / "shown.pem")) as port,
             multiplexed_to(redis_port=port, redis_db=0, redis_tls=True, seconds=5) as pipeline,
         ):
             value = b"x" * 1024 * 1024
@@ -243,41 +220,13 @@ def test_tls_refuses_what_is_not_trusted(
 
     async def main():
         async with (
-            tls_in_front_of(valkey.port, certificates / "shown.pem") as port,
-            forwarding(host, port) as port_of_host,
-            multiplexed_to(redis_host=host, redis_port=port_of_host, redis_tls=True) as pipeline,
+            passage(valkey.port, tls=shown(certificates / "shown.pem"), listens=host) as port,
+            multiplexed_to(redis_host=host, redis_port=port, redis_tls=True) as pipeline,
         ):
             with pytest.raises(RedisAway, match=r"CertificateVerif|SSL"):
                 await echo(pipeline)
 
     on_a_loop(main())
-
-
-@contextlib.asynccontextmanager
-async def forwarding(host, port):
-    """Another loopback address that forwards to the port, unless it is 127.0.0.1 itself."""
-    if host == "127.0.0.1":
-        yield port
-        return
-
-    async def serve(reader, writer):
-        their_reader, their_writer = await asyncio.open_connection("127.0.0.1", port)
-
-        async def back():
-            with contextlib.suppress(OSError):
-                while data := await their_reader.read(65536):
-                    writer.write(data)
-            writer.close()
-
-        task = asyncio.create_task(back())
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                their_writer.write(data)
-        their_writer.close()
-        await task
-
-    async with await asyncio.start_server(serve, host, 0) as server:
-        yield server.sockets[0].getsockname()[1]
 
 
 def test_a_server_without_tls_is_unavailable_within_the_deadline(multiplexed_to, valkey, on_a_loop):

@@ -1,13 +1,13 @@
 """O23: servers with certificates of a private authority, which SSL_CERT_FILE names."""
 
 import asyncio
-import contextlib
 import os
 import sys
 from urllib.parse import urlsplit
 
 import pytest
 
+from kit.passage import passage
 from kit.process import ROOT, environment
 
 pytestmark = pytest.mark.slow
@@ -48,34 +48,13 @@ for call in (supabase, redis, broker):
 """
 
 
-@contextlib.asynccontextmanager
-async def behind_tls(url, context):
-    """Serve TLS in front of a server; yields the port."""
-    target = urlsplit(url)
-
-    async def copy(reader, writer):
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-    async def serve(reader, writer):
-        there = await asyncio.open_connection(target.hostname, target.port)
-        await asyncio.gather(copy(reader, there[1]), copy(there[0], writer))
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-
-
 @pytest.fixture
 async def run(stack, certificate):
     """Runs the code with the authority as SSL_CERT_FILE, or without it; returns its lines."""
     context, authority = certificate()
     async with (
-        behind_tls(stack.supabase_url, context) as supabase,
-        behind_tls(stack.cache_url, context) as redis,
+        passage(urlsplit(stack.supabase_url).port, tls=context) as supabase,
+        passage(urlsplit(stack.cache_url).port, tls=context) as redis,
     ):
         tls: dict[str, str] = {"REDIS_TLS": "true", "REDIS_PORT": str(redis), "BROKER_TLS": "true"}
         tls |= {"BROKER_PORT": str(redis), "SUPABASE_URL": f"https://127.0.0.1:{supabase}"}
