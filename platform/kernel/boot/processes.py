@@ -13,7 +13,7 @@ from kernel.boot.services import register_services
 from kernel.boot.topics import require_topics
 from kernel.cache import Drops
 from kernel.config.settings import Settings
-from kernel.core.metrics import JOB_ATTEMPTS
+from kernel.core.metrics import JOB_ATTEMPTS, RELAY_FAILURES
 from kernel.core.traces import Traces
 from kernel.events import known_events
 from kernel.feature import Feature
@@ -63,6 +63,8 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
     Raises BootError if a slice follows an event whose topic the database does not have.
     """
     jobs = JobTable.of(features)
+    for to in ("database", "cache", "broker"):
+        RELAY_FAILURES.labels(to)  # rates need a zero to begin with
 
     async def main() -> None:
         await report_eviction(settings)
