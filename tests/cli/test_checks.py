@@ -34,9 +34,8 @@ def commands(monkeypatch):
     [
         (["one"], "tests/features/one --concerning=one -m FAST"),
         (
-            ["one", "two", "-k", "draft", "-x"],
-            "tests/features/one tests/features/two --concerning=one --concerning=two -m FAST "
-            "-k draft -x",
+            ["one", "two", "-x"],
+            "tests/features/one tests/features/two --concerning=one --concerning=two -m FAST -x",
         ),
         (["one", "-m", "alone"], "tests/features/one --concerning=one -m alone"),
         (["one", "--slow"], "tests/features/one --concerning=one -m SLOW"),
