@@ -43,6 +43,7 @@ from kernel.observe.metrics import Metrics
 from kernel.observe.operations import Operations
 from kernel.observe.readiness import Readiness, drained_on_sigterm
 from kernel.observe.request_log import ConsoleRequestLog, RequestLog
+from kernel.observe.unexpected import UnexpectedErrors
 from kernel.redis import Pipeline
 from kernel.web import failures
 from kernel.web.call import call_of
@@ -78,7 +79,7 @@ def create_app(
                     app.front.traces = container.get(Traces)
                 edge.services = EdgeServices(
                     *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads),
-                    container.get(Denials),
+                    *container.get(Denials, UnexpectedErrors),
                 )
                 readiness, app.state.operations = container.get(Readiness, Operations)
                 registry.register_value(CacheWarmer, RouteWarmer(app.behind, routes, edge.services))

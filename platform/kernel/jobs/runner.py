@@ -21,6 +21,7 @@ from kernel.jobs.job import Job
 from kernel.jobs.runs import HEARTBEAT, Begun, DoneMarkers, Run, Runs
 from kernel.jobs.table import Message
 from kernel.observe.logs import redact
+from kernel.observe.unexpected import UnexpectedErrors
 from kernel.supabase.errors import RECORDS_UNAVAILABLE
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Runner:
         self._registry, self._holder, self._main_thread = registry, holder, main_thread
         with svcs.Container(registry) as container:
             self._runs, self._done, self._traces = container.get(Runs, DoneMarkers, Traces)
+            self._unexpected = container.get(UnexpectedErrors)
 
     async def perform(self, job: Job, message: Message) -> timedelta | None:
         """Perform the message; return the delay until it must come again, or None if it is done.
@@ -114,6 +116,7 @@ class Runner:
                 extra=extra,
                 exc_info=error,
             )
+            self._unexpected.of_job(error, slice=job.slice, job=job.name)
         recorded = await self._write_down(
             message, holder, state, error=_text(error), duration_ms=extra["duration_ms"]
         )
