@@ -140,7 +140,7 @@ JOBS: list[Panel] = [
     (
         "Failures of the relay",
         "ops",
-        {"{{to}}": "sum by (to) (rate(relay_failures_total[5m])) or vector(0)"},
+        {"{{to}}": "sum by (to) (rate(relay_failures_total[5m]))"},
     ),
     (
         "Slots of beat",
@@ -167,7 +167,9 @@ PROCESSES: list[Panel] = [
     (
         "Seconds since the last heartbeat",
         "s",
-        {"{{job}} {{instance}}": 'time() - heartbeat_timestamp_seconds{job=~"worker|relay|beat"}'},
+        {
+            "{{job}} {{instance}}": 'time() - (heartbeat_timestamp_seconds{job=~"worker|relay|beat"} > 0)'
+        },
     ),
     (
         "Processes by version",

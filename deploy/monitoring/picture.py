@@ -54,7 +54,8 @@ def text(value: float, unit: str) -> str:
         return f"{value / 2**20:.0f} MiB"
     if unit == "s":
         return f"{value * 1000:.3g} ms" if value < 1 else f"{value:.3g} s"
-    return f"{value:.3g}" + ("/s" if unit in {"reqps", "ops"} else "")
+    shown = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - digits
+    return shown + ("/s" if unit in {"reqps", "ops"} else "")
 
 
 def plot(title: str, unit: str, lines: list[Line], span: Span) -> Iterator[str]:
