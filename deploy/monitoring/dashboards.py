@@ -168,7 +168,8 @@ PROCESSES: list[Panel] = [
         "Seconds since the last heartbeat",
         "s",
         {
-            "{{job}} {{instance}}": 'time() - (heartbeat_timestamp_seconds{job=~"worker|relay|beat"} > 0)'
+            "{{job}} {{instance}}": "time() - "
+            '(heartbeat_timestamp_seconds{job=~"worker|relay|beat"} > 0)'
         },
     ),
     (
