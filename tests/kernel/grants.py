@@ -19,6 +19,8 @@ GRANTS = Grants(
         "claim_events": Function(SERVICE, _CLAIM),
         "settle_events": Function(SERVICE, {"claim": NOBODY, "results": [], "runs": []}),
         "lost_runs": Function(SERVICE, {"untouched_seconds": 1, "batch": 0}),
+        "claim_expired_runs": Function(SERVICE, {"batch": 0, "lease_seconds": 0}),
+        "settle_expired_runs": Function(SERVICE, {"ids": []}),
         "due_replays": Function(SERVICE, {"batch": 0}),
         "event_topics": Function(SERVICE),
         # For beat.

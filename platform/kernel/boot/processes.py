@@ -16,7 +16,7 @@ from kernel.core.traces import Traces
 from kernel.events import known_events
 from kernel.feature import Feature
 from kernel.identity.revocation import Revocations
-from kernel.jobs.broker import SAFETY_SECONDS, celery_app
+from kernel.jobs.broker import celery_app
 from kernel.jobs.job import QUEUES
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
@@ -64,7 +64,6 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
                 revocations=revocations,
                 jobs=jobs,
                 events=known_events(),
-                lost_after_seconds=settings.visibility_timeout_seconds + SAFETY_SECONDS,
                 traces=services.get(Traces),
             )
             await _until_signalled(settings, relay.run)

@@ -110,7 +110,12 @@ class Runner:
                 exc_info=error,
             )
         recorded = await self._write_down(
-            message, holder, state, error=_text(error), duration_ms=extra["duration_ms"]
+            message,
+            holder,
+            state,
+            error=_text(error),
+            duration_ms=extra["duration_ms"],
+            retry_after=after or timedelta(0),
         )
         if recorded and state == "failed" and isinstance(error, Temporary):
             await self._replay_later(message)

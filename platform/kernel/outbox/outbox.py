@@ -86,6 +86,15 @@ class Outbox:
             ],
         )
 
+    async def claim_expired(self, *, batch: int, lease_seconds: int) -> list[Message]:
+        """Lease the runs whose worker died: their own lease has ended."""
+        rows = await self._db.rpc("claim_expired_runs", batch=batch, lease_seconds=lease_seconds)
+        return _messages(rows)
+
+    async def settle_expired(self, runs: Sequence[Message]) -> None:
+        """Record that these runs are in the broker again: they are not claimed once more."""
+        await self._db.rpc("settle_expired_runs", ids=[str(run.run_id) for run in runs])
+
     async def lost(self, *, untouched_seconds: int, batch: int) -> list[Message]:
         """Return the runs without a change for that time; each is returned once in that time."""
         rows = await self._db.rpc("lost_runs", untouched_seconds=untouched_seconds, batch=batch)

@@ -30,8 +30,13 @@ log = logging.getLogger(__name__)
 BATCH: Final = 100
 LEASE_SECONDS: Final = 30
 IDLE_SECONDS: Final = 1.0
-LOST_EVERY_SECONDS: Final = 60.0
-REPLAYS_EVERY_SECONDS: Final = 10.0
+# A lease ends at most 15 s after its worker died; within 30 s the run must be back.
+EXPIRED_EVERY_SECONDS: Final = 2.0
+EXPIRED_LEASE_SECONDS: Final = 10
+LOST_EVERY_SECONDS: Final = 5.0
+# A worker begins a message at once. If all queues are empty, a run that waits longer is lost.
+LOST_AFTER_SECONDS: Final = 15
+REPLAYS_EVERY_SECONDS: Final = 5.0
 # The longest backoff, so that ended sessions reach the cache soon after it is back.
 CACHE_BACKOFF_SECONDS: Final = 1.0
 
@@ -52,7 +57,7 @@ class Relay:
         revocations: Revocations,
         jobs: JobTable,
         events: Mapping[str, type[Event]],
-        lost_after_seconds: int,
+        lost_after_seconds: int = LOST_AFTER_SECONDS,
         traces: Traces = OFF,
     ) -> None:
         self._outbox, self._drops, self._publisher = outbox, drops, publisher
@@ -60,7 +65,7 @@ class Relay:
         self._jobs, self._events, self._lost_after = jobs, events, lost_after_seconds
         self._database, self._broker = Backoff(), Backoff()
         self._cache = Backoff(longest=CACHE_BACKOFF_SECONDS)
-        self._looked_for_lost = self._looked_for_replays = 0.0
+        self._looked_for_expired = self._looked_for_lost = self._looked_for_replays = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; settle the current batch before returning."""
@@ -84,6 +89,7 @@ class Relay:
             if batch:
                 await self._relay(batch)
                 await self._outbox.settle(batch)
+            await self._publish_expired()
             await self._publish_lost()
             await self._publish_replays()
         except (ApiError, APIError) as error:
@@ -170,10 +176,32 @@ class Relay:
             spans.append(span)
         return spans
 
-    async def _publish_lost(self) -> None:
-        """Publish again the runs whose messages the broker has lost.
+    async def _publish_expired(self) -> None:
+        """Publish again the runs whose worker died, at the front of their queues.
 
-        This happens only while the queues are empty: a run in a long queue is not lost.
+        Their own messages come back only after the broker's visibility timeout.
+        """
+        now = time.monotonic()
+        if now - self._looked_for_expired < EXPIRED_EVERY_SECONDS or not self._broker.over:
+            return
+        expired = await self._outbox.claim_expired(batch=BATCH, lease_seconds=EXPIRED_LEASE_SECONDS)
+        if len(expired) < BATCH:
+            self._looked_for_expired = now
+        if not expired:
+            return
+        try:
+            await self._publisher.publish(expired, first=True)
+        except BrokerUnavailable:
+            self._broker.failed()
+            return
+        await self._outbox.settle_expired(expired)
+        log.warning("Jobs of lost workers are published again", extra={"number": len(expired)})
+
+    async def _publish_lost(self) -> None:
+        """Publish again the runs that wait and have no message in the broker.
+
+        The broker lost it, or a worker that died had taken it. This happens only while the queues
+        are empty: a run in a long queue is not lost.
         """
         now = time.monotonic()
         if now - self._looked_for_lost < LOST_EVERY_SECONDS or not self._broker.over:

@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
-from kernel.worker.transport import DEAD_LETTERS, is_message
+from kernel.jobs.transport import is_message
+from kernel.jobs.unreadable import DEAD_LETTERS
 from kit.waiting import until
 
 
