@@ -20,6 +20,7 @@ from kernel.jobs.broker import celery_app
 from kernel.jobs.job import QUEUES
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
+from kernel.jobs.unreadable import UnreadableMessages
 from kernel.observe.heartbeat import Heartbeat
 from kernel.outbox.beat import Beat
 from kernel.outbox.outbox import Outbox
@@ -56,12 +57,14 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
         await report_eviction(settings)
         async with _services(settings, features, "relay") as services:
             drops, revocations, db = services.get(Drops, Revocations, AsService)
+            unreadable = services.get(UnreadableMessages)
             await require_topics(db, features)
             relay = Relay(
                 Outbox(db),
                 Publisher(celery_app(settings), jobs),
                 drops=drops,
                 revocations=revocations,
+                unreadable=unreadable,
                 jobs=jobs,
                 events=known_events(),
                 traces=services.get(Traces),

@@ -63,7 +63,7 @@ class Runner:
         if begun.outcome == "busy":
             return timedelta(seconds=begun.seconds + 0.5)
         if begun.outcome == "exhausted":
-            log.error("A job was lost too often", extra=_extra(job, message, begun))
+            _log_dead_letter(message, "its process was killed at each attempt")
         if begun.outcome != "run":
             return None
         with self._traces.span(job.name, "consumer", message.traceparent, slice=job.slice) as span:
@@ -74,11 +74,13 @@ class Runner:
 
     async def fail_unknown(self, message: Message) -> timedelta | None:
         """Record a run whose job this worker does not know as failed; return as `perform` does."""
-        log.error("This worker does not know the job", extra={"job": message.job})
+        reason = "this worker does not know the job"
         try:
-            await self._runs.close(message, "failed", error="this worker does not know the job")
-        except RECORDS_UNAVAILABLE:
+            await self._runs.close(message, "failed", error=reason)
+        except RECORDS_UNAVAILABLE as error:
+            log.warning("An unknown job waits for the database", extra={"reason": repr(error)})
             return _NOT_NOW
+        _log_dead_letter(message, reason)
         return None
 
     async def _attempt(
@@ -117,8 +119,10 @@ class Runner:
             duration_ms=extra["duration_ms"],
             retry_after=after or timedelta(0),
         )
-        if recorded and state == "failed" and isinstance(error, Temporary):
-            await self._replay_later(message)
+        if recorded and state == "failed":
+            _log_dead_letter(message, type(error).__name__)
+            if isinstance(error, Temporary):
+                await self._replay_later(message)
         return after if recorded or after else _NOT_NOW
 
     async def _replay_later(self, message: Message) -> None:
@@ -189,6 +193,14 @@ def _text(error: BaseException | None) -> str | None:
     text = str(redact(f"{type(error).__name__}: {error}"))[:_ERROR_LENGTH]
     # PostgreSQL's text cannot hold NUL and lone surrogates.
     return text.replace("\x00", "").encode(errors="replace").decode()
+
+
+def _log_dead_letter(message: Message, reason: str) -> None:
+    """Write the one line of a run that is a dead letter now; its id is the run's."""
+    log.error(
+        "dead letter",
+        extra={"dead_letter": str(message.run_id), "job": message.job, "reason": reason},
+    )
 
 
 def _extra(job: Job, message: Message, begun: Begun) -> dict[str, Any]:

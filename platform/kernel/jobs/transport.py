@@ -18,10 +18,11 @@ from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationErr
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
 
-from kernel.jobs.unreadable import DEAD_LETTERS, KEPT, LONGEST, entry
+from kernel.jobs.unreadable import DEAD_LETTERS, KEPT, entry
 
 log = logging.getLogger(__name__)
 
+_LONGEST: Final = 64 * 1024
 FIRST: Final = "first"
 """The header of a message that goes to the front of its queue."""
 
@@ -73,7 +74,7 @@ def install() -> None:
 
 def is_message(raw: bytes) -> bool:
     """Tell whether this is a message as the relay publishes it, or as a worker gives it back."""
-    if len(raw) > LONGEST:
+    if len(raw) > _LONGEST:
         return False
     try:
         message = _Message.model_validate_json(raw)
@@ -121,8 +122,8 @@ def _client(base: Any) -> Any:  # kombu chooses the class by the connection's op
             if is_message(raw):
                 return answer
             log.error(
-                "A message cannot be read: it becomes a dead letter",
-                extra={"queue": queue.decode(), "bytes": len(raw)},
+                "dead letter",
+                extra={"queue": queue.decode(), "bytes": len(raw), "reason": "no message of ours"},
             )
             self.lpush(DEAD_LETTERS, entry(queue.decode(), raw))
             self.ltrim(DEAD_LETTERS, 0, KEPT - 1)

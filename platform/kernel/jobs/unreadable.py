@@ -12,13 +12,13 @@ from redis.asyncio import Redis
 
 DEAD_LETTERS: Final = "dead_letters"
 KEPT: Final = 1000
-LONGEST: Final = 64 * 1024
+LONGEST: Final = 8 * 1024
 _IDS: Final = UUID("0b1c54ab-3d2f-4f6e-9a43-f6f3f3a5a3c1")  # arbitrary: a namespace
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """One of these messages: at most the first 64 KiB of it. `raw` is the entry of the list."""
+    """One of these messages: its first 8 KiB. `raw` is the entry of the list."""
 
     id: UUID
     queue: str
@@ -42,8 +42,8 @@ class UnreadableMessages:
 
     async def oldest(self, number: int) -> list[Unreadable]:
         """Return the oldest messages, which stay in the list."""
-        found = await self._broker.lrange(DEAD_LETTERS, -number, -1)
-        return [_read(raw if isinstance(raw, bytes) else raw.encode()) for raw in reversed(found)]
+        found: list[bytes] = await self._broker.lrange(DEAD_LETTERS, -number, -1)
+        return [_read(raw) for raw in reversed(found)]
 
     async def remove(self, stored: Sequence[Unreadable]) -> None:
         """Remove messages that are stored elsewhere."""
@@ -64,4 +64,5 @@ def _read(raw: bytes) -> Unreadable:
             raw,
         )
     except (ValueError, TypeError, KeyError):  # a worker before 2026-12 put the message itself
-        return Unreadable(uuid5(_IDS, raw.hex()), "unknown", datetime.now(UTC), raw, raw)
+        begin = raw[:LONGEST]
+        return Unreadable(uuid5(_IDS, raw.hex()), "unknown", datetime.now(UTC), begin, raw)

@@ -1,5 +1,6 @@
 """The relay's access to the outbox: claim events, settle them, find lost runs."""
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from kernel.jobs.table import Message
+from kernel.jobs.unreadable import Unreadable
 from kernel.supabase import AsService
 
 
@@ -103,6 +105,19 @@ class Outbox:
     async def due_replays(self, *, batch: int) -> list[Message]:
         """Queue the failed runs whose time to be performed again has come, and return them."""
         return _messages(await self._db.rpc("due_replays", batch=batch))
+
+    async def keep_unreadable(self, messages: Sequence[Unreadable]) -> int:
+        """Store messages that no worker can read as dead letters; return how many are new."""
+        letters = [
+            {
+                "id": str(one.id),
+                "queue": one.queue,
+                "at": one.at.isoformat(),
+                "message": base64.b64encode(one.message).decode(),
+            }
+            for one in messages
+        ]
+        return int(await self._db.rpc("keep_unreadable", letters=letters))
 
     async def put_slot(self, job: str, slot: datetime) -> bool:
         """Put the event of a scheduled job's slot, once; return whether this call did it."""

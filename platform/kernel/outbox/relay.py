@@ -14,6 +14,7 @@ from typing import Final
 
 from postgrest import APIError
 from pydantic import ValidationError
+from redis.exceptions import RedisError
 
 from kernel.cache import CacheUnavailable, Drops
 from kernel.core.backoff import Backoff
@@ -23,6 +24,7 @@ from kernel.events import Event, SessionEnded
 from kernel.identity.revocation import Revocations
 from kernel.jobs.publisher import BrokerUnavailable, Publisher
 from kernel.jobs.table import JobTable
+from kernel.jobs.unreadable import UnreadableMessages
 from kernel.outbox.outbox import Claimed, Outbox
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,8 @@ LOST_EVERY_SECONDS: Final = 5.0
 # A worker begins a message at once. If all queues are empty, a run that waits longer is lost.
 LOST_AFTER_SECONDS: Final = 15
 REPLAYS_EVERY_SECONDS: Final = 5.0
+UNREADABLE_EVERY_SECONDS: Final = 5.0
+UNREADABLE_BATCH: Final = 10  # each may have some KiB
 # The longest backoff, so that ended sessions reach the cache soon after it is back.
 CACHE_BACKOFF_SECONDS: Final = 1.0
 
@@ -55,6 +59,7 @@ class Relay:
         *,
         drops: Drops,
         revocations: Revocations,
+        unreadable: UnreadableMessages,
         jobs: JobTable,
         events: Mapping[str, type[Event]],
         lost_after_seconds: int = LOST_AFTER_SECONDS,
@@ -62,10 +67,12 @@ class Relay:
     ) -> None:
         self._outbox, self._drops, self._publisher = outbox, drops, publisher
         self._revocations, self._traces = revocations, traces
+        self._unreadable = unreadable
         self._jobs, self._events, self._lost_after = jobs, events, lost_after_seconds
         self._database, self._broker = Backoff(), Backoff()
         self._cache = Backoff(longest=CACHE_BACKOFF_SECONDS)
         self._looked_for_expired = self._looked_for_lost = self._looked_for_replays = 0.0
+        self._looked_for_unreadable = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; settle the current batch before returning."""
@@ -92,6 +99,7 @@ class Relay:
             await self._publish_expired()
             await self._publish_lost()
             await self._publish_replays()
+            await self._keep_unreadable()
         except (ApiError, APIError) as error:
             log.warning("The outbox does not answer", extra={"reason": repr(error)})
             self._database.failed()
@@ -231,3 +239,23 @@ class Relay:
             await self._publisher.publish(due)
         except BrokerUnavailable:
             self._broker.failed()
+
+    async def _keep_unreadable(self) -> None:
+        """Move messages that no worker can read from the broker into the database.
+
+        They are removed from the broker when they are stored, so none is lost.
+        """
+        now = time.monotonic()
+        if now - self._looked_for_unreadable < UNREADABLE_EVERY_SECONDS or not self._broker.over:
+            return
+        try:
+            found = await self._unreadable.oldest(UNREADABLE_BATCH)
+            if found:
+                await self._outbox.keep_unreadable(found)
+                await self._unreadable.remove(found)
+        except (RedisError, OSError) as error:
+            # They can wait, and jobs need not: the broker does not count as unavailable.
+            log.warning("Dead letters wait in the broker", extra={"reason": repr(error)})
+            found = []
+        if len(found) < UNREADABLE_BATCH:
+            self._looked_for_unreadable = now
