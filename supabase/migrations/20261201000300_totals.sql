@@ -139,10 +139,11 @@ end $$;
 revoke all on function totals.nobody(), totals.total(text, uuid), totals.repair(text, boolean),
   totals.empty(), totals.keep(text, regclass, text, name) from public;
 
--- For the daily cleanup.
+-- For the daily cleanup; without the lists of tables that were dropped.
 create function public.kept_totals() returns table (name text)
-  language sql stable security definer set search_path = '' as
-  'select l.name from totals.lists l order by 1';
+  language sql stable security definer set search_path = '' as $$
+  select l.name from totals.lists l join pg_catalog.pg_class c on c.oid = l.source order by 1
+$$;
 
 -- Null where the table is too large to be counted in a request: then `select totals.repair(name)` as the
 -- owner of the database does it.

@@ -37,10 +37,12 @@ begin
   else
     ids := array(
       select v.id from (
-        select p.created_at, p.id from public.posts p where p.published
+        (select p.created_at, p.id from public.posts p where p.published
+         order by p.created_at desc, p.id desc)  -- the order makes it a merge, and no sort
         union all
-        select p.created_at, p.id from public.posts p
-        where not p.published and p.author_id = caller
+        (select p.created_at, p.id from public.posts p
+         where not p.published and p.author_id = caller
+         order by p.created_at desc, p.id desc)
       ) v order by v.created_at desc, v.id desc limit size offset skipped);
   end if;
   return (
