@@ -14,12 +14,12 @@ import asyncpg
 
 _PART: Final = 500_000
 WRITER, POSTER, READER = 1, 2, 3
-"""Users: one with a tenth of all posts as drafts, one with a hundredth, published; one of the many."""
+"""Users: a tenth of all posts are drafts of the first, a hundredth are the second's, published."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """The numbers of rows; events and runs are spread over 91 days, so some are due for archiving."""
+    """The numbers of rows; events and runs are spread over 91 days, so some are to be archived."""
 
     posts: int = 1_000_000
     users: int = 200_000
@@ -83,13 +83,16 @@ def _tables(sizes: Sizes) -> list[_Table]:
         _Table(
             "auth.users",
             users,
-            "id, email, email_confirmed_at, confirmation_token, recovery_token, encrypted_password, "
-            "raw_app_meta_data, raw_user_meta_data, created_at, updated_at, instance_id, aud, role",
-            "md5('user' || n)::uuid, 'user' || n || '@example.com', now(), '', '', repeat('x', 60), "
-            f"'{{}}', '{{}}', {spread('365 * ' + day, users)}, now(), "
+            "id, email, email_confirmed_at, confirmation_token, recovery_token, "
+            "encrypted_password, raw_app_meta_data, raw_user_meta_data, created_at, updated_at, "
+            "instance_id, aud, role",
+            "md5('user' || n)::uuid, 'user' || n || '@example.com', now(), '', '', "
+            f"repeat('x', 60), '{{}}', '{{}}', {spread('365 * ' + day, users)}, now(), "
             "'00000000-0000-0000-0000-000000000000', 'authenticated', 'authenticated'",
         ),
-        _Table("public.profiles", users, "id, display_name", "md5('user' || n)::uuid, 'User ' || n"),
+        _Table(
+            "public.profiles", users, "id, display_name", "md5('user' || n)::uuid, 'User ' || n"
+        ),
         _Table(
             "auth.sessions",
             users,
@@ -100,7 +103,8 @@ def _tables(sizes: Sizes) -> list[_Table]:
             "public.posts",
             sizes.posts,
             "id, title, content, published, author_id, created_at, updated_at, first_published_at",
-            "md5('post' || n)::uuid, 'Post ' || n, repeat('word ', 60), n % 10 <> 0 and n % 20 <> 7, "
+            "md5('post' || n)::uuid, 'Post ' || n, repeat('word ', 60), "
+            "n % 10 <> 0 and n % 20 <> 7, "
             f"case when n % 10 = 0 then md5('user{WRITER}')::uuid "
             f"when n % 100 = 1 then md5('user{POSTER}')::uuid "
             f"else md5('user' || n % {users - 2} + 3)::uuid end, "
@@ -150,7 +154,8 @@ def _tables(sizes: Sizes) -> list[_Table]:
             "identity.mail_requests",
             users // 10,
             "id, purpose, user_id, email, requested_at, opened_at",
-            "md5('request' || n)::uuid, (array['password_reset','signup','email_change'])[n % 3 + 1], "
+            "md5('request' || n)::uuid, "
+            "(array['password_reset', 'signup', 'email_change'])[n % 3 + 1], "
             f"md5('user' || n)::uuid, 'new' || n || '@example.com', "
             f"{spread('2 * ' + day, users // 10)}, {spread('2 * ' + day, users // 10)}",
         ),
@@ -188,21 +193,27 @@ def _tables(sizes: Sizes) -> list[_Table]:
 
 def _jobs(sizes: Sizes) -> list[_Table]:
     events, runs, waiting = sizes.events, sizes.runs, sizes.waiting
+    item = "jsonb_build_array(jsonb_build_object('post_id', md5('post' || n)::uuid))"
     age = f"interval '91 days' * ({events} - n) / {events}"
     return [
         _Table(
             "outbox.events",
             events,
             "topic, items, request_id, created_at, not_before, dropped_at, published_at",
-            "'post_changed', jsonb_build_array(jsonb_build_object('post_id', md5('post' || n)::uuid)), "
+            f"'post_changed', {item}, "
             f"md5(n::text), now() - {age}, now() - {age}, now() - {age}, now() - {age}",
         ),
         _Table(
             "outbox.events",
             waiting,
             "topic, items, request_id, created_at, not_before",
-            "'post_changed', jsonb_build_array(jsonb_build_object('post_id', md5('post' || n)::uuid)), "
-            f"md5(n::text), {_ago(waiting)}, {_ago(waiting)}",
+            f"'post_changed', {item}, md5(n::text), {_ago(waiting)}, {_ago(waiting)}",
+        ),
+        _Table(  # they wait for a cache that is away
+            "outbox.events",
+            waiting // 10,
+            "topic, items, created_at, not_before, published_at",
+            "'post_changed', '[]', now() - interval '2 hours', now() - interval '2 hours', now()",
         ),
         _Table(
             "jobs.runs",

@@ -1,4 +1,4 @@
-"""`./app bench --growth`: fills a database, reads each statement, and reports what is over its bound."""
+"""`./app bench --growth`: fills a database, reads each statement, reports those over a bound."""
 
 import asyncio
 import json
@@ -77,7 +77,7 @@ class Growth:
 async def read_all(
     connection: asyncpg.Connection, sizes: Sizes, say: Say, only: Sequence[str] = ()
 ) -> Growth:
-    """Read every statement in a database that `fill` has filled; `only` names the beginnings of some.
+    """Read every statement in a filled database; `only` are beginnings of their names.
 
     Raises BenchError where this PostgreSQL cannot show the plans of nested statements.
     """
@@ -112,9 +112,7 @@ def measure_growth(root: Path, sizes: Sizes, say: Say, only: Sequence[str] = ())
         return asyncio.run(_measure(servers.postgres_url, root, sizes, say, only))
 
 
-async def _measure(
-    url: str, root: Path, sizes: Sizes, say: Say, only: Sequence[str]
-) -> Growth:
+async def _measure(url: str, root: Path, sizes: Sizes, say: Say, only: Sequence[str]) -> Growth:
     connection = await asyncpg.connect(url)
     try:
         await prepare(connection)

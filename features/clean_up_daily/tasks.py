@@ -14,10 +14,10 @@ BATCH = 1000
 async def clean_up(db: AsService, settings: Settings) -> None:
     """Apply every rule that migrations state by `retention.keep`, in batches.
 
-    Then archives lose the ids of users who were deleted 91 days ago, and the kept totals of lists are
-    compared with their rows. A log line has the numbers of archived and deleted rows for each table,
-    and of corrected totals. With CLEANUP_DRY_RUN it has the numbers that would be affected, and
-    nothing changes.
+    Then archives lose the ids of users who were deleted 91 days ago, and the kept totals of lists
+    are compared with their rows. A log line has the numbers of archived and deleted rows for each
+    table, and of corrected totals. With CLEANUP_DRY_RUN it has the numbers that would be affected,
+    and nothing changes.
     """
     dry_run = settings.cleanup_dry_run
     report: dict[str, int] = {}

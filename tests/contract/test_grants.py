@@ -28,7 +28,8 @@ REMOVED = shipped.SLICES - discover().keys()
 ALLOWED = union([STATED, shipped.GRANTS]) if REMOVED else STATED
 # Only functions may use these schemas: not even the service role reads or writes there directly.
 CLOSED = (
-    "outbox", "jobs", "archive", "retention", "identity", "audit", "idempotency", "exports", "totals",
+    "outbox", "jobs", "archive", "retention", "identity", "audit", "idempotency", "exports",
+    "totals",
 )  # fmt: skip
 
 
