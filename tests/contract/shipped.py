@@ -45,6 +45,7 @@ GRANTS = Grants(
         "list_posts": Function(EVERYONE, {"page": 1, "page_size": 1, "published_only": True}),
         "list_dead_letters": Function(USERS | SERVICE, _PAGE | {"state": "waiting"}),
         "list_runs": Function(USERS | SERVICE, _PAGE),
+        "total_of_posts": Function(EVERYONE, {"published_only": True}),
         "last_event": Function(SERVICE),
         "events_after": Function(SERVICE, {"event_id": 0}),
         "session_started": Function(SERVICE, {"session_id": NOBODY}),
@@ -75,6 +76,8 @@ GRANTS = Grants(
         "finish_export": Function(SERVICE, _EXPORT | {"chunks": 0, "bytes": 0}),
         "retention_rules": Function(SERVICE),
         "apply_retention": Function(SERVICE, {"rule": "events", "batch": 0, "dry_run": True}),
+        "kept_totals": Function(SERVICE),
+        "repair_total": Function(SERVICE, {"list": "drafts", "dry_run": True}),
     },
 )
 TOPICS = {
