@@ -8,9 +8,9 @@ one of your migrations revokes or drops some of these, delete them here.
 from kit.grants import EVERYONE, NOBODY, SERVICE, USERS, Function, Grants
 
 SLICES = frozenset({
-    "change_password", "clean_up_daily", "confirm_email", "create_post", "delete_post",
-    "delete_user", "end_session", "export_user_data", "get_me", "get_post", "get_settings",
-    "get_user", "health", "list_posts", "list_sessions", "login", "logout",
+    "browse_posts", "change_password", "clean_up_daily", "confirm_email", "create_post",
+    "delete_post", "delete_user", "end_session", "export_user_data", "get_me", "get_post",
+    "get_settings", "get_user", "health", "list_posts", "list_sessions", "login", "logout",
     "notify_account_changes", "notify_new_logins", "notify_post_published", "refresh",
     "request_password_reset", "resend_confirmation", "reset_password", "signup",
     "undo_email_change", "update_post", "update_settings", "update_user",
@@ -41,6 +41,9 @@ GRANTS = Grants(
     },
     functions={
         "list_posts": Function(EVERYONE, {"page": 1, "page_size": 1, "published_only": True}),
+        "browse_posts": Function(
+            EVERYONE, {"from_time": None, "from_id": None, "backward": False, "page_size": 1}
+        ),
         "last_event": Function(SERVICE),
         "events_after": Function(SERVICE, {"event_id": 0}),
         "session_started": Function(SERVICE, {"session_id": NOBODY}),

@@ -18,6 +18,7 @@ CALLERS = {
     "DELETE /posts/{post_id}": "required",
     "DELETE /users/me/sessions/{session_id}": "required",
     "DELETE /users/{user_id}": "owner or admin",
+    "GET /feed": "optional",
     "GET /health": "ignored",
     "GET /health/liveness": "ignored",
     "GET /health/readiness": "ignored",
