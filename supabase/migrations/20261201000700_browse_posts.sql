@@ -4,8 +4,9 @@
 -- microseconds since 1970, because a float or a time in JSON could lose some of them. Without a place, the
 -- list begins with the newest post. Row security decides which posts there are.
 --
--- Only one of the two parts runs, and it reads the index in its order. The inner limit is a constant, so
--- that the plan does not depend on the parameters.
+-- Only one of the two parts runs, and it reads the index in its order: nothing is sorted, which is left
+-- to the caller. The inner limit is a constant, so that the plan does not depend on the parameters. The
+-- place is a scalar query, because under row security the index is not searched for a coalesce().
 create function public.browse_posts(
     from_time bigint, from_id uuid, backward boolean, page_size integer
   ) returns jsonb
@@ -14,25 +15,27 @@ create function public.browse_posts(
     (
       select p.* from (
         select * from public.posts
-        where published and not backward and (created_at, id) < (
+        where published and (created_at, id) < (
           (select coalesce('epoch'::timestamptz + from_time * interval '1 microsecond', 'infinity')),
           (select coalesce(from_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
         )
         order by created_at desc, id desc
         limit 101
       ) p
+      where not backward
       limit least(greatest(page_size, 1), 100) + 1
     )
     union all
     (
       select p.* from (
         select * from public.posts
-        where published and backward and (created_at, id) > (
-          'epoch'::timestamptz + from_time * interval '1 microsecond', from_id
+        where published and (created_at, id) > (
+          (select 'epoch'::timestamptz + from_time * interval '1 microsecond'), (select from_id)
         )
         order by created_at, id
         limit 101
       ) p
+      where backward
       limit least(greatest(page_size, 1), 100) + 1
     )
   ), shown as (
