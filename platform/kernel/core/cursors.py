@@ -101,8 +101,7 @@ class ListCursors:
             raise ValueError("not a cursor")
         signed = urlsafe_b64decode(cursor)
         data, mac = signed[:-_MAC_BYTES], signed[-_MAC_BYTES:]
-        macs = [self._mac(key, data, filters) for key in self._keys]
-        if not any([hmac.compare_digest(mac, one) for one in macs]):  # noqa: C419 - all of them
+        if not any(hmac.compare_digest(mac, self._mac(key, data, filters)) for key in self._keys):
             raise ValueError("not a cursor of this list")
         version, backward, time, number = _PLACE.unpack(data)
         if version != _VERSION:

@@ -57,7 +57,6 @@ LINKS: Final[dict[str, Any]] = {
             "description": "The `first`, `prev` and `next` page (RFC 8288), where there is one.",
             "required": True,
             "schema": {"type": "string"},
-            "example": '</api/v1/feed?page_size=20>; rel="first"',
         }
     }
 }
@@ -139,8 +138,8 @@ class Cursors:
     """The cursors of the slice's list: a handler asks for this service.
 
     plan = cursors.open(paging)
-    rows = await db.rpc("browse_posts", **plan.arguments)
-    return plan.page(rows, FeedPost)
+    rows = await db.rpc("browse_notes", **plan.arguments)
+    return plan.page(rows, Note)
     """
 
     def __init__(self, of_list: ListCursors, path: str, headers: MutableHeaders) -> None:
