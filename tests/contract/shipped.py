@@ -8,12 +8,13 @@ one of your migrations revokes or drops some of these, delete them here.
 from kit.grants import EVERYONE, NOBODY, SERVICE, USERS, Function, Grants
 
 SLICES = frozenset({
-    "change_password", "clean_up_daily", "confirm_email", "create_post", "delete_post",
-    "delete_user", "end_session", "export_user_data", "get_me", "get_post", "get_settings",
-    "get_user", "health", "list_dead_letters", "list_posts", "list_runs", "list_sessions", "login",
-    "logout", "notify_account_changes", "notify_new_logins", "notify_post_published", "refresh",
-    "replay_dead_letter", "request_password_reset", "resend_confirmation", "reset_password",
-    "signup", "undo_email_change", "update_post", "update_settings", "update_user",
+    "browse_posts", "change_password", "clean_up_daily", "confirm_email", "create_post",
+    "delete_post", "delete_user", "end_session", "export_user_data", "get_me", "get_post",
+    "get_settings", "get_user", "health", "list_dead_letters", "list_posts", "list_runs",
+    "list_sessions", "login", "logout", "notify_account_changes", "notify_new_logins",
+    "notify_post_published", "refresh", "replay_dead_letter", "request_password_reset",
+    "resend_confirmation", "reset_password", "signup", "undo_email_change", "update_post",
+    "update_settings", "update_user",
 })  # fmt: skip
 _PAGE = {"page": 1, "page_size": 1}
 _EXPORT = {"export_id": NOBODY}
@@ -43,6 +44,9 @@ GRANTS = Grants(
     },
     functions={
         "list_posts": Function(EVERYONE, {"page": 1, "page_size": 1, "published_only": True}),
+        "browse_posts": Function(
+            EVERYONE, {"from_time": None, "from_id": None, "backward": False, "page_size": 1}
+        ),
         "list_dead_letters": Function(USERS | SERVICE, _PAGE | {"state": "waiting"}),
         "list_runs": Function(USERS | SERVICE, _PAGE),
         "total_of_posts": Function(EVERYONE, {"published_only": True}),

@@ -19,6 +19,7 @@ CALLERS = {
     "DELETE /users/me/sessions/{session_id}": "required",
     "DELETE /users/{user_id}": "owner or admin",
     "GET /dead-letters": "admin",
+    "GET /feed": "optional",
     "GET /health": "ignored",
     "GET /health/liveness": "ignored",
     "GET /health/readiness": "ignored",
