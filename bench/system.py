@@ -20,7 +20,7 @@ from devstack.testing import GatewayConfig, GatewayThread, Servers, free_port, p
 from migrate import migrate
 
 CONTENT: Final = 1000  # bytes of a post's content
-_READY: Final = "/metrics"
+_READY: Final = "/"
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _UNMET: Final = "1000000/second"
 _PERSON: Final = {"email": "reader@example.com", "password": "correct horse 9"}

@@ -6,8 +6,10 @@ import typer
 
 from cli import (
     bench,
+    cached,
     checks,
     configuration,
+    database,
     development,
     document,
     exports,
@@ -15,6 +17,7 @@ from cli import (
     operators,
     production,
     rename,
+    seed,
     soak,
     tables,
 )
@@ -37,6 +40,9 @@ for part in (
     operators,
     exports,
     configuration,
+    database,
+    cached,
+    seed,
     bench,
     soak,
     rename,
