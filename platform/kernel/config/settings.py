@@ -187,6 +187,8 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
     _own: dict[type[OwnSettings], OwnSettings] = PrivateAttr(default_factory=dict)
 
     worker_concurrency: int = Field(default=2, ge=1, le=1000)
+    worker_max_tasks_per_child: int | None = Field(default=None, ge=1)
+    worker_max_memory_per_child_mb: int | None = Field(default=None, ge=1, le=10**6)
     worker_grace_seconds: float = Field(default=20, ge=0, le=3600)
     visibility_timeout_seconds: int = Field(default=900, ge=1, le=7 * 24 * 3600)
     cleanup_dry_run: bool = False

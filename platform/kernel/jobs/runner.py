@@ -89,6 +89,7 @@ class Runner:
     async def _attempt(
         self, job: Job, message: Message, begun: Begun, holder: str, span: Span
     ) -> timedelta | None:
+        log.info("job started", extra=_extra(job, message, begun))
         started = time.perf_counter()
         heartbeat = asyncio.create_task(self._heartbeat(message, holder))
         error: BaseException | None = None
@@ -106,6 +107,8 @@ class Runner:
             "state": state,
             "duration_ms": round(seconds * 1000),
         }
+        if after is not None:
+            extra["retry_in_seconds"] = round(after.total_seconds(), 1)
         if error is None:
             log.info("job", extra=extra)
         else:

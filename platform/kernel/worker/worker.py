@@ -25,6 +25,7 @@ from kernel.worker.consumer import JobConsumer
 from kernel.worker.process import WorkerProcess
 from kernel.worker.tasks import LostProcesses, register_tasks
 from kernel.worker.transport import install
+from kernel.worker.wedged import Watch
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ class Worker(CeleryWorker):
         self._lost: LostProcesses = kwargs.pop("lost")
         self._grace = settings.worker_grace_seconds
         self.heartbeat = Heartbeat(settings.heartbeat_file)
+        self._watch = Watch(settings.worker_concurrency)
         self._asked = self._ticked = 0.0
         self._draining = False
         super().on_before_init(quiet=quiet, **kwargs)
@@ -120,8 +122,9 @@ class Worker(CeleryWorker):
         hub.call_repeatedly(_TICK_SECONDS, self.tick)
 
     def tick(self) -> None:
-        """Update the heartbeat, and continue a shutdown in progress."""
-        self.heartbeat.beat()
+        """Update the heartbeat unless a process is wedged, and continue a shutdown in progress."""
+        if not self._watch.wedged(state.reserved_requests, state.active_requests):
+            self.heartbeat.beat()
         self._ticked = time.monotonic()
         if not self._asked:
             return
