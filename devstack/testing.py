@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -43,19 +44,20 @@ __all__ = [
 
 
 class Servers:
-    """PostgreSQL (fast, not durable), a cache and a broker on free ports in a temporary folder.
+    """PostgreSQL, a cache and a broker on free ports in a temporary folder.
 
     Attributes after start(): `postgres_url` (the superuser's, database postgres), `cache_url`,
     `broker_url`. If the process that started them is killed they end too, and the folder is
-    removed. `server` replaces the program of cache and broker.
+    removed. `server` replaces the program of cache and broker. PostgreSQL is fast and loses data in
+    a crash, unless it is `durable`.
     """
 
     postgres_url: str
     cache_url: str
     broker_url: str
 
-    def __init__(self, server: str | None = None) -> None:
-        self._server = server
+    def __init__(self, server: str | None = None, *, durable: bool = False) -> None:
+        self._server, self._durable = server, durable
 
     def start(self) -> Self:
         """Start all three and return when they answer.
@@ -99,6 +101,23 @@ class Servers:
         self._wait(program, process)
         return process.pid
 
+    def crash(self, name: str) -> None:
+        """Crash a server ("postgres", "cache", "broker") and start it again on its data.
+
+        Returns when it is ready. Raises StackError as start() does.
+        """
+        place = next(
+            place for place, (program, _) in enumerate(self._running) if program.name == name
+        )
+        program, process = self._running.pop(place)
+        # PostgreSQL's sessions outlive its main process for a moment; SIGQUIT ends all at once,
+        # and the data are as after a crash.
+        signal_group(process.pid, signal.SIGQUIT if name == "postgres" else signal.SIGKILL)
+        process.wait()
+        self._reaper.forget(process.pid)
+        self._spawn([program])
+        self._wait(*self._running[-1])
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -123,7 +142,7 @@ class Servers:
         ]
         self._spawn(programs)
         postgres.initialise(installation)
-        self._spawn([postgres.program(installation, database, durable=False)])
+        self._spawn([postgres.program(installation, database, durable=self._durable)])
         for program, process in self._running:
             self._wait(program, process)
         self.postgres_url = postgres.url(database)

@@ -15,6 +15,7 @@ from cli import (
     operators,
     production,
     rename,
+    soak,
     tables,
 )
 
@@ -37,6 +38,7 @@ for part in (
     exports,
     configuration,
     bench,
+    soak,
     rename,
 ):
     part.register(app)

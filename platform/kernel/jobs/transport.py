@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationErr
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
 
+from kernel.core.metrics import MESSAGES_REFUSED
 from kernel.jobs.unreadable import DEAD_LETTERS, KEPT, entry
 
 log = logging.getLogger(__name__)
@@ -125,6 +126,7 @@ def _client(base: Any) -> Any:  # kombu chooses the class by the connection's op
                 "dead letter",
                 extra={"queue": queue.decode(), "bytes": len(raw), "reason": "no message of ours"},
             )
+            MESSAGES_REFUSED.inc()
             self.lpush(DEAD_LETTERS, entry(queue.decode(), raw))
             self.ltrim(DEAD_LETTERS, 0, KEPT - 1)
             return None
