@@ -43,7 +43,7 @@ def features(
     tables = (calls(found := discover()), jobs(found))
     if not (write or check):
         shown = (tables[0], with_next_slots(tables[1], found, datetime.now(UTC)))
-        typer.echo("\n\n".join(map(_columns, shown)))
+        typer.echo("\n\n".join(map(columns, shown)))
         return
     before = PAGE.read_text(encoding="utf-8")
     try:
@@ -122,7 +122,8 @@ def _markdown(table: Table) -> str:
     return "\n".join(lines)
 
 
-def _columns(table: Table) -> str:
+def columns(table: Table) -> str:
+    """Return the rows as text, each column as wide as its longest cell."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
