@@ -6,8 +6,10 @@ import typer
 
 from cli import (
     bench,
+    cached,
     checks,
     configuration,
+    database,
     development,
     document,
     exports,
@@ -16,6 +18,7 @@ from cli import (
     operators,
     production,
     rename,
+    seed,
     soak,
     tables,
 )
@@ -39,6 +42,9 @@ for part in (
     exports,
     jobs,
     configuration,
+    database,
+    cached,
+    seed,
     bench,
     soak,
     rename,

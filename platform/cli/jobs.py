@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import typer
 
 from cli.operators import settings_or_stack
-from cli.tables import columns
+from cli.text import columns
 
 if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
     from kernel.supabase import AsService

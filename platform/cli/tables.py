@@ -1,12 +1,14 @@
 """`./app features`: a table of the slices, read from the code."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.checkout import ROOT
+from cli.text import wrapped
 
 if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
     from kernel.edge.routes import Route
@@ -36,6 +38,9 @@ def features(
     check: Annotated[
         bool, typer.Option("--check", help="Fail if docs/SLICES.md is not up to date.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object: lists of calls and of jobs.")
+    ] = False,
 ) -> None:
     """Show the slices: their calls and callers, their jobs and the events of these."""
     from kernel.boot.discovery import discover
@@ -43,7 +48,10 @@ def features(
     tables = (calls(found := discover()), jobs(found))
     if not (write or check):
         shown = (tables[0], with_next_slots(tables[1], found, datetime.now(UTC)))
-        typer.echo("\n\n".join(map(columns, shown)))
+        if as_json:
+            typer.echo(json.dumps(dict(zip(("calls", "jobs"), map(_objects, shown), strict=True))))
+            return
+        typer.echo("\n".join(_lines(*shown)))
         return
     before = PAGE.read_text(encoding="utf-8")
     try:
@@ -116,19 +124,38 @@ def with_tables(text: str, *tables: Table) -> str:
     )
 
 
+def _lines(calls: Table, jobs: Table) -> Iterator[str]:
+    """Yield the lines for a terminal: the slice, what it does, and below it its calls and jobs."""
+    heads = {row[0]: row[-1] for row in calls[1:]}
+    below: dict[str, list[str]] = {name: [] for name in heads}
+    for name, call, who, limits, cached, _ in calls[1:]:
+        parts = [call, who]
+        if limits:
+            parts.append(f"limits: {limits}")
+        if cached:
+            parts.append(f"cache: {cached}")
+        below[name].append(" · ".join(parts))
+    for name, job, follows, slot, what in jobs[1:]:
+        when = f"{follows} · next {slot}" if slot else follows
+        if name in heads:
+            below[name].append(f"job {job} · {when} · {what}")
+        else:
+            heads[name] = what
+            below.setdefault(name, []).append(f"job {job} · {when}")
+    for name in sorted(heads):
+        yield wrapped(f"{name}: {heads[name]}", indent=0)
+        yield from (wrapped(line, indent=2) for line in below[name])
+
+
+def _objects(table: Table) -> list[dict[str, str]]:
+    names = [heading.replace(" ", "_") for heading in table[0]]
+    return [dict(zip(names, row, strict=True)) for row in table[1:]]
+
+
 def _markdown(table: Table) -> str:
     lines = [f"| {' | '.join(row)} |" for row in table]
     lines.insert(1, "|" + " --- |" * len(table[0]))
     return "\n".join(lines)
-
-
-def columns(table: Table) -> str:
-    """Return the rows as text, each column as wide as its longest cell."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    )
 
 
 def _who(feature: "Feature") -> str:

@@ -1,3 +1,4 @@
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -100,8 +101,8 @@ def test_the_command_shows_the_next_slot_of_each_scheduled_job():
         "2026-01-02 12:10 UTC",
         "2026-01-05 01:00 UTC",
     ]
-    shown = CliRunner().invoke(app, ["features"]).output
-    assert re.search(r"daily, 02:00 UTC +\d{4}-\d\d-\d\d 02:00 UTC ", shown)
+    shown = " ".join(CliRunner().invoke(app, ["features"]).output.split())
+    assert re.search(r"daily, 02:00 UTC · next \d{4}-\d\d-\d\d 02:00 UTC", shown)
 
 
 def test_the_job_of_a_slice_with_a_call_is_described_by_its_own_docstring():
@@ -129,6 +130,24 @@ def test_a_slice_shows_its_own_limits():
     limits = (Limit("10/minute"), Limit("20/15 minutes", per="account"))
     _, call = calls({"shared": Feature(router=router, limits=limits)})
     assert call[3] == "10/minute an address, 20/15 minutes an account"
+
+
+def test_the_terminal_shows_each_call_and_job_in_lines_that_fit(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    found = CliRunner().invoke(app, ["features"])
+    assert found.exit_code == 0
+    assert max(map(len, found.output.splitlines())) <= 80
+    words = " ".join(found.output.split())
+    rows = [*calls(features := discover())[1:], *jobs(features)[1:]]
+    assert len(rows) > 1
+    assert all(f"{row[0]}: " in words and row[1] in words for row in rows)
+
+
+def test_the_slices_are_also_json():
+    found = json.loads(CliRunner().invoke(app, ["features", "--json"]).output)
+    rows = calls(discover())[1:]
+    assert [(one["slice"], one["call"]) for one in found["calls"]] == [row[:2] for row in rows]
+    assert {"slice", "job", "follows", "next_slot", "what_it_does"} == found["jobs"][0].keys()
 
 
 @pytest.fixture
