@@ -28,6 +28,7 @@ from kernel.observe.listener import Listener, collectors
 from kernel.observe.operations import Operations
 from kernel.outbox.beat import Beat
 from kernel.outbox.outbox import Outbox
+from kernel.outbox.recovery import Recovery
 from kernel.outbox.relay import Relay
 from kernel.redis import connect_broker, report_eviction
 from kernel.supabase import AsService
@@ -70,14 +71,14 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
         await report_eviction(settings)
         async with _services(settings, features, "relay") as services:
             drops, revocations, db = services.get(Drops, Revocations, AsService)
-            unreadable = services.get(UnreadableMessages)
             await require_topics(db, features)
+            outbox, publisher = Outbox(db), Publisher(celery_app(settings), jobs)
             relay = Relay(
-                Outbox(db),
-                Publisher(celery_app(settings), jobs),
+                outbox,
+                publisher,
                 drops=drops,
                 revocations=revocations,
-                unreadable=unreadable,
+                recovery=Recovery(outbox, publisher, services.get(UnreadableMessages)),
                 jobs=jobs,
                 events=known_events(),
                 traces=services.get(Traces),
