@@ -20,6 +20,7 @@ from cli import (
     rename,
     seed,
     tables,
+    upgrade,
 )
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ for part in (
     seed,
     bench,
     rename,
+    upgrade,
 ):
     part.register(app)
 

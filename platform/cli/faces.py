@@ -32,7 +32,7 @@ FACES: Final = (
     "kernel.web",
 )
 COPY: Final = ROOT / "docs" / "faces.txt"
-_HEAD: Final = "# The public names of release {}, written by ./app faces --write\n"
+_HEAD: Final = "# The public names of the last release, written by ./app faces --write\n"
 _CALLED: Final = {"__init__", "__call__", "__aenter__", "__enter__"}
 _Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.Assign | ast.AnnAssign
 
@@ -51,9 +51,7 @@ def faces(
     """Show which public names of the platform changed since the last release."""
     now = public_names(ROOT)
     if write:
-        from features import __version__
-
-        COPY.write_text(written(now, __version__), encoding="utf-8")
+        COPY.write_text(written(now), encoding="utf-8")
         return
     before = read(COPY.read_text(encoding="utf-8"))
     changed = changes(before, now)
@@ -83,10 +81,10 @@ Names = Mapping[str, tuple[str, ...]]
 """By the name with its face, `kernel.web.Answer`: the lines of its signature."""
 
 
-def written(names: Names, version: str) -> str:
+def written(names: Names) -> str:
     """Return the text of the copy."""
     lines = (f"{name}{line}\n" for name, lines in sorted(names.items()) for line in lines)
-    return _HEAD.format(version) + "".join(lines)
+    return _HEAD + "".join(lines)
 
 
 def read(text: str) -> Names:
