@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -43,20 +44,27 @@ __all__ = [
 
 
 class Servers:
-    """PostgreSQL (fast, not durable), a cache and a broker on free ports in a temporary folder.
+    """PostgreSQL, a cache and a broker on free ports in a temporary folder.
 
     Attributes after start(): `postgres_url` (the superuser's, database postgres), `cache_url`,
     `broker_url`. If the process that started them is killed they end too, and the folder is
-    removed. `server` replaces the program of cache and broker; `postgres_url` is a running
-    PostgreSQL that is used instead of an own one, and is not stopped.
+    removed. `server` replaces the program of cache and broker. PostgreSQL is fast and loses data in
+    a crash, unless it is `durable`. `postgres_url` is a running PostgreSQL that is used instead of
+    an own one, and is not stopped.
     """
 
     postgres_url: str
     cache_url: str
     broker_url: str
 
-    def __init__(self, server: str | None = None, *, postgres_url: str | None = None) -> None:
-        self._server, self._given = server, postgres_url
+    def __init__(
+        self,
+        server: str | None = None,
+        *,
+        durable: bool = False,
+        postgres_url: str | None = None,
+    ) -> None:
+        self._server, self._durable, self._given = server, durable, postgres_url
 
     @property
     def postgres_is_running(self) -> bool:
@@ -105,6 +113,23 @@ class Servers:
         self._wait(program, process)
         return process.pid
 
+    def crash(self, name: str) -> None:
+        """Crash a server ("postgres", "cache", "broker") and start it again on its data.
+
+        Returns when it is ready. Raises StackError as start() does.
+        """
+        place = next(
+            place for place, (program, _) in enumerate(self._running) if program.name == name
+        )
+        program, process = self._running.pop(place)
+        # PostgreSQL's sessions outlive its main process for a moment; SIGQUIT ends all at once,
+        # and the data are as after a crash.
+        signal_group(process.pid, signal.SIGQUIT if name == "postgres" else signal.SIGKILL)
+        process.wait()
+        self._reaper.forget(process.pid)
+        self._spawn([program])
+        self._wait(*self._running[-1])
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -138,7 +163,7 @@ class Servers:
             shutil.rmtree(installation.data, ignore_errors=True)
             self._reaper.remove(installation.data.parent)
         postgres.initialise(installation)
-        return postgres.program(installation, port, durable=False)
+        return postgres.program(installation, port, durable=self._durable)
 
     def _spawn(self, programs: list[Program], *, stdout: int | None = None) -> None:
         for program in programs:

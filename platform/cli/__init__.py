@@ -19,6 +19,7 @@ from cli import (
     production,
     rename,
     seed,
+    soak,
     tables,
     upgrade,
 )
@@ -46,6 +47,7 @@ for part in (
     cached,
     seed,
     bench,
+    soak,
     rename,
     upgrade,
 ):

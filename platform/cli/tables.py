@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +19,7 @@ PAGE = ROOT / "docs" / "SLICES.md"
 BEGIN, END = "<!-- ./app features --write -->", "<!-- end -->"
 _CALLS = ("slice", "call", "caller", "own limits", "kept in the cache as", "what it does")
 _JOBS = ("slice", "job", "follows", "what it does")
+_NEXT = "next slot"
 
 Table = Sequence[tuple[str, ...]]
 """Rows of cells; the first row has the headings."""
@@ -45,11 +46,12 @@ def features(
     from kernel.boot.discovery import discover
 
     tables = (calls(found := discover()), jobs(found))
-    if as_json:
-        typer.echo(json.dumps(dict(zip(("calls", "jobs"), map(_objects, tables), strict=True))))
-        return
     if not (write or check):
-        typer.echo("\n".join(_lines(*tables)))
+        shown = (tables[0], with_next_slots(tables[1], found, datetime.now(UTC)))
+        if as_json:
+            typer.echo(json.dumps(dict(zip(("calls", "jobs"), map(_objects, shown), strict=True))))
+            return
+        typer.echo("\n".join(_lines(*shown)))
         return
     before = PAGE.read_text(encoding="utf-8")
     try:
@@ -98,6 +100,18 @@ def jobs(features: "Mapping[str, Feature]") -> Table:
     return [_JOBS, *rows]
 
 
+def with_next_slots(table: Table, features: "Mapping[str, Feature]", now: datetime) -> Table:
+    """Return the table of jobs with one more column: the next slot of the scheduled ones, in UTC.
+
+    The page of slices does not have it, because it changes without a change of the code.
+    """
+    every = [job for feature in features.values() for job in feature.jobs]
+    column = (
+        f"{job.schedule.next(now):%Y-%m-%d %H:%M} UTC" if job.schedule else "" for job in every
+    )
+    return [(*row[:-1], cell, row[-1]) for row, cell in zip(table, (_NEXT, *column), strict=True)]
+
+
 def with_tables(text: str, *tables: Table) -> str:
     """Return the text with each table between its pair of marks, in this order."""
     head, *parts = text.split(BEGIN)
@@ -121,12 +135,13 @@ def _lines(calls: Table, jobs: Table) -> Iterator[str]:
         if cached:
             parts.append(f"cache: {cached}")
         below[name].append(" · ".join(parts))
-    for name, job, follows, what in jobs[1:]:
+    for name, job, follows, slot, what in jobs[1:]:
+        when = f"{follows} · next {slot}" if slot else follows
         if name in heads:
-            below[name].append(f"job {job} · {follows} · {what}")
+            below[name].append(f"job {job} · {when} · {what}")
         else:
             heads[name] = what
-            below.setdefault(name, []).append(f"job {job} · {follows}")
+            below.setdefault(name, []).append(f"job {job} · {when}")
     for name in sorted(heads):
         yield wrapped(f"{name}: {heads[name]}", indent=0)
         yield from (wrapped(line, indent=2) for line in below[name])
@@ -161,12 +176,7 @@ def _limits(feature: "Feature") -> str:
 
 
 def _follows(job: "Job") -> str:
-    if job.schedule is None:
-        return job.on.__name__
-    if job.schedule.period == timedelta(days=1):
-        hours, mins = divmod(job.schedule.offset // timedelta(minutes=1), 60)
-        return f"daily, {hours:02}:{mins:02} UTC"
-    return f"every {job.schedule.period}"
+    return job.on.__name__ if job.schedule is None else str(job.schedule)
 
 
 def _use_case(name: str) -> str:

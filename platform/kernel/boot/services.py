@@ -40,6 +40,7 @@ from kernel.mail import Mailer
 from kernel.observe.operations import Operations
 from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
+from kernel.observe.unexpected import UnexpectedErrors
 from kernel.redis import Pipeline, connect_broker, connect_keeping, connect_pipeline, connect_redis
 from kernel.supabase import Agreement, AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.web.call import Call
@@ -207,8 +208,9 @@ def _register_own_settings(
 
 
 def _register_adapters(registry: svcs.Registry, settings: Settings, adapters: Adapters) -> None:
-    pings = Pings()
+    pings, unexpected = Pings(), UnexpectedErrors()
     registry.register_value(Pings, pings)
+    registry.register_value(UnexpectedErrors, unexpected)
     for name, adapter in adapters.items():
         seconds = adapter.deadline.total_seconds()
         client = adapter.make(settings.own(adapter.settings), seconds)
@@ -216,6 +218,8 @@ def _register_adapters(registry: svcs.Registry, settings: Settings, adapters: Ad
         registry.register_value(adapter.client, client, on_registry_close=close)
         if adapter.ping is not None:
             pings.add(name, partial(adapter.ping, client), seconds=seconds)
+        if adapter.observe is not None and (observer := adapter.observe(client)) is not None:
+            unexpected.add(observer)
 
 
 def _verifier(settings: Settings, http: SupabaseHttp) -> TokenVerifier:

@@ -183,6 +183,10 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
     login_notices: bool = False
     heartbeat_file: WritableFile | None = None
 
+    metrics_host: Host = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    metrics_on_api: bool | None = None
+
     api_host: Host = "127.0.0.1"
     api_port: int = Field(
         # PORT is what Cloud Run, Heroku, Fly and Render set.
@@ -268,6 +272,13 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
         if self.docs_enabled is None:
             return self.app_env != "production"
         return self.docs_enabled
+
+    @property
+    def api_serves_metrics(self) -> bool:
+        """Whether the API's own port serves /metrics, too: by default not in production."""
+        if self.metrics_on_api is None:
+            return self.app_env != "production"
+        return self.metrics_on_api
 
     @property
     def refuses_common_passwords(self) -> bool:

@@ -154,8 +154,9 @@ class Edge:
             if out.status:  # too late for an error response: the connection ends in its middle
                 raise
             await out.failed(error)
-        except Exception:
+        except Exception as error:
             log.exception("An unexpected error", extra={"slice": call.feature})
+            self.services.unexpected.of_request(error, slice=call.feature)
             if not out.status:
                 await out.failed(ApiError())
             elif not out.whole:  # too late for an error response
@@ -295,8 +296,9 @@ class Edge:
                 return await render(bounded, own)
             except DeadlineExceeded as error:
                 return failure(error)
-            except Exception:
+            except Exception as error:
                 log.exception("An unexpected error", extra={"slice": call.feature})
+                self.services.unexpected.of_request(error, slice=call.feature)
                 return failure(ApiError())
 
         return load

@@ -12,6 +12,7 @@ from uuid import uuid4
 import svcs
 from pydantic import ValidationError
 
+from kernel.core.metrics import JOB_ATTEMPTS, JOBS_LOST
 from kernel.core.request_id import request_id
 from kernel.core.traces import Span, Traces
 from kernel.errors import Permanent, Temporary
@@ -20,6 +21,7 @@ from kernel.jobs.job import Job
 from kernel.jobs.runs import HEARTBEAT, Begun, DoneMarkers, Run, Runs
 from kernel.jobs.table import Message
 from kernel.observe.logs import redact
+from kernel.observe.unexpected import UnexpectedErrors
 from kernel.supabase.errors import RECORDS_UNAVAILABLE
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class Runner:
         self._registry, self._holder, self._main_thread = registry, holder, main_thread
         with svcs.Container(registry) as container:
             self._runs, self._done, self._traces = container.get(Runs, DoneMarkers, Traces)
+            self._unexpected = container.get(UnexpectedErrors)
 
     async def perform(self, job: Job, message: Message) -> timedelta | None:
         """Perform the message; return the delay until it must come again, or None if it is done.
@@ -64,6 +67,7 @@ class Runner:
             return timedelta(seconds=begun.seconds + 0.5)
         if begun.outcome == "exhausted":
             log.error("A job was lost too often", extra=_extra(job, message, begun))
+            JOBS_LOST.labels(job.name).inc()
         if begun.outcome != "run":
             return None
         with self._traces.span(job.name, "consumer", message.traceparent, slice=job.slice) as span:
@@ -79,6 +83,7 @@ class Runner:
             await self._runs.close(message, "failed", error="this worker does not know the job")
         except RECORDS_UNAVAILABLE:
             return _NOT_NOW
+        JOBS_LOST.labels("unknown").inc()  # the name comes from a message
         return None
 
     async def _attempt(
@@ -95,9 +100,11 @@ class Runner:
         finally:
             heartbeat.cancel()
         state, after = _verdict(job, begun.attempt, error)
+        seconds = time.perf_counter() - started
+        JOB_ATTEMPTS.labels(job.name, "retried" if state == "queued" else state).observe(seconds)
         extra = _extra(job, message, begun) | {
             "state": state,
-            "duration_ms": round((time.perf_counter() - started) * 1000),
+            "duration_ms": round(seconds * 1000),
         }
         if error is None:
             log.info("job", extra=extra)
@@ -109,6 +116,7 @@ class Runner:
                 extra=extra,
                 exc_info=error,
             )
+            self._unexpected.of_job(error, slice=job.slice, job=job.name)
         recorded = await self._write_down(
             message, holder, state, error=_text(error), duration_ms=extra["duration_ms"]
         )

@@ -5,7 +5,9 @@ from pathlib import Path
 from uuid import UUID, uuid5
 
 from kernel.config.settings import Settings
+from kernel.core.metrics import MAILS
 from kernel.mail import letters, templates
+from kernel.mail.errors import MailRefused, MailUnavailable
 from kernel.mail.smtp import deliver
 from kernel.supabase import AsService
 
@@ -61,5 +63,11 @@ class Mailer:
             "admit_mail", mail=str(mail_id), recipient=to, kind=kind, security=security
         ):
             log.warning("A mail was not sent: its inbox has enough of them", extra={"kind": kind})
+            MAILS.labels(kind, "capped").inc()
             return
-        await deliver(self._settings, letter)
+        try:
+            await deliver(self._settings, letter)
+        except (MailRefused, MailUnavailable) as error:
+            MAILS.labels(kind, "refused" if isinstance(error, MailRefused) else "unavailable").inc()
+            raise
+        MAILS.labels(kind, "sent").inc()

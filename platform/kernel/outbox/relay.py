@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from kernel.cache import CacheUnavailable, Drops
 from kernel.core.backoff import Backoff
+from kernel.core.metrics import RELAY_FAILURES, RELAYED_EVENTS
 from kernel.core.traces import OFF, Span, Traces
 from kernel.errors import ApiError
 from kernel.events import Event, SessionEnded
@@ -84,10 +85,13 @@ class Relay:
             if batch:
                 await self._relay(batch)
                 await self._outbox.settle(batch)
+                for row in batch:
+                    RELAYED_EVENTS.labels(_result(row)).inc()
             await self._publish_lost()
             await self._publish_replays()
         except (ApiError, APIError) as error:
             log.warning("The outbox does not answer", extra={"reason": repr(error)})
+            RELAY_FAILURES.labels("database").inc()
             self._database.failed()
             return False
         self._database.succeeded()
@@ -123,6 +127,7 @@ class Relay:
                 await self._revocations.add(ended)
         except CacheUnavailable as error:
             log.warning("The cache does not answer", extra={"reason": repr(error.__cause__)})
+            RELAY_FAILURES.labels("cache").inc()
             self._cache.failed()
             return
         self._cache.succeeded()
@@ -149,6 +154,7 @@ class Relay:
             for span in spans:
                 span.failed("BrokerUnavailable")
             log.warning("The broker does not answer", extra={"reason": str(error)})
+            RELAY_FAILURES.labels("broker").inc()
             self._broker.failed()
             return
         finally:
@@ -187,6 +193,7 @@ class Relay:
                 if lost:
                     log.warning("Lost jobs are published again", extra={"number": len(lost)})
         except BrokerUnavailable:
+            RELAY_FAILURES.labels("broker").inc()
             self._broker.failed()
 
     async def _publish_replays(self) -> None:
@@ -202,4 +209,11 @@ class Relay:
         try:
             await self._publisher.publish(due)
         except BrokerUnavailable:
+            RELAY_FAILURES.labels("broker").inc()
             self._broker.failed()
+
+
+def _result(row: Claimed) -> str:
+    if row.error is not None:
+        return "unreadable"
+    return "delivered" if row.dropped and row.published else "waiting"

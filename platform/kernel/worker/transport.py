@@ -17,6 +17,8 @@ from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationErr
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
 
+from kernel.core.metrics import MESSAGES_REFUSED
+
 log = logging.getLogger(__name__)
 
 DEAD_LETTERS: Final = "dead_letters"
@@ -115,6 +117,7 @@ def _client(base: Any) -> Any:  # kombu chooses the class by the connection's op
                 "A message of the broker is none of ours: it is kept as a dead letter",
                 extra={"queue": queue.decode(), "bytes": len(raw), "kept_in": DEAD_LETTERS},
             )
+            MESSAGES_REFUSED.inc()
             self.lpush(DEAD_LETTERS, raw[:_LONGEST])
             self.ltrim(DEAD_LETTERS, 0, _KEPT - 1)
             return None
