@@ -10,11 +10,12 @@ from kit.grants import EVERYONE, NOBODY, SERVICE, USERS, Function, Grants
 SLICES = frozenset({
     "change_password", "clean_up_daily", "confirm_email", "create_post", "delete_post",
     "delete_user", "end_session", "export_user_data", "get_me", "get_post", "get_settings",
-    "get_user", "health", "list_posts", "list_sessions", "login", "logout",
-    "notify_account_changes", "notify_new_logins", "notify_post_published", "refresh",
-    "request_password_reset", "resend_confirmation", "reset_password", "signup",
-    "undo_email_change", "update_post", "update_settings", "update_user",
+    "get_user", "health", "list_dead_letters", "list_posts", "list_runs", "list_sessions", "login",
+    "logout", "notify_account_changes", "notify_new_logins", "notify_post_published", "refresh",
+    "replay_dead_letter", "request_password_reset", "resend_confirmation", "reset_password",
+    "signup", "undo_email_change", "update_post", "update_settings", "update_user",
 })  # fmt: skip
+_PAGE = {"page": 1, "page_size": 1}
 _EXPORT = {"export_id": NOBODY}
 GRANTS = Grants(
     tables={
@@ -38,9 +39,12 @@ GRANTS = Grants(
             "UPDATE(signups_open)",
             "UPDATE(site_name)",
         },
+        ("dead_letter_replays", "authenticated"): {"SELECT", "INSERT(dead_letter_id)"},
     },
     functions={
         "list_posts": Function(EVERYONE, {"page": 1, "page_size": 1, "published_only": True}),
+        "list_dead_letters": Function(USERS | SERVICE, _PAGE | {"state": "waiting"}),
+        "list_runs": Function(USERS | SERVICE, _PAGE),
         "last_event": Function(SERVICE),
         "events_after": Function(SERVICE, {"event_id": 0}),
         "session_started": Function(SERVICE, {"session_id": NOBODY}),

@@ -18,11 +18,13 @@ CALLERS = {
     "DELETE /posts/{post_id}": "required",
     "DELETE /users/me/sessions/{session_id}": "required",
     "DELETE /users/{user_id}": "owner or admin",
+    "GET /dead-letters": "admin",
     "GET /health": "ignored",
     "GET /health/liveness": "ignored",
     "GET /health/readiness": "ignored",
     "GET /posts": "optional",
     "GET /posts/{post_id}": "optional",
+    "GET /runs": "admin",
     "GET /settings": "ignored",
     "GET /users/me": "required",
     "GET /users/me/exports/{export_id}": "required",
@@ -38,6 +40,7 @@ CALLERS = {
     "POST /auth/password-reset/confirm": "ignored",
     "POST /auth/refresh": "ignored",
     "POST /auth/signup": "ignored",
+    "POST /dead-letters/{dead_letter_id}/replay": "admin",
     "POST /posts": "required",
     "POST /users/me/export": "required",
     "POST /users/me/password": "required",
@@ -69,7 +72,7 @@ def test_each_route_is_called_by_whom_it_is_written_to_be():
 @pytest.mark.parametrize("route", ROUTES, ids=call_of)
 async def test_a_call_without_a_token_is_401_where_one_is_required(whole_anonymous, route):
     path = route.path.removeprefix("/api/v1")
-    for name in ("post_id", "user_id", "session_id", "export_id"):
+    for name in ("post_id", "user_id", "session_id", "export_id", "dead_letter_id"):
         path = path.replace(f"{{{name}}}", NOBODY)
     answer = await whole_anonymous.request(route.method, path)
     no_token = answer.status_code == 401 and answer.json()["error"]["code"] == "UNAUTHENTICATED"

@@ -34,6 +34,7 @@ from kernel.identity.sessions import SessionStore
 from kernel.identity.tokens import TokenVerifier
 from kernel.identity.used_refresh_tokens import UsedRefreshTokens
 from kernel.jobs.runs import DoneMarkers, Run, Runs
+from kernel.jobs.unreadable import UnreadableMessages
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.mail import Mailer
@@ -127,6 +128,7 @@ def register_services(
     registry.register_value(Limiter, Limiter(pipeline))
     registry.register_value(AccountLimiter, accounts, on_registry_close=keeping.aclose)
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
+    registry.register_value(UnreadableMessages, UnreadableMessages(broker))
     registry.register_value(Runs, Runs(AsService(http)))
     _register_flights(registry, settings, pipeline, drops)
     registry.register_value(TokenVerifier, _verifier(settings, http))

@@ -12,6 +12,7 @@ from kombu.entity import Exchange, Queue
 from kernel.config.settings import Settings, SettingsError
 from kernel.jobs.job import QUEUES, Job
 from kernel.jobs.table import JobTable
+from kernel.jobs.transport import install
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ def celery_app(settings: Settings) -> Celery:
 
     It connects at its first use, so an unavailable broker raises nothing here.
     """
+    install()
     app = Celery(settings.app_name, broker=broker_url(settings), set_as_current=False)
     app.conf.update(
         # A message is acknowledged when its run has ended. If its process is lost, or does not stop

@@ -24,7 +24,6 @@ from kernel.observe.heartbeat import Heartbeat
 from kernel.worker.consumer import JobConsumer
 from kernel.worker.process import WorkerProcess
 from kernel.worker.tasks import LostProcesses, register_tasks
-from kernel.worker.transport import install
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +42,6 @@ def run_worker(
     the visibility timeout is too short for a job.
     """
     require_visibility_timeout(settings, jobs)
-    install()
     app, lost = celery_app(settings), LostProcesses(settings)
 
     @cache
