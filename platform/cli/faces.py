@@ -33,6 +33,8 @@ FACES: Final = (
 )
 COPY: Final = ROOT / "docs" / "faces.txt"
 _HEAD: Final = "# The public names of the last release, written by ./app faces --write\n"
+# Each setting is in .env.example, which a test compares with this class.
+_WITHOUT_MEMBERS: Final = {"kernel.config.settings.Settings"}
 _CALLED: Final = {"__init__", "__call__", "__aenter__", "__enter__"}
 _Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.Assign | ast.AnnAssign
 
@@ -56,9 +58,11 @@ def faces(
     before = read(COPY.read_text(encoding="utf-8"))
     changed = changes(before, now)
     for name in changed:
-        for sign, lines in (("-", before.get(name, ())), ("+", now.get(name, ()))):
+        old, new = before.get(name, ()), now.get(name, ())
+        for sign, lines, others in (("-", old, new), ("+", new, old)):
             for line in lines:
-                typer.echo(f"{sign} {name}{line}")
+                if line not in others:
+                    typer.echo(f"{sign} {name}{line}")
     if not changed:
         typer.echo("No public name has changed since the last release.")
 
@@ -167,7 +171,7 @@ def _signature(node: _Definition | None, place: str) -> Iterator[str]:
         yield f" = {place}"  # a library's
     elif isinstance(node, ast.ClassDef):
         yield f"({', '.join(map(ast.unparse, node.bases))})"
-        for member in node.body:
+        for member in node.body if place not in _WITHOUT_MEMBERS else ():
             yield from _member(member)
     elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         yield _call(node)
