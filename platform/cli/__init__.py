@@ -13,6 +13,7 @@ from cli import (
     development,
     document,
     exports,
+    faces,
     jobs,
     lock,
     operators,
@@ -21,6 +22,7 @@ from cli import (
     seed,
     soak,
     tables,
+    upgrade,
 )
 
 app = typer.Typer(
@@ -37,6 +39,7 @@ for part in (
     lock,
     tables,
     document,
+    faces,
     production,
     operators,
     exports,
@@ -48,6 +51,7 @@ for part in (
     bench,
     soak,
     rename,
+    upgrade,
 ):
     part.register(app)
 
