@@ -68,11 +68,12 @@ class Renaming:
                 return old
             new = self._title(old) if prose and old.istitle() else self.name(old)
             if new != old and "_" not in old and old.islower():
-                braced = text[found.start() - 1 : found.start()] == "{"
+                # A placeholder, or a table: no words.
+                braced = text[: found.start()].endswith(("{", "public."))
+                if not braced and (path or text[: found.start()].endswith("/")):
+                    return new.replace("_", "-")
                 if prose and not braced:
                     return new.replace("_", " ")
-                if path and not braced:
-                    return new.replace("_", "-")
             return new
 
         renamed = _WORD.sub(word, text)
@@ -105,6 +106,15 @@ class Renaming:
             rest = "".join(lines[row - 1 : end_row])
             lines[row - 1 : end_row] = [rest[:start] + new + rest[start + len(old) :]]
         return "".join(lines)
+
+    def sql(self, sql: str) -> str:
+        """Rename in a migration: names everywhere, and words in comments."""
+        return "".join(
+            self.text(line)
+            if line.startswith("--")
+            else _WORD.sub(lambda one: self.name(one[0]), line)
+            for line in sql.splitlines(keepends=True)
+        )
 
     def literal(self, literal: str, foreign: frozenset[str] = frozenset()) -> str:
         """Rename inside of a string literal; code between the braces of an f-string is code."""

@@ -45,7 +45,7 @@ def features(
         return
     before = PAGE.read_text(encoding="utf-8")
     try:
-        text = with_tables(before, *tables)
+        text = page(found)
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -54,6 +54,14 @@ def features(
     elif text != before:
         typer.echo("docs/SLICES.md is not up to date: run ./app features --write", err=True)
         raise typer.Exit(1)
+
+
+def page(features: "Mapping[str, Feature] | None" = None) -> str:
+    """Return the text of docs/SLICES.md. Raises ValueError without places for the tables."""
+    from kernel.boot.discovery import discover
+
+    found = discover() if features is None else features
+    return with_tables(PAGE.read_text(encoding="utf-8"), calls(found), jobs(found))
 
 
 def calls(features: "Mapping[str, Feature]") -> Table:

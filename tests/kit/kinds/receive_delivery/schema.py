@@ -12,6 +12,7 @@ from kernel.config import OwnSettings
 
 TOLERANCE = 5 * 60
 """Seconds between the time of a message and now; an older one may be a replay."""
+KEY_BYTES = 24
 
 
 def _key(secret: SecretStr) -> bytes:
@@ -23,8 +24,8 @@ def _key(secret: SecretStr) -> bytes:
 
 
 def _strong(secret: SecretStr) -> SecretStr:
-    if len(_key(secret)) < 24:
-        raise ValueError("must be whsec_ and at least 24 bytes in base64")
+    if len(_key(secret)) < KEY_BYTES:
+        raise ValueError(f"must be whsec_ and at least {KEY_BYTES} bytes in base64")
     return secret
 
 
