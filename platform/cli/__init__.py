@@ -15,6 +15,7 @@ from cli import (
     new,
     operators,
     production,
+    remove,
     rename,
     tables,
 )
@@ -39,6 +40,7 @@ for part in (
     exports,
     configuration,
     bench,
+    remove,
     rename,
 ):
     part.register(app)

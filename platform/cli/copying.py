@@ -56,6 +56,9 @@ def copies(root: Path, old: str, new: str, feature: "Feature") -> dict[str, str]
     python = [text for file, text in sources.items() if file.suffix == ".py"]
     words = {old: new, f"RATE_LIMIT_{old.upper()}": f"RATE_LIMIT_{new.upper()}"}
     words |= {f"rate_limit_{old}": f"rate_limit_{new}"}
+    # Two models of one name would change how the document calls the first one's.
+    camel = "".join(part.capitalize() for part in new.split("_"))
+    words |= {name: f"{camel}{name}" for name in _models(root / "features" / old)}
     renaming = Renaming(words, defined_in(python), own=(f"features.{old}.",), whole=True)
     return {
         path.replace(f"/test_{old}", f"/test_{new}"): (
@@ -65,6 +68,12 @@ def copies(root: Path, old: str, new: str, feature: "Feature") -> dict[str, str]
         )
         for file, path in files.items()
     }
+
+
+def _models(folder: Path) -> list[str]:
+    file = folder / "schema.py"
+    tree = ast.parse(file.read_text(encoding="utf-8") if file.exists() else "")
+    return [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
 
 
 def path_of(path: str, new: str) -> str:

@@ -1,5 +1,6 @@
 """`./app features`: a table of the slices, read from the code."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.checkout import ROOT
+from cli.written import NoStartError, update_lists
 
 if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
     from kernel.edge.routes import Route
@@ -30,17 +32,28 @@ def register(app: typer.Typer) -> None:
 def features(
     *,
     write: Annotated[
-        bool, typer.Option("--write", help="Update the tables in docs/SLICES.md.")
+        bool, typer.Option("--write", help="Update the lists of slices: docs/SLICES.md and others.")
     ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Fail if docs/SLICES.md is not up to date.")
     ] = False,
 ) -> None:
-    """Show the slices: their calls and callers, their jobs and the events of these."""
+    """Show the slices: their calls and callers, their jobs and the events of these.
+
+    --write updates docs/SLICES.md, docs/openapi.json and tests/contract/shipped.json.
+    """
+    if write:
+        try:
+            changed = update_lists(ROOT)
+        except NoStartError as error:
+            sys.exit(str(error))
+        for path in changed:
+            typer.echo(path)
+        return
     from kernel.boot.discovery import discover
 
     tables = (calls(found := discover()), jobs(found))
-    if not (write or check):
+    if not check:
         typer.echo("\n\n".join(map(_columns, tables)))
         return
     before = PAGE.read_text(encoding="utf-8")
@@ -49,9 +62,7 @@ def features(
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    if write:
-        PAGE.write_text(text, encoding="utf-8")
-    elif text != before:
+    if text != before:
         typer.echo("docs/SLICES.md is not up to date: run ./app features --write", err=True)
         raise typer.Exit(1)
 
