@@ -18,20 +18,21 @@ from kernel.core.traces import Traces
 from kernel.events import known_events
 from kernel.feature import Feature
 from kernel.identity.revocation import Revocations
-from kernel.jobs.broker import SAFETY_SECONDS, celery_app
+from kernel.jobs.broker import celery_app
 from kernel.jobs.job import QUEUES
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
+from kernel.jobs.unreadable import DEAD_LETTERS, UnreadableMessages
 from kernel.observe.heartbeat import Heartbeat
 from kernel.observe.listener import Listener, collectors
 from kernel.observe.operations import Operations
 from kernel.outbox.beat import Beat
 from kernel.outbox.outbox import Outbox
+from kernel.outbox.recovery import Recovery
 from kernel.outbox.relay import Relay
 from kernel.redis import connect_broker, report_eviction
 from kernel.supabase import AsService
 from kernel.worker import worker
-from kernel.worker.transport import DEAD_LETTERS
 
 _BEAT_SECONDS: Final = 1.0
 
@@ -71,14 +72,15 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
         async with _services(settings, features, "relay") as services:
             drops, revocations, db = services.get(Drops, Revocations, AsService)
             await require_topics(db, features)
+            outbox, publisher = Outbox(db), Publisher(celery_app(settings), jobs)
             relay = Relay(
-                Outbox(db),
-                Publisher(celery_app(settings), jobs),
+                outbox,
+                publisher,
                 drops=drops,
                 revocations=revocations,
+                recovery=Recovery(outbox, publisher, services.get(UnreadableMessages)),
                 jobs=jobs,
                 events=known_events(),
-                lost_after_seconds=settings.visibility_timeout_seconds + SAFETY_SECONDS,
                 traces=services.get(Traces),
             )
             async with connect_broker(settings) as broker:
