@@ -13,14 +13,18 @@ from cli import (
     development,
     document,
     exports,
+    faces,
     jobs,
     lock,
+    new,
     operators,
     production,
+    remove,
     rename,
     seed,
     soak,
     tables,
+    upgrade,
 )
 
 app = typer.Typer(
@@ -35,8 +39,10 @@ for part in (
     development,
     checks,
     lock,
+    new,
     tables,
     document,
+    faces,
     production,
     operators,
     exports,
@@ -47,7 +53,9 @@ for part in (
     seed,
     bench,
     soak,
+    remove,
     rename,
+    upgrade,
 ):
     part.register(app)
 
