@@ -266,6 +266,9 @@ def _relay() -> list[Statement]:
             milliseconds=50,
         ),
         _call("lost_runs", f"60, {batch}", rows=3 * batch, milliseconds=20),
+        _call("claim_expired_runs", f"{batch}, 10", rows=3 * batch, milliseconds=20),
+        _call("settle_expired_runs", f"array[{_id('run', 3)}::uuid]"),
+        _call("keep_unreadable", "'[]'"),
         _call("due_replays", f"{batch}", rows=3 * batch, milliseconds=20),
         _call("event_topics"),
         _call("put_slot", "'a.job', now()"),
@@ -329,7 +332,24 @@ def _cleanup(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> list[
 
 def _operators() -> list[Statement]:
     cap = 10_000
-    return [_call("operations", rows=6 * cap, milliseconds=100)]
+    letter = "(select id from jobs.runs where state = 'failed' limit 1)"
+    claims = """select set_config('request.jwt.claims', '{"role": "service_role"}', true)"""
+    return [
+        _call("operations", rows=7 * cap, milliseconds=100),
+        *(
+            Statement(
+                name=name, sql=_rpc(name, arguments), setup=claims, rows=rows, milliseconds=100
+            )
+            for name, arguments, rows in (
+                ("list_dead_letters", "1, 20, 'waiting'", 2 * cap),
+                ("list_runs", "1, 20", 5 * cap),
+            )
+        ),
+        *(
+            Statement(name=name, sql=_rpc(name, letter), role="postgres")
+            for name in ("dead_letter", "replay_dead_letter", "discard_dead_letter", "shown_run")
+        ),
+    ]
 
 
 def _deletion(sizes: Sizes) -> Statement:
