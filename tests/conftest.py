@@ -8,6 +8,7 @@ pytest.register_assert_rewrite(
 )
 
 pytest_plugins = [
+    "kit.concerning",
     "kit.clock",
     "kit.summary",
     "kit.servers",
@@ -24,6 +25,7 @@ pytest_plugins = [
     "kit.proxy",
     "kit.things",
     "kit.posts",
+    "kit.rows",
     "kit.attacks",
     "kit.jobs",
     "kit.attacked",

@@ -6,16 +6,25 @@ import typer
 
 from cli import (
     bench,
+    cached,
     checks,
     configuration,
+    database,
     development,
     document,
     exports,
+    faces,
+    jobs,
     lock,
+    new,
     operators,
     production,
+    remove,
     rename,
+    seed,
+    soak,
     tables,
+    upgrade,
 )
 
 app = typer.Typer(
@@ -30,14 +39,23 @@ for part in (
     development,
     checks,
     lock,
+    new,
     tables,
     document,
+    faces,
     production,
     operators,
     exports,
+    jobs,
     configuration,
+    database,
+    cached,
+    seed,
     bench,
+    soak,
+    remove,
     rename,
+    upgrade,
 ):
     part.register(app)
 
