@@ -247,3 +247,19 @@ def test_the_example_explains_every_setting_and_no_other():
     fields = fields.union(*(kind.variables() for kind in own_settings(discover())))
     of_others = {name for name in named - fields if name.startswith(("DEVSTACK_", "RATE_LIMIT_"))}
     assert named - of_others == fields
+
+
+def test_cursors_are_signed_with_their_own_secret_or_the_service_key(environment):
+    service = GOOD["SUPABASE_SERVICE_KEY"]
+    environment(**GOOD)
+    assert load_settings(NO_FILE).cursor_secrets == (service,)
+    environment(**GOOD, CURSOR_SECRET_PREVIOUS="p" * 40)
+    assert load_settings(NO_FILE).cursor_secrets == (service, "p" * 40)
+    environment(**GOOD, CURSOR_SECRET="s" * 40, CURSOR_SECRET_PREVIOUS="p" * 40)
+    assert load_settings(NO_FILE).cursor_secrets == ("s" * 40, "p" * 40)
+
+
+def test_a_short_secret_of_cursors_is_refused(environment):
+    environment(**GOOD, CURSOR_SECRET="short")
+    with pytest.raises(SettingsError, match="CURSOR_SECRET: must have at least 32 bytes"):
+        load_settings(NO_FILE)
