@@ -59,6 +59,7 @@ class Copy:
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
         } | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        (self.root / ".venv").symlink_to(sys.prefix)  # for pyright
         # The reader's command, without the installation: the environment exists already.
         command = shlex.join([sys.executable, "-m", "cli"])
         (self.root / "app").write_text(f'#!/bin/sh\nexec {command} "$@"\n')
