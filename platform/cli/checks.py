@@ -36,6 +36,7 @@ CHECKS = (
     ("import-linter", ["lint-imports"]),
     ("locks", ["python", "-m", "cli.lock_check"]),
     ("migrations", ["python", "-m", "cli.migration_lint"]),
+    ("slices", ["python", "-m", "cli.slice_lint"]),
     ("docs/SLICES.md", ["python", "-m", "cli", "features", "--check"]),
 )
 _LAST_FAILED = ("--last-failed", "--last-failed-no-failures", "none")
