@@ -8,6 +8,7 @@ pytest.register_assert_rewrite(
 )
 
 pytest_plugins = [
+    "kit.concerning",
     "kit.clock",
     "kit.summary",
     "kit.servers",

@@ -6,18 +6,25 @@ import typer
 
 from cli import (
     bench,
+    cached,
     checks,
     configuration,
+    database,
     development,
     document,
     exports,
+    faces,
+    jobs,
     lock,
     new,
     operators,
     production,
     remove,
     rename,
+    seed,
+    soak,
     tables,
+    upgrade,
 )
 
 app = typer.Typer(
@@ -35,13 +42,20 @@ for part in (
     new,
     tables,
     document,
+    faces,
     production,
     operators,
     exports,
+    jobs,
     configuration,
+    database,
+    cached,
+    seed,
     bench,
+    soak,
     remove,
     rename,
+    upgrade,
 ):
     part.register(app)
 

@@ -83,13 +83,13 @@ def settings_or_stack() -> "Settings":
     try:
         return load_settings()
     except SettingsError:
-        if not (values := _values_of_stack()):
+        if not (values := values_of_stack()):
             raise
     typer.echo(f"No settings are given: using the stack that runs here, {values['SUPABASE_URL']}.")
     return Settings.model_validate({name.lower(): value for name, value in values.items()})
 
 
-def _values_of_stack() -> dict[str, str] | None:
+def values_of_stack() -> dict[str, str] | None:
     """Return the running stack's values, unless the settings name a Supabase or no stack runs."""
     try:
         from devstack import StackError, StackFolder, read_settings

@@ -17,6 +17,7 @@ BINARIES = Path(sys.executable).parent
 # The test and the tool that check each kind of file.
 JUDGED = {
     ".cfg": ("tests/deploy/test_proxy.py", "haproxy -c"),
+    ".json": ("tests/deploy/test_monitoring.py", "its own program, and a real Prometheus"),
     ".env": ("tests/kit/manifests.py", "the settings of the code"),
     ".py": ("./app check", "ruff"),
     ".sh": (__name__, "shellcheck"),
@@ -24,8 +25,6 @@ JUDGED = {
     ".yaml": (__name__, "yamllint"),
     ".yml": (__name__, "yamllint"),
 }
-# This folder has its own tests.
-ELSEWHERE = {DEPLOY / "monitoring"}
 
 
 def files(*suffixes):
@@ -37,7 +36,6 @@ def files(*suffixes):
         check=True,
     ).stdout.split()
     paths = [ROOT / name for name in found if (ROOT / name).exists()]
-    paths = [path for path in paths if not ELSEWHERE & set(path.parents)]
     return [path for path in paths if not suffixes or path.suffix in suffixes]
 
 

@@ -184,7 +184,7 @@ class System:
         port = free_port()
         process = await self.start("api", "--port", str(port), ready=False, program=None, **changes)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1") as client:
-            await kit.process.until(client, f"http://127.0.0.1:{port}/metrics", 200)
+            await kit.process.until(client, f"http://127.0.0.1:{port}/", 200)
             yield process, client
 
     def redeliver(self) -> int:

@@ -19,6 +19,7 @@ from kernel.cache.cached import PLACEHOLDER
 from kernel.edge.routes import Route, routes_of
 from kernel.feature import Feature
 from kernel.jobs import Job
+from kernel.jobs.schedule import InvalidJob
 from kernel.web.precondition import Precondition
 from kernel.web.routing import PREFIX
 
@@ -76,7 +77,10 @@ def _feature(package: str, folder: Path, adapters: Adapters) -> Feature:
             f"{', '.join(f'{role}.py' for role in ROLES)}."
         )
     name = f"{package}.{folder.name}"
-    feature = getattr(importlib.import_module(name), "feature", None)
+    try:
+        feature = getattr(importlib.import_module(name), "feature", None)
+    except InvalidJob as error:
+        raise BootError(f"{where}/tasks.py: {error}") from None
     if not isinstance(feature, Feature):
         raise BootError(f"{where}/__init__.py defines no `feature = Feature(…)`.")
     for stem in sorted(files - {"__init__"}):

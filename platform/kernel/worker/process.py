@@ -19,6 +19,7 @@ from kernel.core.traces import Traces
 from kernel.jobs.job import Job
 from kernel.jobs.runner import Runner
 from kernel.jobs.table import Message
+from kernel.observe.unexpected import UnexpectedErrors
 
 
 def holder_prefix(pid: int) -> str:
@@ -57,11 +58,11 @@ class WorkerProcess:
         return asyncio.run_coroutine_threadsafe(kept, self._loop).result()
 
     def end(self) -> None:
-        """Send the traces that wait, before the process ends."""
+        """Send the traces and reports of errors that wait, before the process ends."""
         with svcs.Container(self._registry) as container:
-            traces = container.get(Traces)
-        if traces.on:
-            asyncio.run_coroutine_threadsafe(traces.aclose(), self._loop).result()
+            traces, unexpected = container.get(Traces, UnexpectedErrors)
+        if traces.on or unexpected.observed:
+            asyncio.run_coroutine_threadsafe(self._registry.aclose(), self._loop).result()
 
     async def _open(self, register: Callable[[svcs.Registry], None]) -> Runner:
         register(self._registry)

@@ -152,6 +152,16 @@ def test_shared_and_leftover_folders_are_no_features(package):
             "line 8 must name an async handler, and its arguments one by one",
         ),
         (calling("", call="services.aget(handler.Job)"), "handler.Job is no service"),
+        (
+            {
+                "__init__.py": JOBS,
+                "tasks.py": TASKS.format(parameters="").replace(
+                    "job(on=Happened)",
+                    'job(schedule=__import__("kernel.jobs").jobs.cron("0 25 * * *"))',
+                ),
+            },
+            r"broken/tasks.py: cron\('0 25 \* \* \*'\) is no cron expression: Bad hour\.$",
+        ),
         (jobs_with("thing: int"), "the parameter thing of do is neither"),
         (jobs_with("thing_id: int, db"), "the parameter db of do is neither"),
     ],
