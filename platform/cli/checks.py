@@ -25,6 +25,7 @@ _NO_TESTS = 5  # pytest's exit code if no test is selected
 _RULES = (
     "tests/architecture/test_layout.py",
     "tests/architecture/test_removal.py",
+    "tests/architecture/test_slices.py",
     "tests/contract/test_contract.py",
     "tests/contract/test_events.py",
     "tests/contract/test_grants.py",
