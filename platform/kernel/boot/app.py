@@ -18,6 +18,7 @@ from kernel.cache.reads import Reads
 from kernel.cache.warmer import CacheWarmer
 from kernel.config.production import refuse_unsafe
 from kernel.config.settings import Settings, load_settings
+from kernel.core.cursors import CursorKeys
 from kernel.core.traces import Traces
 from kernel.edge.cache_warmer import RouteWarmer
 from kernel.edge.client_address import ClientAddresses
@@ -101,7 +102,7 @@ def create_app(
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     failures.install(app, refused=metrics.auth_refused)
-    routes = routes_of(features)
+    routes = routes_of(features, CursorKeys(*settings.cursor_secrets))
     for name in dict.fromkeys(route.feature_name for route in routes):
         _include(app, name, features[name], settings)
     describe(app, routes)

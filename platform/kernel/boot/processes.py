@@ -13,25 +13,26 @@ from kernel.boot.services import register_services
 from kernel.boot.topics import require_topics
 from kernel.cache import Drops
 from kernel.config.settings import Settings
-from kernel.core.metrics import JOB_ATTEMPTS, RELAY_FAILURES
+from kernel.core.metrics import JOB_ATTEMPTS, RELAY_FAILURES, SLOTS
 from kernel.core.traces import Traces
 from kernel.events import known_events
 from kernel.feature import Feature
 from kernel.identity.revocation import Revocations
-from kernel.jobs.broker import SAFETY_SECONDS, celery_app
+from kernel.jobs.broker import celery_app
 from kernel.jobs.job import QUEUES
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
+from kernel.jobs.unreadable import DEAD_LETTERS, UnreadableMessages
 from kernel.observe.heartbeat import Heartbeat
 from kernel.observe.listener import Listener, collectors
 from kernel.observe.operations import Operations
 from kernel.outbox.beat import Beat
 from kernel.outbox.outbox import Outbox
+from kernel.outbox.recovery import Recovery
 from kernel.outbox.relay import Relay
 from kernel.redis import connect_broker, report_eviction
 from kernel.supabase import AsService
 from kernel.worker import worker
-from kernel.worker.transport import DEAD_LETTERS
 
 _BEAT_SECONDS: Final = 1.0
 
@@ -71,14 +72,15 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
         async with _services(settings, features, "relay") as services:
             drops, revocations, db = services.get(Drops, Revocations, AsService)
             await require_topics(db, features)
+            outbox, publisher = Outbox(db), Publisher(celery_app(settings), jobs)
             relay = Relay(
-                Outbox(db),
-                Publisher(celery_app(settings), jobs),
+                outbox,
+                publisher,
                 drops=drops,
                 revocations=revocations,
+                recovery=Recovery(outbox, publisher, services.get(UnreadableMessages)),
                 jobs=jobs,
                 events=known_events(),
-                lost_after_seconds=settings.visibility_timeout_seconds + SAFETY_SECONDS,
                 traces=services.get(Traces),
             )
             async with connect_broker(settings) as broker:
@@ -91,11 +93,15 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
 
 def run_beat(settings: Settings, features: Mapping[str, Feature]) -> None:
     """Run beat until SIGTERM or Ctrl-C."""
+    jobs = JobTable.of(features).scheduled
+    for job in jobs:
+        for result in ("put", "known", "failed"):
+            SLOTS.labels(job.name, result)
 
     async def main() -> None:
         async with _services(settings, features, "beat") as services:
             Listener(settings, *collectors("beat", version()))
-            beat = Beat(Outbox(services.get(AsService)), JobTable.of(features).scheduled)
+            beat = Beat(Outbox(services.get(AsService)), jobs)
             await _until_signalled(settings, beat.run)
 
     asyncio.run(main())

@@ -182,14 +182,14 @@ class Edge:
         control = SHARED if shared else PRIVATE
         if value is not None and value.kind is Kind.BODY and not reads.is_old(value):
             call.cache = "hit"
-            await out.body(value.body, value.etag, control)
+            await out.body(value.body, value.etag, value.link, control)
             return
         retry_as_caller = shared and call.caller is not ANONYMOUS
         load = self._loading(scope, call, route, ANONYMOUS if shared else call.caller)
         if value is not None and value.kind is Kind.BODY:
             call.cache = "stale"
             reads.renew(lookup, found, load)
-            await out.body(value.body, value.etag, control)
+            await out.body(value.body, value.etag, value.link, control)
             return
         if value is not None and value.kind is Kind.MISSING and not reads.is_old(value):
             call.cache = "bypass" if retry_as_caller else "hit"
@@ -208,7 +208,7 @@ class Edge:
             rendered = await self._loading(scope, call, route, call.caller)()
             control = PRIVATE
         if rendered.storable:
-            await out.body(rendered.body, etag_of(rendered.body), control)
+            await out.body(rendered.body, etag_of(rendered.body), rendered.link, control)
         else:
             await out.rendered(rendered)
 

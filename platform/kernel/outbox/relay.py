@@ -7,7 +7,6 @@ relay repeats the work. A repeated drop is one more cache miss; a repeated messa
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -25,14 +24,13 @@ from kernel.identity.revocation import Revocations
 from kernel.jobs.publisher import BrokerUnavailable, Publisher
 from kernel.jobs.table import JobTable
 from kernel.outbox.outbox import Claimed, Outbox
+from kernel.outbox.recovery import Recovery
 
 log = logging.getLogger(__name__)
 
 BATCH: Final = 100
 LEASE_SECONDS: Final = 30
 IDLE_SECONDS: Final = 1.0
-LOST_EVERY_SECONDS: Final = 60.0
-REPLAYS_EVERY_SECONDS: Final = 10.0
 # The longest backoff, so that ended sessions reach the cache soon after it is back.
 CACHE_BACKOFF_SECONDS: Final = 1.0
 
@@ -51,17 +49,16 @@ class Relay:
         *,
         drops: Drops,
         revocations: Revocations,
+        recovery: Recovery,
         jobs: JobTable,
         events: Mapping[str, type[Event]],
-        lost_after_seconds: int,
         traces: Traces = OFF,
     ) -> None:
         self._outbox, self._drops, self._publisher = outbox, drops, publisher
         self._revocations, self._traces = revocations, traces
-        self._jobs, self._events, self._lost_after = jobs, events, lost_after_seconds
+        self._jobs, self._events, self._recovery = jobs, events, recovery
         self._database, self._broker = Backoff(), Backoff()
         self._cache = Backoff(longest=CACHE_BACKOFF_SECONDS)
-        self._looked_for_lost = self._looked_for_replays = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; settle the current batch before returning."""
@@ -87,8 +84,7 @@ class Relay:
                 await self._outbox.settle(batch)
                 for row in batch:
                     RELAYED_EVENTS.labels(_result(row)).inc()
-            await self._publish_lost()
-            await self._publish_replays()
+            await self._recover()
         except (ApiError, APIError) as error:
             log.warning("The outbox does not answer", extra={"reason": repr(error)})
             RELAY_FAILURES.labels("database").inc()
@@ -96,6 +92,15 @@ class Relay:
             return False
         self._database.succeeded()
         return bool(batch)
+
+    async def _recover(self) -> None:
+        if not self._broker.over:
+            return
+        try:
+            await self._recovery.turn()
+        except BrokerUnavailable:
+            RELAY_FAILURES.labels("broker").inc()
+            self._broker.failed()
 
     async def _relay(self, batch: list[Claimed]) -> None:
         known = [(row, events) for row in batch if (events := self._read(row)) is not None]
@@ -175,42 +180,6 @@ class Relay:
             row.messages = [replace(one, traceparent=span.traceparent) for one in row.messages]
             spans.append(span)
         return spans
-
-    async def _publish_lost(self) -> None:
-        """Publish again the runs whose messages the broker has lost.
-
-        This happens only while the queues are empty: a run in a long queue is not lost.
-        """
-        now = time.monotonic()
-        if now - self._looked_for_lost < LOST_EVERY_SECONDS or not self._broker.over:
-            return
-        try:
-            if await self._publisher.idle():
-                lost = await self._outbox.lost(untouched_seconds=self._lost_after, batch=BATCH)
-                await self._publisher.publish(lost)
-                if len(lost) < BATCH:
-                    self._looked_for_lost = now
-                if lost:
-                    log.warning("Lost jobs are published again", extra={"number": len(lost)})
-        except BrokerUnavailable:
-            RELAY_FAILURES.labels("broker").inc()
-            self._broker.failed()
-
-    async def _publish_replays(self) -> None:
-        """Publish the failed runs whose time has come; one that gets lost is found as lost."""
-        now = time.monotonic()
-        if now - self._looked_for_replays < REPLAYS_EVERY_SECONDS or not self._broker.over:
-            return
-        due = await self._outbox.due_replays(batch=BATCH)
-        if len(due) < BATCH:
-            self._looked_for_replays = now
-        if not due:
-            return
-        try:
-            await self._publisher.publish(due)
-        except BrokerUnavailable:
-            RELAY_FAILURES.labels("broker").inc()
-            self._broker.failed()
 
 
 def _result(row: Claimed) -> str:
