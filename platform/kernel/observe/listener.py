@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 from socketserver import ThreadingTCPServer
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, GCCollector, Metric, PlatformCollector
@@ -116,7 +116,7 @@ def _server(host: str, port: int, registry: Collector) -> ThreadingTCPServer:
         daemon_threads = True
         request_queue_size = 16
 
-        def handle_error(self, *_: object) -> None:
+        def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
             log.debug("A scrape ended early", exc_info=sys.exc_info())
 
     return Server((host, port), Handler)
