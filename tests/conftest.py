@@ -25,6 +25,7 @@ pytest_plugins = [
     "kit.proxy",
     "kit.things",
     "kit.posts",
+    "kit.rows",
     "kit.attacks",
     "kit.jobs",
     "kit.attacked",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import random
 import shutil
 import time
@@ -112,6 +113,8 @@ class Result:
 
 def soak(options: Options, say: Say) -> Result:
     """Run the soak; `say` gets progress messages. Raises StackError if a server does not start."""
+    # The gateway would print each call that a crash of Postgres has cut off.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
     say("starting the stack")
     with running(options.root) as stack:
         for kind in ("relay", "beat"):

@@ -1,15 +1,27 @@
-"""Writes Grafana's dashboards.
+"""Writes Grafana's dashboards, and the alerts in the form of the Prometheus operator.
 
-Change them here, run `python deploy/monitoring/dashboards.py`, and commit both. Each panel is a
-title, a unit and queries by their legends.
+Change the panels here or the alerts in rules/alerts.yml, run
+`python deploy/monitoring/dashboards.py`, and commit all. Each panel is a title, a unit and queries
+by their legends.
 """
 
 import json
 import sys
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
-FOLDER = Path(__file__).with_name("grafana") / "dashboards"
+HERE = Path(__file__).parent
+FOLDER = HERE / "grafana" / "dashboards"
+OPERATOR = HERE.parent / "kubernetes" / "overlays" / "prometheus-operator" / "alerts.yaml"
+OPERATOR_HEAD = """\
+# Written by deploy/monitoring/dashboards.py: change deploy/monitoring/rules/alerts.yml.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: application
+spec:
+"""
 WIDTH, HEIGHT, COLUMNS = 8, 7, 3
 
 Panel = tuple[str, str, dict[str, str]]  # title, Grafana's unit, queries by legend
@@ -128,7 +140,7 @@ JOBS: list[Panel] = [
     (
         "Failures of the relay",
         "ops",
-        {"{{to}}": "sum by (to) (rate(relay_failures_total[5m])) or vector(0)"},
+        {"{{to}}": "sum by (to) (rate(relay_failures_total[5m]))"},
     ),
     (
         "Slots of beat",
@@ -155,7 +167,10 @@ PROCESSES: list[Panel] = [
     (
         "Seconds since the last heartbeat",
         "s",
-        {"{{job}} {{instance}}": 'time() - heartbeat_timestamp_seconds{job=~"worker|relay|beat"}'},
+        {
+            "{{job}} {{instance}}": "time() - "
+            '(heartbeat_timestamp_seconds{job=~"worker|relay|beat"} > 0)'
+        },
     ),
     (
         "Processes by version",
@@ -199,7 +214,8 @@ def _panel(number: int, title: str, unit: str, queries: dict[str, str]) -> dict[
 
 def files() -> dict[Path, str]:
     """Return each file and its content."""
-    return {
+    alerts = (HERE / "rules" / "alerts.yml").read_text(encoding="utf-8")
+    return {OPERATOR: OPERATOR_HEAD + indent(alerts, "  ")} | {
         FOLDER / f"{name}.json": json.dumps(dashboard(name, panels), indent=1) + "\n"
         for name, panels in DASHBOARDS.items()
     }

@@ -13,13 +13,18 @@ from cli import (
     development,
     document,
     exports,
+    faces,
+    jobs,
     lock,
+    new,
     operators,
     production,
+    remove,
     rename,
     seed,
     soak,
     tables,
+    upgrade,
 )
 
 app = typer.Typer(
@@ -34,18 +39,23 @@ for part in (
     development,
     checks,
     lock,
+    new,
     tables,
     document,
+    faces,
     production,
     operators,
     exports,
+    jobs,
     configuration,
     database,
     cached,
     seed,
     bench,
     soak,
+    remove,
     rename,
+    upgrade,
 ):
     part.register(app)
 

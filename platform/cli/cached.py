@@ -132,7 +132,6 @@ async def _scan(redis: "Redis", key: str, most: int | None = None) -> AsyncItera
 
 
 async def _kept(redis: "Redis", raw: str, routes: "Iterable[Route]") -> _Kept | None:
-    from kernel.cache.cached import PLACEHOLDER
     from kernel.cache.drops import version_key
     from kernel.cache.stored import unpack
 
@@ -140,12 +139,7 @@ async def _kept(redis: "Redis", raw: str, routes: "Iterable[Route]") -> _Kept | 
     seconds = await redis.ttl(raw)
     for route in routes:
         for cached, prefix in (route.cache.prefixes if route.cache else {}).items():
-            # The parts of a key are its placeholders and the text between them.
-            pattern = "".join(
-                f"(?P<{part}>.+)" if place % 2 else re.escape(part)
-                for place, part in enumerate(PLACEHOLDER.split(cached.key))
-            )
-            values = re.fullmatch(pattern, key)
+            values = re.fullmatch(_pattern(cached.key), key)
             if not raw.startswith(prefix) or values is None:
                 continue
             tags = [version_key(tag) for tag in cached.tags(values.groupdict())]
@@ -163,3 +157,18 @@ async def _kept(redis: "Redis", raw: str, routes: "Iterable[Route]") -> _Kept | 
             call = f"{route.method} {route.path}"
             return _Kept(raw, key, call, state, seconds, body)
     return _Kept(raw, key, "(no route of this version)", "unused", seconds, b"")
+
+
+def _pattern(key: str) -> str:
+    """Return a regular expression for the keys of a read: values of placeholders have no colon."""
+    from kernel.cache.cached import PLACEHOLDER
+
+    seen: set[str] = set()
+    pattern = ""
+    for place, part in enumerate(PLACEHOLDER.split(key)):
+        if place % 2 == 0:
+            pattern += re.escape(part)
+        else:
+            pattern += f"(?P={part})" if part in seen else f"(?P<{part}>[^:]+)"
+            seen.add(part)
+    return pattern

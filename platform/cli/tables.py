@@ -1,6 +1,7 @@
 """`./app features`: a table of the slices, read from the code."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ import typer
 
 from cli.checkout import ROOT
 from cli.text import wrapped
+from cli.written import NoStartError, update_lists
 
 if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
     from kernel.edge.routes import Route
@@ -33,7 +35,7 @@ def register(app: typer.Typer) -> None:
 def features(
     *,
     write: Annotated[
-        bool, typer.Option("--write", help="Update the tables in docs/SLICES.md.")
+        bool, typer.Option("--write", help="Update the lists of slices: docs/SLICES.md and others.")
     ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Fail if docs/SLICES.md is not up to date.")
@@ -42,11 +44,22 @@ def features(
         bool, typer.Option("--json", help="One JSON object: lists of calls and of jobs.")
     ] = False,
 ) -> None:
-    """Show the slices: their calls and callers, their jobs and the events of these."""
+    """Show the slices: their calls and callers, their jobs and the events of these.
+
+    --write updates docs/SLICES.md, docs/openapi.json and tests/contract/shipped.json.
+    """
+    if write:
+        try:
+            changed = update_lists(ROOT)
+        except NoStartError as error:
+            sys.exit(str(error))
+        for path in changed:
+            typer.echo(path)
+        return
     from kernel.boot.discovery import discover
 
     tables = (calls(found := discover()), jobs(found))
-    if not (write or check):
+    if not check:
         shown = (tables[0], with_next_slots(tables[1], found, datetime.now(UTC)))
         if as_json:
             typer.echo(json.dumps(dict(zip(("calls", "jobs"), map(_objects, shown), strict=True))))
@@ -55,15 +68,21 @@ def features(
         return
     before = PAGE.read_text(encoding="utf-8")
     try:
-        text = with_tables(before, *tables)
+        text = page(found)
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    if write:
-        PAGE.write_text(text, encoding="utf-8")
-    elif text != before:
+    if text != before:
         typer.echo("docs/SLICES.md is not up to date: run ./app features --write", err=True)
         raise typer.Exit(1)
+
+
+def page(features: "Mapping[str, Feature] | None" = None) -> str:
+    """Return the text of docs/SLICES.md. Raises ValueError without places for the tables."""
+    from kernel.boot.discovery import discover
+
+    found = discover() if features is None else features
+    return with_tables(PAGE.read_text(encoding="utf-8"), calls(found), jobs(found))
 
 
 def calls(features: "Mapping[str, Feature]") -> Table:

@@ -2,33 +2,33 @@
 
 import pytest
 
+from kernel.boot import discovery
 from kernel.boot.app import create_app
-from kit.application import running
+from kit.application import SLICES, running
 
 
 @pytest.fixture
-async def kept(settings, operator, monkeypatch, valkey):
+async def kept(settings, operator, monkeypatch, valkey, thing, patient_redis):
     """A response in a cache of its own; returns the key."""
     own = settings.model_copy(update={"redis_port": valkey.port, "redis_db": 0})
     monkeypatch.setenv("REDIS_PORT", str(valkey.port))
-    monkeypatch.delenv("REDIS_DB", raising=False)
     monkeypatch.setenv("REDIS_DB", "0")
-    async with running(create_app(own)) as client_for, client_for() as client:
-        answer = await client.get("/settings")
-        assert answer.status_code == 200
-        yield "settings:global"
+    monkeypatch.setattr(discovery, "discover", lambda: SLICES)
+    async with running(create_app(own, SLICES)) as client_for, client_for() as client:
+        assert (await client.get(f"/things/{thing.id}")).status_code == 200
+        yield f"kept-thing:{thing.id}"
 
 
 async def test_a_kept_response_is_shown_with_its_state_and_body(operator, kept):
     found = await operator("cache", "show", kept)
     assert found.exit_code == 0, found.output
     row, body = found.output.splitlines()[-2:]
-    assert row.split()[:4] == [kept, "GET", "/api/v1/settings", "body"]
+    assert row.split()[:4] == [kept, "GET", "/api/v1/things/{thing_id}", "body"]
     assert body.startswith('{"success":true')
 
 
 async def test_a_list_has_the_keys_without_their_bodies(operator, kept):
-    for words in ((), ("settings:*",)):
+    for words in ((), ("kept-thing:*",)):
         found = await operator("cache", "show", *words)
         assert kept in found.output
         assert "success" not in found.output
@@ -53,9 +53,9 @@ async def test_a_dropped_response_is_loaded_again(operator, kept):
 
 
 async def test_signs_of_patterns_but_the_star_are_taken_literally(operator, kept):
-    for key in ("settings:globa?", "settings:[g]lobal", "*:settings:global"):
+    for key in (f"{kept[:-1]}?", f"[k]{kept[1:]}", f"*:{kept}"):
         assert (await operator("cache", "drop", key)).exit_code == 1
-    assert (await operator("cache", "drop", "sett*")).exit_code == 0
+    assert (await operator("cache", "drop", "kept-*")).exit_code == 0
 
 
 async def test_nothing_but_cached_responses_is_dropped(operator, kept, valkey):

@@ -29,4 +29,6 @@ async def failed_run(
 
 async def letter_of(database: Any, letter: UUID) -> asyncpg.Record:
     """Return the row of a dead letter."""
-    return await database.fetchrow("select * from jobs.dead_letters where id = $1", letter)
+    query = "select * from jobs.dead_letters where id = $1"
+    found: asyncpg.Record = await database.fetchrow(query, letter)
+    return found

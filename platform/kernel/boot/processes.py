@@ -13,7 +13,7 @@ from kernel.boot.services import register_services
 from kernel.boot.topics import require_topics
 from kernel.cache import Drops
 from kernel.config.settings import Settings
-from kernel.core.metrics import JOB_ATTEMPTS, RELAY_FAILURES
+from kernel.core.metrics import JOB_ATTEMPTS, RELAY_FAILURES, SLOTS
 from kernel.core.traces import Traces
 from kernel.events import known_events
 from kernel.feature import Feature
@@ -28,6 +28,7 @@ from kernel.observe.listener import Listener, collectors
 from kernel.observe.operations import Operations
 from kernel.outbox.beat import Beat
 from kernel.outbox.outbox import Outbox
+from kernel.outbox.recovery import Recovery
 from kernel.outbox.relay import Relay
 from kernel.redis import connect_broker, report_eviction
 from kernel.supabase import AsService
@@ -70,14 +71,14 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
         await report_eviction(settings)
         async with _services(settings, features, "relay") as services:
             drops, revocations, db = services.get(Drops, Revocations, AsService)
-            unreadable = services.get(UnreadableMessages)
             await require_topics(db, features)
+            outbox, publisher = Outbox(db), Publisher(celery_app(settings), jobs)
             relay = Relay(
-                Outbox(db),
-                Publisher(celery_app(settings), jobs),
+                outbox,
+                publisher,
                 drops=drops,
                 revocations=revocations,
-                unreadable=unreadable,
+                recovery=Recovery(outbox, publisher, services.get(UnreadableMessages)),
                 jobs=jobs,
                 events=known_events(),
                 traces=services.get(Traces),
@@ -92,11 +93,15 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
 
 def run_beat(settings: Settings, features: Mapping[str, Feature]) -> None:
     """Run beat until SIGTERM or Ctrl-C."""
+    jobs = JobTable.of(features).scheduled
+    for job in jobs:
+        for result in ("put", "known", "failed"):
+            SLOTS.labels(job.name, result)
 
     async def main() -> None:
         async with _services(settings, features, "beat") as services:
             Listener(settings, *collectors("beat", version()))
-            beat = Beat(Outbox(services.get(AsService)), JobTable.of(features).scheduled)
+            beat = Beat(Outbox(services.get(AsService)), jobs)
             await _until_signalled(settings, beat.run)
 
     asyncio.run(main())

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterable
 from email.headerregistry import Address
@@ -49,6 +50,7 @@ Own = TypeVar("Own", bound=OwnSettings)
 SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: at least the size of the hash
 # Celery reads these by itself, and prefers them.
 _CELERYS_OWN = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
+_PLAIN = re.compile(r"[!-~]+")  # printable ASCII, without spaces
 _IMPLICIT_TLS_PORT = 465  # RFC 8314, 3.3
 
 
@@ -77,6 +79,12 @@ def _one_line(value: str) -> str:
 def _address(value: str) -> str:
     if not all(parseaddr(value)) or not value.isprintable():
         raise ValueError("must be like: Name <address@example.com>")
+    return value
+
+
+def _mailbox(value: str) -> str:
+    if parseaddr(value) != ("", value) or "@" not in value or not _PLAIN.fullmatch(value):
+        raise ValueError("must be an address alone, like bounces@example.com")
     return value
 
 
@@ -157,6 +165,8 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
         "starttls"
     )
     mail_from: Annotated[str, AfterValidator(_address)] = Field(default_factory=_mail_from)
+    mail_return_path: Annotated[str, AfterValidator(_mailbox)] | None = None
+    mail_unsubscribe: Annotated[str, AfterValidator(_mailbox)] | None = None
     app_url: BaseUrl = HttpUrl("http://127.0.0.1:3000")
 
     otel_exporter_otlp_endpoint: HttpUrl | None = None
@@ -183,6 +193,8 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
     _own: dict[type[OwnSettings], OwnSettings] = PrivateAttr(default_factory=dict)
 
     worker_concurrency: int = Field(default=2, ge=1, le=1000)
+    worker_max_tasks_per_child: int | None = Field(default=None, ge=1)
+    worker_max_memory_per_child_mb: int | None = Field(default=None, ge=1, le=10**6)
     worker_grace_seconds: float = Field(default=20, ge=0, le=3600)
     visibility_timeout_seconds: int = Field(default=900, ge=1, le=7 * 24 * 3600)
     cleanup_dry_run: bool = False

@@ -50,6 +50,8 @@ def celery_app(settings: Settings) -> Celery:
         worker_enable_prefetch_count_reduction=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_concurrency=settings.worker_concurrency,
+        worker_max_tasks_per_child=settings.worker_max_tasks_per_child,
+        worker_max_memory_per_child=_kibibytes(settings.worker_max_memory_per_child_mb),
         broker_connection_timeout=_PUBLISH_TIMEOUT_SECONDS,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
@@ -69,6 +71,10 @@ def celery_app(settings: Settings) -> Celery:
     if settings.broker_tls or (settings.broker_host is None and settings.redis_tls):
         app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
     return app
+
+
+def _kibibytes(megabytes: int | None) -> int | None:
+    return None if megabytes is None else megabytes * 1000 * 1000 // 1024
 
 
 def publish_options() -> dict[str, Any]:

@@ -91,6 +91,7 @@ class Runner:
     async def _attempt(
         self, job: Job, message: Message, begun: Begun, holder: str, span: Span
     ) -> timedelta | None:
+        log.info("job started", extra=_extra(job, message, begun))
         started = time.perf_counter()
         heartbeat = asyncio.create_task(self._heartbeat(message, holder))
         error: BaseException | None = None
@@ -108,6 +109,8 @@ class Runner:
             "state": state,
             "duration_ms": round(seconds * 1000),
         }
+        if after is not None:
+            extra["retry_in_seconds"] = round(after.total_seconds(), 1)
         if error is None:
             log.info("job", extra=extra)
         else:

@@ -22,8 +22,8 @@ class Operations(Collector):
     """Reads at most every 5 s, with a deadline of 0.8 s; a scrape reports the last values.
 
     If the database or the broker is unavailable, its metrics are absent and its `operations_up` is
-    0. `queues` are the lists in the broker, `dead` is the one of refused messages. Without a broker
-    there are only the database's metrics.
+    0. `queues` are the lists in the broker, `dead` is the one of unreadable messages that the relay
+    has not moved yet. Without a broker there are only the database's metrics.
     """
 
     def __init__(
@@ -68,19 +68,22 @@ class Operations(Collector):
         yield up
         dead = GaugeMetricFamily(
             "dead_letters",
-            "run: jobs that failed and are kept; message: those that no worker could read.",
+            "They wait for a person. run: a job that failed; message: no worker can read it.",
             labels=["kind"],
         )
         if self._lengths is not None:
-            dead.add_metric(["message"], self._lengths[self._dead])
-            waiting = GaugeMetricFamily(
+            lengths = GaugeMetricFamily(
                 "broker_queue_length", "Messages that wait in the broker.", labels=["queue"]
             )
             for queue in self._queues:
-                waiting.add_metric([queue], self._lengths[queue])
-            yield waiting
+                lengths.add_metric([queue], self._lengths[queue])
+            yield lengths
         if self._found is not None:
-            dead.add_metric(["run"], self._found["runs"]["failed"])
+            waiting = self._found["dead_letters"]
+            dead.add_metric(["run"], waiting["run"])
+            if self._broker is None or self._lengths is not None:
+                in_broker = (self._lengths or {}).get(self._dead, 0)
+                dead.add_metric(["message"], waiting["message"] + in_broker)
             yield from _gauges(self._found)
         yield dead
 

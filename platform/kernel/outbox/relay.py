@@ -7,14 +7,12 @@ relay repeats the work. A repeated drop is one more cache miss; a repeated messa
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from postgrest import APIError
 from pydantic import ValidationError
-from redis.exceptions import RedisError
 
 from kernel.cache import CacheUnavailable, Drops
 from kernel.core.backoff import Backoff
@@ -25,23 +23,14 @@ from kernel.events import Event, SessionEnded
 from kernel.identity.revocation import Revocations
 from kernel.jobs.publisher import BrokerUnavailable, Publisher
 from kernel.jobs.table import JobTable
-from kernel.jobs.unreadable import UnreadableMessages
 from kernel.outbox.outbox import Claimed, Outbox
+from kernel.outbox.recovery import Recovery
 
 log = logging.getLogger(__name__)
 
 BATCH: Final = 100
 LEASE_SECONDS: Final = 30
 IDLE_SECONDS: Final = 1.0
-# A lease ends at most 15 s after its worker died; within 30 s the run must be back.
-EXPIRED_EVERY_SECONDS: Final = 2.0
-EXPIRED_LEASE_SECONDS: Final = 10
-LOST_EVERY_SECONDS: Final = 5.0
-# A worker begins a message at once. If all queues are empty, a run that waits longer is lost.
-LOST_AFTER_SECONDS: Final = 15
-REPLAYS_EVERY_SECONDS: Final = 5.0
-UNREADABLE_EVERY_SECONDS: Final = 5.0
-UNREADABLE_BATCH: Final = 10  # each may have some KiB
 # The longest backoff, so that ended sessions reach the cache soon after it is back.
 CACHE_BACKOFF_SECONDS: Final = 1.0
 
@@ -60,20 +49,16 @@ class Relay:
         *,
         drops: Drops,
         revocations: Revocations,
-        unreadable: UnreadableMessages,
+        recovery: Recovery,
         jobs: JobTable,
         events: Mapping[str, type[Event]],
-        lost_after_seconds: int = LOST_AFTER_SECONDS,
         traces: Traces = OFF,
     ) -> None:
         self._outbox, self._drops, self._publisher = outbox, drops, publisher
         self._revocations, self._traces = revocations, traces
-        self._unreadable = unreadable
-        self._jobs, self._events, self._lost_after = jobs, events, lost_after_seconds
+        self._jobs, self._events, self._recovery = jobs, events, recovery
         self._database, self._broker = Backoff(), Backoff()
         self._cache = Backoff(longest=CACHE_BACKOFF_SECONDS)
-        self._looked_for_expired = self._looked_for_lost = self._looked_for_replays = 0.0
-        self._looked_for_unreadable = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; settle the current batch before returning."""
@@ -99,10 +84,7 @@ class Relay:
                 await self._outbox.settle(batch)
                 for row in batch:
                     RELAYED_EVENTS.labels(_result(row)).inc()
-            await self._publish_expired()
-            await self._publish_lost()
-            await self._publish_replays()
-            await self._keep_unreadable()
+            await self._recover()
         except (ApiError, APIError) as error:
             log.warning("The outbox does not answer", extra={"reason": repr(error)})
             RELAY_FAILURES.labels("database").inc()
@@ -110,6 +92,15 @@ class Relay:
             return False
         self._database.succeeded()
         return bool(batch)
+
+    async def _recover(self) -> None:
+        if not self._broker.over:
+            return
+        try:
+            await self._recovery.turn()
+        except BrokerUnavailable:
+            RELAY_FAILURES.labels("broker").inc()
+            self._broker.failed()
 
     async def _relay(self, batch: list[Claimed]) -> None:
         known = [(row, events) for row in batch if (events := self._read(row)) is not None]
@@ -189,84 +180,6 @@ class Relay:
             row.messages = [replace(one, traceparent=span.traceparent) for one in row.messages]
             spans.append(span)
         return spans
-
-    async def _publish_expired(self) -> None:
-        """Publish again the runs whose worker died, at the front of their queues.
-
-        Their own messages come back only after the broker's visibility timeout.
-        """
-        now = time.monotonic()
-        if now - self._looked_for_expired < EXPIRED_EVERY_SECONDS or not self._broker.over:
-            return
-        expired = await self._outbox.claim_expired(batch=BATCH, lease_seconds=EXPIRED_LEASE_SECONDS)
-        if len(expired) < BATCH:
-            self._looked_for_expired = now
-        if not expired:
-            return
-        try:
-            await self._publisher.publish(expired, first=True)
-        except BrokerUnavailable:
-            self._broker.failed()
-            return
-        await self._outbox.settle_expired(expired)
-        log.warning("Jobs of lost workers are published again", extra={"number": len(expired)})
-
-    async def _publish_lost(self) -> None:
-        """Publish again the runs that wait and have no message in the broker.
-
-        The broker lost it, or a worker that died had taken it. This happens only while the queues
-        are empty: a run in a long queue is not lost.
-        """
-        now = time.monotonic()
-        if now - self._looked_for_lost < LOST_EVERY_SECONDS or not self._broker.over:
-            return
-        try:
-            if await self._publisher.idle():
-                lost = await self._outbox.lost(untouched_seconds=self._lost_after, batch=BATCH)
-                await self._publisher.publish(lost)
-                if len(lost) < BATCH:
-                    self._looked_for_lost = now
-                if lost:
-                    log.warning("Lost jobs are published again", extra={"number": len(lost)})
-        except BrokerUnavailable:
-            RELAY_FAILURES.labels("broker").inc()
-            self._broker.failed()
-
-    async def _publish_replays(self) -> None:
-        """Publish the failed runs whose time has come; one that gets lost is found as lost."""
-        now = time.monotonic()
-        if now - self._looked_for_replays < REPLAYS_EVERY_SECONDS or not self._broker.over:
-            return
-        due = await self._outbox.due_replays(batch=BATCH)
-        if len(due) < BATCH:
-            self._looked_for_replays = now
-        if not due:
-            return
-        try:
-            await self._publisher.publish(due)
-        except BrokerUnavailable:
-            RELAY_FAILURES.labels("broker").inc()
-            self._broker.failed()
-
-    async def _keep_unreadable(self) -> None:
-        """Move messages that no worker can read from the broker into the database.
-
-        They are removed from the broker when they are stored, so none is lost.
-        """
-        now = time.monotonic()
-        if now - self._looked_for_unreadable < UNREADABLE_EVERY_SECONDS or not self._broker.over:
-            return
-        try:
-            found = await self._unreadable.oldest(UNREADABLE_BATCH)
-            if found:
-                await self._outbox.keep_unreadable(found)
-                await self._unreadable.remove(found)
-        except (RedisError, OSError) as error:
-            # They can wait, and jobs need not: the broker does not count as unavailable.
-            log.warning("Dead letters wait in the broker", extra={"reason": repr(error)})
-            found = []
-        if len(found) < UNREADABLE_BATCH:
-            self._looked_for_unreadable = now
 
 
 def _result(row: Claimed) -> str:

@@ -161,6 +161,19 @@ def test_s8_an_origin_that_no_browser_sends_is_named_without_its_value(environme
 
 
 @pytest.mark.parametrize(
+    "value", ["nobody", "B <b@example.com>", "b@example.com, c@example.com", "größe@example.com"]
+)
+@pytest.mark.parametrize("name", ["MAIL_RETURN_PATH", "MAIL_UNSUBSCRIBE"])
+def test_an_address_of_mails_stands_alone(environment, name, value):
+    environment(**GOOD, **{name: value})
+    with pytest.raises(SettingsError, match=f"{name}: must be an address alone") as raised:
+        load_settings(NO_FILE)
+    assert value not in str(raised.value)
+    environment(**GOOD, **{name: "bounces@example.com"})
+    assert getattr(load_settings(NO_FILE), name.lower()) == "bounces@example.com"
+
+
+@pytest.mark.parametrize(
     ("name", "sender"),
     [
         ("Acme API", "Acme API <no-reply@localhost>"),

@@ -11,7 +11,7 @@ from kernel.jobs import Temporary, seconds
 from kernel.jobs.runner import Runner
 from kernel.jobs.runs import Runs
 from kernel.jobs.unreadable import DEAD_LETTERS, entry
-from kernel.outbox import relay
+from kernel.outbox import recovery
 from kit.dead_letters import failed_run, letter_of
 from kit.outbox.relays import running_relay, turned
 from kit.runs import Acting, another_connection, at_once, begin, record, state, told
@@ -140,7 +140,7 @@ async def test_settled_ones_are_archived_after_90_days_and_waiting_ones_are_kept
 
 
 async def test_what_no_worker_can_read_is_moved_by_the_relay(own_stack, monkeypatch):
-    monkeypatch.setattr(relay, "UNREADABLE_EVERY_SECONDS", 0)
+    monkeypatch.setattr(recovery, "UNREADABLE_EVERY_SECONDS", 0)
     client = own_stack.broker.client
     client.lpush(DEAD_LETTERS, *(entry("cpu", b"\xff poison %d" % n) for n in range(12)))
     client.lpush(DEAD_LETTERS, "as an older worker kept it")
@@ -156,7 +156,7 @@ async def test_what_no_worker_can_read_is_moved_by_the_relay(own_stack, monkeypa
 
 
 async def test_while_the_database_is_away_it_waits_on_the_broker(own_stack, monkeypatch):
-    monkeypatch.setattr(relay, "UNREADABLE_EVERY_SECONDS", 0)
+    monkeypatch.setattr(recovery, "UNREADABLE_EVERY_SECONDS", 0)
     client = own_stack.broker.client
     client.lpush(DEAD_LETTERS, entry("default", b"poison"))
     async with running_relay(own_stack) as one:

@@ -8,7 +8,7 @@ import pytest
 from kernel.jobs import seconds
 from kernel.jobs.runs import Runs
 from kernel.jobs.table import Message
-from kernel.outbox import relay
+from kernel.outbox import recovery
 from kernel.outbox.outbox import Outbox
 from kit.outbox.relays import messages, published, running_relay, taken_away, turned
 from kit.runs import EXPIRE, begin, record
@@ -44,7 +44,7 @@ async def running(own, db, number=1):
 @pytest.fixture
 def looks(monkeypatch):
     """Lets each turn of a relay look for such runs."""
-    monkeypatch.setattr(relay, "EXPIRED_EVERY_SECONDS", 0)
+    monkeypatch.setattr(recovery, "EXPIRED_EVERY_SECONDS", 0)
 
 
 @pytest.mark.usefixtures("looks")
@@ -122,7 +122,7 @@ async def test_many_come_in_bounded_batches_without_a_pause(own_stack, db):
     async with running_relay(own_stack) as one:
         for turns in (1, 2, 3):
             await one.turn()
-            assert len(messages(own_stack)) == min(250, turns * relay.BATCH)
+            assert len(messages(own_stack)) == min(250, turns * recovery.BATCH)
     assert {run for _, run in messages(own_stack)} == {message.run_id for message in found}
 
 

@@ -21,6 +21,7 @@ from kernel.jobs.table import JobTable
 from kernel.jobs.unreadable import UnreadableMessages
 from kernel.outbox import relay
 from kernel.outbox.outbox import Claimed, Outbox
+from kernel.outbox.recovery import Recovery
 from kernel.supabase import AsService
 from kernel.web.routing import Answer
 from kit.own_database import OwnDatabase
@@ -83,15 +84,16 @@ async def running_relay(
         container = svcs.Container(services)
         drops, revocations, db = container.get(Drops, Revocations, AsService)
         publisher = Publisher(celery_app(own.settings), JOBS)
+        rows = outbox(db)
+        unreadable = container.get(UnreadableMessages)
         one = relay.Relay(
-            outbox(db),
+            rows,
             publisher,
             drops=drops,
             revocations=revocations,
-            unreadable=container.get(UnreadableMessages),
+            recovery=Recovery(rows, publisher, unreadable, lost_after_seconds=lost_after),
             jobs=JOBS,
             events=known_events("kit.slices.shared"),
-            lost_after_seconds=lost_after,
         )
         yield one
         publisher.close()
