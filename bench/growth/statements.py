@@ -333,18 +333,10 @@ def _cleanup(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> list[
 def _operators() -> list[Statement]:
     cap = 10_000
     letter = "(select id from jobs.runs where state = 'failed' limit 1)"
-    claims = """select set_config('request.jwt.claims', '{"role": "service_role"}', true)"""
     return [
         _call("operations", rows=7 * cap, milliseconds=100),
-        *(
-            Statement(
-                name=name, sql=_rpc(name, arguments), setup=claims, rows=rows, milliseconds=100
-            )
-            for name, arguments, rows in (
-                ("list_dead_letters", "1, 20, 'waiting'", 2 * cap),
-                ("list_runs", "1, 20", 5 * cap),
-            )
-        ),
+        _call("list_dead_letters", "1, 20, 'waiting'", rows=2 * cap, milliseconds=100),
+        _call("list_runs", "1, 20", rows=5 * cap, milliseconds=100),
         *(
             Statement(name=name, sql=_rpc(name, letter), role="postgres")
             for name in ("dead_letter", "replay_dead_letter", "discard_dead_letter", "shown_run")
