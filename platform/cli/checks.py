@@ -25,6 +25,7 @@ _NO_TESTS = 5  # pytest's exit code if no test is selected
 _RULES = (
     "tests/architecture/test_layout.py",
     "tests/architecture/test_removal.py",
+    "tests/architecture/test_slices.py",
     "tests/contract/test_contract.py",
     "tests/contract/test_events.py",
     "tests/contract/test_grants.py",
@@ -48,6 +49,7 @@ CHECKS = (
     ("import-linter", ["lint-imports"]),
     ("locks", ["python", "-m", "cli.lock_check"]),
     ("migrations", ["python", "-m", "cli.migration_lint"]),
+    ("slices", ["python", "-m", "cli.slice_lint"]),
     ("docs/SLICES.md", ["python", "-m", "cli", "features", "--check"]),
 )
 _LAST_FAILED = ("--last-failed", "--last-failed-no-failures", "none")

@@ -1,10 +1,5 @@
 """`./app new` and `./app remove`: refusals at once, and whole slices in a copy of the checkout."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from cli import remove
@@ -13,6 +8,7 @@ from cli.fields import FieldError, in_python, in_sql, parsed
 from cli.kinds import KINDS, singular
 from cli.new import make
 from kernel.boot.discovery import discover
+from kit.checkouts import Checkout
 from kit.removal import ROOT, checkout
 
 FIELDS = "url:text title:text? rating:integer read_at:timestamptz?"
@@ -149,42 +145,10 @@ def test_what_else_mentions_a_slice_is_said_by_file_and_line(tmp_path):
     assert remove.unused(tmp_path) == ["features/shared/words.py"]
 
 
-class Copy:
-    """A copy of the checkout, in which commands run."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def run(self, program: str, *arguments: str) -> str:
-        """Run a program of the environment; return its output, or fail with it."""
-        paths = os.pathsep.join(str(self.root / name) for name in ("", "platform", "tests"))
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-        kept.pop("PYTEST_XDIST_WORKER", None)
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name(program)), *arguments],
-            cwd=self.root,
-            env=kept | {"PYTHONPATH": paths},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        output = done.stdout + done.stderr
-        assert done.returncode == 0, output[-6000:]
-        return output
-
-    def app(self, *words: str) -> str:
-        """Run `./app …`."""
-        return self.run("python", "-m", "cli", *words)
-
-    def tests(self, *paths: str) -> str:
-        """Run tests."""
-        return self.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths)
-
-
 @pytest.fixture
 def copy():
     with checkout() as root:
-        yield Copy(root)
+        yield Checkout(root)
 
 
 @pytest.mark.slow

@@ -209,6 +209,21 @@ feature = Feature(router=route.router, limits=(Limit("9/hour", per="account"),))
 """
 
 
+def test_a_job_that_was_copied_without_renaming_is_found(package):
+    package("do_it", jobs_with("thing_id: int"))
+    own = TASKS.format(parameters="thing_id: int").partition("@job")
+    copied = (
+        f"from {package('do_it', {})}.do_it.tasks import Happened\nfrom kernel.jobs import job\n"
+    )
+    name = package("do_it_too", {"__init__.py": JOBS, "tasks.py": copied + own[1] + own[2]})
+    sentence = (
+        rf"{name}/do_it/tasks.py:8 and {name}/do_it_too/tasks.py:4 both do do after Happened, "
+        "so it would happen twice each time: change what the copy does, and the name of its"
+    )
+    with pytest.raises(BootError, match=sentence):
+        discover(name)
+
+
 def test_two_features_with_the_same_name_of_a_limit_are_both_named(package):
     package("login", slice_at("/ones") | {"__init__.py": LIMITED})
     name = package("login_account", slice_at("/twos"))
