@@ -231,6 +231,15 @@ def _jobs(sizes: Sizes) -> list[_Table]:
             case when n > {runs // 50 + 32} then now() - interval '91 days' * n / {runs} end,
             case when n % 100 = 0 and n > {runs // 50 + 32} and n % 1000 = 0 then now() end""",
         ),
+        _Table(
+            "jobs.dead_letters",
+            runs // 50,
+            "id, job, event_id, item, error, attempts, first_at, last_at, state, settled_at",
+            f"md5('letter' || n)::uuid, 'a.job', n, 0, 'failed', 4, now(), "
+            f"now() - interval '91 days' * n / {runs // 50}, "
+            "case when n % 2 = 0 then 'replayed' else 'waiting' end, "
+            f"case when n % 2 = 0 then now() - interval '91 days' * n / {runs // 50} end",
+        ),
         _Table("jobs.slots", 20_000, "job, slot", "'a.job', now() - n * interval '10 minutes'"),
     ]
 

@@ -106,7 +106,9 @@ class Reader:
         try:
             if statement.setup:
                 await self._connection.execute(statement.setup)
-            claims = {"role": statement.role}
+            claims: dict[str, Any] = {"role": statement.role}
+            if statement.admin:
+                claims["app_metadata"] = {"role": "admin"}
             if statement.user is not None:
                 claims |= {
                     "sub": str(row_id("user", statement.user)),

@@ -29,6 +29,7 @@ class Statement:
     milliseconds: float = 5.0
     role: str = "service_role"
     user: int | None = None
+    admin: bool = False
     setup: str = ""
 
 
@@ -97,8 +98,28 @@ def _lists(sizes: Sizes) -> list[Statement]:
         for page, milliseconds in pages
         for caller, role, user, published in callers
     ]
-    total = _by_user("total_of_posts", "false", user=WRITER)
-    return [*found, total]
+    post = _id("post", sizes.posts // 2 + 1)
+    place = (
+        "(select (extract(epoch from created_at) * 1000000)::bigint "
+        f"from public.posts where id = {post})"
+    )
+    return [
+        *found,
+        _by_user("total_of_posts", "false", user=WRITER),
+        *(
+            Statement(
+                name=f"browse_posts {case}",
+                sql=_rpc("browse_posts", f"{arguments}, {_PAGE}"),
+                role="anon",
+                rows=3 * _FEW,
+            )
+            for case, arguments in {
+                "the newest": "null, null, false",
+                "after a deep post": f"{place}, {post}, false",
+                "before a deep post": f"{place}, {post}, true",
+            }.items()
+        ),
+    ]
 
 
 def _posts() -> list[Statement]:
@@ -266,6 +287,13 @@ def _relay() -> list[Statement]:
             milliseconds=50,
         ),
         _call("lost_runs", f"60, {batch}", rows=3 * batch, milliseconds=20),
+        _call("claim_expired_runs", f"{batch}, 30", rows=3 * batch, milliseconds=20),
+        _call("settle_expired_runs", f"array[{_id('run', 3)}]::uuid[]"),
+        _call(
+            "keep_unreadable",
+            """'[{"id": "00000000-0000-4000-8000-000000000000", "queue": "jobs",
+                "at": "2026-01-01T00:00:00Z", "message": "AAAA"}]'""",
+        ),
         _call("due_replays", f"{batch}", rows=3 * batch, milliseconds=20),
         _call("event_topics"),
         _call("put_slot", "'a.job', now()"),
@@ -328,8 +356,32 @@ def _cleanup(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> list[
 
 
 def _operators() -> list[Statement]:
-    cap = 10_000
-    return [_call("operations", rows=6 * cap, milliseconds=100)]
+    cap, letter = 10_000, _id("letter", 3)  # a state or kind is counted up to the cap
+    return [
+        _call("operations", rows=7 * cap, milliseconds=200),
+        _call("list_dead_letters", "1, 20, 'waiting'", rows=cap + _FEW, milliseconds=50),
+        _call(
+            "list_dead_letters",
+            "500, 20, 'waiting'",
+            case="the last",
+            rows=2 * cap,
+            milliseconds=100,
+        ),
+        _call("dead_letter", letter),
+        _call("replay_dead_letter", letter),
+        _call("discard_dead_letter", letter),
+        Statement(
+            name="replays of dead letters",
+            sql=f"insert into public.dead_letter_replays (dead_letter_id) values ({letter})",
+            role="authenticated",
+            user=READER,
+            admin=True,
+        ),
+        _call("list_runs", "1, 20", rows=4 * cap + _FEW, milliseconds=100),
+        _call("list_runs", "500, 20", case="the last", rows=8 * cap, milliseconds=200),
+        _call("list_runs", "1, 20, 'failed'", case="of a state", rows=cap + _FEW, milliseconds=50),
+        _call("shown_run", _id("run", 3)),
+    ]
 
 
 def _deletion(sizes: Sizes) -> Statement:

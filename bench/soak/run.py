@@ -113,8 +113,9 @@ class Result:
 
 def soak(options: Options, say: Say) -> Result:
     """Run the soak; `say` gets progress messages. Raises StackError if a server does not start."""
-    # The gateway would print each call that a crash of Postgres has cut off.
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
+    # The gateway would print each call and connection that a crash of Postgres has cut off.
+    for name in ("uvicorn.error", "asyncpg"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     say("starting the stack")
     with running(options.root) as stack:
         for kind in ("relay", "beat"):

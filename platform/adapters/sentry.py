@@ -16,7 +16,7 @@ from pydantic_settings import SettingsConfigDict
 from kernel import Adapter
 from kernel.config import OwnSettings
 from kernel.jobs import seconds
-from kernel.observe.unexpected import Observer, Unexpected
+from kernel.observe import Observer, Unexpected
 
 if TYPE_CHECKING:
     from sentry_sdk.client import Client

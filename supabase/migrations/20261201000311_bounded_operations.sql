@@ -1,15 +1,8 @@
 -- What operators watch is counted up to 10,000 of each kind, so that asking costs the same however long a
 -- queue has become.
--- Where millions of runs are kept, make the indexes by hand first: create index concurrently if not
--- exists … (the rest as below)
--- squawk-ignore require-concurrent-index-creation -- as above
-create index if not exists runs_queued on jobs.runs (queued_at) where state = 'queued';
--- Also for release_runs(), which looks for the runs of a process that is gone.
--- squawk-ignore require-concurrent-index-creation -- as above
-create index if not exists runs_running on jobs.runs (holder) where state = 'running';
-
 -- {"runs": {"queued", "running", "failed"},  failed: those that are kept; 10000: that many or more
 --  "finished_last_minute": {"succeeded", "failed"},
+--  "dead_letters": {"run", "message"},
 --  "queue_length", "queue_age_seconds",      age: since it was queued first, retries included
 --  "outbox_pending", "outbox_lag_seconds"}   lag: of the 10,000 of each kind that are claimed next
 -- The order of each subquery is that of its index: no plan reads the table.
@@ -20,6 +13,7 @@ create or replace function public.operations() returns jsonb
       'queued', queued.runs, 'running', running.runs, 'failed', failed.kept),
     'finished_last_minute', jsonb_build_object(
       'succeeded', finished.succeeded, 'failed', finished.failed),
+    'dead_letters', jsonb_build_object('run', dead.runs, 'message', dead.messages),
     'queue_length', queued.runs,
     'queue_age_seconds', coalesce(extract(epoch from now() - queued.oldest), 0),
     'outbox_pending', pending.events,
@@ -28,11 +22,14 @@ create or replace function public.operations() returns jsonb
   from
     (select count(*) as runs, min(q.queued_at) as oldest from (
        select r.queued_at from jobs.runs r where r.state = 'queued'
-       order by r.queued_at limit 10000) q) queued,
+       order by r.queued_at, r.id desc limit 10000) q) queued,
     (select count(*) as runs from (
-       select from jobs.runs r where r.state = 'running' order by r.holder limit 10000) r) running,
+       select from jobs.runs r where r.state = 'running' order by r.held_until limit 10000) r) running,
     (select count(*) as kept from (
        select from jobs.runs r where r.state = 'failed' order by r.finished_at limit 10000) f) failed,
+    (select count(d.job) as runs, count(*) - count(d.job) as messages from (
+       select l.job from jobs.dead_letters l where l.state = 'waiting'
+       order by l.last_at desc, l.id limit 10000) d) dead,
     (select
        count(*) filter (where r.state = 'succeeded') as succeeded,
        count(*) filter (where r.state = 'failed') as failed

@@ -67,9 +67,14 @@ def test_what_failed_last_of_one_slice_runs_without_the_rules(commands):
 
 
 def test_fixes_come_before_the_checks(monkeypatch):
-    ran = []
+    ran: list[list[str]] = []
+
+    def note(command: list[str]) -> int:
+        ran.append(command[1:])
+        return 0
+
     monkeypatch.setattr(checks, "_ensure_node", lambda: None)
-    monkeypatch.setattr(checks, "_run", lambda command: ran.append(command[1:]) or 0)
+    monkeypatch.setattr(checks, "_run", note)
     assert CliRunner().invoke(app, ["check", "--fix"]).exit_code == 0
     assert ran[:3] == [
         ["check", "--fix", "--quiet", "."],

@@ -23,9 +23,9 @@ async def test_each_process_says_what_it_does_and_one_alone_what_waits(system):
     found = {name: await scraped(port) for name, port in ports.items()}
     for name, scrape in found.items():
         assert scrape.value("build_info", role=name, version=version()) == 1
-        assert scrape.value("heartbeat_timestamp_seconds") > 0
+        assert scrape.total("heartbeat_timestamp_seconds") > 0
         if sys.platform == "linux":
-            assert scrape.value("process_resident_memory_bytes", process="main") > 0
+            assert scrape.total("process_resident_memory_bytes", process="main") > 0
     assert [name for name, scrape in found.items() if "operations_up" in scrape.names()] == [
         "relay"
     ]
@@ -42,8 +42,8 @@ async def test_each_process_says_what_it_does_and_one_alone_what_waits(system):
 
     worker = await until(succeeded, seconds=40)
     # The children have counted; each of them is a process of its own.
-    assert worker.value("process_resident_memory_bytes", process="1") > 0
-    assert worker.value("supabase_call_duration_seconds_count", kind="function", outcome="ok") > 0
+    assert worker.total("process_resident_memory_bytes", process="1") > 0
+    assert worker.total("supabase_call_duration_seconds_count", kind="function", outcome="ok") > 0
 
     async def delivered():
         return (await scraped(ports["relay"])).value("relay_events_total", result="delivered")

@@ -105,7 +105,7 @@ async def test_s3_a_preflight_is_answered_logged_and_counted(process):
     assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
     assert "POST" in answer.headers["access-control-allow-methods"]
     await process.logged(answer.headers["x-request-id"])
-    await until(lambda: counted(process, "OPTIONS", 200, more_than=before))
+    await one_more(process, "OPTIONS", 200, before)
 
 
 async def test_s3_an_answer_to_a_refused_preflight_lets_no_page_read_it(process):
@@ -120,7 +120,7 @@ async def test_s3_a_handshake_of_a_websocket_is_a_request_like_any_other(process
     assert answer.status_code == 404
     assert '"default"' in answer.headers["ratelimit"]
     await process.logged(answer.headers["x-request-id"])
-    await until(lambda: counted(process, "GET", 404, more_than=before))
+    await one_more(process, "GET", 404, before)
 
 
 async def test_s3_no_line_of_any_level_holds_a_cookie_a_token_a_key_or_a_query(process):
@@ -233,8 +233,16 @@ async def test_s3_1100_connections_at_1024_descriptors_keep_no_honest_client_out
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def counted(process, method: str, status: int, *, more_than: float = -1) -> float | None:
-    """Return how many requests without a slice are counted, if they are more than `more_than`."""
-    labels = {"slice": "none", "method": method, "status": str(status)}
-    found = (await process.metrics()).total("http_requests_total", **labels)
-    return found if found > more_than else None
+async def counted(process, method: str, status: int) -> float:
+    """Return how many requests without a slice are counted."""
+    found = await process.metrics()
+    return found.total("http_requests_total", slice="none", method=method, status=status)
+
+
+async def one_more(process, method: str, status: int, before: float) -> None:
+    """Wait until one request more is counted: that is after its response."""
+
+    async def found():
+        return await counted(process, method, status) == before + 1
+
+    await until(found)

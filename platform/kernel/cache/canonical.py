@@ -24,8 +24,9 @@ Read = Callable[[Any], object]
 
 # As FastAPI reads them: pydantic takes many spellings of one value.
 _READERS: Final[dict[object, Read]] = {
-    kind: TypeAdapter(kind).validate_python for kind in (UUID, int, bool)
-} | {Cursor | None: Cursor}
+    **{kind: TypeAdapter(kind).validate_python for kind in (UUID, int, bool)},
+    Cursor | None: Cursor,
+}
 _LARGEST: Final = 10**18  # what no column can hold makes no key
 _PATH_PARAMETER: Final = re.compile(r"\{(\w+)\}")
 

@@ -39,7 +39,7 @@ async def test_g1_a_page_at_any_depth(own_database):
         depth: await sql.fetchrow(PLACES, POSTS - depth)
         for depth in (1000, POSTS // 100, POSTS // 2, POSTS - 2000)
     }
-    slowest = {}
+    slowest: dict[int, float] = {}
     async with recorded(sql) as plans:
         for who in (None, reader, drafter):
             claims = json.dumps({"sub": str(who)} if who else {})

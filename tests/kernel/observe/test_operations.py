@@ -39,8 +39,7 @@ async def broker(settings):
 @pytest.fixture
 def make(broker):
     def operations(db):
-        names = {"queues": [f"q{uuid4().hex}"], "dead": f"d{uuid4().hex}"}
-        return Operations(db, broker, **names)
+        return Operations(db, broker, queues=[f"q{uuid4().hex}"], dead=f"d{uuid4().hex}")
 
     return operations
 
