@@ -26,6 +26,7 @@ _TAKEN: Final = frozenset({"id", "created_at", "updated_at"})
 _OF_MODELS: Final = frozenset({"copy", "json", "dict", "schema", "validate", "construct", "fields"})
 PLACE: Final = "label"
 """The field that the kinds have where a copy has its own."""
+_EXAMPLE: Final = re.compile(rf'\{{"{PLACE}": "[^"]*"\}}')
 IMPORTS: Final = (
     "from datetime import date, datetime",
     "from typing import Annotated",
@@ -154,7 +155,7 @@ def in_python(source: str, fields: Iterable[Field]) -> str:
             # A field with a default must not come before one without: pydantic allows it.
             own = [field.received if body else field.stored for field in fields]
             line = "".join(f"    {one}\n" for one in own)  # noqa: PLW2901
-        line = line.replace(f'{{"{PLACE}": "A note"}}', examples)  # noqa: PLW2901
+        line = _EXAMPLE.sub(lambda _: examples, line)  # noqa: PLW2901
         for verb in ("INSERT", "UPDATE"):
             granted = ", ".join(f'"{verb}({field.name})"' for field in fields)
             line = line.replace(f'"{verb}({PLACE})"', granted)  # noqa: PLW2901

@@ -118,7 +118,8 @@ def copies(root: Path, kind: Kind, name: str, table: Table, version: int) -> dic
     for file, path in found:
         text = sources[file]
         if file.suffix == ".py":
-            text = renaming.code(_with_fields(text, table))
+            # The fields come last: one may be called like a word that is renamed.
+            text = _with_fields(renaming.code(text), table)
             text = text.replace("from ..shared.", "from features.shared.")
             text = text.replace("from kit.kinds.", "from features.")
         else:
@@ -151,5 +152,6 @@ def _sql(root: Path, kind: Kind, table: Table, renaming: Renaming) -> str:
     own = (folder / f"{kind.slice}.sql").read_text(encoding="utf-8")
     if not table.exists:
         own = (folder / f"{kind.many}.sql").read_text(encoding="utf-8") + "\n" + own
-    sql = renaming.sql(in_sql(own, table.fields) if table.fields else own)
+    sql = renaming.sql(own)
+    sql = in_sql(sql, table.fields) if table.fields else sql
     return f"{table.mark}\n{sql}" if not table.exists else sql

@@ -60,7 +60,8 @@ class Renaming:
         if text.lower() in _VERBS:
             return text
         prose = any(one.isspace() for one in text)
-        path = text.startswith("/") and not text.startswith("/rest/")
+        url = not text.startswith("/rest/")  # PostgREST's paths are names of tables
+        path = url and text.startswith("/")
 
         def word(found: re.Match[str]) -> str:
             old = found[0]
@@ -70,7 +71,7 @@ class Renaming:
             if new != old and "_" not in old and old.islower():
                 # A placeholder, or a table: no words.
                 braced = text[: found.start()].endswith(("{", "public."))
-                if not braced and (path or text[: found.start()].endswith("/")):
+                if not braced and (path or (url and text[: found.start()].endswith("/"))):
                     return new.replace("_", "-")
                 if prose and not braced:
                     return new.replace("_", " ")

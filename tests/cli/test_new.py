@@ -11,7 +11,7 @@ from kernel.boot.discovery import discover
 from kit.checkouts import Checkout
 from kit.removal import ROOT, checkout
 
-FIELDS = "url:text title:text? rating:integer read_at:timestamptz?"
+FIELDS = "url:text note:text? rating:integer read_at:timestamptz?"  # note: a word of the kinds
 TABLE = ("--table", "bookmarks", "--owner", "user_id", "--fields", FIELDS)
 QUICK = (
     ("ruff", "check", "."),

@@ -1,4 +1,4 @@
-"""The mail about a new note, as it arrives in an inbox: a real relay and worker run the job."""
+"""The mail about a new note, in an inbox: a real relay and worker run the job."""
 
 NOTE = {"label": "A note"}
 JOB = "notify_owner.notify_owner"

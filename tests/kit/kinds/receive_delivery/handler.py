@@ -14,8 +14,8 @@ async def receive_delivery(
 ) -> Received:
     """Store the message once, whoever repeats it.
 
-    Raises Unavailable without a secret in the settings, DeliveryRefused for a wrong signature or
-    time, and ValidationFailed for a body that is no JSON.
+    Raises Unavailable without a secret in the settings, DeliveryRefused for a wrong
+    signature or time, and ValidationFailed for a body that is no JSON.
     """
     if settings.secret is None:
         raise Unavailable
