@@ -12,7 +12,7 @@ async def list_posts(db: AsCaller, caller: Caller, *, paging: Paging) -> Page[Li
     """
     if not paging.published_only and caller is ANONYMOUS:
         raise Unauthenticated
-    found = await db.rpc("list_posts", **paging.model_dump())
+    found = await db.rpc("list_posts", **paging.model_dump(mode="json"))
     posts = [ListedPost.model_validate(row) for row in found["posts"]]
     return Page[ListedPost].of(
         posts, page=paging.page, page_size=paging.page_size, total=found["total"]

@@ -21,7 +21,7 @@ where t.tgname = 'zz_idempotency' and t.tgenabled <> 'D'
 
 def inserted(folder):
     """Return the tables in `.table("…").insert(…)` of a slice; None for one that is no literal."""
-    tables = set()
+    tables: set[str | None] = set()
     for path in folder.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:

@@ -45,7 +45,8 @@ def test_every_block_is_a_file_or_commands():
     files = [block for block in BLOCKS if block.path]
     assert len(files) >= 20
     assert {block.kind for block in BLOCKS if not block.path} == {"sh"}
-    assert [f"./app test {name}" for name in SLICES] == COMMANDS[: len(SLICES)]
+    tests = [line for line in COMMANDS if line.startswith("./app test ")]
+    assert tests == [f"./app test {name}" for name in SLICES]
     assert PAGE.read_text(encoding="utf-8").count("\n```") == 2 * len(BLOCKS)
 
 
@@ -97,10 +98,9 @@ def copy():
 @pytest.mark.slow
 def test_the_files_of_the_tutorial_are_four_slices_that_work(copy):
     copy.write(BLOCKS)
-    code, said = copy.run("./app", "test", *SLICES, "-q")
-    assert code == 0, said
-    for name in ("features", "openapi"):
-        code, said = copy.run("./app", name, "--write")
+    commands = (("features", "--write"), ("test", *SLICES, "-q"), ("openapi", "--write"))
+    for command in commands:
+        code, said = copy.run("./app", *command)
         assert code == 0, said
     assert "/bookmarks/{bookmark_id}" in (copy.root / "docs" / "SLICES.md").read_text()
     written = [block.path for block in BLOCKS if block.path.endswith(".py")]

@@ -39,7 +39,8 @@ def take(redis, subject, policies, weight=1):
 
 def check(decisions, policy):
     """No window holds more than the quota; no request counts longer than a window and a span."""
-    window, admitted = policy.rate.microseconds, []
+    window = policy.rate.microseconds
+    admitted: list[tuple[int, int]] = []
     for decision, weight in sorted(decisions, key=lambda one: one[0].at):
         now = decision.at
 
