@@ -131,6 +131,15 @@ def soak(options: Options, say: Say) -> Result:
         return result
 
 
+def drawn(options: Options, dice: random.Random) -> list[tuple[int, str]]:
+    """Draw what is killed, and after how many effects: the first of them is the last entry."""
+    targets = [_TARGETS[number % len(_TARGETS)] for number in range(options.kills)]
+    targets += ["postgres"] * options.postgres_restarts
+    dice.shuffle(targets)
+    places = sorted(dice.sample(range(options.jobs * 9 // 10), len(targets)))
+    return list(zip(places, targets, strict=True))[::-1]
+
+
 class Soak:
     """One soak on a running stack; `result` has its figures."""
 
@@ -139,7 +148,7 @@ class Soak:
         self._dice = random.Random(options.seed)  # noqa: S311 - it must be repeatable
         self._asked = self._batches = 0
         self.result = Result(kinds={}, seed=options.seed)
-        self._due = self.drawn()
+        self._due = drawn(options, self._dice)
 
     async def run(self) -> Result:
         """Ask for all jobs, kill, wait, and return the figures."""
@@ -166,15 +175,6 @@ class Soak:
         self.result.seconds = time.monotonic() - began
         await self.count()
         return self.result
-
-    def drawn(self) -> list[tuple[int, str]]:
-        """Draw what is killed, and after how many effects: the first of them is the last entry."""
-        options = self._options
-        targets = [_TARGETS[number % len(_TARGETS)] for number in range(options.kills)]
-        targets += ["postgres"] * options.postgres_restarts
-        self._dice.shuffle(targets)
-        places = sorted(self._dice.sample(range(options.jobs * 9 // 10), len(targets)))
-        return list(zip(places, targets, strict=True))[::-1]
 
     async def _ask(self, done: int) -> None:
         """Ask for more jobs while few wait."""

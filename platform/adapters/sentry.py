@@ -111,11 +111,12 @@ def _event(unexpected: Unexpected, client: "Client") -> Any:
         "job": unexpected.job,
         "request_id": unexpected.request_id,
     }
+    errors = found.get("exception", {}).get("values", ())
     return {
         "level": "error",
         "transaction": unexpected.job or unexpected.slice or "no slice",
         "tags": {name: value for name, value in tags.items() if value is not None},
-        "exception": {"values": [_error(one) for one in found["exception"]["values"]]},
+        "exception": {"values": [_error(one) for one in errors]},
     }
 
 

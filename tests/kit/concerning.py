@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the cases of the rules that are about other slices."""
-    wanted = set(config.getoption("--concerning") or ())
+    wanted: set[str] = set(config.getoption("--concerning") or [])
     if not wanted:
         return
     slices = {folder.name for folder in (ROOT / "features").iterdir() if folder.is_dir()}

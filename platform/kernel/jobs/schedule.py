@@ -116,7 +116,8 @@ def cron(expression: str, *, tz: str = "UTC") -> Schedule:
     schedule = Cron(expression, tz)
     now = datetime.now(schedule.zone)
     try:
-        next(CronSim(expression, now)), next(CronSim(expression, now, reverse=True))
+        for reverse in (False, True):  # a date before now, and one after
+            next(CronSim(expression, now, reverse=reverse))
     except CronSimError as error:
         raise InvalidJob(f"cron({expression!r}) is no cron expression: {error}.") from None
     except StopIteration:

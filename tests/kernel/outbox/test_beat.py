@@ -154,6 +154,7 @@ async def test_each_slot_of_a_night_in_which_clocks_change_is_put_once(
     own_database, outbox, frozen_time
 ):
     name, sql = "outbox.at_night", own_database.sql
+    assert at_night.schedule is not None
     for month, day, due in ((3, 29, 60), (10, 25, 30)):
         midnight = datetime(2026, month, day, tzinfo=UTC)
         before = at_night.schedule.slot(midnight)
