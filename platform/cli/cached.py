@@ -45,14 +45,17 @@ class _Kept:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    cache = typer.Typer(no_args_is_help=True, help="What the cache keeps.")
+    cache = typer.Typer(no_args_is_help=True, help="Show or drop cached responses.")
     cache.command()(show)
     cache.command()(drop)
     app.add_typer(cache, name="cache")
 
 
 def show(key: Key = None) -> None:
-    """Show the cached responses, or one with its body: whether it is valid, and for how long."""
+    """Show the cached responses, or one with its body.
+
+    Each has its state, and the time until it expires.
+    """
     found = asyncio.run(_all(key or "*", most=_MOST + 1))
     if not found:
         typer.echo(f"Nothing is kept under {key}." if key else "The cache keeps no response.")

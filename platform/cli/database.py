@@ -43,10 +43,11 @@ def db(
         str | None, typer.Argument(help='One statement, e.g. "select 1"; none: a prompt.')
     ] = None,
 ) -> None:
-    """Run SQL as the owner of the database: one statement, or a prompt.
+    """Run SQL as the owner of the database.
 
-    The database is that of DATABASE_URL or, without it, of the stack that runs here. The prompt is
-    psql if this machine has it, otherwise a small one of ours.
+    It runs one statement, or without one it opens a prompt. The database is that of DATABASE_URL
+    or, without it, of the stack that runs here. The prompt is psql if this machine has it,
+    otherwise a small one of ours.
     """
     try:
         url = database_url()
@@ -59,7 +60,10 @@ def db(
 
 
 def outbox() -> None:
-    """Show the events that wait in the outbox: how many of each topic, since when, and why."""
+    """Show the events that wait in the outbox.
+
+    For each topic: how many, since when, and their last error.
+    """
     try:
         rows = asyncio.run(_fetch(database_url(), _OUTBOX))
     except DatabaseError as error:

@@ -39,7 +39,10 @@ def export(
         float, typer.Option(help="Seconds to wait for the job: a relay and a worker must run.")
     ] = 660,
 ) -> None:
-    """Export all data of a user into a zip archive: for a request by mail, for example."""
+    """Export all data of a user into a zip archive.
+
+    For a user who asked by mail, for example.
+    """
     from postgrest import APIError
 
     from kernel.errors import ApiError

@@ -40,12 +40,14 @@ class JobsError(Exception):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    letters = typer.Typer(no_args_is_help=True, help="Jobs that failed, for operators.")
+    letters = typer.Typer(no_args_is_help=True, help="List, replay or discard jobs that failed.")
     letters.command("list")(list_letters)
     letters.command("show")(show_letter)
     letters.command("replay")(replay)
     letters.command("discard")(discard)
-    runs = typer.Typer(no_args_is_help=True, help="Runs of jobs, for operators.")
+    runs = typer.Typer(
+        no_args_is_help=True, help="List runs of jobs, retry one, or start a scheduled job."
+    )
     runs.command("list")(list_runs)
     runs.command("show")(show_run)
     runs.command("retry")(retry)
@@ -63,7 +65,7 @@ def list_letters(
 
 
 def show_letter(letter: Letter, *, as_json: AsJson = False) -> None:
-    """Show a dead letter: its job, the ids in its event, its error, and its times."""
+    """Show a dead letter: its job, ids, error and times."""
     found = _ask("dead_letter", letter=str(letter))
     if found is None:
         _fail(_WHY_NOT["unknown"].format(id=letter))
@@ -71,14 +73,20 @@ def show_letter(letter: Letter, *, as_json: AsJson = False) -> None:
 
 
 def replay(letters: Annotated[list[UUID], typer.Argument(help="Their ids.")]) -> None:
-    """Run the jobs of dead letters again, once each; correct the cause first."""
+    """Run the jobs of dead letters again, once each.
+
+    Correct the cause first.
+    """
     for letter in letters:
         _settle(letter, "replay_dead_letter", "dead_letter_replayed")
         typer.echo(f"{letter} runs again as soon as a relay and a worker are there.")
 
 
 def discard(letters: Annotated[list[UUID], typer.Argument(help="Their ids.")]) -> None:
-    """Settle dead letters without running them again; they are kept for 90 days."""
+    """Settle dead letters without running them again.
+
+    They are kept for 90 days.
+    """
     for letter in letters:
         _settle(letter, "discard_dead_letter", "dead_letter_discarded")
         typer.echo(f"{letter} is discarded.")
@@ -96,7 +104,10 @@ def show_run(run_id: RunId, *, as_json: AsJson = False) -> None:
 
 
 def retry(run_id: RunId) -> None:
-    """Run a failed run again, with all its attempts: the same as ./app dead-letters replay."""
+    """Run a failed run again, with all its attempts.
+
+    This is the same as ./app dead-letters replay.
+    """
     state = _run(run_id)["state"]
     if state != "failed":
         _fail(f"The run {run_id} is {state}: only a failed one can be run again.")
@@ -114,8 +125,9 @@ def run(
     job = jobs.by_name.get(name)
     if job is None or job.schedule is None:
         names = "\n".join(f"  {one.name}" for one in jobs.scheduled)
-        why = "There is no job" if job is None else f"It follows {job.on.__name__}, no schedule:"
-        _fail(f"{why} {name}. Jobs with a schedule:\n{names}")
+        if job is None:
+            _fail(f"There is no job {name}. Jobs with a schedule:\n{names}")
+        _fail(f"{name} follows {job.on.__name__} and has no schedule. Those with one:\n{names}")
     now = datetime.now(UTC)
     if not _ask("put_slot", job=name, slot=now.isoformat()):
         _fail(f"{name} has a slot that is later than {now.isoformat()}: is this clock right?")

@@ -45,10 +45,11 @@ def lock(
         bool, typer.Option("--upgrade-all", help="Take the newest version of every package.")
     ] = False,
 ) -> None:
-    """Write requirements.lock and requirements-dev.lock from the requirements in pyproject.toml.
+    """Write the locks from the requirements in pyproject.toml.
 
-    Locked versions are kept as long as the requirements allow them. Every package must have wheels
-    for each supported Python on Linux and macOS. Needs uv and the package index.
+    They are requirements.lock and requirements-dev.lock. Locked versions are kept as long as the
+    requirements allow them. Every package must have wheels for each supported Python on Linux and
+    macOS. Needs uv and the package index.
     """
     uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if not uv:

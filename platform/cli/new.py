@@ -58,9 +58,10 @@ def new(
         str | None, typer.Option(help="What one row is called, if it is no regular plural.")
     ] = None,
 ) -> None:
-    """Make a slice with tests; with a new table also its migration, entity and events.
+    """Make a slice with tests, from a kind or from another slice.
 
-    With --from and --table, the new slice is of the kind of that slice.
+    With a new table, it also makes its migration, entity and events. With --from and --table, the
+    new slice is of the kind of that slice.
     """
     try:
         made = make(ROOT, name, source=source, kind=kind, table=table, owner=owner,

@@ -39,7 +39,7 @@ def remove(
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Remove a slice with its tests, and say what else mentions it.
+    """Remove a slice with its tests, and show what mentions it.
 
     Migrations stay: databases have applied them, and other slices may use their tables.
     """

@@ -30,10 +30,11 @@ def seed(
         int, typer.Option(min=0, max=1_000_000, help="Number of rows to add: posts.")
     ] = 1000,
 ) -> None:
-    """Add five users and a thousand posts to the local database, and print the users' passwords.
+    """Add example users and posts to the local database.
 
-    It runs supabase/seed.sql: add rows of your own tables there. Run again, it adds rows and gives
-    the users new passwords. It refuses servers on other machines.
+    It prints the passwords of the five users. It runs supabase/seed.sql: add rows of your own
+    tables there. Run again, it adds rows and gives the users new passwords. It refuses servers on
+    other machines.
     """
     from kernel.errors import ApiError
 
