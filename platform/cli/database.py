@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import typer
 
 from cli.operators import values_of_stack
-from cli.text import columns
+from cli.text import columns, one_line
 
 if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
     import asyncpg
@@ -89,7 +89,7 @@ def outbox() -> None:
     typer.echo(columns(table))
     for row in rows:
         if row["error"]:
-            typer.echo(f"{row['topic']}: {row['error']}")
+            typer.echo(f"{row['topic']}: {one_line(row['error'])}")
     if oldest > timedelta(seconds=30):
         typer.echo("Does a relay run? ./app relay")
 
@@ -179,7 +179,11 @@ async def _statements() -> AsyncIterator[str]:
     while True:
         typer.echo("   " if lines else "=> ", nl=False, err=True)
         line = await asyncio.to_thread(sys.stdin.readline)
-        if not line or line.strip() in {"\\q", "exit", "quit"}:
+        if line.strip() in {"\\q", "exit", "quit"}:
+            return
+        if not line:
+            if lines:  # as psql does: the last statement of a pipe needs no semicolon
+                yield "".join(lines)
             return
         if line.strip() or lines:
             lines.append(line)
@@ -200,7 +204,7 @@ async def _run(connection: "asyncpg.Connection", sql: str) -> None:
 
 
 def _shown(value: Any) -> str:
-    return "" if value is None else str(value).replace("\n", "↵")
+    return "" if value is None else one_line(str(value).replace("\n", "↵"))
 
 
 def _told(error: Exception) -> str:

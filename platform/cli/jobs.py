@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import typer
 
 from cli.operators import settings_or_stack
-from cli.text import columns
+from cli.text import columns, one_line
 
 if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
     from kernel.supabase import AsService
@@ -220,11 +220,9 @@ def _cell(value: object) -> str:
 
 
 def _plain(value: object) -> str:
-    """Return text for a terminal, on one line and without control characters."""
     if value is None:
         return "-"
-    text = value if isinstance(value, str) else json.dumps(value)
-    return "".join(one if one.isprintable() else " " for one in text)
+    return one_line(value if isinstance(value, str) else json.dumps(value))
 
 
 def _fail(problem: str) -> NoReturn:

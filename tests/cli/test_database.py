@@ -25,6 +25,11 @@ async def test_a_statement_is_a_table(known):
     assert found.stdout == "seven  nothing  lines\n7               a↵b\n(1 row)\n"
 
 
+async def test_a_value_cannot_move_the_cursor_of_a_terminal(known):
+    found = await known("db", "select E'a\\x1b[2Jb' as text")
+    assert found.stdout == "text\na [2Jb\n(1 row)\n"
+
+
 async def test_a_statement_without_rows_says_what_it_did(known):
     found = await known("db", "set application_name = 'x'")
     assert found.output == "SET\n"
@@ -96,6 +101,11 @@ def test_without_psql_there_is_a_prompt_of_ours(stack, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout == "one\n1\n(1 row)\ntwo\n2\n(1 row)\n"
     assert 'syntax error at or near "selct"' in done.stderr
+
+
+def test_the_last_statement_of_a_pipe_needs_no_semicolon(stack, tmp_path):
+    done = run(stack.database_url, tmp_path, "select 1 as one;\nselect 2 as two")
+    assert done.stdout == "one\n1\n(1 row)\ntwo\n2\n(1 row)\n"
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """`./app new` and `./app remove`: refusals at once, and whole slices in a copy of the checkout."""
 
+import subprocess
+
 import pytest
 
-from cli import remove
+from cli import new, remove
 from cli.copying import with_strings
 from cli.fields import FieldError, in_python, in_sql, parsed
 from cli.kinds import KINDS, singular
@@ -122,6 +124,12 @@ def test_a_copy_has_other_paths_and_cache_keys(before, after):
 def test_the_kinds_are_slices_that_start():
     slices = discover("kit.kinds")
     assert {kind.slice for kind in KINDS.values()} == slices.keys()
+
+
+def test_a_failure_on_the_way_leaves_no_file(tmp_path):
+    with pytest.raises(subprocess.CalledProcessError):
+        new._write(tmp_path, "save_it", {"features/save_it/route.py": "no Python"})
+    assert not (tmp_path / "features").exists()
 
 
 def test_an_unknown_slice_is_not_removed():
