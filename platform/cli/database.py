@@ -96,6 +96,8 @@ def outbox() -> None:
 
 def database_url() -> str:
     """Return DATABASE_URL or, without it, that of the running stack. Raises DatabaseError."""
+    from migrate import NO_ADDRESS
+
     if url := os.environ.get("DATABASE_URL"):
         try:
             parts = urlsplit(url)
@@ -103,9 +105,7 @@ def database_url() -> str:
         except ValueError:  # the brackets of IPv6, or the port
             right = False
         if not right:
-            raise DatabaseError(
-                "DATABASE_URL is no address of a database: postgresql://user:password@host/name"
-            )
+            raise DatabaseError(NO_ADDRESS)
         return url
     if values := values_of_stack():
         return values["DATABASE_URL"]

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import typer
 
-from cli.operators import settings_or_stack
+from cli.operators import no_answer, settings_or_stack
 from cli.text import columns, one_line
 
 if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
@@ -184,10 +184,7 @@ def _with_database(work: Any) -> Any:
     try:
         return asyncio.run(main())
     except (APIError, ApiError) as error:
-        _fail(
-            f"{settings.supabase} refused or does not answer ({error.code}): are SUPABASE_URL and "
-            "SUPABASE_SERVICE_KEY right?"
-        )
+        _fail(no_answer(settings, error.code))
 
 
 def _print_page(

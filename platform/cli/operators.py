@@ -93,6 +93,14 @@ def settings_or_stack() -> "Settings":
     return Settings.model_validate({name.lower(): value for name, value in values.items()})
 
 
+def no_answer(settings: "Settings", code: object) -> str:
+    """Return the sentence for a Supabase that refused or did not answer, with its error code."""
+    return (
+        f"{settings.supabase} refused or does not answer ({code}): are SUPABASE_URL and "
+        "SUPABASE_SERVICE_KEY right?"
+    )
+
+
 def values_of_stack() -> dict[str, str] | None:
     """Return the running stack's values, unless the settings name a Supabase or no stack runs."""
     try:

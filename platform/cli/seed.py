@@ -9,7 +9,7 @@ import typer
 
 from cli.checkout import ROOT
 from cli.database import DatabaseError, connected, database_url
-from cli.operators import settings_or_stack
+from cli.operators import no_answer, settings_or_stack
 from cli.text import columns
 
 if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
@@ -46,7 +46,7 @@ def seed(
     except DatabaseError as error:
         problem = str(error)
     except ApiError as error:
-        problem = f"{settings.supabase} refused or does not answer ({error.code})."
+        problem = no_answer(settings, error.code)
     else:
         typer.echo(columns([("e-mail", "password"), *people]))
         typer.echo(f"Added {rows} rows by supabase/seed.sql; the passwords are shown only here.")
