@@ -10,7 +10,7 @@ COMMANDS = vars(typer.main.get_command(app))["commands"]
 
 
 def lines_of(*words):
-    found = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": ""})
+    found = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80"})
     assert found.exit_code == 0, found.output
     return found.output.splitlines()
 
