@@ -31,7 +31,7 @@ from cli import (
 
 SECTIONS: Final = {
     "Develop": ("up", "env", "seed", "db", "test", "check"),
-    "Slices": ("features", "new", "remove", "openapi"),
+    "Your slices": ("features", "new", "remove", "openapi"),
     "Production": ("migrate", "api", "worker", "relay", "beat", "config"),
     "Operate": ("user", "export", "jobs", "dead-letters", "outbox", "cache"),
     "Measure": ("bench", "soak"),
