@@ -59,7 +59,7 @@ def upgrade(
         bool, typer.Option("--record", help="For releases: write platform/release.txt.")
     ] = False,
 ) -> None:
-    """Show what a newer version of ours changes, or apply it.
+    """Show what a newer release changes, or apply it.
 
     Your files are never touched: your slices, adapters, migrations and their tests. A file of ours
     that you changed is merged if your changes and the new ones do not meet.
