@@ -34,10 +34,6 @@ _WHY_NOT: Final = {
 }
 
 
-class JobsError(Exception):
-    """It cannot be done; the message is for people and says why."""
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     letters = typer.Typer(no_args_is_help=True, help="List, replay or discard jobs that failed.")
