@@ -41,7 +41,7 @@ def statements(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> lis
         *_own(),
         *_sessions(sizes),
         *_mails(),
-        *_exports(),
+        *_exports(sizes),
         *_relay(),
         *_runs(),
         *_cleanup(sizes, rules, totals),
@@ -81,7 +81,7 @@ def _lists(sizes: Sizes) -> list[Statement]:
         ("anonymous", "anon", None, True),
         ("a user", "authenticated", READER, True),
         ("a user's drafts", "authenticated", READER, False),
-        ("100,000 drafts", "authenticated", WRITER, False),
+        (f"{sizes.posts // 10:,} drafts", "authenticated", WRITER, False),
     ]
     deep = sizes.posts * 3 // 4 // _PAGE
     pages = [(1, 5.0), (100, 10.0), (deep, 1000.0), (10**9, 5.0)]
@@ -229,7 +229,7 @@ def _mails() -> list[Statement]:
     ]
 
 
-def _exports() -> list[Statement]:
+def _exports(sizes: Sizes) -> list[Statement]:
     export, user = _id("export", READER), _id("user", READER)
     collected = f"insert into exports.parts values ({export}, 3, 'activity.json', '')"
     return [
@@ -241,7 +241,7 @@ def _exports() -> list[Statement]:
         _call("export_chunk", f"{export}, 0"),
         _call("collect_export", export),
         Statement(
-            name="collect_export of 100,000 posts",
+            name=f"collect_export of {sizes.posts // 10:,} posts",
             sql=_rpc("collect_export", _id("export", WRITER)),
             setup=collected.replace(export, _id("export", WRITER)),
             rows=200,
@@ -315,7 +315,11 @@ def _runs() -> list[Statement]:
                 "close_run": f"{run}, 'succeeded', null",
             }.items()
         ),
-        _call("replay_later", _id("run", 100_000)),
+        Statement(
+            name="replay_later",
+            sql=_rpc("replay_later", queued),
+            setup=f"update jobs.runs set state = 'failed', finished_at = now() where id = {queued}",
+        ),
     ]
 
 
