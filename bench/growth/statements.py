@@ -58,6 +58,10 @@ def _rpc(name: str, arguments: str = "") -> str:
     return f"select * from public.{name}({arguments})"
 
 
+def _fail(run: str) -> str:
+    return f"update jobs.runs set state = 'failed', finished_at = now() where id = {run}"
+
+
 def _call(
     name: str, arguments: str = "", *, case: str = "", rows: int = _FEW, milliseconds: float = 5.0
 ) -> Statement:
@@ -315,10 +319,9 @@ def _runs() -> list[Statement]:
                 "close_run": f"{run}, 'succeeded', null",
             }.items()
         ),
-        Statement(
-            name="replay_later",
-            sql=_rpc("replay_later", queued),
-            setup=f"update jobs.runs set state = 'failed', finished_at = now() where id = {queued}",
+        *(
+            Statement(name=name, sql=_rpc(name, queued), setup=_fail(queued))
+            for name in ("replay_later", "replay_dead_letter")
         ),
     ]
 
@@ -338,12 +341,7 @@ def _cleanup(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> list[
             for rule in rules
         ),
         # The archived events of the users: five each.
-        _call(
-            "forget_deleted_users",
-            f"{batch}, false",
-            rows=20 * batch,
-            milliseconds=2000,
-        ),
+        _call("forget_deleted_users", f"{batch}, false", rows=20 * batch, milliseconds=2000),
         _call("kept_totals"),
         # Once a night: every row is counted, by an index.
         *(
@@ -360,7 +358,8 @@ def _cleanup(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> list[
 
 
 def _operators() -> list[Statement]:
-    cap, letter = 10_000, _id("letter", 3)  # a state or kind is counted up to the cap
+    cap = 10_000  # a state or kind is counted up to the cap
+    letter, run = _id("letter", 3), _id("run", 3)
     return [
         _call("operations", rows=7 * cap, milliseconds=200),
         _call("list_dead_letters", "1, 20, 'waiting'", rows=cap + _FEW, milliseconds=50),
@@ -372,11 +371,11 @@ def _operators() -> list[Statement]:
             milliseconds=100,
         ),
         _call("dead_letter", letter),
-        _call("replay_dead_letter", letter),
         _call("discard_dead_letter", letter),
         Statement(
             name="replays of dead letters",
-            sql=f"insert into public.dead_letter_replays (dead_letter_id) values ({letter})",
+            sql=f"insert into public.dead_letter_replays (dead_letter_id) values ({run})",
+            setup=_fail(run),
             role="authenticated",
             user=READER,
             admin=True,
@@ -384,7 +383,7 @@ def _operators() -> list[Statement]:
         _call("list_runs", "1, 20", rows=4 * cap + _FEW, milliseconds=100),
         _call("list_runs", "500, 20", case="the last", rows=8 * cap, milliseconds=200),
         _call("list_runs", "1, 20, 'failed'", case="of a state", rows=cap + _FEW, milliseconds=50),
-        _call("shown_run", _id("run", 3)),
+        _call("shown_run", run),
     ]
 
 
