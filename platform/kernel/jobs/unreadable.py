@@ -60,12 +60,9 @@ def _read(raw: bytes) -> Unreadable:
     """
     try:
         content = json.loads(raw)
-        queue = str(content["queue"])
-        if not queue.isprintable():
-            raise ValueError("no name of a queue")
         return Unreadable(
             UUID(content["id"]),
-            queue,
+            _printable(content["queue"]),
             datetime.fromisoformat(content["at"]).astimezone(UTC),
             base64.b64decode(content["message"], validate=True)[:LONGEST],
             raw,
@@ -74,3 +71,9 @@ def _read(raw: bytes) -> Unreadable:
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         begin = raw[:LONGEST]
         return Unreadable(uuid5(_IDS, raw.hex()), "unknown", datetime.now(UTC), begin, raw)
+
+
+def _printable(queue: str) -> str:
+    if not queue.isprintable():
+        raise ValueError("no name of a queue")
+    return queue

@@ -116,6 +116,13 @@ async def test_a_discarded_one_is_neither_replayed_by_itself_nor_by_anybody(own_
     assert (await letter_of(own_stack.sql, letter))["settled_at"] is not None
 
 
+async def test_a_replayed_one_cannot_be_discarded_and_runs(own_stack):
+    letter = await failed_run(own_stack.sql)
+    assert await own_stack.sql.fetchval(REPLAY, letter) == "replayed"
+    assert await own_stack.sql.fetchval(DISCARD, letter) == "settled"
+    assert [row["id"] for row in await own_stack.sql.fetch(DUE)] == [letter]
+
+
 async def test_what_cannot_be_replayed_says_why_and_stays(own_stack):
     assert await own_stack.sql.fetchval(REPLAY, uuid4()) == "unknown"
     assert await own_stack.sql.fetchval(DISCARD, uuid4()) == "unknown"
