@@ -51,6 +51,7 @@ class Cursor(str):
             "pattern": f"^{_SPELLING.pattern}$",
             "minLength": _LENGTH,
             "maxLength": _LENGTH,
+            "examples": ["AQAABkTtX5gAAGuLpYkLTlSWkBcqXf0yP7m3nD1sVwJ8hQ4t"],
         }
 
 
