@@ -29,4 +29,5 @@ pytest_plugins = [
     "kit.attacks",
     "kit.jobs",
     "kit.attacked",
+    "kit.pages",
 ]

@@ -93,7 +93,3 @@ async def test_every_query_is_valid_and_names_metrics_and_labels_that_exist(whol
         assert await prometheus.firing() == set()
         with pytest.raises(AssertionError, match="parse error"):
             await prometheus.query("sum by (")
-
-
-async def test_a_metric_that_no_process_reports_would_be_found():
-    assert metrics_of("max(jobs_queue_lenght) > 1000") == {"jobs_queue_lenght"}

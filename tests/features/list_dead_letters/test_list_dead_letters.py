@@ -89,7 +89,8 @@ async def test_wrong_input_is_422_without_echo(admin, query):
 
 
 async def test_a12_past_the_api_a_user_sees_none(own_stack, attacker, database):
-    await failed_run(database)
+    letter = await failed_run(database)
     body = {"page": 1, "page_size": 100, "state": "waiting"}
     answer = await attacker.post("/rest/v1/rpc/list_dead_letters", json=body)
     assert answer.json() == {"dead_letters": [], "total": 0}
+    await database.execute("delete from jobs.runs where id = $1", letter)
