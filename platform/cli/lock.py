@@ -1,4 +1,4 @@
-"""`./app lock`: write the locks of production and of development."""
+"""`./app lock`: write the locks of production, of development, and of the documentation site."""
 
 import shutil
 import subprocess
@@ -18,6 +18,10 @@ _HEADERS = (
     "# What production runs. Made by `./app lock`; install it with --no-deps: it is complete.\n",
     "# What development needs on top of requirements.lock. Made by `./app lock`.\n",
 )
+# The documentation site's generator has an environment of its own: `./app docs`.
+SITE_LOCK = "docs/site/requirements.lock"
+_SITE_REQUIREMENTS = "docs/site/requirements.in"
+_SITE_HEADER = "# The generator of the documentation site. Made by `./app lock`.\n"
 # How uv names the platforms of cli.lock_check.
 _TRIPLES = {
     "Linux x86_64": "x86_64-unknown-linux-gnu",
@@ -47,6 +51,7 @@ def lock(
 ) -> None:
     """Write requirements.lock and requirements-dev.lock from the requirements in pyproject.toml.
 
+    docs/site/requirements.lock is written from the requirements.in beside it, in the same way.
     Locked versions are kept as long as the requirements allow them. Every package must have wheels
     for each supported Python on Linux and macOS. Needs uv and the package index.
     """
@@ -58,17 +63,20 @@ def lock(
             err=True,
         )
         raise typer.Exit(1)
-    before = entries(ROOT)
+    before, site_before = entries(ROOT), _site_entries(ROOT)
     options = ["--upgrade"] if upgrade_all else []
     options += [word for name in upgrade or [] for word in ("--upgrade-package", name)]
     try:
         write(uv, ROOT, options, lambda line: typer.echo(line, err=True))
+        write_site_lock(uv, ROOT, options)
     except LockError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    changes = _changes(before, entries(ROOT)) or ["No version has changed."]
-    typer.echo("\n".join(changes))
-    typer.echo(f"{' and '.join(LOCKS)} are written: commit both. The next ./app installs them.")
+    changes = _changes(before, entries(ROOT))
+    changes += [f"site: {line}" for line in _changes(site_before, _site_entries(ROOT))]
+    typer.echo("\n".join(changes or ["No version has changed."]))
+    names = f"{', '.join(LOCKS)} and {SITE_LOCK}"
+    typer.echo(f"{names} are written: commit them. The next ./app installs them.")
 
 
 def write(uv: str, root: Path, options: Sequence[str], say: Callable[[str], None]) -> None:
@@ -96,6 +104,22 @@ def write(uv: str, root: Path, options: Sequence[str], say: Callable[[str], None
     _look_everywhere(uv, root, sources, texts, say)
     for name, text in zip(LOCKS, texts, strict=True):
         (root / name).write_text(text, "utf-8")
+
+
+def write_site_lock(uv: str, root: Path, options: Sequence[str]) -> None:
+    """Resolve the requirements of the documentation site, and write its lock. Raises LockError.
+
+    The site needs no version that only a newer Python has: one version holds for all Pythons.
+    """
+    path = root / SITE_LOCK
+    old = path.read_text("utf-8") if path.exists() else ""
+    sources = [_SITE_REQUIREMENTS, "--fork-strategy", "fewest"]
+    path.write_text(_SITE_HEADER + _compile(uv, root, old, [*sources, *options]), "utf-8")
+
+
+def _site_entries(root: Path) -> dict[str, str]:
+    path = root / SITE_LOCK
+    return blocks(path.read_text("utf-8")) if path.exists() else {}
 
 
 def _compile(uv: str, root: Path, locked: str, arguments: Sequence[str]) -> str:
