@@ -9,6 +9,7 @@ from typing import Final
 
 import asyncpg
 
+from bench.errors import BenchError
 from bench.growth.fill import Sizes, fill
 from bench.growth.reading import Reader, Reading
 from bench.growth.statements import Statement, statements
@@ -79,20 +80,28 @@ async def read_all(
 ) -> Growth:
     """Read every statement in a filled database; `only` are beginnings of their names.
 
-    Raises BenchError where this PostgreSQL cannot show the plans of nested statements.
+    Raises BenchError where this PostgreSQL cannot show the plans of nested statements, and where
+    no statement has such a name.
     """
     reader = Reader(connection)
     await reader.begin()
-    chosen = [
-        one
-        for one in await known(connection, sizes)
-        if not only or one.name.startswith(tuple(only))
-    ]
     readings = []
-    for one in chosen:
+    for one in await chosen(connection, sizes, only):
         readings.append(await reader.read(one))
         say(f"{one.name:<{_NAME}} {readings[-1].milliseconds:9.2f} ms")
     return Growth(sizes, readings)
+
+
+async def chosen(
+    connection: asyncpg.Connection, sizes: Sizes, only: Sequence[str]
+) -> list[Statement]:
+    """Return the statements whose names begin so, or all. Raises BenchError if there is none."""
+    found = await known(connection, sizes)
+    for begin in only:
+        if not any(one.name.startswith(begin) for one in found):
+            names = sorted({one.name.split()[0] for one in found})
+            raise BenchError(f"No statement begins with {begin!r}. There are: {', '.join(names)}.")
+    return [one for one in found if not only or one.name.startswith(tuple(only))]
 
 
 async def known(connection: asyncpg.Connection, sizes: Sizes) -> list[Statement]:
@@ -117,6 +126,7 @@ async def _measure(url: str, root: Path, sizes: Sizes, say: Say, only: Sequence[
     try:
         await prepare(connection)
         await migrate(url, root / "supabase" / "migrations")
+        await chosen(connection, sizes, only)  # a wrong name must not cost the time of filling
         await fill(connection, sizes, say)
         return await read_all(connection, sizes, say, only)
     finally:

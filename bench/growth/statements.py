@@ -41,7 +41,7 @@ def statements(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> lis
         *_own(),
         *_sessions(sizes),
         *_mails(),
-        *_exports(),
+        *_exports(sizes),
         *_relay(),
         *_runs(),
         *_cleanup(sizes, rules, totals),
@@ -56,6 +56,10 @@ def _id(kind: str, number: int) -> str:
 
 def _rpc(name: str, arguments: str = "") -> str:
     return f"select * from public.{name}({arguments})"
+
+
+def _fail(run: str) -> str:
+    return f"update jobs.runs set state = 'failed', finished_at = now() where id = {run}"
 
 
 def _call(
@@ -81,7 +85,7 @@ def _lists(sizes: Sizes) -> list[Statement]:
         ("anonymous", "anon", None, True),
         ("a user", "authenticated", READER, True),
         ("a user's drafts", "authenticated", READER, False),
-        ("100,000 drafts", "authenticated", WRITER, False),
+        (f"{sizes.posts // 10:,} drafts", "authenticated", WRITER, False),
     ]
     deep = sizes.posts * 3 // 4 // _PAGE
     pages = [(1, 5.0), (100, 10.0), (deep, 1000.0), (10**9, 5.0)]
@@ -229,7 +233,7 @@ def _mails() -> list[Statement]:
     ]
 
 
-def _exports() -> list[Statement]:
+def _exports(sizes: Sizes) -> list[Statement]:
     export, user = _id("export", READER), _id("user", READER)
     collected = f"insert into exports.parts values ({export}, 3, 'activity.json', '')"
     return [
@@ -241,7 +245,7 @@ def _exports() -> list[Statement]:
         _call("export_chunk", f"{export}, 0"),
         _call("collect_export", export),
         Statement(
-            name="collect_export of 100,000 posts",
+            name=f"collect_export of {sizes.posts // 10:,} posts",
             sql=_rpc("collect_export", _id("export", WRITER)),
             setup=collected.replace(export, _id("export", WRITER)),
             rows=200,
@@ -315,7 +319,10 @@ def _runs() -> list[Statement]:
                 "close_run": f"{run}, 'succeeded', null",
             }.items()
         ),
-        _call("replay_later", _id("run", 100_000)),
+        *(
+            Statement(name=name, sql=_rpc(name, queued), setup=_fail(queued))
+            for name in ("replay_later", "replay_dead_letter")
+        ),
     ]
 
 
@@ -334,12 +341,7 @@ def _cleanup(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> list[
             for rule in rules
         ),
         # The archived events of the users: five each.
-        _call(
-            "forget_deleted_users",
-            f"{batch}, false",
-            rows=20 * batch,
-            milliseconds=2000,
-        ),
+        _call("forget_deleted_users", f"{batch}, false", rows=20 * batch, milliseconds=2000),
         _call("kept_totals"),
         # Once a night: every row is counted, by an index.
         *(
@@ -356,7 +358,8 @@ def _cleanup(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> list[
 
 
 def _operators() -> list[Statement]:
-    cap, letter = 10_000, _id("letter", 3)  # a state or kind is counted up to the cap
+    cap = 10_000  # a state or kind is counted up to the cap
+    letter, run = _id("letter", 3), _id("run", 3)
     return [
         _call("operations", rows=7 * cap, milliseconds=200),
         _call("list_dead_letters", "1, 20, 'waiting'", rows=cap + _FEW, milliseconds=50),
@@ -368,11 +371,11 @@ def _operators() -> list[Statement]:
             milliseconds=100,
         ),
         _call("dead_letter", letter),
-        _call("replay_dead_letter", letter),
         _call("discard_dead_letter", letter),
         Statement(
             name="replays of dead letters",
-            sql=f"insert into public.dead_letter_replays (dead_letter_id) values ({letter})",
+            sql=f"insert into public.dead_letter_replays (dead_letter_id) values ({run})",
+            setup=_fail(run),
             role="authenticated",
             user=READER,
             admin=True,
@@ -380,7 +383,7 @@ def _operators() -> list[Statement]:
         _call("list_runs", "1, 20", rows=4 * cap + _FEW, milliseconds=100),
         _call("list_runs", "500, 20", case="the last", rows=8 * cap, milliseconds=200),
         _call("list_runs", "1, 20, 'failed'", case="of a state", rows=cap + _FEW, milliseconds=50),
-        _call("shown_run", _id("run", 3)),
+        _call("shown_run", run),
     ]
 
 

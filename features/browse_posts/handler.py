@@ -1,13 +1,12 @@
+from features.shared.posts import ListedPost
 from kernel.supabase import AsCaller
 from kernel.web import CursorPage, CursorPaging, Cursors
-
-from .schema import FeedPost
 
 
 async def browse_posts(
     db: AsCaller, cursors: Cursors, *, paging: CursorPaging
-) -> CursorPage[FeedPost]:
+) -> CursorPage[ListedPost]:
     """Return the page of published posts. Raises InvalidCursor."""
     plan = cursors.open(paging)
     rows = await db.rpc("browse_posts", **plan.arguments)
-    return plan.page(rows, FeedPost)
+    return plan.page(rows, ListedPost)

@@ -2,11 +2,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from features.shared.posts import ListedPost
 from kernel.web import LINKS, CursorPage, CursorPaging, InvalidCursor, Services, raises
 
 from . import handler
 from .cache import FEED
-from .schema import FeedPost
 
 router = APIRouter(tags=["posts"])
 
@@ -15,7 +15,7 @@ router = APIRouter(tags=["posts"])
 @FEED.serves
 async def browse_posts(
     paging: Annotated[CursorPaging, Query()], services: Services
-) -> CursorPage[FeedPost]:
+) -> CursorPage[ListedPost]:
     """Browse published posts, newest first.
 
     Follow `next` to older posts, and `prev` to newer ones. Posts that are written or deleted

@@ -1,8 +1,9 @@
+from features.shared.posts import ListedPost
 from kernel.errors import Unauthenticated
 from kernel.supabase import AsCaller
 from kernel.web import ANONYMOUS, Caller, Page
 
-from .schema import ListedPost, Paging
+from .schema import Paging
 
 
 async def list_posts(db: AsCaller, caller: Caller, *, paging: Paging) -> Page[ListedPost]:

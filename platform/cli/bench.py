@@ -45,19 +45,24 @@ def bench(
     ] = False,
     posts: Annotated[int, typer.Option(min=10_000, help="With --growth: posts.")] = 1_000_000,
     users: Annotated[int, typer.Option(min=10_000, help="With --growth: users.")] = 200_000,
-    events: Annotated[int, typer.Option(min=10_000, help="… delivered events.")] = 5_000_000,
-    runs: Annotated[int, typer.Option(min=10_000, help="… runs of jobs.")] = 1_000_000,
-    waiting: Annotated[int, typer.Option(min=1_000, help="… events that wait.")] = 200_000,
+    events: Annotated[
+        int, typer.Option(min=10_000, help="With --growth: delivered events.")
+    ] = 5_000_000,
+    runs: Annotated[int, typer.Option(min=10_000, help="With --growth: runs of jobs.")] = 1_000_000,
+    waiting: Annotated[
+        int, typer.Option(min=1_000, help="With --growth: events that wait.")
+    ] = 200_000,
     statement: Annotated[
         list[str] | None,
         typer.Option(help="With --growth: only statements that begin with this; default: all."),
     ] = None,
 ) -> None:
-    """Measure the CPU time of a request: cached reads beside bare applications.
+    """Measure the CPU time of requests, memory, or growth.
 
-    Starts a separate stack. The server has one core, the load and everything else use the others;
-    every case runs once in each round, and the results are medians. A ratio is the CPU time
-    relative to that of a bare ASGI application with one GET of redis-py.
+    It compares cached reads with bare applications. Starts a separate stack. The server has one
+    core, the load and everything else use the others; every case runs once in each round, and the
+    results are medians. A ratio is the CPU time relative to that of a bare ASGI application with
+    one GET of redis-py.
     """
     if sys.platform == "win32":
         typer.echo("The local stack needs Linux or macOS: on Windows use WSL 2.", err=True)

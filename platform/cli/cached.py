@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cli.operators import settings_or_stack
-from cli.text import columns
+from cli.text import columns, one_line
 
 if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
     from redis.asyncio import Redis
@@ -45,21 +45,24 @@ class _Kept:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    cache = typer.Typer(no_args_is_help=True, help="What the cache keeps.")
+    cache = typer.Typer(no_args_is_help=True, help="Show or drop cached responses.")
     cache.command()(show)
     cache.command()(drop)
     app.add_typer(cache, name="cache")
 
 
 def show(key: Key = None) -> None:
-    """Show the cached responses, or one with its body: whether it is valid, and for how long."""
+    """Show the cached responses, or one with its body.
+
+    Each has its state, and the time until it expires.
+    """
     found = asyncio.run(_all(key or "*", most=_MOST + 1))
     if not found:
         typer.echo(f"Nothing is kept under {key}." if key else "The cache keeps no response.")
         raise typer.Exit(1 if key else 0)
     table = [("key", "call", "state", "expires in", "bytes")]
     table += [
-        (one.key, one.call, one.state, f"{one.seconds} s", str(len(one.body)))
+        (one_line(one.key), one.call, one.state, f"{one.seconds} s", str(len(one.body)))
         for one in found[:_MOST]
     ]
     typer.echo(columns(table))
@@ -67,7 +70,7 @@ def show(key: Key = None) -> None:
         typer.echo(f"… and more: name a key, for example {found[0].key.split(':')[0]}:*")
     if key and "*" not in key:
         for one in found:
-            typer.echo(one.body.decode(errors="replace")[:_LONGEST])
+            typer.echo(one_line(one.body.decode(errors="replace")[:_LONGEST]))
 
 
 def drop(
@@ -87,16 +90,23 @@ async def _all(key: str, *, most: int) -> list[_Kept]:
 
     routes = routes_of(discover())
     async with _connected() as redis:
-        raws = [raw async for raw in _scan(redis, key, most)]
-        found = [await _kept(redis, raw, routes) for raw in sorted(raws)]
+        raws = sorted([raw async for raw in _scan(redis, key, most)])
+        found = [await _kept(redis, raw, routes) for raw in raws]
     return sorted((one for one in found if one is not None), key=lambda one: one.key)
 
 
 async def _drop(key: str) -> int:
+    number = 0
     async with _connected() as redis:
-        raws = [raw async for raw in _scan(redis, key)]
-        batches = range(0, len(raws), _BATCH)
-        return sum([await redis.unlink(*raws[first : first + _BATCH]) for first in batches])
+        batch: list[str] = []
+        async for raw in _scan(redis, key):
+            batch.append(raw)
+            if len(batch) == _BATCH:
+                number += await redis.unlink(*batch)
+                batch.clear()
+        if batch:
+            number += await redis.unlink(*batch)
+    return number
 
 
 @asynccontextmanager
@@ -120,15 +130,18 @@ async def _connected() -> "AsyncIterator[Redis]":
 
 
 async def _scan(redis: "Redis", key: str, most: int | None = None) -> AsyncIterator[str]:
+    """Yield the keys that fit; with `most`, so many different ones: SCAN may repeat a key."""
     pattern = "cache:????????:" + _SPECIAL.sub(r"\\\1", key)
-    number = 0
+    seen: set[str] = set()
     async for raw in redis.scan_iter(pattern, count=_BATCH):
         name = raw.decode() if isinstance(raw, bytes) else str(raw)
-        if _PREFIX.match(name):
-            yield name
-            number += 1
-        if number == most:
-            return
+        if not _PREFIX.match(name) or name in seen:
+            continue
+        yield name
+        if most is not None:
+            seen.add(name)
+            if len(seen) == most:
+                return
 
 
 async def _kept(redis: "Redis", raw: str, routes: "Iterable[Route]") -> _Kept | None:

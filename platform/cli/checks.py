@@ -82,11 +82,12 @@ def test(
         typer.Option("--failed", help="Only what failed last, in any lane, one after the other."),
     ] = False,
 ) -> None:
-    """Run the tests on a real local stack: all of them, or those that concern a slice.
+    """Run the tests: all of them, or those that concern a slice.
 
-    For a slice you name, these are its own tests, and the rules for all slices (layout, events,
-    grants, callers, OpenAPI). If ./app up runs here, they use its PostgreSQL, with other databases.
-    Options of pytest may follow, e.g. ./app test get_post -k draft.
+    They run on a real local stack. For a slice you name, these are its own tests, and the rules for
+    all slices (layout, events, grants, callers, OpenAPI). If ./app up runs here, they use its
+    PostgreSQL, with other databases. Options of pytest may follow, e.g. ./app test get_post -k
+    draft.
     """
     words = [*(slices or []), *context.args]
     first = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
@@ -124,7 +125,10 @@ def check(
         typer.Option("--fix", help="First correct what ruff can correct, and format the code."),
     ] = False,
 ) -> None:
-    """Run all static checks: style, types (mypy and pyright), imports, locks, tables."""
+    """Run all static checks, such as style, types and imports.
+
+    They are ruff, mypy, pyright, import-linter, and our own: locks, migrations, slices, tables.
+    """
     if fix:
         for name, command in _FIXES:
             _passes(name, command)
@@ -176,7 +180,7 @@ def _worst(commands: Iterable[list[str]]) -> int:
 
 
 def _tests_of(name: str) -> Path:
-    folders = {path.name: path for path in (ROOT / "tests" / "features").iterdir()}
+    folders = {path.name: path for path in (ROOT / "tests" / "features").iterdir() if path.is_dir()}
     if name not in folders:
         known = ", ".join(sorted(known for known in folders if not known.startswith(("_", "."))))
         typer.echo(f"There are no tests of a slice {name!r}. There are: {known}.", err=True)

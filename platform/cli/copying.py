@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from kernel.feature import Feature
 
 _PARAMETER: Final = re.compile(r"\{\w+\}")
-_METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
 _COPIED: Final = frozenset({".py", ".txt", ".html"})
 
 

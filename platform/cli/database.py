@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import typer
 
 from cli.operators import values_of_stack
-from cli.text import columns
+from cli.text import columns, one_line
 
 if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
     import asyncpg
@@ -43,10 +43,11 @@ def db(
         str | None, typer.Argument(help='One statement, e.g. "select 1"; none: a prompt.')
     ] = None,
 ) -> None:
-    """Run SQL as the owner of the database: one statement, or a prompt.
+    """Run SQL as the owner of the database.
 
-    The database is that of DATABASE_URL or, without it, of the stack that runs here. The prompt is
-    psql if this machine has it, otherwise a small one of ours.
+    It runs one statement, or without one it opens a prompt. The database is that of DATABASE_URL
+    or, without it, of the stack that runs here. The prompt is psql if this machine has it,
+    otherwise a small one of ours.
     """
     try:
         url = database_url()
@@ -59,7 +60,10 @@ def db(
 
 
 def outbox() -> None:
-    """Show the events that wait in the outbox: how many of each topic, since when, and why."""
+    """Show the events that wait in the outbox.
+
+    For each topic: how many, since when, and their last error.
+    """
     try:
         rows = asyncio.run(_fetch(database_url(), _OUTBOX))
     except DatabaseError as error:
@@ -85,13 +89,15 @@ def outbox() -> None:
     typer.echo(columns(table))
     for row in rows:
         if row["error"]:
-            typer.echo(f"{row['topic']}: {row['error']}")
+            typer.echo(f"{row['topic']}: {one_line(row['error'])}")
     if oldest > timedelta(seconds=30):
         typer.echo("Does a relay run? ./app relay")
 
 
 def database_url() -> str:
     """Return DATABASE_URL or, without it, that of the running stack. Raises DatabaseError."""
+    from migrate import NO_ADDRESS
+
     if url := os.environ.get("DATABASE_URL"):
         try:
             parts = urlsplit(url)
@@ -99,9 +105,7 @@ def database_url() -> str:
         except ValueError:  # the brackets of IPv6, or the port
             right = False
         if not right:
-            raise DatabaseError(
-                "DATABASE_URL is no address of a database: postgresql://user:password@host/name"
-            )
+            raise DatabaseError(NO_ADDRESS)
         return url
     if values := values_of_stack():
         return values["DATABASE_URL"]
@@ -175,7 +179,11 @@ async def _statements() -> AsyncIterator[str]:
     while True:
         typer.echo("   " if lines else "=> ", nl=False, err=True)
         line = await asyncio.to_thread(sys.stdin.readline)
-        if not line or line.strip() in {"\\q", "exit", "quit"}:
+        if line.strip() in {"\\q", "exit", "quit"}:
+            return
+        if not line:
+            if lines:  # as psql does: the last statement of a pipe needs no semicolon
+                yield "".join(lines)
             return
         if line.strip() or lines:
             lines.append(line)
@@ -196,7 +204,7 @@ async def _run(connection: "asyncpg.Connection", sql: str) -> None:
 
 
 def _shown(value: Any) -> str:
-    return "" if value is None else str(value).replace("\n", "↵")
+    return "" if value is None else one_line(str(value).replace("\n", "↵"))
 
 
 def _told(error: Exception) -> str:

@@ -50,7 +50,11 @@ def faces(
         bool, typer.Option("--write", help="Update docs/faces.txt: for a release.")
     ] = False,
 ) -> None:
-    """Show which public names of the platform changed since the last release."""
+    """Show which public names changed since the last release.
+
+    They are the names of the platform that slices may import. docs/faces.txt has those of the
+    release.
+    """
     now = public_names(ROOT)
     if write:
         COPY.write_text(written(now), encoding="utf-8")

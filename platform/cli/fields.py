@@ -22,8 +22,11 @@ _RESERVED: Final = """
     with
 """
 _TAKEN: Final = frozenset({"id", "created_at", "updated_at"})
-# What pydantic's models have already.
-_OF_MODELS: Final = frozenset({"copy", "json", "dict", "schema", "validate", "construct", "fields"})
+# What pydantic's models have already, and the types that fields have: `date: date | None = None`
+# is no class of Python.
+_OF_MODELS: Final = frozenset(
+    {"copy", "json", "dict", "schema", "validate", "construct", "fields", "date", "datetime"}
+)
 PLACE: Final = "label"
 """The field that the kinds have where a copy has its own."""
 _EXAMPLE: Final = re.compile(rf'\{{"{PLACE}": "[^"]*"\}}')

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 import typer
 
-from cli.operators import settings_or_stack
-from cli.text import columns
+from cli.operators import no_answer, settings_or_stack
+from cli.text import columns, one_line
 
 if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
     from kernel.supabase import AsService
@@ -34,18 +34,16 @@ _WHY_NOT: Final = {
 }
 
 
-class JobsError(Exception):
-    """It cannot be done; the message is for people and says why."""
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    letters = typer.Typer(no_args_is_help=True, help="Jobs that failed, for operators.")
+    letters = typer.Typer(no_args_is_help=True, help="List, replay or discard jobs that failed.")
     letters.command("list")(list_letters)
     letters.command("show")(show_letter)
     letters.command("replay")(replay)
     letters.command("discard")(discard)
-    runs = typer.Typer(no_args_is_help=True, help="Runs of jobs, for operators.")
+    runs = typer.Typer(
+        no_args_is_help=True, help="List runs of jobs, retry one, or start a scheduled job."
+    )
     runs.command("list")(list_runs)
     runs.command("show")(show_run)
     runs.command("retry")(retry)
@@ -63,7 +61,7 @@ def list_letters(
 
 
 def show_letter(letter: Letter, *, as_json: AsJson = False) -> None:
-    """Show a dead letter: its job, the ids in its event, its error, and its times."""
+    """Show a dead letter: its job, ids, error and times."""
     found = _ask("dead_letter", letter=str(letter))
     if found is None:
         _fail(_WHY_NOT["unknown"].format(id=letter))
@@ -71,14 +69,20 @@ def show_letter(letter: Letter, *, as_json: AsJson = False) -> None:
 
 
 def replay(letters: Annotated[list[UUID], typer.Argument(help="Their ids.")]) -> None:
-    """Run the jobs of dead letters again, once each; correct the cause first."""
+    """Run the jobs of dead letters again, once each.
+
+    Correct the cause first.
+    """
     for letter in letters:
         _settle(letter, "replay_dead_letter", "dead_letter_replayed")
         typer.echo(f"{letter} runs again as soon as a relay and a worker are there.")
 
 
 def discard(letters: Annotated[list[UUID], typer.Argument(help="Their ids.")]) -> None:
-    """Settle dead letters without running them again; they are kept for 90 days."""
+    """Settle dead letters without running them again.
+
+    They are kept for 90 days.
+    """
     for letter in letters:
         _settle(letter, "discard_dead_letter", "dead_letter_discarded")
         typer.echo(f"{letter} is discarded.")
@@ -96,7 +100,10 @@ def show_run(run_id: RunId, *, as_json: AsJson = False) -> None:
 
 
 def retry(run_id: RunId) -> None:
-    """Run a failed run again, with all its attempts: the same as ./app dead-letters replay."""
+    """Run a failed run again, with all its attempts.
+
+    This is the same as ./app dead-letters replay.
+    """
     state = _run(run_id)["state"]
     if state != "failed":
         _fail(f"The run {run_id} is {state}: only a failed one can be run again.")
@@ -114,8 +121,9 @@ def run(
     job = jobs.by_name.get(name)
     if job is None or job.schedule is None:
         names = "\n".join(f"  {one.name}" for one in jobs.scheduled)
-        why = "There is no job" if job is None else f"It follows {job.on.__name__}, no schedule:"
-        _fail(f"{why} {name}. Jobs with a schedule:\n{names}")
+        if job is None:
+            _fail(f"There is no job {name}. Jobs with a schedule:\n{names}")
+        _fail(f"{name} follows {job.on.__name__} and has no schedule. Those with one:\n{names}")
     now = datetime.now(UTC)
     if not _ask("put_slot", job=name, slot=now.isoformat()):
         _fail(f"{name} has a slot that is later than {now.isoformat()}: is this clock right?")
@@ -172,10 +180,7 @@ def _with_database(work: Any) -> Any:
     try:
         return asyncio.run(main())
     except (APIError, ApiError) as error:
-        _fail(
-            f"{settings.supabase} refused or does not answer ({error.code}): are SUPABASE_URL and "
-            "SUPABASE_SERVICE_KEY right?"
-        )
+        _fail(no_answer(settings, error.code))
 
 
 def _print_page(
@@ -208,11 +213,9 @@ def _cell(value: object) -> str:
 
 
 def _plain(value: object) -> str:
-    """Return text for a terminal, on one line and without control characters."""
     if value is None:
         return "-"
-    text = value if isinstance(value, str) else json.dumps(value)
-    return "".join(one if one.isprintable() else " " for one in text)
+    return one_line(value if isinstance(value, str) else json.dumps(value))
 
 
 def _fail(problem: str) -> NoReturn:

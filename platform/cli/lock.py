@@ -49,11 +49,11 @@ def lock(
         bool, typer.Option("--upgrade-all", help="Take the newest version of every package.")
     ] = False,
 ) -> None:
-    """Write requirements.lock and requirements-dev.lock from the requirements in pyproject.toml.
+    """Write the locks from the requirements in pyproject.toml.
 
-    docs/site/requirements.lock is written from the requirements.in beside it, in the same way.
-    Locked versions are kept as long as the requirements allow them. Every package must have wheels
-    for each supported Python on Linux and macOS. Needs uv and the package index.
+    They are requirements.lock and requirements-dev.lock; the documentation site has its own in
+    docs/site. Locked versions are kept as long as the requirements allow them. Every package must
+    have wheels for each supported Python on Linux and macOS. Needs uv and the package index.
     """
     uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if not uv:
@@ -67,8 +67,9 @@ def lock(
     options = ["--upgrade"] if upgrade_all else []
     options += [word for name in upgrade or [] for word in ("--upgrade-package", name)]
     try:
+        site = site_lock(uv, ROOT, options)
         write(uv, ROOT, options, lambda line: typer.echo(line, err=True))
-        write_site_lock(uv, ROOT, options)
+        (ROOT / SITE_LOCK).write_text(site, "utf-8")
     except LockError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -106,15 +107,12 @@ def write(uv: str, root: Path, options: Sequence[str], say: Callable[[str], None
         (root / name).write_text(text, "utf-8")
 
 
-def write_site_lock(uv: str, root: Path, options: Sequence[str]) -> None:
-    """Resolve the requirements of the documentation site, and write its lock. Raises LockError.
-
-    The site needs no version that only a newer Python has: one version holds for all Pythons.
-    """
+def site_lock(uv: str, root: Path, options: Sequence[str]) -> str:
+    """Return the lock of the documentation site: one version for all Pythons. Raises LockError."""
     path = root / SITE_LOCK
     old = path.read_text("utf-8") if path.exists() else ""
     sources = [_SITE_REQUIREMENTS, "--fork-strategy", "fewest"]
-    path.write_text(_SITE_HEADER + _compile(uv, root, old, [*sources, *options]), "utf-8")
+    return _SITE_HEADER + _compile(uv, root, old, [*sources, *options])
 
 
 def _site_entries(root: Path) -> dict[str, str]:

@@ -58,9 +58,10 @@ def new(
         str | None, typer.Option(help="What one row is called, if it is no regular plural.")
     ] = None,
 ) -> None:
-    """Make a slice with tests; with a new table also its migration, entity and events.
+    """Make a slice with tests, from a kind or from another slice.
 
-    With --from and --table, the new slice is of the kind of that slice.
+    With a new table, it also makes its migration, entity and events. With --from and --table, the
+    new slice is of the kind of that slice.
     """
     try:
         made = make(ROOT, name, source=source, kind=kind, table=table, owner=owner,
@@ -154,26 +155,37 @@ def _version(root: Path) -> int:
 
 
 def _write(root: Path, name: str, files: Mapping[str, str], kind: Kind | None = None) -> list[str]:
-    """Write them; undo that, and raise FieldError, if the application does not start with them."""
+    """Write them, and undo that if anything fails.
+
+    Raises FieldError if the application does not start with them.
+    """
     files = dict(files)
     if kind is not None and kind.slice == "receive_delivery":
         files[_ENV] = _with_secret(root, name)
     before = {path: _read(root / path) for path in files}
-    for path, content in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(content, encoding="utf-8")
-    modules = [path for path in files if path.endswith(".py")]
-    for words in (("check", "--fix", "-q", "--select", "I,F401,F811"), ("format", "-q")):
-        ruff = Path(sys.executable).parent / "ruff"
-        subprocess.run([ruff, *words, *modules], cwd=root, check=True)  # noqa: S603 - a tool of ours
     try:
+        for path, content in files.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(content, encoding="utf-8")
+        _tidy(root, [path for path in files if path.endswith(".py")])
         return [*files, *update_lists(root)]
-    except NoStartError as error:
+    except BaseException as error:  # Ctrl-C, too
         for path, text in before.items():
             _restore(root, root / path, text)
+        if not isinstance(error, NoStartError):
+            raise
         raise FieldError(
             f"Nothing was written, because the application would not start: {error}"
         ) from None
+
+
+def _tidy(root: Path, modules: list[str]) -> None:
+    """Sort the imports, remove those that are not used, and format. Raises FieldError."""
+    ruff = Path(sys.executable).parent / "ruff"
+    if not ruff.exists():
+        raise FieldError("This command needs ruff: run it in a checkout, by ./app.")
+    for words in (("check", "--fix", "-q", "--select", "I,F401,F811"), ("format", "-q")):
+        subprocess.run([ruff, *words, *modules], cwd=root, check=True)  # noqa: S603 - a tool of ours
 
 
 def _with_secret(root: Path, name: str) -> str:
@@ -191,8 +203,10 @@ def _restore(root: Path, path: Path, text: str | None) -> None:
     if text is not None:
         path.write_text(text, encoding="utf-8")
         return
-    path.unlink()
+    path.unlink(missing_ok=True)
     for folder in path.parents:
+        if not folder.exists():
+            continue
         if folder == root or any(one.name != "__pycache__" for one in folder.iterdir()):
             break
         for one in folder.glob("__pycache__/*"):

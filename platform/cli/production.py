@@ -24,7 +24,7 @@ def api(
     host: Annotated[str | None, typer.Option(help="Address to listen on [API_HOST].")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on [API_PORT].")] = None,
 ) -> None:
-    """Run only the API, with the Supabase and Redis of the settings.
+    """Run the API, with the Supabase and Redis of the settings.
 
     This is the production process; .env.example explains its settings.
     """
@@ -75,7 +75,10 @@ def worker(
 
 
 def relay() -> None:
-    """Forward events from the outbox to the cache and the broker; several may run."""
+    """Forward events from the outbox to the cache and the broker.
+
+    Several may run.
+    """
     from kernel.boot.processes import run_relay
 
     run_relay(*_prepared())

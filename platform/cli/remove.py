@@ -39,7 +39,7 @@ def remove(
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Remove a slice with its tests, and say what else mentions it.
+    """Remove a slice with its tests, and show what mentions it.
 
     Migrations stay: databases have applied them, and other slices may use their tables.
     """
@@ -80,7 +80,8 @@ def known(root: Path, name: str) -> None:
 def take_out(root: Path, name: str) -> list[str]:
     """Delete the slice and its tests, and update the lists; return those that have changed.
 
-    Raises RemoveError if the application would not start without it; then nothing has changed.
+    If anything fails, the slice is put back. Raises RemoveError if the application would not start
+    without it.
     """
     with tempfile.TemporaryDirectory(dir=root, prefix=".removed-") as aside:
         moved: list[tuple[Path, Path]] = []
@@ -93,9 +94,11 @@ def take_out(root: Path, name: str) -> list[str]:
                     shutil.move(folder, place)
                     moved.append((folder, place))
             return update_lists(root)
-        except NoStartError as error:
+        except BaseException as error:  # Ctrl-C, too
             for folder, place in moved:
                 shutil.move(place, folder)
+            if not isinstance(error, NoStartError):
+                raise
             raise RemoveError(
                 f"Nothing was removed, because the application would not start: {error}"
             ) from None

@@ -9,7 +9,7 @@ import typer
 
 from cli.checkout import ROOT
 from cli.database import DatabaseError, connected, database_url
-from cli.operators import settings_or_stack
+from cli.operators import no_answer, settings_or_stack
 from cli.text import columns
 
 if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
@@ -30,10 +30,11 @@ def seed(
         int, typer.Option(min=0, max=1_000_000, help="Number of rows to add: posts.")
     ] = 1000,
 ) -> None:
-    """Add five users and a thousand posts to the local database, and print the users' passwords.
+    """Add example users and posts to the local database.
 
-    It runs supabase/seed.sql: add rows of your own tables there. Run again, it adds rows and gives
-    the users new passwords. It refuses servers on other machines.
+    It prints the passwords of the five users. It runs supabase/seed.sql: add rows of your own
+    tables there. Run again, it adds rows and gives the users new passwords. It refuses servers on
+    other machines.
     """
     from kernel.errors import ApiError
 
@@ -45,7 +46,7 @@ def seed(
     except DatabaseError as error:
         problem = str(error)
     except ApiError as error:
-        problem = f"{settings.supabase} refused or does not answer ({error.code})."
+        problem = no_answer(settings, error.code)
     else:
         typer.echo(columns([("e-mail", "password"), *people]))
         typer.echo(f"Added {rows} rows by supabase/seed.sql; the passwords are shown only here.")

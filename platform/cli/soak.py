@@ -27,9 +27,10 @@ def soak(
         int | None, typer.Option(help="The same seed draws the same kills [random].")
     ] = None,
 ) -> None:
-    """Run thousands of jobs on a separate stack, and kill its processes at random meanwhile.
+    """Run thousands of jobs while their processes are killed.
 
-    Prints a table at the end. The exit code is 1 if a job was lost, or had its effect twice.
+    It starts a separate stack, and kills its processes at random. Prints a table at the end. The
+    exit code is 1 if a job was lost, or had its effect twice.
     """
     if sys.platform == "win32":
         typer.echo("The local stack needs Linux or macOS: on Windows use WSL 2.", err=True)

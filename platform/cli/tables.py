@@ -44,7 +44,7 @@ def features(
         bool, typer.Option("--json", help="One JSON object: lists of calls and of jobs.")
     ] = False,
 ) -> None:
-    """Show the slices: their calls and callers, their jobs and the events of these.
+    """Show the slices with their calls, callers, jobs and events.
 
     --write updates docs/SLICES.md, docs/openapi.json and tests/contract/shipped.json.
     """

@@ -14,6 +14,11 @@ def columns(table: Sequence[Sequence[str]]) -> str:
     )
 
 
+def one_line(text: str) -> str:
+    """Return the text on one line, without the control characters that move a terminal's cursor."""
+    return "".join(one if one.isprintable() else " " for one in text)
+
+
 def wrapped(text: str, *, indent: int) -> str:
     """Return the text in lines that fit the terminal; all of them are indented."""
     return textwrap.fill(

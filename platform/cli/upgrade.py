@@ -59,7 +59,7 @@ def upgrade(
         bool, typer.Option("--record", help="For releases: write platform/release.txt.")
     ] = False,
 ) -> None:
-    """Show what a newer version changes in the files of the platform, and apply it.
+    """Show what a newer release changes, or apply it.
 
     Your files are never touched: your slices, adapters, migrations and their tests. A file of ours
     that you changed is merged if your changes and the new ones do not meet.
@@ -152,7 +152,7 @@ def _newer(source: str) -> Iterator[Path]:
     """Yield the folder of the newer version. Raises UpgradeError."""
     folder = Path(source).expanduser()
     if folder.is_dir():
-        yield _checkout(folder.resolve())
+        yield _checkout(folder.resolve(), source)
         return
     found = _git(
         ROOT, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{source}^{{commit}}"
@@ -167,14 +167,14 @@ def _newer(source: str) -> Iterator[Path]:
         unpacked = subprocess.run(["tar", "-x", "-C", name], input=archive.stdout, check=False)  # noqa: S603, S607
         if archive.returncode or unpacked.returncode:
             raise UpgradeError(f"git could not unpack {source}: {archive.stderr.decode().strip()}")
-        yield _checkout(Path(name))
+        yield _checkout(Path(name), source)
 
 
-def _checkout(folder: Path) -> Path:
+def _checkout(folder: Path, source: str) -> Path:
     if not (folder / MANIFEST).is_file():
-        raise UpgradeError(f"{folder} is no version to upgrade to: it has no {MANIFEST}.")
+        raise UpgradeError(f"{source} is no version to upgrade to: it has no {MANIFEST}.")
     if folder == ROOT:
-        raise UpgradeError(f"{folder} is this checkout itself: name another version.")
+        raise UpgradeError(f"{source} is this checkout itself: name another version.")
     return folder
 
 

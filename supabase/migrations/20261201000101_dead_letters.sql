@@ -152,14 +152,16 @@ revoke all on function jobs.replay(uuid) from public;
 create function public.replay_dead_letter(letter uuid) returns text
   language sql security definer set search_path = '' as 'select jobs.replay(letter)';
 
--- Nobody will replay it. Returns `discarded`, `unknown` or `settled`.
+-- Nobody will replay it. Returns `discarded`, `unknown` or `settled`. A replay that was asked for before
+-- stays. It locks in the order of a run that fails, too.
 create function public.discard_dead_letter(letter uuid) returns text
   language plpgsql security definer set search_path = '' as $$
 begin
-  update jobs.runs r set replay_at = null where r.id = letter and r.state = 'failed';
+  perform from jobs.runs r where r.id = letter for update;
   update jobs.dead_letters d set state = 'discarded', settled_at = now()
   where d.id = letter and d.state = 'waiting';
   if found then
+    update jobs.runs r set replay_at = null where r.id = letter and r.state = 'failed';
     return 'discarded';
   end if;
   return case when exists (select from jobs.dead_letters d where d.id = letter)

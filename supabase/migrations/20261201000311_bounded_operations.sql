@@ -1,7 +1,7 @@
 -- What operators watch is counted up to 10,000 of each kind, so that asking costs the same however long a
 -- queue has become.
 -- {"runs": {"queued", "running", "failed"},  failed: those that are kept; 10000: that many or more
---  "finished_last_minute": {"succeeded", "failed"},
+--  "finished_last_minute": {"succeeded", "failed"},  for relays before 2026-12
 --  "dead_letters": {"run", "message"},
 --  "queue_length", "queue_age_seconds",      age: since it was queued first, retries included
 --  "outbox_pending", "outbox_lag_seconds"}   lag: of the 10,000 of each kind that are claimed next
@@ -33,7 +33,9 @@ create or replace function public.operations() returns jsonb
     (select
        count(*) filter (where r.state = 'succeeded') as succeeded,
        count(*) filter (where r.state = 'failed') as failed
-     from jobs.runs r where r.finished_at > now() - interval '1 minute') finished,
+     from (
+       select l.state from jobs.runs l where l.finished_at > now() - interval '1 minute'
+       order by l.finished_at limit 10000) r) finished,
     (select count(*) as events, min(p.created_at) as oldest from (
        (select e.created_at from outbox.events e
         where e.dropped_at is null and e.published_at is null

@@ -1,6 +1,7 @@
 """`./app db` and `./app outbox`, with this worker's database."""
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -23,6 +24,11 @@ async def test_a_statement_is_a_table(known):
     found = await known("db", "select 7 as seven, null as nothing, E'a\\nb' as lines")
     assert found.exit_code == 0, found.output
     assert found.stdout == "seven  nothing  lines\n7               a↵b\n(1 row)\n"
+
+
+async def test_a_value_cannot_move_the_cursor_of_a_terminal(known):
+    found = await known("db", "select E'a\\x1b[2Jb' as text")
+    assert found.stdout == "text\na [2Jb\n(1 row)\n"
 
 
 async def test_a_statement_without_rows_says_what_it_did(known):
@@ -98,6 +104,11 @@ def test_without_psql_there_is_a_prompt_of_ours(stack, tmp_path):
     assert 'syntax error at or near "selct"' in done.stderr
 
 
+def test_the_last_statement_of_a_pipe_needs_no_semicolon(stack, tmp_path):
+    done = run(stack.database_url, tmp_path, "select 1 as one;\nselect 2 as two")
+    assert done.stdout == "one\n1\n(1 row)\ntwo\n2\n(1 row)\n"
+
+
 @pytest.fixture
 async def waiting(known, own_database, monkeypatch):
     """Runs `./app outbox` with a database in which nothing else puts events."""
@@ -120,8 +131,9 @@ async def test_what_waits_is_shown_by_topic(waiting, own_database):
     found = await waiting()
     assert found.exit_code == 0, found.output
     first, head, row, error, remedy = found.output.splitlines()
-    assert first == "2 events wait; oldest 1:00:00"
+    oldest = re.fullmatch(r"2 events wait; oldest (1:0\d:\d\d)", first)
+    assert oldest
     assert head.split()[:2] == ["topic", "waiting"]
-    assert row.split() == ["job_due", "2", "1:00:00", "0", "2", "3"]
+    assert row.split() == ["job_due", "2", oldest[1], "0", "2", "3"]
     assert error == "job_due: no such job"
     assert "./app relay" in remedy

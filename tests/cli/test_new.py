@@ -1,8 +1,10 @@
 """`./app new` and `./app remove`: refusals at once, and whole slices in a copy of the checkout."""
 
+import subprocess
+
 import pytest
 
-from cli import remove
+from cli import new, remove
 from cli.copying import with_strings
 from cli.fields import FieldError, in_python, in_sql, parsed
 from cli.kinds import KINDS, singular
@@ -65,6 +67,7 @@ def test_what_cannot_be_made_is_one_sentence_that_says_what_to_do(name, options,
         ("user_id:text", "user_id is used already"),
         ("url:text url:text", "url is used already"),
         ("json:text", "json is used already"),
+        ("url:text date:date?", "date is used already"),
         ("model_x:text", "are pydantic's"),
         ("order:integer", "reserved word of SQL"),
         ("class:text", "reserved word of Python"),
@@ -122,6 +125,12 @@ def test_a_copy_has_other_paths_and_cache_keys(before, after):
 def test_the_kinds_are_slices_that_start():
     slices = discover("kit.kinds")
     assert {kind.slice for kind in KINDS.values()} == slices.keys()
+
+
+def test_a_failure_on_the_way_leaves_no_file(tmp_path):
+    with pytest.raises(subprocess.CalledProcessError):
+        new._write(tmp_path, "save_it", {"features/save_it/route.py": "no Python"})
+    assert not (tmp_path / "features").exists()
 
 
 def test_an_unknown_slice_is_not_removed():

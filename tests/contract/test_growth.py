@@ -10,6 +10,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from bench.errors import BenchError
 from bench.growth.drain import drain
 from bench.growth.fill import Sizes, fill
 from bench.growth.reading import Reader
@@ -47,6 +48,12 @@ async def test_g2_no_statement_reads_or_sorts_more_rows_than_its_bound(filled):
     assert len(found.readings) > 100
     over = [line for line in found.table() if "over: rows" in line]
     assert not over, "\n".join([found.table()[0], *over])
+
+
+@pytest.mark.slow
+async def test_a_statement_that_does_not_exist_is_not_measured_as_good(filled):
+    with pytest.raises(BenchError, match=r"No statement begins with 'nope'\. There are: .+"):
+        await read_all(filled[0], SMALL, quiet, ["get_post", "nope"])
 
 
 @pytest.mark.slow

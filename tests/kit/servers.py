@@ -183,7 +183,8 @@ async def _make_template(postgres: str) -> None:
 
 def _version_of_template() -> str:
     """Return a hash of what makes the template: the migrations, the kit's tables, the stack."""
-    own = sorted((MIGRATIONS.parents[1] / "devstack").rglob("*.[ps][yq]*"))
+    stack = (MIGRATIONS.parents[1] / "devstack").rglob("*")
+    own = sorted(file for file in stack if file.suffix in {".py", ".sql"})
     files = [*sorted(MIGRATIONS.glob("*.sql")), SCHEMA, *own]
     parts = (f"{file.name}\0".encode() + file.read_bytes() for file in files)
     return hashlib.sha256(b"\0".join(parts)).hexdigest()

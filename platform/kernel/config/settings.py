@@ -359,7 +359,7 @@ def load_settings(env_file: Path | None = None, own: Iterable[type[OwnSettings]]
         raise SettingsError(
             "The settings are not complete:\n" + "\n".join(sorted(faults)) + "\n"
             "Set them in the environment or in .env; .env.example explains each. "
-            "For development, ./app up needs none."
+            "For development set none: run ./app up, and other commands use its stack."
         ) from None
     settings._own.update(read)  # noqa: SLF001 - its own module
     return settings

@@ -54,15 +54,26 @@ class UnreadableMessages:
 
 
 def _read(raw: bytes) -> Unreadable:
+    """Return what an entry says; of one that we did not write, the entry itself.
+
+    Every entry can be stored afterwards: one that the database refuses would stop the relay.
+    """
     try:
         content = json.loads(raw)
         return Unreadable(
             UUID(content["id"]),
-            str(content["queue"]),
-            datetime.fromisoformat(content["at"]),
-            base64.b64decode(content["message"], validate=True),
+            _printable(content["queue"]),
+            datetime.fromisoformat(content["at"]).astimezone(UTC),
+            base64.b64decode(content["message"], validate=True)[:LONGEST],
             raw,
         )
-    except (ValueError, TypeError, KeyError):  # a worker before 2026-12 put the message itself
+    # A worker before 2026-12 put the message itself.
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         begin = raw[:LONGEST]
         return Unreadable(uuid5(_IDS, raw.hex()), "unknown", datetime.now(UTC), begin, raw)
+
+
+def _printable(queue: str) -> str:
+    if not queue.isprintable():
+        raise ValueError("no name of a queue")
+    return queue

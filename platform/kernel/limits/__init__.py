@@ -1,4 +1,4 @@
-"""Rate limits: an sliding window for each client, in Redis."""
+"""Rate limits: a sliding window for each client, in Redis."""
 
 from kernel.limits.policy import Limit
 

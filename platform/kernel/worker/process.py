@@ -33,6 +33,7 @@ class WorkerProcess:
     def __init__(self, register: Callable[[svcs.Registry], None]) -> None:
         # SIGTERM reaches the whole process group, but the worker's main process decides.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        self._interruptible = False
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="jobs", daemon=True).start()
@@ -41,16 +42,14 @@ class WorkerProcess:
 
     def perform(self, job: Job, message: Message) -> timedelta | None:
         """Perform a message from the main thread: see Runner.perform."""
+        # Celery's own handler, which it sets when this object exists already, would also interrupt
+        # the code around a job: then a result could get lost.
+        signal.signal(signal.SIGUSR1, self._soft_limit)
         ended = asyncio.run_coroutine_threadsafe(self._runner.perform(job, message), self._loop)
         ended.add_done_callback(lambda _: self._work.put(None))
-        while True:
-            try:
-                work = self._work.get()
-            except SoftTimeLimitExceeded:
-                continue  # the job has ended in this moment
-            if work is None:
-                return ended.result()
+        while (work := self._work.get()) is not None:
             work()
+        return ended.result()
 
     def fail_unknown(self, message: Message) -> timedelta | None:
         """Record a run whose job is not known here: see Runner.fail_unknown."""
@@ -69,18 +68,31 @@ class WorkerProcess:
         prefix = holder_prefix(os.getpid())
         return Runner(self._registry, holder=prefix, main_thread=self._in_main_thread)
 
+    def _soft_limit(self, *_: object) -> None:
+        """Interrupt the function in the main thread; if there is none, the job has just ended."""
+        if self._interruptible:
+            self._interruptible = False
+            raise SoftTimeLimitExceeded
+
     async def _in_main_thread(self, function: Callable[[], Any]) -> Any:
         context = contextvars.copy_context()  # the request id, for the job's log lines
         done: Future[tuple[Any, BaseException | None]] = Future()
 
         def work() -> None:
             # The error is passed as a value: a future does not accept every exception.
+            outcome: tuple[Any, BaseException | None] = (None, TimeoutError())
             try:
-                done.set_result((context.run(function), None))
+                self._interruptible = True
+                try:
+                    outcome = (context.run(function), None)
+                except SoftTimeLimitExceeded:
+                    pass
+                except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
+                    outcome = (None, error)
+                self._interruptible = False
             except SoftTimeLimitExceeded:
-                done.set_result((None, TimeoutError()))
-            except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
-                done.set_result((None, error))
+                pass  # the function had just ended: its outcome counts
+            done.set_result(outcome)
 
         self._work.put(work)
         result, error = await asyncio.wrap_future(done)

@@ -10,7 +10,7 @@ import pytest
 from kernel.jobs import Temporary, seconds
 from kernel.jobs.runner import Runner
 from kernel.jobs.runs import Runs
-from kernel.jobs.unreadable import DEAD_LETTERS, entry
+from kernel.jobs.unreadable import DEAD_LETTERS, LONGEST, entry
 from kernel.outbox import recovery
 from kit.dead_letters import failed_run, letter_of
 from kit.outbox.relays import running_relay, turned
@@ -116,6 +116,13 @@ async def test_a_discarded_one_is_neither_replayed_by_itself_nor_by_anybody(own_
     assert (await letter_of(own_stack.sql, letter))["settled_at"] is not None
 
 
+async def test_a_replayed_one_cannot_be_discarded_and_runs(own_stack):
+    letter = await failed_run(own_stack.sql)
+    assert await own_stack.sql.fetchval(REPLAY, letter) == "replayed"
+    assert await own_stack.sql.fetchval(DISCARD, letter) == "settled"
+    assert [row["id"] for row in await own_stack.sql.fetch(DUE)] == [letter]
+
+
 async def test_what_cannot_be_replayed_says_why_and_stays(own_stack):
     assert await own_stack.sql.fetchval(REPLAY, uuid4()) == "unknown"
     assert await own_stack.sql.fetchval(DISCARD, uuid4()) == "unknown"
@@ -153,6 +160,36 @@ async def test_what_no_worker_can_read_is_moved_by_the_relay(own_stack, monkeypa
     assert rows[1]["error"] == "a message of the queue cpu cannot be read"
     assert await own_stack.sql.fetchval(REPLAY, rows[1]["id"]) == "unreadable"
     assert await own_stack.sql.fetchval(DISCARD, rows[1]["id"]) == "discarded"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"queue": "\x00"},
+        {"queue": "\ud800"},
+        {"at": "2026-12-01T00:00:00+20:00"},
+        {"at": "0001-01-01T00:00:00+20:00"},
+        {"id": 5},
+        {"id": "no id"},
+        {"message": "no base64"},
+        {"message": "QUJD" * 10_000},
+        {"more": [[[]]]},
+        {"message": None},
+    ],
+    ids=lambda change: repr(change)[:40],
+)
+async def test_an_entry_that_we_did_not_write_does_not_stop_the_relay(
+    own_stack, monkeypatch, change
+):
+    monkeypatch.setattr(recovery, "UNREADABLE_EVERY_SECONDS", 0)
+    client = own_stack.broker.client
+    client.lpush(DEAD_LETTERS, json.dumps(json.loads(entry("cpu", b"poison")) | change))
+    client.lpush(DEAD_LETTERS, "[" * 100_000)
+    async with running_relay(own_stack) as one:
+        await one.turn()
+    assert client.llen(DEAD_LETTERS) == 0
+    rows = await own_stack.sql.fetch("select length(message) as bytes from jobs.dead_letters")
+    assert [row["bytes"] <= LONGEST for row in rows] == [True, True]
 
 
 async def test_while_the_database_is_away_it_waits_on_the_broker(own_stack, monkeypatch):

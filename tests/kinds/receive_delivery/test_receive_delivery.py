@@ -104,8 +104,8 @@ async def test_a_message_without_signature_is_422(sender):
     assert (await sender.post(URL, content=BODY, headers=headers)).status_code == 422
 
 
-@pytest.mark.parametrize("body", [b"{", b'{"a": "\\u0000"}', b"\xff"])
-async def test_a_body_that_is_no_json_is_422(sender, body):
+@pytest.mark.parametrize("body", [b"{", b"null", b'{"a": "\\u0000"}', b"\xff"])
+async def test_a_body_that_cannot_be_stored_is_422(sender, body):
     assert (await sender.post(URL, content=body, headers=signed(body))).status_code == 422
 
 
