@@ -24,13 +24,14 @@ from cli import (
     remove,
     rename,
     seed,
+    site,
     soak,
     tables,
     upgrade,
 )
 
 SECTIONS: Final = {
-    "Develop": ("up", "env", "seed", "db", "test", "check"),
+    "Develop": ("up", "env", "seed", "db", "test", "check", "docs"),
     "Your slices": ("features", "new", "remove", "openapi"),
     "Production": ("migrate", "api", "worker", "relay", "beat", "config"),
     "Operate": ("user", "export", "jobs", "dead-letters", "outbox", "cache"),
@@ -73,6 +74,7 @@ for part in (
     new,
     tables,
     document,
+    site,
     faces,
     production,
     operators,

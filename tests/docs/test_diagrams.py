@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TOOL = Path(__file__).with_name("mermaid")
+SITE = ROOT / "docs" / "site"  # the Mermaid that the documentation site draws with
 DIAGRAM = re.compile(r"^```mermaid$", re.MULTILINE)
 PAGES = [
     path
@@ -32,7 +33,8 @@ def run(*command, cwd):
 def test_the_diagrams_can_be_parsed(tmp_path):
     if shutil.which("npm") is None or not run("node", "--version", cwd=tmp_path).stdout >= "v20":
         pytest.skip("Node.js 20 or newer is not installed")
-    shutil.copytree(TOOL, tmp_path, dirs_exist_ok=True)
+    for path in (TOOL / "check.mjs", SITE / "package.json", SITE / "package-lock.json"):
+        shutil.copy2(path, tmp_path)
     done = run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", cwd=tmp_path)
     if any(word in done.stderr for word in UNREACHABLE):
         pytest.skip("npm's registry cannot be reached")
