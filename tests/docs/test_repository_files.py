@@ -132,7 +132,8 @@ def test_links_to_files_and_headings_that_do_not_exist_are_found(tmp_path):
 def test_the_readme_leads_to_every_page():
     if "docs/TUTORIAL.md" not in (ROOT / "README.md").read_text(encoding="utf-8"):
         pytest.skip("this application has a README of its own")
-    reached, waiting = set(), [ROOT / "README.md"]
+    reached: set[Path] = set()
+    waiting = [ROOT / "README.md"]
     while waiting:
         page = waiting.pop()
         links = LINK.findall(page.read_text(encoding="utf-8"))

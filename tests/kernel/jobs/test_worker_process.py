@@ -97,7 +97,7 @@ async def test_a_time_limit_interrupts_a_job_that_is_not_async(own_stack, proces
 
 
 async def test_a_time_limit_that_comes_too_late_loses_no_result(own_stack, process, monkeypatch):
-    class Late(Future):
+    class Late(Future[object]):
         def set_result(self, result):
             signal.raise_signal(signal.SIGUSR1)
             super().set_result(result)
