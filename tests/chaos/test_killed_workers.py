@@ -121,6 +121,7 @@ async def jobs_under_fire(system, *, number, kills, sleep, every):
     assert len(await system.runs("act_on_thing.act", "succeeded")) == number
 
 
+@pytest.mark.nightly  # the small soak has its kills in the slow lane
 async def test_c5_40_jobs_under_2_kills_of_whole_workers_have_40_effects(system):
     await jobs_under_fire(system, number=40, kills=2, sleep=0.5, every=1)
 
