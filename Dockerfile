@@ -31,11 +31,13 @@ ENV PATH=/opt/python/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/tmp \
     APP_ENV=production \
     API_HOST=0.0.0.0 \
+    METRICS_HOST=0.0.0.0 \
+    METRICS_PORT=9464 \
     HEARTBEAT_FILE=/tmp/heartbeat
 # Nothing is written but /tmp: run it with a read-only root and a tmpfs there.
 WORKDIR /app
 USER 10001:10001
-EXPOSE 8000
+EXPOSE 8000 9464
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-I", "/app/health.py"]
 ENTRYPOINT ["python", "-m", "cli"]

@@ -20,7 +20,7 @@ from devstack.testing import GatewayConfig, GatewayThread, Servers, free_port, p
 from migrate import migrate
 
 CONTENT: Final = 1000  # bytes of a post's content
-_READY: Final = "/metrics"
+_READY: Final = "/"
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _UNMET: Final = "1000000/second"
 _PERSON: Final = {"email": "reader@example.com", "password": "correct horse 9"}
@@ -121,7 +121,8 @@ def running(root: Path, processors: Processors, *, posts: int) -> Iterator[Syste
     Raises StackError if a server does not start.
     """
     with on(processors.others), Servers() as servers:
-        asyncio.run(_migrated(servers.postgres_url, root / "supabase" / "migrations"))
+        schema = _SCHEMA.read_text(encoding="utf-8")
+        asyncio.run(migrated(servers.postgres_url, root / "supabase" / "migrations", schema))
         config = GatewayConfig(
             database_url=servers.postgres_url,
             public_url="http://127.0.0.1",
@@ -134,7 +135,8 @@ def running(root: Path, processors: Processors, *, posts: int) -> Iterator[Syste
             yield system
 
 
-async def _migrated(url: str, migrations: Path) -> None:
+async def migrated(url: str, migrations: Path, schema: str) -> None:
+    """Make the application's schema in a database, and a benchmark's own after it."""
     connection = await asyncpg.connect(url)
     try:
         await prepare(connection)
@@ -143,7 +145,7 @@ async def _migrated(url: str, migrations: Path) -> None:
     await migrate(url, migrations)
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute(_SCHEMA.read_text(encoding="utf-8"))
+        await connection.execute(schema)
     finally:
         await connection.close()
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -43,19 +44,32 @@ __all__ = [
 
 
 class Servers:
-    """PostgreSQL (fast, not durable), a cache and a broker on free ports in a temporary folder.
+    """PostgreSQL, a cache and a broker on free ports in a temporary folder.
 
     Attributes after start(): `postgres_url` (the superuser's, database postgres), `cache_url`,
     `broker_url`. If the process that started them is killed they end too, and the folder is
-    removed. `server` replaces the program of cache and broker.
+    removed. `server` replaces the program of cache and broker. PostgreSQL is fast and loses data in
+    a crash, unless it is `durable`. `postgres_url` is a running PostgreSQL that is used instead of
+    an own one, and is not stopped.
     """
 
     postgres_url: str
     cache_url: str
     broker_url: str
 
-    def __init__(self, server: str | None = None) -> None:
-        self._server = server
+    def __init__(
+        self,
+        server: str | None = None,
+        *,
+        durable: bool = False,
+        postgres_url: str | None = None,
+    ) -> None:
+        self._server, self._durable, self._given = server, durable, postgres_url
+
+    @property
+    def postgres_is_running(self) -> bool:
+        """Whether PostgreSQL is one that ran before."""
+        return self._given is not None
 
     def start(self) -> Self:
         """Start all three and return when they answer.
@@ -99,6 +113,23 @@ class Servers:
         self._wait(program, process)
         return process.pid
 
+    def crash(self, name: str) -> None:
+        """Crash a server ("postgres", "cache", "broker") and start it again on its data.
+
+        Returns when it is ready. Raises StackError as start() does.
+        """
+        place = next(
+            place for place, (program, _) in enumerate(self._running) if program.name == name
+        )
+        program, process = self._running.pop(place)
+        # PostgreSQL's sessions outlive its main process for a moment; SIGQUIT ends all at once,
+        # and the data are as after a crash.
+        signal_group(process.pid, signal.SIGQUIT if name == "postgres" else signal.SIGKILL)
+        process.wait()
+        self._reaper.forget(process.pid)
+        self._spawn([program])
+        self._wait(*self._running[-1])
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -109,10 +140,6 @@ class Servers:
         account = unprivileged_account()
         if account is not None:
             account.own(self._folder)
-        installation = postgres.locate(self._folder / "postgres")
-        if installation.data.parent != self._folder:
-            shutil.rmtree(installation.data, ignore_errors=True)
-            self._reaper.remove(installation.data.parent)
         ports: set[int] = set()
         for _ in range(3):
             ports.add(free_port(besides=ports))
@@ -122,13 +149,21 @@ class Servers:
             valkey.broker(broker, self._folder / "broker", self._server),
         ]
         self._spawn(programs)
-        postgres.initialise(installation)
-        self._spawn([postgres.program(installation, database, durable=False)])
+        if self._given is None:
+            self._spawn([self._own_postgres(database)])
         for program, process in self._running:
             self._wait(program, process)
-        self.postgres_url = postgres.url(database)
+        self.postgres_url = self._given or postgres.url(database)
         self.cache_url = f"redis://127.0.0.1:{cache}"
         self.broker_url = f"redis://127.0.0.1:{broker}"
+
+    def _own_postgres(self, port: int) -> Program:
+        installation = postgres.locate(self._folder / "postgres")
+        if installation.data.parent != self._folder:
+            shutil.rmtree(installation.data, ignore_errors=True)
+            self._reaper.remove(installation.data.parent)
+        postgres.initialise(installation)
+        return postgres.program(installation, port, durable=self._durable)
 
     def _spawn(self, programs: list[Program], *, stdout: int | None = None) -> None:
         for program in programs:

@@ -8,6 +8,7 @@ pytest.register_assert_rewrite(
 )
 
 pytest_plugins = [
+    "kit.concerning",
     "kit.clock",
     "kit.summary",
     "kit.servers",
@@ -24,7 +25,9 @@ pytest_plugins = [
     "kit.proxy",
     "kit.things",
     "kit.posts",
+    "kit.rows",
     "kit.attacks",
     "kit.jobs",
     "kit.attacked",
+    "kit.pages",
 ]

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import shutil
 import socket
@@ -5,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
+from redis import Redis
 
 from devstack import postgres, valkey
 from devstack.errors import StackError
@@ -32,6 +35,26 @@ def test_servers_start_answer_and_leave_nothing(lives):
         assert len(pids) == 3
     assert not any(map(lives, pids))
     assert not folder.exists()
+
+
+async def test_a_server_that_crashes_is_back_with_its_data(lives):
+    with Servers(durable=True) as servers:
+        before = {program.name: process.pid for program, process in servers._running}
+        connection = await asyncpg.connect(servers.postgres_url)
+        await connection.execute("create table kept as select 7 as number")
+        connection.terminate()
+        with Redis.from_url(servers.broker_url) as broker:
+            broker.set("kept", "7")
+        for name in ("postgres", "broker"):
+            await asyncio.to_thread(servers.crash, name)
+        connection = await asyncpg.connect(servers.postgres_url)
+        assert await connection.fetchval("select number from kept") == 7
+        await connection.close()
+        with Redis.from_url(servers.broker_url) as broker:
+            assert broker.get("kept") == b"7"
+        after = {program.name: process.pid for program, process in servers._running}
+    assert {name for name in before if before[name] != after[name]} == {"postgres", "broker"}
+    assert not any(map(lives, after.values()))
 
 
 def test_killed_process_leaves_neither_servers_nor_folder(lives, until):

@@ -1,8 +1,9 @@
+from features.shared.posts import ListedPost
 from kernel.errors import Unauthenticated
 from kernel.supabase import AsCaller
 from kernel.web import ANONYMOUS, Caller, Page
 
-from .schema import ListedPost, Paging
+from .schema import Paging
 
 
 async def list_posts(db: AsCaller, caller: Caller, *, paging: Paging) -> Page[ListedPost]:
@@ -12,7 +13,7 @@ async def list_posts(db: AsCaller, caller: Caller, *, paging: Paging) -> Page[Li
     """
     if not paging.published_only and caller is ANONYMOUS:
         raise Unauthenticated
-    found = await db.rpc("list_posts", **paging.model_dump())
+    found = await db.rpc("list_posts", **paging.model_dump(mode="json"))
     posts = [ListedPost.model_validate(row) for row in found["posts"]]
     return Page[ListedPost].of(
         posts, page=paging.page, page_size=paging.page_size, total=found["total"]

@@ -2,11 +2,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from features.shared.posts import ListedPost
 from kernel.web import Page, Services
 
 from . import handler
 from .cache import PAGE
-from .schema import ListedPost, Paging
+from .schema import Paging
 
 router = APIRouter(tags=["posts"])
 

@@ -1,7 +1,5 @@
 from pydantic import BaseModel, Field
 
-from features.shared.posts import Post
-
 PAGE_MAX = 1_000_000_000
 
 
@@ -12,14 +10,4 @@ class Paging(BaseModel):
     page_size: int = Field(default=20, ge=1, le=100, description="posts on a page")
     published_only: bool = Field(
         default=True, description="false adds the caller's own drafts and needs a token"
-    )
-
-
-class ListedPost(Post):
-    """A post on a page: of a long content its first 2,000 characters."""
-
-    content_truncated: bool = Field(
-        default=False,
-        exclude_if=lambda truncated: not truncated,
-        description="true where the post goes on: read it alone",
     )

@@ -6,7 +6,7 @@ from .schema import OwnSession, Paging
 
 async def list_sessions(db: AsCaller, caller: Caller, *, paging: Paging) -> Page[OwnSession]:
     """Return the page, the last used session first."""
-    found = await db.rpc("own_sessions", **paging.model_dump())
+    found = await db.rpc("own_sessions", **paging.model_dump(mode="json"))
     current = str(caller.session_id)
     rows = [row | {"current": row["id"] == current} for row in found["sessions"]]
     return Page[OwnSession].of(

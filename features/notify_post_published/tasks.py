@@ -20,6 +20,8 @@ async def notify_author(post_id: UUID, author_id: UUID, db: AsService, mailer: M
     await mailer.send(
         "published",
         to=author.email,
+        language=author.language,
+        notification=True,
         display_name=author.display_name,
         title=post.title if author.proven else None,
         post_id=post.id,

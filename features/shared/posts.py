@@ -21,6 +21,16 @@ class Post(BaseModel):
     updated_at: datetime
 
 
+class ListedPost(Post):
+    """A post on a page: of a long content its first 2,000 characters."""
+
+    content_truncated: bool = Field(
+        default=False,
+        exclude_if=lambda truncated: not truncated,
+        description="true where the post goes on: read it alone",
+    )
+
+
 class PostNotFound(NotFound):
     """There is no such post, or it is another user's draft."""
 

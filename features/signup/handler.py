@@ -43,7 +43,7 @@ async def signup(
             await _claim(auth, admin, service, call, new)
             return None
         with unfinished():
-            begun = (await auth.sign_up(new.email, _password(new), _data(new))).session
+            begun = (await auth.sign_up(new.email, _password(new), _data(new, call))).session
     if begun is None:  # confirmation was enabled meanwhile
         return None
     with unfinished(created=True):
@@ -62,7 +62,7 @@ async def _claim(
     try:
         if created:
             with unfinished():
-                await admin.sign_up(new.email, _password(new), _data(new))
+                await admin.sign_up(new.email, _password(new), _data(new, call))
         elif confirmed:  # Auth checks the password as for a new address, and changes nothing
             await auth.sign_up(new.email, _password(new), {})
     except AuthRefusal as error:
@@ -84,8 +84,10 @@ def _password(new: NewUser) -> str:
     return new.password.get_secret_value()
 
 
-def _data(new: NewUser) -> dict[str, str]:
-    return {"display_name": new.display_name} if new.display_name else {}
+def _data(new: NewUser, call: Call) -> dict[str, str]:
+    """Return the user's metadata; mails are in the language of `locale`."""
+    data = {"display_name": new.display_name, "locale": call.language}
+    return {name: value for name, value in data.items() if value}
 
 
 async def _open(db: AsCaller) -> bool:

@@ -27,4 +27,6 @@ async def send_welcome_email(user_id: UUID, db: AsService, mailer: Mailer) -> No
     """Send a welcome mail to a new user, once; a deleted user gets none."""
     user = await db.user(user_id)
     if user is not None and user.email is not None:
-        await mailer.send("welcome", to=user.email, display_name=user.display_name)
+        await mailer.send(
+            "welcome", to=user.email, language=user.language, display_name=user.display_name
+        )

@@ -33,7 +33,7 @@ async def update_post(
 
     Raises PreconditionFailed, or PostNotFound if it was deleted meanwhile.
     """
-    change = db.table("posts").update(revision.model_dump()).eq("id", str(post_id))
+    change = db.table("posts").update(revision.model_dump(mode="json")).eq("id", str(post_id))
     changed = await condition.on(change, "updated_at")
     if not changed:
         raise PreconditionFailed if condition.stated else PostNotFound(post_id=post_id)

@@ -29,7 +29,7 @@ class SettingsChanges(Body):
     @property
     def sent(self) -> dict[str, Any]:
         """The fields to change, and their values."""
-        return self.model_dump(exclude_unset=True)
+        return self.model_dump(mode="json", exclude_unset=True)
 
     @model_validator(mode="after")
     def _something(self) -> Self:

@@ -1,6 +1,7 @@
 """The application's processes on top of the local stack: API, worker, relay and beat."""
 
 import os
+import socket
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
@@ -11,6 +12,7 @@ from devstack import PYTHON, Program, StackLayout, Terminal, http_answers
 _FOREIGN: Final = ("REDIS_", "BROKER_", "SMTP_")
 # Four processes import everything in parallel, which takes long on a busy machine.
 _START_LIMIT: Final = 60.0
+_ROLES: Final = ("api", "worker", "relay", "beat")
 # Lines of every start and end: the stack itself prints one line for all.
 _NOISE: Final = (
     "Started server process",
@@ -22,6 +24,7 @@ _NOISE: Final = (
     "Application shutdown complete",
     "Finished server process",
     "No more jobs are taken",
+    "Metrics are served",
 )
 
 
@@ -34,13 +37,13 @@ def applications(layout: StackLayout, terminal: Terminal) -> list[Program]:
     api = Program(
         name="api",
         argv=(*PYTHON, "cli", "api", "--port", str(layout.ports.api)),
-        ready=partial(http_answers, f"{layout.api_url}/metrics"),
+        ready=partial(http_answers, f"{layout.api_url}/"),
         folder=layout.root,
-        environment=environment,
+        environment=lambda: {**environment(), **_metrics(layout, "api")},
         noise=_NOISE,
         start_limit=_START_LIMIT,
     )
-    return [api, *(_background(layout, name, environment) for name in ("worker", "relay", "beat"))]
+    return [api, *(_background(layout, name, environment) for name in _ROLES[1:])]
 
 
 def _background(layout: StackLayout, name: str, shared: Callable[[], Mapping[str, str]]) -> Program:
@@ -51,7 +54,7 @@ def _background(layout: StackLayout, name: str, shared: Callable[[], Mapping[str
         file.unlink(missing_ok=True)
         # A restart after a change must be quick.
         own = {"WORKER_GRACE_SECONDS": "5", "HEARTBEAT_FILE": str(file)}
-        return {**shared(), **own}
+        return {**shared(), **own, **_metrics(layout, name)}
 
     return Program(
         name=name,
@@ -62,6 +65,25 @@ def _background(layout: StackLayout, name: str, shared: Callable[[], Mapping[str
         noise=_NOISE,
         start_limit=_START_LIMIT,
     )
+
+
+def _metrics(layout: StackLayout, name: str) -> dict[str, str]:
+    """Return where the process serves its metrics: on one of the four ports after the API's.
+
+    Where another program has that port, on any free one, so that it can still start.
+    """
+    port = layout.ports.api + 1 + _ROLES.index(name)
+    return {"METRICS_HOST": "127.0.0.1", "METRICS_PORT": str(port if _is_free(port) else 0)}
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+    return True
 
 
 def _environment(layout: StackLayout, terminal: Terminal) -> dict[str, str]:

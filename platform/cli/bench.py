@@ -1,4 +1,4 @@
-"""`./app bench`: the cost of a request, in CPU time and in memory."""
+"""`./app bench`: the cost of a request in CPU time and memory, and of each statement."""
 
 import sys
 from typing import Annotated
@@ -35,12 +35,34 @@ def bench(
             "as many as --requests says.",
         ),
     ] = False,
+    growth: Annotated[
+        bool,
+        typer.Option(
+            "--growth",
+            help="Instead, fill a database and show what each statement reads there; exit code 1 "
+            "if one is over its bound. Takes about 10 minutes and 5 GB.",
+        ),
+    ] = False,
+    posts: Annotated[int, typer.Option(min=10_000, help="With --growth: posts.")] = 1_000_000,
+    users: Annotated[int, typer.Option(min=10_000, help="With --growth: users.")] = 200_000,
+    events: Annotated[
+        int, typer.Option(min=10_000, help="With --growth: delivered events.")
+    ] = 5_000_000,
+    runs: Annotated[int, typer.Option(min=10_000, help="With --growth: runs of jobs.")] = 1_000_000,
+    waiting: Annotated[
+        int, typer.Option(min=1_000, help="With --growth: events that wait.")
+    ] = 200_000,
+    statement: Annotated[
+        list[str] | None,
+        typer.Option(help="With --growth: only statements that begin with this; default: all."),
+    ] = None,
 ) -> None:
-    """Measure the CPU time of a request: cached reads beside bare applications.
+    """Measure the CPU time of requests, memory, or growth.
 
-    Starts a separate stack. The server has one core, the load and everything else use the others;
-    every case runs once in each round, and the results are medians. A ratio is the CPU time
-    relative to that of a bare ASGI application with one GET of redis-py.
+    It compares cached reads with bare applications. Starts a separate stack. The server has one
+    core, the load and everything else use the others; every case runs once in each round, and the
+    results are medians. A ratio is the CPU time relative to that of a bare ASGI application with
+    one GET of redis-py.
     """
     if sys.platform == "win32":
         typer.echo("The local stack needs Linux or macOS: on Windows use WSL 2.", err=True)
@@ -53,8 +75,16 @@ def bench(
         wrong, right = ", ".join(sorted(unknown)), ", ".join(NAMES)
         typer.echo(f"There is no such case: {wrong}. There are: {right}.", err=True)
         raise typer.Exit(1)
+    missed = False
     try:
-        if memory:
+        if growth:
+            from bench.growth.fill import Sizes
+            from bench.growth.run import measure_growth
+
+            sizes = Sizes(posts=posts, users=users, events=events, runs=runs, waiting=waiting)
+            found = measure_growth(ROOT, sizes, _say, tuple(statement or ()))
+            lines, missed = found.lines() if as_json else found.table(), bool(found.missed)
+        elif memory:
             lines = _memory(requests or 200_000, connections)
         else:
             lines = _figures(
@@ -65,6 +95,8 @@ def bench(
         raise typer.Exit(1) from None
     for line in lines:
         typer.echo(line)
+    if missed:
+        raise typer.Exit(1)
 
 
 def _figures(

@@ -21,6 +21,19 @@ _UNTYPED = (
     "--no-warn-return-any",
 )
 _NO_TESTS = 5  # pytest's exit code if no test is selected
+# Rules for all slices. With --concerning, only their cases about the named slices are run.
+_RULES = (
+    "tests/architecture/test_layout.py",
+    "tests/architecture/test_removal.py",
+    "tests/architecture/test_slices.py",
+    "tests/contract/test_contract.py",
+    "tests/contract/test_events.py",
+    "tests/contract/test_grants.py",
+)
+_FIXES = (
+    ("ruff check --fix", ["ruff", "check", "--fix", "--quiet", "."]),
+    ("ruff format", ["ruff", "format", "."]),
+)
 # Most of them wait; those that compare times need the machine for themselves.
 _SLOW_LANES = (
     ["-m", "slow and alone and not nightly"],
@@ -36,6 +49,7 @@ CHECKS = (
     ("import-linter", ["lint-imports"]),
     ("locks", ["python", "-m", "cli.lock_check"]),
     ("migrations", ["python", "-m", "cli.migration_lint"]),
+    ("slices", ["python", "-m", "cli.slice_lint"]),
     ("docs/SLICES.md", ["python", "-m", "cli", "features", "--check"]),
 )
 _LAST_FAILED = ("--last-failed", "--last-failed-no-failures", "none")
@@ -68,20 +82,26 @@ def test(
         typer.Option("--failed", help="Only what failed last, in any lane, one after the other."),
     ] = False,
 ) -> None:
-    """Run the tests on a real local stack: all of them, or those of the slices you name.
+    """Run the tests: all of them, or those that concern a slice.
 
-    Options of pytest may follow, e.g. ./app test get_post -k draft.
+    They run on a real local stack. For a slice you name, these are its own tests, and the rules for
+    all slices (layout, events, grants, callers, OpenAPI). If ./app up runs here, they use its
+    PostgreSQL, with other databases. Options of pytest may follow, e.g. ./app test get_post -k
+    draft.
     """
     words = [*(slices or []), *context.args]
     first = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
     named, options = words[:first], words[first:]
     command = [sys.executable, "-m", "pytest"]
-    if named:
-        command += [str(folder.relative_to(ROOT)) for folder in map(_tests_of, named)]
+    folders = [str(_tests_of(name).relative_to(ROOT)) for name in named]
     if failed:
-        command += _LAST_FAILED
-    if named or failed:
-        raise typer.Exit(_run([*command, *options]))
+        raise typer.Exit(_run([*command, *folders, *_LAST_FAILED, *options]))
+    if named:
+        command += [*folders, *(rules for rules in _RULES if (ROOT / rules).exists())]
+        command += [f"--concerning={name}" for name in named]
+        if not any(word.startswith("-m") for word in options):
+            command += ["-m", _lane(slow=slow, nightly=nightly)]
+        raise typer.Exit(_run([*command, *options], TEST_ON_RUNNING_STACK="1"))
     if nightly:
         command += ["-m", "nightly"]
     elif slow:
@@ -89,7 +109,7 @@ def test(
     else:
         command += [
             "-m",
-            "not slow and not nightly",
+            _lane(),
             "-n",
             "auto",
             "--cov",
@@ -98,14 +118,33 @@ def test(
     raise typer.Exit(_run([*command, *options]))
 
 
-def check() -> None:
-    """Run all static checks: style, types (mypy and pyright), imports, locks, tables."""
+def check(
+    *,
+    fix: Annotated[
+        bool,
+        typer.Option("--fix", help="First correct what ruff can correct, and format the code."),
+    ] = False,
+) -> None:
+    """Run all static checks, such as style, types and imports.
+
+    They are ruff, mypy, pyright, import-linter, and our own: locks, migrations, slices, tables.
+    """
+    if fix:
+        for name, command in _FIXES:
+            _passes(name, command)
     _ensure_node()
     failed = [name for name, command in CHECKS if not _passes(name, command)]
     if failed:
         typer.echo(f"Not clean: {', '.join(failed)}.", err=True)
         raise typer.Exit(1)
     typer.echo("All clean.")
+
+
+def _lane(*, slow: bool = False, nightly: bool = False) -> str:
+    """Return pytest's expression for the tests of a lane."""
+    if nightly:
+        return "nightly"
+    return "slow and not nightly" if slow else "not slow and not nightly"
 
 
 def _ensure_node() -> None:
@@ -141,7 +180,7 @@ def _worst(commands: Iterable[list[str]]) -> int:
 
 
 def _tests_of(name: str) -> Path:
-    folders = {path.name: path for path in (ROOT / "tests" / "features").iterdir()}
+    folders = {path.name: path for path in (ROOT / "tests" / "features").iterdir() if path.is_dir()}
     if name not in folders:
         known = ", ".join(sorted(known for known in folders if not known.startswith(("_", "."))))
         typer.echo(f"There are no tests of a slice {name!r}. There are: {known}.", err=True)
@@ -154,6 +193,7 @@ def _passes(name: str, command: list[str]) -> bool:
     return _run([str(Path(sys.executable).parent / command[0]), *command[1:]]) == 0
 
 
-def _run(command: list[str]) -> int:
+def _run(command: list[str], **more: str) -> int:
     path = os.pathsep.join(["platform", os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}).returncode  # noqa: PLW1510, S603  # the exit code is the answer; the commands are ours
+    environment = {**os.environ, "PYTHONPATH": path, **more}
+    return subprocess.run(command, cwd=ROOT, env=environment).returncode  # noqa: PLW1510, S603  # the exit code is the answer; the commands are ours

@@ -8,7 +8,9 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    config = typer.Typer(no_args_is_help=True, help="The settings of the production processes.")
+    config = typer.Typer(
+        no_args_is_help=True, help="Check the settings of the production processes."
+    )
     config.command()(check)
     config.callback()(_group)  # a single command would otherwise need no name
     app.add_typer(config, name="config")
@@ -28,9 +30,10 @@ def check(
         ),
     ] = None,
 ) -> None:
-    """Show all unsafe settings; exit code 1 if production would refuse to start.
+    """Show all unsafe settings.
 
-    No value is shown. Before a deployment: APP_ENV=production ./app config check
+    The exit code is 1 if production would refuse to start. No value is shown. Before a deployment:
+    APP_ENV=production ./app config check
     """
     from kernel.boot.adapters import own_settings
     from kernel.boot.discovery import discover

@@ -36,11 +36,11 @@ def up(
         typer.Option("--stack-only", help="Run what the API needs, but not the API itself."),
     ] = False,
 ) -> None:
-    """Run everything on this machine: API, worker, relay, beat and the servers they need.
+    """Run everything on this machine, with the servers it needs.
 
-    Needs neither Docker nor an account. Prints "ready" and the address when everything is ready;
-    Ctrl-C stops it. The data are kept in .stack for the next start. A code change restarts API,
-    worker, relay and beat.
+    That is API, worker, relay and beat, PostgreSQL, Redis, Auth and an inbox. Needs neither Docker
+    nor an account. Prints "ready" and the address when everything is ready; Ctrl-C stops it. The
+    data are kept in .stack for the next start. A code change restarts API, worker, relay and beat.
     """
     if sys.platform == "win32":
         typer.echo("The local stack needs Linux or macOS: on Windows use WSL 2.", err=True)
@@ -68,7 +68,7 @@ def up(
 
 
 def env() -> None:
-    """Print the settings of the running local stack as KEY=value lines.
+    """Print the settings of the local stack as KEY=value lines.
 
     For other programs and shells: `set -a; eval "$(./app env)"; set +a`.
     """

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import typer
 
-from cli.operators import settings_or_stack
+from cli.operators import no_answer, settings_or_stack
 
 if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
     from kernel.config.settings import Settings
@@ -39,7 +39,10 @@ def export(
         float, typer.Option(help="Seconds to wait for the job: a relay and a worker must run.")
     ] = 660,
 ) -> None:
-    """Export all data of a user into a zip archive: for a request by mail, for example."""
+    """Export all data of a user into a zip archive.
+
+    For a user who asked by mail, for example.
+    """
     from postgrest import APIError
 
     from kernel.errors import ApiError
@@ -54,7 +57,7 @@ def export(
         except ExportError as error:
             problem = str(error)
         except (APIError, ApiError) as error:
-            problem = f"{settings.supabase} refused or does not answer ({error.code})."
+            problem = no_answer(settings, error.code)
         else:
             typer.echo(f"{file} has all data of {user_id}: {size:,} bytes. Keep it private.")
             return

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn, TextIO
@@ -118,7 +118,8 @@ def install(root: Path, progress: Progress) -> None:
         if _is_current(venv, root):  # by the other ./app that this one waited for
             return
         try:
-            make(root, venv, chosen_installer(), progress)
+            wanted = [entry for name, entry in entries(root).items() if name not in ON_DEMAND]
+            make(venv, wanted, chosen_installer(), progress)
             point_to_project(venv)
             _write_made_from(venv, root)
         except BaseException:
@@ -127,22 +128,27 @@ def install(root: Path, progress: Progress) -> None:
     progress.end(f"Installed in {progress.seconds} s.")
 
 
-def make(root: Path, venv: Path, installer: str, progress: Progress) -> None:
-    """Make a new environment with all packages of the locks except those on demand."""
+def make_apart(root: Path, venv: Path, lock: str) -> None:
+    """Make a separate environment from one lock, unless it is current. Raises InstallError."""
+    progress = Progress()
+    with _alone(root, progress), _said_plainly(progress):
+        if not _is_current(venv, root, [lock]):
+            wanted = list(blocks((root / lock).read_text("utf-8")).values())
+            make(venv, wanted, chosen_installer(), progress)
+            _write_made_from(venv, root, [lock])
+
+
+def make(venv: Path, wanted: list[str], installer: str, progress: Progress) -> None:
+    """Make a new environment with these entries of the locks."""
     version = ".".join(map(str, sys.version_info[:3]))
-    progress.show(f"Making .venv with Python {version} and {installer}")
+    progress.show(f"Making {venv.name} with Python {version} and {installer}")
     _empty(venv)
-    venv.mkdir(exist_ok=True)  # so that a missing permission is reported as such
+    venv.mkdir(parents=True, exist_ok=True)  # so that a missing permission is reported as such
     if installer == "uv":
         _run(["uv", "venv", "--quiet", "--python", PYTHON, str(venv)], progress)
     else:
         _run([PYTHON, "-I", "-m", "venv", str(venv)], progress)
-    install_packages(
-        venv,
-        [entry for name, entry in entries(root).items() if name not in ON_DEMAND],
-        installer,
-        progress,
-    )
+    install_packages(venv, wanted, installer, progress)
 
 
 def install_packages(venv: Path, wanted: list[str], installer: str, progress: Progress) -> None:
@@ -331,23 +337,24 @@ def _last_lines(printed: str) -> str:
     return "\n".join([*lines, advice])
 
 
-def _is_current(venv: Path, root: Path) -> bool:
+def _is_current(venv: Path, root: Path, locks: Sequence[str] = LOCKS) -> bool:
     """Return whether the environment was made from these locks, in this place, as `app` does."""
     made = venv / ".made-from"
+    pairs = [(made / Path(lock).name, root / lock) for lock in locks]
     with suppress(OSError):
         return (
             (venv / "bin" / "python").exists()
             and (made / "root").read_bytes() == os.fsencode(root)
-            and all((made / name).read_bytes() == (root / name).read_bytes() for name in LOCKS)
+            and all(kept.read_bytes() == lock.read_bytes() for kept, lock in pairs)
         )
     return False
 
 
-def _write_made_from(venv: Path, root: Path) -> None:
+def _write_made_from(venv: Path, root: Path, locks: Sequence[str] = LOCKS) -> None:
     made = venv / ".made-from"
     made.mkdir(exist_ok=True)
-    for name in LOCKS:
-        shutil.copyfile(root / name, made / name)
+    for lock in locks:
+        shutil.copyfile(root / lock, made / Path(lock).name)
     (made / "root").write_bytes(os.fsencode(root))
 
 

@@ -1,4 +1,4 @@
-"""`./app lock`: write the locks of production and of development."""
+"""`./app lock`: write the locks of production, of development, and of the documentation site."""
 
 import shutil
 import subprocess
@@ -18,6 +18,10 @@ _HEADERS = (
     "# What production runs. Made by `./app lock`; install it with --no-deps: it is complete.\n",
     "# What development needs on top of requirements.lock. Made by `./app lock`.\n",
 )
+# The documentation site's generator has an environment of its own: `./app docs`.
+SITE_LOCK = "docs/site/requirements.lock"
+_SITE_REQUIREMENTS = "docs/site/requirements.in"
+_SITE_HEADER = "# The generator of the documentation site. Made by `./app lock`.\n"
 # How uv names the platforms of cli.lock_check.
 _TRIPLES = {
     "Linux x86_64": "x86_64-unknown-linux-gnu",
@@ -45,10 +49,11 @@ def lock(
         bool, typer.Option("--upgrade-all", help="Take the newest version of every package.")
     ] = False,
 ) -> None:
-    """Write requirements.lock and requirements-dev.lock from the requirements in pyproject.toml.
+    """Write the locks from the requirements in pyproject.toml.
 
-    Locked versions are kept as long as the requirements allow them. Every package must have wheels
-    for each supported Python on Linux and macOS. Needs uv and the package index.
+    They are requirements.lock and requirements-dev.lock; the documentation site has its own in
+    docs/site. Locked versions are kept as long as the requirements allow them. Every package must
+    have wheels for each supported Python on Linux and macOS. Needs uv and the package index.
     """
     uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if not uv:
@@ -58,17 +63,21 @@ def lock(
             err=True,
         )
         raise typer.Exit(1)
-    before = entries(ROOT)
+    before, site_before = entries(ROOT), _site_entries(ROOT)
     options = ["--upgrade"] if upgrade_all else []
     options += [word for name in upgrade or [] for word in ("--upgrade-package", name)]
     try:
+        site = site_lock(uv, ROOT, options)
         write(uv, ROOT, options, lambda line: typer.echo(line, err=True))
+        (ROOT / SITE_LOCK).write_text(site, "utf-8")
     except LockError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    changes = _changes(before, entries(ROOT)) or ["No version has changed."]
-    typer.echo("\n".join(changes))
-    typer.echo(f"{' and '.join(LOCKS)} are written: commit both. The next ./app installs them.")
+    changes = _changes(before, entries(ROOT))
+    changes += [f"site: {line}" for line in _changes(site_before, _site_entries(ROOT))]
+    typer.echo("\n".join(changes or ["No version has changed."]))
+    names = f"{', '.join(LOCKS)} and {SITE_LOCK}"
+    typer.echo(f"{names} are written: commit them. The next ./app installs them.")
 
 
 def write(uv: str, root: Path, options: Sequence[str], say: Callable[[str], None]) -> None:
@@ -96,6 +105,19 @@ def write(uv: str, root: Path, options: Sequence[str], say: Callable[[str], None
     _look_everywhere(uv, root, sources, texts, say)
     for name, text in zip(LOCKS, texts, strict=True):
         (root / name).write_text(text, "utf-8")
+
+
+def site_lock(uv: str, root: Path, options: Sequence[str]) -> str:
+    """Return the lock of the documentation site: one version for all Pythons. Raises LockError."""
+    path = root / SITE_LOCK
+    old = path.read_text("utf-8") if path.exists() else ""
+    sources = [_SITE_REQUIREMENTS, "--fork-strategy", "fewest"]
+    return _SITE_HEADER + _compile(uv, root, old, [*sources, *options])
+
+
+def _site_entries(root: Path) -> dict[str, str]:
+    path = root / SITE_LOCK
+    return blocks(path.read_text("utf-8")) if path.exists() else {}
 
 
 def _compile(uv: str, root: Path, locked: str, arguments: Sequence[str]) -> str:

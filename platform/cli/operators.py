@@ -16,7 +16,7 @@ Email = Annotated[str, typer.Argument(help="The e-mail address of the account.")
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    user = typer.Typer(no_args_is_help=True, help="Accounts, for operators.")
+    user = typer.Typer(no_args_is_help=True, help="Make a user an admin, or a plain user again.")
     for command in (promote, demote):
         user.command()(command)
     app.add_typer(user, name="user")
@@ -83,13 +83,25 @@ def settings_or_stack() -> "Settings":
     try:
         return load_settings()
     except SettingsError:
-        if not (values := _values_of_stack()):
+        if not (values := values_of_stack()):
             raise
-    typer.echo(f"No settings are given: using the stack that runs here, {values['SUPABASE_URL']}.")
+    # Not to stdout, where other programs read JSON.
+    typer.echo(
+        f"No settings are given: using the stack that runs here, {values['SUPABASE_URL']}.",
+        err=True,
+    )
     return Settings.model_validate({name.lower(): value for name, value in values.items()})
 
 
-def _values_of_stack() -> dict[str, str] | None:
+def no_answer(settings: "Settings", code: object) -> str:
+    """Return the sentence for a Supabase that refused or did not answer, with its error code."""
+    return (
+        f"{settings.supabase} refused or does not answer ({code}): are SUPABASE_URL and "
+        "SUPABASE_SERVICE_KEY right?"
+    )
+
+
+def values_of_stack() -> dict[str, str] | None:
     """Return the running stack's values, unless the settings name a Supabase or no stack runs."""
     try:
         from devstack import StackError, StackFolder, read_settings

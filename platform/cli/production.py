@@ -24,7 +24,7 @@ def api(
     host: Annotated[str | None, typer.Option(help="Address to listen on [API_HOST].")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on [API_PORT].")] = None,
 ) -> None:
-    """Run only the API, with the Supabase and Redis of the settings.
+    """Run the API, with the Supabase and Redis of the settings.
 
     This is the production process; .env.example explains its settings.
     """
@@ -38,7 +38,7 @@ def api(
         os.environ["API_HOST"] = host  # for the workers, too: what is safe depends on it
     # Load the slices here first, so that a fault in them is one message, not one for each worker.
     settings, _ = _prepared()
-    with _counting_together(settings.api_workers):
+    with _metrics_of_workers(settings):
         uvicorn.run(
             "kernel.boot.server:application",
             factory=True,
@@ -60,20 +60,25 @@ def worker(
     At SIGTERM it finishes its running jobs within WORKER_GRACE_SECONDS; others go back to the
     queue.
     """
-    from kernel.boot.processes import run_worker
-    from kernel.jobs.job import QUEUES
+    with _shared_folder():  # before anything imports prometheus_client
+        from kernel.boot.processes import run_worker
+        from kernel.jobs.job import QUEUES
 
-    settings, features = _prepared()
-    if unknown := set(queue or ()).difference(QUEUES):
-        typer.echo(
-            f"No such queue: {', '.join(unknown)}. There are: {', '.join(QUEUES)}.", err=True
-        )
-        raise typer.Exit(1)
-    raise typer.Exit(run_worker(settings, features, tuple(queue or QUEUES)))
+        settings, features = _prepared()
+        if unknown := set(queue or ()).difference(QUEUES):
+            typer.echo(
+                f"No such queue: {', '.join(unknown)}. There are: {', '.join(QUEUES)}.", err=True
+            )
+            raise typer.Exit(1)
+        code = run_worker(settings, features, tuple(queue or QUEUES))
+    raise typer.Exit(code)
 
 
 def relay() -> None:
-    """Forward events from the outbox to the cache and the broker; several may run."""
+    """Forward events from the outbox to the cache and the broker.
+
+    Several may run.
+    """
     from kernel.boot.processes import run_relay
 
     run_relay(*_prepared())
@@ -87,20 +92,31 @@ def beat() -> None:
 
 
 @contextlib.contextmanager
-def _counting_together(workers: int) -> Iterator[None]:
-    """Give several workers a folder for their metrics, so that each can report the sum.
+def _metrics_of_workers(settings: "Settings") -> Iterator[None]:
+    """Serve the metrics of several workers together; a single one serves its own."""
+    from kernel.boot.discovery import version
+    from kernel.observe.listener import Listener, collectors
 
-    The metrics of a worker that died remain: sums never decrease while this process runs.
+    if settings.api_workers == 1:
+        yield
+        return
+    # uvicorn spawns its workers: they have the variable before they import anything.
+    with _shared_folder():
+        Listener(settings, *collectors("api", version()))
+        yield
+
+
+@contextlib.contextmanager
+def _shared_folder() -> Iterator[None]:
+    """Make a folder in which several processes count, so that one can report the sum.
+
+    What a process that died has counted remains: sums never decrease while the folder exists.
     """
     import os
     from tempfile import TemporaryDirectory
 
-    if workers == 1:
-        yield
-        return
-    # uvicorn spawns its workers: they have the variable before they import anything.
-    with TemporaryDirectory(prefix="api-metrics-") as folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    with TemporaryDirectory(prefix="app-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # as kernel.core.metrics names it
         yield
 
 

@@ -46,9 +46,10 @@ def rename(
         typer.Option(help="The package's name, if it should not derive from the other."),
     ] = None,
 ) -> None:
-    """Give the application its name: in /docs, mails, settings of the site and pyproject.toml.
+    """Give the application its name.
 
-    Shows each change; a second run changes nothing. For details see docs/how-to/rename.md.
+    The name is in /docs, mails, settings of the site and pyproject.toml. Shows each change; a
+    second run changes nothing. For details see docs/how-to/rename.md.
     """
     try:
         changes = list(changes_to(ROOT, name, package))

@@ -1,12 +1,16 @@
 """`./app features`: a table of the slices, read from the code."""
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.checkout import ROOT
+from cli.text import wrapped
+from cli.written import NoStartError, update_lists
 
 if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
     from kernel.edge.routes import Route
@@ -17,6 +21,7 @@ PAGE = ROOT / "docs" / "SLICES.md"
 BEGIN, END = "<!-- ./app features --write -->", "<!-- end -->"
 _CALLS = ("slice", "call", "caller", "own limits", "kept in the cache as", "what it does")
 _JOBS = ("slice", "job", "follows", "what it does")
+_NEXT = "next slot"
 
 Table = Sequence[tuple[str, ...]]
 """Rows of cells; the first row has the headings."""
@@ -30,30 +35,54 @@ def register(app: typer.Typer) -> None:
 def features(
     *,
     write: Annotated[
-        bool, typer.Option("--write", help="Update the tables in docs/SLICES.md.")
+        bool, typer.Option("--write", help="Update the lists of slices: docs/SLICES.md and others.")
     ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Fail if docs/SLICES.md is not up to date.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object: lists of calls and of jobs.")
+    ] = False,
 ) -> None:
-    """Show the slices: their calls and callers, their jobs and the events of these."""
+    """Show the slices with their calls, callers, jobs and events.
+
+    --write updates docs/SLICES.md, docs/openapi.json and tests/contract/shipped.json.
+    """
+    if write:
+        try:
+            changed = update_lists(ROOT)
+        except NoStartError as error:
+            sys.exit(str(error))
+        for path in changed:
+            typer.echo(path)
+        return
     from kernel.boot.discovery import discover
 
     tables = (calls(found := discover()), jobs(found))
-    if not (write or check):
-        typer.echo("\n\n".join(map(_columns, tables)))
+    if not check:
+        shown = (tables[0], with_next_slots(tables[1], found, datetime.now(UTC)))
+        if as_json:
+            typer.echo(json.dumps(dict(zip(("calls", "jobs"), map(_objects, shown), strict=True))))
+            return
+        typer.echo("\n".join(_lines(*shown)))
         return
     before = PAGE.read_text(encoding="utf-8")
     try:
-        text = with_tables(before, *tables)
+        text = page(found)
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    if write:
-        PAGE.write_text(text, encoding="utf-8")
-    elif text != before:
+    if text != before:
         typer.echo("docs/SLICES.md is not up to date: run ./app features --write", err=True)
         raise typer.Exit(1)
+
+
+def page(features: "Mapping[str, Feature] | None" = None) -> str:
+    """Return the text of docs/SLICES.md. Raises ValueError without places for the tables."""
+    from kernel.boot.discovery import discover
+
+    found = discover() if features is None else features
+    return with_tables(PAGE.read_text(encoding="utf-8"), calls(found), jobs(found))
 
 
 def calls(features: "Mapping[str, Feature]") -> Table:
@@ -90,6 +119,18 @@ def jobs(features: "Mapping[str, Feature]") -> Table:
     return [_JOBS, *rows]
 
 
+def with_next_slots(table: Table, features: "Mapping[str, Feature]", now: datetime) -> Table:
+    """Return the table of jobs with one more column: the next slot of the scheduled ones, in UTC.
+
+    The page of slices does not have it, because it changes without a change of the code.
+    """
+    every = [job for feature in features.values() for job in feature.jobs]
+    column = (
+        f"{job.schedule.next(now):%Y-%m-%d %H:%M} UTC" if job.schedule else "" for job in every
+    )
+    return [(*row[:-1], cell, row[-1]) for row, cell in zip(table, (_NEXT, *column), strict=True)]
+
+
 def with_tables(text: str, *tables: Table) -> str:
     """Return the text with each table between its pair of marks, in this order."""
     head, *parts = text.split(BEGIN)
@@ -102,18 +143,38 @@ def with_tables(text: str, *tables: Table) -> str:
     )
 
 
+def _lines(calls: Table, jobs: Table) -> Iterator[str]:
+    """Yield the lines for a terminal: the slice, what it does, and below it its calls and jobs."""
+    heads = {row[0]: row[-1] for row in calls[1:]}
+    below: dict[str, list[str]] = {name: [] for name in heads}
+    for name, call, who, limits, cached, _ in calls[1:]:
+        parts = [call, who]
+        if limits:
+            parts.append(f"limits: {limits}")
+        if cached:
+            parts.append(f"cache: {cached}")
+        below[name].append(" · ".join(parts))
+    for name, job, follows, slot, what in jobs[1:]:
+        when = f"{follows} · next {slot}" if slot else follows
+        if name in heads:
+            below[name].append(f"job {job} · {when} · {what}")
+        else:
+            heads[name] = what
+            below.setdefault(name, []).append(f"job {job} · {when}")
+    for name in sorted(heads):
+        yield wrapped(f"{name}: {heads[name]}", indent=0)
+        yield from (wrapped(line, indent=2) for line in below[name])
+
+
+def _objects(table: Table) -> list[dict[str, str]]:
+    names = [heading.replace(" ", "_") for heading in table[0]]
+    return [dict(zip(names, row, strict=True)) for row in table[1:]]
+
+
 def _markdown(table: Table) -> str:
     lines = [f"| {' | '.join(row)} |" for row in table]
     lines.insert(1, "|" + " --- |" * len(table[0]))
     return "\n".join(lines)
-
-
-def _columns(table: Table) -> str:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    )
 
 
 def _who(feature: "Feature") -> str:
@@ -134,12 +195,7 @@ def _limits(feature: "Feature") -> str:
 
 
 def _follows(job: "Job") -> str:
-    if job.schedule is None:
-        return job.on.__name__
-    if job.schedule.period == timedelta(days=1):
-        hours, mins = divmod(job.schedule.offset // timedelta(minutes=1), 60)
-        return f"daily, {hours:02}:{mins:02} UTC"
-    return f"every {job.schedule.period}"
+    return job.on.__name__ if job.schedule is None else str(job.schedule)
 
 
 def _use_case(name: str) -> str:

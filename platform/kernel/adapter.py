@@ -7,6 +7,7 @@ from typing import Final, Generic, TypeVar
 
 from kernel.config.own import OwnSettings
 from kernel.core.durations import seconds
+from kernel.observe.unexpected import Observer
 
 Client = TypeVar("Client")
 Settings = TypeVar("Settings", bound=OwnSettings)
@@ -21,7 +22,8 @@ class Adapter(Generic[Settings, Client]):
     `make` creates it from its settings and its deadline in seconds, once in each process and
     without a request; `close` closes it at the end of the process. `deadline` limits each of its
     calls; the client itself enforces it. `ping` returns for `/health` whether the system answers;
-    None: it is not in use. `jobs=False` excludes it from jobs.
+    None: it is not in use. `observe` returns what is called with each unexpected error of a request
+    or job; None: it is not in use. `jobs=False` excludes it from jobs.
     """
 
     client: type[Client]
@@ -30,6 +32,7 @@ class Adapter(Generic[Settings, Client]):
     close: Callable[[Client], Awaitable[None]] | None = None
     deadline: timedelta = _DEADLINE
     ping: Callable[[Client], Awaitable[bool | None]] | None = None
+    observe: Callable[[Client], Observer | None] | None = None
     jobs: bool = True
 
     def __post_init__(self) -> None:

@@ -20,6 +20,10 @@ from migrate.files import HistoryError, Migration, MigrationError, read_folder, 
 _RUN_LOCK: Final = 7_205_760
 _LOCK: Final = 7_205_759
 _LONGEST_PAUSE_SECONDS: Final = 30.0
+NO_ADDRESS: Final = (
+    "DATABASE_URL is no address of a database: postgresql://user:password@host/name, where special "
+    "characters of the password are written as %23 for #."
+)
 _NOTHING_APPLIED: Final = "Nothing of it was applied."
 _HISTORY: Final = """
 create schema if not exists supabase_migrations;
@@ -114,7 +118,9 @@ async def pending(database_url: str, folder: Path, *, rehearse: bool = False) ->
 async def _connected(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     try:
         connection = await asyncpg.connect(database_url, statement_cache_size=0, timeout=10)
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except ValueError:  # its text may have a part of the password
+        raise MigrationError(NO_ADDRESS) from None
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise MigrationError(
             f"The database of DATABASE_URL cannot be reached: {str(error) or 'no answer'}"
         ) from None

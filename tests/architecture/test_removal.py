@@ -105,9 +105,9 @@ def test_a_test_that_needs_a_removed_slice_is_noticed(copy):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FEATURES[:: max(1, len(FEATURES) // 3)])
-def test_the_rest_does_not_notice_that_a_slice_was_removed(copy, name):
-    assert is_green(copy, Removal(frozenset({name})), suites())
+def test_the_rest_does_not_notice_that_slices_were_removed(copy):
+    some = FEATURES[:: max(1, len(FEATURES) // 3)]
+    assert is_green(copy, Removal(frozenset(some)), suites())
 
 
 @pytest.mark.slow

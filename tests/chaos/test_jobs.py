@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 
-from kit.process import APPLICATION
 from kit.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -149,16 +148,6 @@ async def more_than(count, number):
     return len(await count()) > number
 
 
-async def test_c13_a_job_that_this_worker_does_not_know_is_kept(system):
-    author, _ = await system.author()
-    await system.start("relay")
-    await system.start("worker", program=APPLICATION)  # an old worker with a newer relay
-    await system.publish(author)
-    failed = await until(lambda: system.runs("act_on_thing.act", "failed"))
-    assert failed[0]["error"] == "this worker does not know the job"
-    await settled(system)
-
-
 async def test_a_job_that_is_not_async_is_cut_off_at_its_limit_and_tried_again(system):
     author, _ = await system.author()
     await system.start("relay")
@@ -171,21 +160,6 @@ async def test_a_job_that_is_not_async_is_cut_off_at_its_limit_and_tried_again(s
     await settled(system)
 
 
-async def test_a_worker_that_is_killed_whole_loses_nothing(system):
-    author, _ = await system.author()
-    await system.start("relay")
-    worker = await system.start("worker")
-    thing = await system.publish(author, sleep=3)
-    await until(partial(started, system, thing))
-    worker.kill()
-    await worker.ended()
-    assert system.redeliver()
-    await system.start("worker")
-    await one_effect(system, thing, 30)  # after the dead worker's lease has expired
-    await settled(system)
-    assert await system.effects(thing) == {"start": 2, "effect": 1}
-
-
 async def test_jobs_survive_the_loss_of_all_messages_in_the_broker(system):
     author, _ = await system.author()
     relay = await system.start("relay")
@@ -194,7 +168,6 @@ async def test_jobs_survive_the_loss_of_all_messages_in_the_broker(system):
     relay.signal(signal.SIGTERM)
     assert await relay.ended() == 0
     system.broker.client.flushall()
-    await system.fetch("update jobs.runs set touched_at = now() - interval '1 hour'")
     await system.start("relay")
     await system.start("worker")
-    await one_effect(system, thing)
+    await one_effect(system, thing, 40)

@@ -1,4 +1,4 @@
-"""/metrics of `./app api` with several workers: real processes, one of which is killed."""
+"""The metrics of `./app api` with several workers: real processes, one of which is killed."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from kit.metrics import Scrape
+from devstack.testing import free_port
+from kernel.boot.discovery import version
+from kit.metrics import Scrape, scraped
 from kit.process import api, environment, until
 from kit.waiting import until as condition
 
@@ -19,8 +21,9 @@ COUNTED = {"slice": "alive", "method": "GET", "status": 200}
 class Workers:
     """Two workers and the folder with their counters; each call opens a new connection."""
 
-    def __init__(self, folder, port):
+    def __init__(self, folder, port, metrics_port):
         self._folder, self._base = folder, f"http://127.0.0.1:{port}"
+        self._metrics_port = metrics_port
 
     @property
     def pids(self) -> set[int]:
@@ -28,7 +31,7 @@ class Workers:
         return {int(path.stem.removeprefix("counter_")) for path in self._files()}
 
     def _files(self):
-        return self._folder.glob("api-metrics-*/counter_*.db")
+        return self._folder.glob("app-metrics-*/counter_*.db")
 
     async def call(self, times: int) -> None:
         async def one() -> None:
@@ -51,10 +54,10 @@ class Workers:
         return calls
 
     async def total(self) -> float:
-        async with httpx.AsyncClient(base_url=self._base) as client:
-            answer = await client.get("/metrics")
-        assert answer.status_code == 200
-        return Scrape(answer.text).value("http_requests_total", **COUNTED) or 0
+        return (await self.scrape()).value("http_requests_total", **COUNTED) or 0
+
+    async def scrape(self) -> Scrape:
+        return await scraped(self._metrics_port)
 
     async def counted(self, calls: int) -> None:
         """Wait until the calls are counted: this happens after their responses are sent."""
@@ -78,10 +81,11 @@ def stopped(pid: int) -> Iterator[None]:
 @pytest.fixture
 async def workers(stack, unused_tcp_port, tmp_path):
     env = environment(stack, API_WORKERS="2", LOG_LEVEL="WARNING", TMPDIR=str(tmp_path))
+    env["METRICS_PORT"] = str(metrics := free_port())
     async with api(env, unused_tcp_port) as process:
-        workers = Workers(tmp_path, unused_tcp_port)
+        workers = Workers(tmp_path, unused_tcp_port, metrics)
         async with httpx.AsyncClient() as client:
-            await until(client, f"http://127.0.0.1:{unused_tcp_port}/metrics", 200)
+            await until(client, f"http://127.0.0.1:{unused_tcp_port}/", 200)
         yield workers
         process.send_signal(signal.SIGTERM)
         await asyncio.wait_for(process.communicate(), 20)
@@ -101,12 +105,16 @@ async def gone(pid: int) -> None:
     await condition(buried)
 
 
-async def test_metrics_are_the_sum_of_all_workers_whichever_answers(workers):
+async def test_metrics_are_the_sum_of_all_workers_also_while_one_hangs(workers):
     calls = await workers.call_until_counted_by(2)
     await workers.counted(calls)
     for pid in workers.pids:
         with stopped(pid):
             assert await workers.total() == calls
+    found = await workers.scrape()
+    assert found.labels("process") == {"main", "1", "2"}
+    assert found.value("build_info", role="api", version=version()) == 1
+    assert found.value("breaker_open", breaker="redis") == 0
 
 
 async def test_no_counter_falls_when_a_worker_is_killed(workers):
@@ -119,7 +127,6 @@ async def test_no_counter_falls_when_a_worker_is_killed(workers):
     assert await workers.total() == calls
     calls += await workers.call_until_counted_by(3)
     await workers.counted(calls)
-    (successor,) = workers.pids - before
-    for pid in (survivor, successor):
-        with stopped(pid):
-            assert await workers.total() == calls
+    assert survivor in workers.pids
+    found = await workers.scrape()
+    assert found.labels("process") == {"main", "1", "2"}  # the successor has the place of the dead

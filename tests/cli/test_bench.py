@@ -16,6 +16,10 @@ from bench import report
 from bench.cases import BASE, NAMES, Case, cases
 from bench.errors import BenchError
 from bench.first import settle
+from bench.growth.fill import Sizes
+from bench.growth.reading import Reading
+from bench.growth.run import Growth
+from bench.growth.statements import Statement
 from bench.load import Load, Plan
 from bench.messages import ADDRESS, POST, Messages, message, post_id
 from bench.processors import Processors, cpu_seconds, on, resident_bytes
@@ -300,6 +304,54 @@ def test_a_small_run_says_what_a_process_held_before_and_after(command):
     assert found["growth_mib"] == pytest.approx(found["after_mib"] - found["before_mib"], abs=0.011)
     for kind in ("200 HIT", "200 MISS", "201", "304", "404", "429"):
         assert any(answer.startswith(kind) for answer in found["answers"]), found
+
+
+READ = Statement(name="list", sql="select", rows=100, milliseconds=5)
+
+
+def reading(**changed):
+    figures = {"returned": 20, "read": 40, "sorted": 20, "blocks": 50, "milliseconds": 1.0}
+    return Reading(statement=READ, **figures | changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [
+        ({}, ""),
+        ({"read": 101}, "over: rows"),
+        ({"sorted": 101, "whole": ("posts",)}, "over: rows (all of posts)"),
+        ({"milliseconds": 5.1}, "over: ms"),
+        ({"read": 101, "milliseconds": 5.1}, "over: rows, ms"),
+    ],
+)
+def test_a_statement_over_its_bound_is_marked(changed, verdict):
+    found = Growth(Sizes(), [reading(**changed)])
+    assert bool(found.missed) == bool(verdict)
+    _, row, *_, end = found.table()
+    assert row.endswith(f"5{'  ' * bool(verdict)}{verdict}")
+    assert end.startswith(f"1 statements, {int(bool(verdict))} over a bound; 1,000,000 posts")
+    (line,) = map(json.loads, found.lines())
+    assert line["ok"] == (not verdict)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("begins", "code"), [("event_topics", 0), ("repair_total", 1)])
+def test_growth_shows_what_statements_read_and_fails_over_a_bound(command, begins, code):
+    options = ["--posts", "10000", "--users", "10000", "--events", "10000", "--runs", "10000"]
+    small = bench("--growth", *options, "--waiting", "1000", "--statement", begins, "--json")
+    if code:  # a bound that cannot be kept
+        program = (
+            "import bench.growth.reading as r; from cli import main\n"
+            "r.Reading.too_many = property(lambda self: True)\nmain()"
+        )
+        small = [sys.executable, "-c", program, *small[3:]]
+    done = subprocess.run(small, **command, check=False, timeout=180)
+    assert done.returncode == code, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert found
+    assert all(one["statement"].startswith(begins) and one["ms"] > 0 for one in found)
+    assert all(one["ok"] == (not code) for one in found)
+    assert "public.posts" in done.stderr
 
 
 @pytest.mark.slow

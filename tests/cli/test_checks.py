@@ -1,5 +1,7 @@
 """`./app test`: which words are slices, and which are options of pytest."""
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -19,7 +21,7 @@ def commands(monkeypatch):
     """The recorded commands, which are not run."""
     found: list[list[str]] = []
 
-    def note(command: list[str]) -> int:
+    def note(command: list[str], **_: str) -> int:
         found.append(command[1:])
         return 0
 
@@ -30,24 +32,58 @@ def commands(monkeypatch):
 @pytest.mark.parametrize(
     ("words", "command"),
     [
-        (["one"], ["-m", "pytest", "tests/features/one"]),
+        (["one"], "tests/features/one --concerning=one -m FAST"),
         (
-            ["one", "two", "-k", "draft", "-x"],
-            [
-                "-m",
-                "pytest",
-                "tests/features/one",
-                "tests/features/two",
-                "-k",
-                "draft",
-                "-x",
-            ],
+            ["one", "two", "-x"],
+            "tests/features/one tests/features/two --concerning=one --concerning=two -m FAST -x",
         ),
+        (["one", "-m", "alone"], "tests/features/one --concerning=one -m alone"),
+        (["one", "--slow"], "tests/features/one --concerning=one -m SLOW"),
+        (["one", "--nightly"], "tests/features/one --concerning=one -m nightly"),
     ],
 )
 def test_words_before_the_first_option_are_slices(commands, words, command):
     assert CliRunner().invoke(app, ["test", *words]).exit_code == 0
-    assert commands == [command]
+    lanes = {"FAST": "not slow and not nightly", "SLOW": "slow and not nightly"}
+    assert commands == [["-m", "pytest", *(lanes.get(word, word) for word in command.split())]]
+
+
+def test_a_slice_is_tested_with_the_rules_for_all_that_are_there(commands, tmp_path):
+    rules = tmp_path / "tests" / "contract" / "test_grants.py"
+    rules.parent.mkdir()
+    rules.touch()
+    assert CliRunner().invoke(app, ["test", "one"]).exit_code == 0
+    expected = ["tests/features/one", "tests/contract/test_grants.py", "--concerning=one"]
+    assert commands[0][2:5] == expected
+
+
+def test_the_rules_that_a_slice_is_tested_with_exist():
+    assert all((Path(__file__).parents[2] / name).is_file() for name in checks._RULES)
+
+
+def test_what_failed_last_of_one_slice_runs_without_the_rules(commands):
+    assert CliRunner().invoke(app, ["test", "one", "--failed"]).exit_code == 0
+    assert commands[0][2:4] == ["tests/features/one", "--last-failed"]
+
+
+def test_fixes_come_before_the_checks(monkeypatch):
+    ran: list[list[str]] = []
+
+    def note(command: list[str]) -> int:
+        ran.append(command[1:])
+        return 0
+
+    monkeypatch.setattr(checks, "_ensure_node", lambda: None)
+    monkeypatch.setattr(checks, "_run", note)
+    assert CliRunner().invoke(app, ["check", "--fix"]).exit_code == 0
+    assert ran[:3] == [
+        ["check", "--fix", "--quiet", "."],
+        ["format", "."],
+        ["check", "."],
+    ]
+    ran.clear()
+    assert CliRunner().invoke(app, ["check"]).exit_code == 0
+    assert ran[0] == ["check", "."]
 
 
 def test_slow_tests_that_compare_times_run_alone_and_the_rest_two_at_a_time(commands):

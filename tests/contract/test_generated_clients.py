@@ -60,7 +60,7 @@ async def url(stack, unused_tcp_port):
     env = environment(stack, APPLICATION, LOG_LEVEL="ERROR")
     url = f"http://127.0.0.1:{unused_tcp_port}"
     async with api(env, unused_tcp_port, APPLICATION), httpx.AsyncClient() as client:
-        await until(client, f"{url}/metrics", 200)
+        await until(client, f"{url}/", 200)
         yield url
 
 

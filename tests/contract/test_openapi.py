@@ -44,7 +44,7 @@ async def attack(stack, token, port, folder, *options):
         command += ["-H", f"Authorization: Bearer {token}"]
     env = environment(stack, APPLICATION, LOG_LEVEL="ERROR")
     async with api(env, port, APPLICATION) as process, httpx.AsyncClient() as client:
-        await until(client, f"{url}/metrics", 200)
+        await until(client, f"{url}/", 200)
         assert process.stdout is not None
         reading = asyncio.create_task(process.stdout.read())  # otherwise its pipe fills up
         run = await asyncio.create_subprocess_exec(

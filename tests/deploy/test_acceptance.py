@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from devstack.testing import free_port
+from kit.contract import documented
 from kit.people import PASSWORD, new_email
 from kit.process import until as answers
 from kit.proxy import HAPROXY, WHY_NOT
@@ -35,6 +36,7 @@ async def client(whole_system, proxy):
         unchecked = ssl.create_default_context()
         unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
         async with httpx.AsyncClient(base_url=URL, verify=unchecked, timeout=20) as found:
+            found.event_hooks = {"response": [documented()]}
             yield found
         return
     port = free_port()
@@ -44,6 +46,7 @@ async def client(whole_system, proxy):
     async with httpx.AsyncClient() as direct:
         await answers(direct, f"http://127.0.0.1:{port}/api/v1/health/readiness", 200)
     async with proxy.before(port) as found:
+        found.event_hooks = {"response": [documented()]}
         yield found
 
 

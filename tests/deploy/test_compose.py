@@ -146,11 +146,14 @@ def test_what_faces_clients_or_holds_their_data_is_locked_down(name):
 def test_what_is_mounted_exists():
     mounted = re.findall(r"(?:\"|- )(\./[\w./-]+):/", TEXT)
     assert len(mounted) == 7
-    missing = [path for path in mounted if not (ROOT / path).exists()]
-    # The profile `monitoring` reads a folder of its own; all of it is there, or nothing.
-    if not (ROOT / "deploy" / "monitoring").exists():
-        missing = [path for path in missing if not path.startswith("./deploy/monitoring/")]
-    assert missing == []
+    assert [path for path in mounted if not (ROOT / path).exists()] == []
+
+
+def test_no_port_of_metrics_is_published():
+    (port,) = re.findall(r"METRICS_PORT=(\d+)", (ROOT / "Dockerfile").read_text())
+    published = [one for service in SERVICES.values() for one in service.get("ports", [])]
+    assert not [one for one in published if port in one]
+    assert "ports" not in SERVICES["prometheus"]
 
 
 def test_only_this_machine_sees_the_pages_for_operators():

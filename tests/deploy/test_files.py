@@ -1,9 +1,11 @@
 """A tool checks every file of a deployment, and each tool finds a fault."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ BINARIES = Path(sys.executable).parent
 # The test and the tool that check each kind of file.
 JUDGED = {
     ".cfg": ("tests/deploy/test_proxy.py", "haproxy -c"),
+    ".json": ("tests/deploy/test_monitoring.py", "its own program, and a real Prometheus"),
     ".env": ("tests/kit/manifests.py", "the settings of the code"),
     ".py": ("./app check", "ruff"),
     ".sh": (__name__, "shellcheck"),
@@ -24,8 +27,6 @@ JUDGED = {
     ".yaml": (__name__, "yamllint"),
     ".yml": (__name__, "yamllint"),
 }
-# This folder has its own tests.
-ELSEWHERE = {DEPLOY / "monitoring"}
 
 
 def files(*suffixes):
@@ -37,7 +38,6 @@ def files(*suffixes):
         check=True,
     ).stdout.split()
     paths = [ROOT / name for name in found if (ROOT / name).exists()]
-    paths = [path for path in paths if not ELSEWHERE & set(path.parents)]
     return [path for path in paths if not suffixes or path.suffix in suffixes]
 
 
@@ -55,6 +55,23 @@ def test_every_file_has_a_tool_that_judges_it():
     unknown = [path for path in files() if path.suffix not in JUDGED]
     assert unknown == []
     assert len(files()) > 20
+
+
+def rows(text):
+    """Return the patterns of files and the tests in each row of the table of OPERATIONS.md."""
+    table = text.partition("## What checks the files")[2].partition("\n## ")[0]
+    cells = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
+    return [(re.findall("`(.+?)`", one[1]), re.findall("`(.+?)`", one[3])) for one in cells]
+
+
+def test_the_table_of_operations_names_each_file_and_tests_that_exist():
+    table = rows((ROOT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8"))
+    patterns = [pattern for found, _ in table for pattern in found]
+    names = [path.relative_to(ROOT).as_posix() for path in files()]
+    assert [one for one in names if not any(fnmatch(one, found) for found in patterns)] == []
+    assert [one for one in patterns if not any(fnmatch(name, one) for name in names)] == []
+    assert all((ROOT / test).exists() for _, tests in table for test in tests)
+    assert len(table) > 5
 
 
 def test_scripts_are_clean_for_shellcheck():

@@ -11,7 +11,7 @@ import yaml
 from kernel.boot.discovery import discover
 from kernel.edge.routes import RouteTable, routes_of
 from kit import manifests
-from kit.manifests import CHECKS, FOLDER, OLDEST, Cluster, pod_of
+from kit.manifests import CHECKS, CUSTOM, FOLDER, OLDEST, Cluster, pod_of
 
 pytestmark = [pytest.mark.skipif(bool(why := manifests.why_not()), reason=why or "")]
 
@@ -115,6 +115,9 @@ WRONG = [
         "cache.application.svc:6379",
     ),
     ("queues", "TriggerAuthentication", "broker", ("spec", "secretTargetRef", 0, "key"), "KEY"),
+    ("ports", "Deployment", "worker", (*MAIN, "ports", 0, "containerPort"), 8000),
+    ("networks", "NetworkPolicy", "metrics", ("spec", "ingress", 0, "ports", 0, "port"), "http"),
+    ("networks", "NetworkPolicy", "metrics", ("spec", "podSelector"), {}),
     ("networks", "NetworkPolicy", "default-deny", ("spec", "policyTypes"), ["Ingress"]),
     ("networks", "NetworkPolicy", "cache", ("spec", "ingress", 0, "from"), [{"podSelector": {}}]),
     ("networks", "NetworkPolicy", "broker", ("spec", "ingress"), []),
@@ -152,6 +155,39 @@ def test_a_wrong_value_is_found(check, kind, name, place, value):
     assert list(finds(Cluster([broken]))) != []
 
 
+@pytest.mark.parametrize(
+    ("kind", "place", "value"),
+    [
+        ("PodMonitor", ("spec", "selectors"), {}),
+        ("PodMonitor", ("spec", "podMetricsEndpoints", 0, "interval"), "often"),
+        ("PrometheusRule", ("spec", "groups", 0, "rules", 0, "for"), 5),
+        ("PrometheusRule", ("spec", "groups", 0, "rules", 0, "severity"), "page"),
+    ],
+)
+def test_a_fault_in_what_the_prometheus_operator_reads_is_found(kind, place, value):
+    cluster = Cluster.of("prometheus-operator").copy()
+    *way, last = place
+    document = cluster.get(kind, "application")
+    reduce(lambda part, step: part[step], way, document)[last] = value
+    assert list(manifests.valid(Cluster([document]))) != []
+
+
+def test_the_prometheus_operator_scrapes_every_process_and_has_every_alert():
+    cluster = Cluster.of("prometheus-operator")
+    monitor = cluster.get("PodMonitor", "application")["spec"]
+    (expression,) = monitor["selector"]["matchExpressions"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    scraped = {
+        name
+        for name, one in cluster.containers()
+        if endpoint["port"] in {port["name"] for port in one.get("ports", [])}
+    }
+    assert set(expression["values"]) == scraped == {"api", "worker", "relay", "beat"}
+    assert monitor["jobLabel"] == expression["key"] == "component"
+    rules = yaml.safe_load((ROOT / "deploy" / "monitoring" / "rules" / "alerts.yml").read_text())
+    assert cluster.get("PrometheusRule", "application")["spec"] == rules
+
+
 def test_every_check_has_a_wrong_value():
     assert {wrong[0] for wrong in WRONG} == {check.__name__ for check in CHECKS}
 
@@ -160,7 +196,7 @@ def test_every_check_has_a_wrong_value():
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_an_overlay_is_valid_for_the_oldest_kubernetes_that_is_promised(overlay):
     for one in Cluster.of(overlay).documents:
-        if not one["apiVersion"].startswith("keda.sh/"):
+        if one["apiVersion"].partition("/")[0] not in CUSTOM:
             kubernetes_validate.validate(one, OLDEST, strict=True)
 
 

@@ -16,13 +16,34 @@ DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".gith
 YAML = [*(ROOT / ".github").rglob("*.yml"), ROOT / ".pre-commit-config.yaml"]
 JSON = [*(ROOT / ".vscode").glob("*.json"), *(ROOT / ".devcontainer").glob("*.json")]
 PINNED = re.compile(r"[\w.-]+(/[\w.-]+)+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
-LINK = re.compile(r"\[[^\]]*\]\(([^)#:\s]+)(?:#[^)\s]*)?\)")
+LINK = re.compile(r"\[[^\]]*\]\(([^):\s]+)\)")
+FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 CODE = re.compile(r"```sh\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 COMMAND = re.compile(r"(?<![\w/])\./app((?: +(?:--)?[a-z][a-z-]*)+)")
 
 
 def name(path):
     return str(path.relative_to(ROOT))
+
+
+def anchors(path):
+    """Return the names that GitHub gives to the headings of a page."""
+    headings = HEADING.findall(FENCE.sub("", path.read_text(encoding="utf-8")))
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(path):
+    """Return the links of a page to files or headings that do not exist."""
+    found = []
+    for link in LINK.findall(path.read_text(encoding="utf-8")):
+        if link.startswith("../../actions/"):  # a page on GitHub
+            continue
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            found.append(link)
+    return found
 
 
 def unpinned(text):
@@ -96,7 +117,31 @@ def test_a_command_that_does_not_exist_is_found():
 
 @pytest.mark.parametrize("path", [one for one in DOCUMENTS if one.suffix == ".md"], ids=name)
 def test_links_between_documents_lead_somewhere(path):
-    targets = LINK.findall(path.read_text(encoding="utf-8"))
-    # ../../actions is a page on GitHub.
-    broken = {t for t in targets if not t.startswith("../../") and not (path.parent / t).exists()}
-    assert broken == set()
+    assert broken_links(path) == []
+
+
+def test_links_to_files_and_headings_that_do_not_exist_are_found(tmp_path):
+    (tmp_path / "other.md").write_text("# One `two`, three\n\n```sh\n# No heading\n```\n")
+    page = tmp_path / "page.md"
+    right = ("other.md", "other.md#one-two-three", "#here")
+    wrong = ["gone.md", "other.md#no-heading", "other.md#four", "#there"]
+    page.write_text("# Here\n\n" + "".join(f"[x]({link})\n" for link in [*right, *wrong]))
+    assert broken_links(page) == wrong
+
+
+def test_the_readme_leads_to_every_page():
+    if "docs/TUTORIAL.md" not in (ROOT / "README.md").read_text(encoding="utf-8"):
+        pytest.skip("this application has a README of its own")
+    reached: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        links = LINK.findall(page.read_text(encoding="utf-8"))
+        pages = {(page.parent / link.partition("#")[0]).resolve() for link in links}
+        found = {one for one in pages if one.suffix == ".md" and one.exists()} - reached
+        reached |= found
+        waiting += found
+    # The README leads to the folder of decisions; the site's files are no pages.
+    others = {ROOT / "docs" / "decisions", ROOT / "docs" / "site"}
+    pages = {path for path in (ROOT / "docs").rglob("*.md") if path.parent not in others}
+    assert pages <= reached

@@ -5,6 +5,7 @@ from kit.grants import EVERYONE, NOBODY, SERVICE, USERS, Function, Grants
 _RUN = {"run_id": NOBODY, "job": "a.job", "event_id": 0, "item": 0}
 _CLAIM = {"batch": 0, "lease_seconds": 0, "with_drops": True, "with_jobs": True}
 _END = {"run_id": NOBODY, "holder": "me", "state": "failed", "error": None, "duration_ms": 0}
+_PAGE = {"page": 1, "page_size": 1}
 
 GRANTS = Grants(
     functions={
@@ -19,6 +20,9 @@ GRANTS = Grants(
         "claim_events": Function(SERVICE, _CLAIM),
         "settle_events": Function(SERVICE, {"claim": NOBODY, "results": [], "runs": []}),
         "lost_runs": Function(SERVICE, {"untouched_seconds": 1, "batch": 0}),
+        "claim_expired_runs": Function(SERVICE, {"batch": 0, "lease_seconds": 0}),
+        "settle_expired_runs": Function(SERVICE, {"ids": []}),
+        "keep_unreadable": Function(SERVICE, {"letters": []}),
         "due_replays": Function(SERVICE, {"batch": 0}),
         "event_topics": Function(SERVICE),
         # For beat.
@@ -52,6 +56,13 @@ GRANTS = Grants(
         "issue_mailed_token": Function(SERVICE, {"request": NOBODY, "token": NOBODY, "hash": ""}),
         "take_mailed_token": Function(SERVICE, {"token": NOBODY, "hash": "", "purpose": "signup"}),
         "settle_mailed_token": Function(SERVICE, {"token": NOBODY, "used": False}),
+        # For ./app dead-letters and ./app jobs.
+        "list_dead_letters": Function(USERS | SERVICE, _PAGE | {"state": "waiting"}),
+        "dead_letter": Function(SERVICE, {"letter": NOBODY}),
+        "replay_dead_letter": Function(SERVICE, {"letter": NOBODY}),
+        "discard_dead_letter": Function(SERVICE, {"letter": NOBODY}),
+        "list_runs": Function(USERS | SERVICE, _PAGE),
+        "shown_run": Function(SERVICE, {"run_id": NOBODY}),
         # For metrics.
         "operations": Function(SERVICE),
     },

@@ -12,6 +12,7 @@ import pytest
 
 from bench.processors import cpu_seconds
 from devstack.testing import free_port
+from kit.metrics import Scrape, scraped
 from kit.process import KIT, api, environment, until
 from kit.servers import Stack
 
@@ -19,8 +20,8 @@ from kit.servers import Stack
 class Attacked:
     """The process, its port, and its output."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
-        self.process, self.port = process, port
+    def __init__(self, process: asyncio.subprocess.Process, port: int, metrics_port: int) -> None:
+        self.process, self.port, self._metrics_port = process, port, metrics_port
         self.printed = b""
 
     @property
@@ -39,6 +40,10 @@ class Attacked:
     def client(self) -> httpx.AsyncClient:
         """Return a client that calls it."""
         return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=20)
+
+    async def metrics(self) -> Scrape:
+        """Return its metrics."""
+        return await scraped(self._metrics_port)
 
     async def send(self, data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection and send this data."""
@@ -83,9 +88,10 @@ class Raw:
 @contextlib.asynccontextmanager
 async def attacked(stack: Stack, **changes: str) -> AsyncIterator[Attacked]:
     """Run a process with these settings."""
-    port = free_port()
-    async with api(environment(stack, KIT, **changes), port) as process:
-        here = Attacked(process, port)
+    port, metrics = free_port(), free_port()
+    env = environment(stack, KIT, METRICS_PORT=str(metrics), **changes)
+    async with api(env, port) as process:
+        here = Attacked(process, port, metrics)
 
         async def read() -> None:
             assert process.stdout

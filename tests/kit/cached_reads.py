@@ -21,6 +21,7 @@ from kernel.cache.cached import Audience
 from kernel.cache.lookup import Lookup
 from kernel.config.settings import Settings
 from kernel.core.caller import ANONYMOUS, Caller
+from kernel.core.cursors import CursorKeys
 from kernel.edge.routes import Route, routes_of
 from kernel.web.routing import PREFIX
 from kit.application import CLIENTS, running
@@ -60,9 +61,10 @@ class CachedReads:
         return discover(self.package)
 
     @pytest.fixture
-    def routes(self, features: Mapping[str, Feature]) -> list[Route]:
+    def routes(self, features: Mapping[str, Feature], settings: Settings) -> list[Route]:
         """The slice's routes with cached reads."""
-        own = [one for one in routes_of({self.slice: features[self.slice]}) if one.cache]
+        keys = CursorKeys(*settings.cursor_secrets)
+        own = [one for one in routes_of({self.slice: features[self.slice]}, keys) if one.cache]
         assert own, f"{self.slice} has no cached read"
         return own
 

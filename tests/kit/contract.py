@@ -1,11 +1,17 @@
 """Every response of every test is compared with the OpenAPI document of its application.
 
-`checked(app)` is a hook of the clients that tests call an application with.
+`checked(app)` is a hook of the clients that tests call an application with, `documented()` one of
+clients of a process that runs `./app api`. Three kinds of responses are not compared: those to load
+generators (the bench's and H2's count statuses), a proxy's own, and successes of the kit's slices,
+which no document describes.
 """
 
+import functools
+import json
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import httpx
 import jsonschema_rs
@@ -16,14 +22,15 @@ from kernel.web.routing import Failure
 
 _FAILURE = jsonschema_rs.validator_for(Failure.model_json_schema())
 _JSON = "application/json"
+_COMMITTED: Final = Path(__file__).parents[2] / "docs" / "openapi.json"
 _DOCUMENTS: dict[tuple[object, ...], "Contract"] = {}
 
 
 class Contract:
     """An OpenAPI document, and what it says of a response.
 
-    The operations in `strict` are compared. Routes of tests, and of the kit, may answer
-    what they do not list.
+    The operations in `strict` are compared. Of others, the routes of tests and of the kit, only the
+    errors are: they have the one format, and may be some that the route does not list.
     """
 
     def __init__(self, document: dict[str, Any], strict: frozenset[str]) -> None:
@@ -41,12 +48,10 @@ class Contract:
             (one for shape, one in self._paths if shape.fullmatch(path)), {}
         )
         operation = operations.get("get" if method == "HEAD" else method.lower())
-        if operation is not None and operation["operationId"] not in self._strict:
-            return
         if answer.status_code >= 400 and method != "HEAD" and path.startswith("/api/"):
             assert answer.headers["content-type"] == _JSON, where
             _FAILURE.validate(answer.json())
-        if operation is None:
+        if operation is None or operation["operationId"] not in self._strict:
             return
         stated = operation["responses"].get(str(answer.status_code))
         assert stated is not None, f"{where}, which the document does not list: {answer.text}"
@@ -102,12 +107,30 @@ def _is_of_a_slice(endpoint: object) -> bool:
     return str(getattr(endpoint, "__module__", "")).startswith("features.")
 
 
-def checked(app: FastAPI) -> Callable[[httpx.Response], Awaitable[None]]:
-    """Return the hook that checks each response of a client of this application."""
+Hook = Callable[[httpx.Response], Awaitable[None]]
 
+
+def checked(app: FastAPI) -> Hook:
+    """Return the hook that checks each response of a client of this application."""
+    return _hook(lambda: contract_of(app))
+
+
+def documented() -> Hook:
+    """Return the hook for a client of a process: the committed document says what it answers."""
+    return _hook(_committed)
+
+
+def _hook(contract: Callable[[], Contract]) -> Hook:
     async def check(answer: httpx.Response) -> None:
         await answer.aread()
         request = answer.request
-        contract_of(app).check(request.method, request.url.path, answer)
+        contract().check(request.method, request.url.path, answer)
 
     return check
+
+
+@functools.cache
+def _committed() -> Contract:
+    document = json.loads(_COMMITTED.read_text(encoding="utf-8"))
+    operations = (one for path in document["paths"].values() for one in path.values())
+    return Contract(document, frozenset(one["operationId"] for one in operations))

@@ -114,6 +114,7 @@ async def jobs(
         "SMTP_HOST": "127.0.0.1",
         "SMTP_PORT": str(smtp_port),
         "SMTP_SECURITY": "none",
+        "MAIL_UNSUBSCRIBE": "unsubscribe@example.com",
         "WORKER_CONCURRENCY": "1",
         "LOG_LEVEL": "INFO",
     }

@@ -31,7 +31,9 @@ from kernel.redis.clients import _CACHE_POLICIES
 Document = dict[str, Any]
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "deploy" / "kubernetes"
-SCHEMA: Final = ROOT / "tests" / "deploy" / "schemas" / "keda.json"
+SCHEMAS: Final = ROOT / "tests" / "deploy" / "schemas"
+# The schemas of custom resources, by the group of their API.
+CUSTOM: Final = {"keda.sh": "keda.json", "monitoring.coreos.com": "prometheus-operator.json"}
 NEWEST: Final = "1.37"
 """All documents must be valid by the schemas of this Kubernetes version and of OLDEST."""
 OLDEST: Final = "1.31"
@@ -150,12 +152,15 @@ def quantity(text: str) -> float:
 
 
 def valid(cluster: Cluster) -> Iterator[str]:
-    """Every document is valid by Kubernetes's own schemas, or by KEDA's; no field is unknown."""
-    keda = jsonschema_rs.validator_for(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    """Every document is valid by the schema of its API; no field is unknown."""
+    others = {
+        api: jsonschema_rs.validator_for(json.loads((SCHEMAS / file).read_text(encoding="utf-8")))
+        for api, file in CUSTOM.items()
+    }
     for one in cluster.documents:
         name = f"{one['kind']} {one['metadata']['name']}"
-        if one["apiVersion"].startswith("keda.sh/"):
-            yield from (f"{name}: {error.message}" for error in keda.iter_errors(one))
+        if (api := one["apiVersion"].partition("/")[0]) in others:
+            yield from (f"{name}: {error.message}" for error in others[api].iter_errors(one))
             continue
         try:
             kubernetes_validate.validate(one, NEWEST, strict=True)
@@ -217,8 +222,10 @@ def variables_are_ours_alone(cluster: Cluster) -> Iterator[str]:
 
 def ports(cluster: Cluster) -> Iterator[str]:
     """Services target ports that the code listens on, and settings name existing Services."""
+    metrics = int(_image_setting("METRICS_PORT"))
     listened = {
-        "api": {DEFAULT["API_PORT"]},
+        "api": {DEFAULT["API_PORT"], metrics},
+        **{name: {metrics} for name in ("worker", "relay", "beat")},
         "cache": {DEFAULT["REDIS_PORT"]},
         "broker": {DEFAULT["BROKER_PORT"]},
     }
@@ -241,6 +248,12 @@ def ports(cluster: Cluster) -> Iterator[str]:
         host = cluster.settings[setting]
         if "." not in host and cluster.find("Service", host) is None:
             yield f"{setting}: there is no Service {host}"
+
+
+def _image_setting(name: str) -> str:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    (value,) = re.findall(rf"^ENV .*(?:\n.*)*?\b{name}=(\S+)", dockerfile, re.MULTILINE)
+    return str(value)
 
 
 def probes(cluster: Cluster) -> Iterator[str]:
@@ -390,7 +403,7 @@ def available(cluster: Cluster) -> Iterator[str]:
 def connected(cluster: Cluster) -> Iterator[str]:
     """Everything that labels select exists."""
     components = cluster.pods.keys()
-    for one in cluster.all("PodDisruptionBudget", "NetworkPolicy", "Service"):
+    for one in cluster.all("PodDisruptionBudget", "NetworkPolicy", "Service", "PodMonitor"):
         selector = one["spec"].get("selector") or one["spec"].get("podSelector") or {}
         labels = selector.get("matchLabels", selector if one["kind"] == "Service" else {})
         named = [labels["component"]] if "component" in labels else []
@@ -454,6 +467,25 @@ def networks(cluster: Cluster) -> Iterator[str]:
                         yield "the cloud's metadata can be read"
     if found != internet:
         yield f"the internet is open for {found}"
+    yield from _other_namespaces(cluster)
+
+
+def _other_namespaces(cluster: Cluster) -> Iterator[str]:
+    """Only Prometheus reaches the metrics and nothing else of ours, and KEDA the broker."""
+    wanted = {("monitoring", name, "metrics") for name in OURS - {"migrate"}}
+    if cluster.all("ScaledObject"):
+        wanted.add(("keda", "broker", "redis"))
+    found = {
+        (*peer["namespaceSelector"]["matchLabels"].values(), name, port["port"])
+        for policy in cluster.all("NetworkPolicy")
+        for rule in policy["spec"].get("ingress", [])
+        for peer in rule.get("from", [])
+        if "namespaceSelector" in peer
+        for name in _selected(cluster, policy)
+        for port in rule["ports"]
+    }
+    if found != wanted:
+        yield f"other namespaces reach {sorted(found)}, and should {sorted(wanted)}"
 
 
 def _selected(cluster: Cluster, policy: Document) -> set[str]:

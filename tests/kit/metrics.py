@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -17,12 +18,12 @@ class Scrape:
             for sample in family.samples
         }
 
-    def value(self, name: str, **labels: Any) -> float | None:
+    def value(self, name: str, /, **labels: Any) -> float | None:
         """Return the value of one series, or None if it does not exist."""
         wanted = tuple(sorted((label, str(value)) for label, value in labels.items()))
         return self._samples.get((name, wanted))
 
-    def total(self, name: str, **labels: Any) -> float:
+    def total(self, name: str, /, **labels: Any) -> float:
         """Return the sum of all series that have these labels; other labels may vary."""
         wanted = {(label, str(value)) for label, value in labels.items()}
         return sum(
@@ -38,3 +39,10 @@ class Scrape:
     def names(self) -> set[str]:
         """Return the names of all series."""
         return {name for name, _ in self._samples}
+
+
+async def scraped(port: int) -> Scrape:
+    """Return what a process says on its METRICS_PORT."""
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"http://127.0.0.1:{port}/metrics", timeout=20)
+    return Scrape(answer.raise_for_status().text)

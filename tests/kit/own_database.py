@@ -36,6 +36,7 @@ begin
 end $$;
 delete from auth.users;
 delete from jobs.runs;
+delete from jobs.dead_letters;
 delete from jobs.slots;
 delete from outbox.events;
 """

@@ -91,7 +91,7 @@ async def status(client: httpx.AsyncClient, path: str) -> int | None:
 
 
 async def until(client: httpx.AsyncClient, path: str, wanted: int | None) -> None:
-    """Wait until the status is this one."""
-    async with asyncio.timeout(20):
+    """Wait until the status is this one; a busy machine needs long to start several processes."""
+    async with asyncio.timeout(60):
         while await status(client, path) != wanted:
             await asyncio.sleep(0.02)

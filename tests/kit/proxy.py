@@ -33,10 +33,11 @@ def tls(
 
 
 class Proxy:
-    """The running program: `http` and `https` are its ports."""
+    """The running program: `http` and `https` are its ports; clients trust what `authority` has."""
 
     def __init__(self, folder: Path, tls: tuple[Path, ssl.SSLContext]) -> None:
         self._folder, (self._pem, self.context) = folder, tls
+        self.authority = self._pem
         self.http, self.https = free_port(), free_port()
 
     @contextlib.asynccontextmanager

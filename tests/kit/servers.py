@@ -5,6 +5,7 @@ Each xdist worker has its own database, gateway and Valkey database.
 
 import asyncio
 import contextlib
+import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import pytest
 from redis import Redis
 
 from devstack.testing import GatewayConfig, GatewayThread, Servers, prepare
+from kit.running_stack import postgres_of_running_stack
 from migrate import migrate
 
 REDIS_SERVER = os.environ.get("TEST_REDIS_SERVER")
@@ -28,6 +30,7 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 """The tables of the kit's slices; every database of the tests has them."""
 
 _SERVERS = pytest.StashKey[Servers]()
+_RUNNING = pytest.StashKey[contextlib.ExitStack]()
 _TEMPLATE = "template_app"
 # Copying a database does not copy the settings that roles have in it.
 _ROLE_SETTINGS = """
@@ -36,6 +39,9 @@ select format('alter role %I in database %I set %s = %L', r.rolname, $2::text,
 from pg_db_role_setting s join pg_roles r on r.oid = s.setrole
   join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) c
 where d.datname = $1
+"""
+_COMMENT = """
+select shobj_description(oid, 'pg_database') from pg_database where datname = $1
 """
 _CUT_OFF = """
 select pg_terminate_backend(pid) from pg_stat_activity
@@ -60,7 +66,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the servers once, in the main process; pass their addresses to xdist's workers."""
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
-    servers = Servers(REDIS_SERVER)
+    running = config.stash[_RUNNING] = contextlib.ExitStack()
+    servers = Servers(REDIS_SERVER, postgres_url=running.enter_context(postgres_of_running_stack()))
     servers.start()
     config.stash[_SERVERS] = servers
     asyncio.run(_make_template(servers.postgres_url))
@@ -73,13 +80,16 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     with Redis.from_url(servers.cache_url) as client:
         found: Any = client.info("server")
     name = found.get("server_name", "redis")
-    return f"cache and broker: {name} {found.get(f'{name}_version')}"
+    where = "that of ./app up" if servers.postgres_is_running else "started for this run"
+    return f"PostgreSQL: {where}; cache and broker: {name} {found.get(f'{name}_version')}"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the servers."""
     if servers := config.stash.get(_SERVERS, None):
         servers.stop()
+    if running := config.stash.get(_RUNNING, None):
+        running.close()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -147,6 +157,14 @@ def refuse_remote(url: str) -> None:
 
 
 async def _make_template(postgres: str) -> None:
+    """Make the database that others are copies of, unless the server has it in this version."""
+    version = _version_of_template()
+    connection = await asyncpg.connect(postgres)
+    try:
+        if await connection.fetchval(_COMMENT, _TEMPLATE) == version:
+            return
+    finally:
+        await connection.close()
     url = await make_database(postgres, _TEMPLATE, template="template0")
     connection = await asyncpg.connect(url)
     try:
@@ -157,8 +175,19 @@ async def _make_template(postgres: str) -> None:
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(SCHEMA.read_text(encoding="utf-8"))
+        # Last: a template that was not finished has no version.
+        await connection.execute(f"comment on database {_TEMPLATE} is '{version}'")
     finally:
         await connection.close()
+
+
+def _version_of_template() -> str:
+    """Return a hash of what makes the template: the migrations, the kit's tables, the stack."""
+    stack = (MIGRATIONS.parents[1] / "devstack").rglob("*")
+    own = sorted(file for file in stack if file.suffix in {".py", ".sql"})
+    files = [*sorted(MIGRATIONS.glob("*.sql")), SCHEMA, *own]
+    parts = (f"{file.name}\0".encode() + file.read_bytes() for file in files)
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 async def make_database(postgres: str, name: str, template: str = _TEMPLATE) -> str:

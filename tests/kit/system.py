@@ -18,6 +18,7 @@ import pytest
 
 import kit.process
 from devstack.testing import GatewayConfig, GatewayThread, Mailbox, free_port
+from kit.contract import documented
 from kit.people import PASSWORD, new_email
 from kit.process import APPLICATION, KIT, PYTHONPATH, ROOT, Program
 from kit.servers import make_database, shut
@@ -183,8 +184,10 @@ class System:
         """Run `./app api`; yield the process and a client of it."""
         port = free_port()
         process = await self.start("api", "--port", str(port), ready=False, program=None, **changes)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1") as client:
-            await kit.process.until(client, f"http://127.0.0.1:{port}/metrics", 200)
+        hooks = {"response": [documented()]} if self.program == APPLICATION else {}
+        url = f"http://127.0.0.1:{port}/api/v1"
+        async with httpx.AsyncClient(base_url=url, event_hooks=hooks) as client:
+            await kit.process.until(client, f"http://127.0.0.1:{port}/", 200)
             yield process, client
 
     def redeliver(self) -> int:

@@ -1,3 +1,4 @@
+import re
 from functools import partial
 
 import asyncpg
@@ -223,6 +224,15 @@ async def test_file_without_version_is_an_error(database_url, folder):
 async def test_database_out_of_reach_is_one_sentence(folder):
     with pytest.raises(MigrationError, match="cannot be reached"):
         await migrate("postgresql://postgres@127.0.0.1:1/postgres", folder)
+
+
+@pytest.mark.parametrize("password", ["part#rest", "part/rest", "part?rest", "part[rest"])
+async def test_an_address_that_cannot_be_read_is_one_sentence_without_the_password(
+    folder, password
+):
+    with pytest.raises(MigrationError, match="no address of a database") as refused:
+        await migrate(f"postgresql://postgres:{password}@127.0.0.1:1/postgres", folder)
+    assert not {"part", "rest"} & set(re.findall(r"\w+", str(refused.value)))
 
 
 def test_statements_are_split_where_the_server_would():

@@ -18,6 +18,7 @@ from kernel.cache.reads import Reads
 from kernel.cache.warmer import CacheWarmer
 from kernel.config.production import refuse_unsafe
 from kernel.config.settings import Settings, load_settings
+from kernel.core.cursors import CursorKeys
 from kernel.core.traces import Traces
 from kernel.edge.cache_warmer import RouteWarmer
 from kernel.edge.client_address import ClientAddresses
@@ -35,12 +36,15 @@ from kernel.identity.denials import Denials
 from kernel.identity.revocation import Revocations
 from kernel.identity.tokens import TokenVerifier
 from kernel.limits.limiter import Limiter
+from kernel.observe.endpoint import metrics_endpoint
+from kernel.observe.listener import PATH as METRICS
+from kernel.observe.listener import collectors
 from kernel.observe.logs import configure_logging
-from kernel.observe.metrics import PATH as METRICS
-from kernel.observe.metrics import Metrics, metrics_endpoint
+from kernel.observe.metrics import Metrics
 from kernel.observe.operations import Operations
 from kernel.observe.readiness import Readiness, drained_on_sigterm
 from kernel.observe.request_log import ConsoleRequestLog, RequestLog
+from kernel.observe.unexpected import UnexpectedErrors
 from kernel.redis import Pipeline
 from kernel.web import failures
 from kernel.web.call import call_of
@@ -76,7 +80,7 @@ def create_app(
                     app.front.traces = container.get(Traces)
                 edge.services = EdgeServices(
                     *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads),
-                    container.get(Denials),
+                    *container.get(Denials, UnexpectedErrors),
                 )
                 readiness, app.state.operations = container.get(Readiness, Operations)
                 registry.register_value(CacheWarmer, RouteWarmer(app.behind, routes, edge.services))
@@ -98,19 +102,22 @@ def create_app(
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     failures.install(app, refused=metrics.auth_refused)
-    routes = routes_of(features)
+    routes = routes_of(features, CursorKeys(*settings.cursor_secrets))
     for name in dict.fromkeys(route.feature_name for route in routes):
         _include(app, name, features[name], settings)
     describe(app, routes)
-    app.add_route(METRICS, metrics_endpoint(metrics), include_in_schema=False)
-    pages = add_pages(app, documented=settings.docs)
+    unlimited = add_pages(app, documented=settings.docs)
+    if settings.api_serves_metrics:
+        measured = (metrics.registry, *collectors("api", version()))
+        app.add_route(METRICS, metrics_endpoint(*measured), include_in_schema=False)
+        unlimited |= {METRICS}
     clients, table = ClientAddresses(settings.trusted_proxies), RouteTable(routes)
     edge = Edge(
         app.behind,
         routes=table,
         policies=policies,
         clients=clients,
-        unlimited=pages | {METRICS},
+        unlimited=unlimited,
         max_body_bytes=settings.max_body_bytes,
         cache_enabled=settings.cache_enabled,
         deadline_seconds=settings.request_timeout_seconds,
@@ -120,9 +127,9 @@ def create_app(
             https=settings.app_env == "production", origins=settings.cors_origins
         ),
     )
-    app.front = edge
+    app.front, app.metrics, app.settings = edge, metrics, settings
     if settings.traces_endpoint is not None:
-        app.front = Traced(edge, routes=table, clients=clients, untraced=pages | {METRICS})
+        app.front = Traced(edge, routes=table, clients=clients, untraced=unlimited)
     app.connections = Connections(Bounds.of(settings), clients)
     return app
 
@@ -131,6 +138,8 @@ class Application(FastAPI):
     """FastAPI with the Edge in front: a response of the Edge passes no other layer."""
 
     front: ASGIApp
+    metrics: Metrics
+    settings: Settings
     connections: Connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

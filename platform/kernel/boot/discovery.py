@@ -19,7 +19,9 @@ from kernel.cache.cached import PLACEHOLDER
 from kernel.edge.routes import Route, routes_of
 from kernel.feature import Feature
 from kernel.jobs import Job
+from kernel.jobs.schedule import InvalidJob
 from kernel.web.precondition import Precondition
+from kernel.web.routing import PREFIX
 
 ROLES: Final = ("__init__", "route", "schema", "handler", "cache", "tasks")
 NOT_A_FEATURE: Final = "shared"
@@ -51,6 +53,7 @@ def discover(package: str = "features", adapters: Adapters | None = None) -> dic
         raise BootError(f"{package}/{error}") from error
     _refuse_collisions(package, routes)
     _refuse_shared_keys(package, features)
+    _refuse_copied_jobs(package, features)
     _refuse_shared_limits(package, features)
     return features
 
@@ -74,7 +77,10 @@ def _feature(package: str, folder: Path, adapters: Adapters) -> Feature:
             f"{', '.join(f'{role}.py' for role in ROLES)}."
         )
     name = f"{package}.{folder.name}"
-    feature = getattr(importlib.import_module(name), "feature", None)
+    try:
+        feature = getattr(importlib.import_module(name), "feature", None)
+    except InvalidJob as error:
+        raise BootError(f"{where}/tasks.py: {error}") from None
     if not isinstance(feature, Feature):
         raise BootError(f"{where}/__init__.py defines no `feature = Feature(…)`.")
     for stem in sorted(files - {"__init__"}):
@@ -148,7 +154,8 @@ def _refuse_collisions(package: str, routes: Iterable[Route]) -> None:
         other = seen.setdefault((route.method, route.shape), route)
         if other is not route:
             raise BootError(
-                f"{package}/{other.feature_name} and {package}/{route.feature_name} both answer "
+                f"{_line(package, other.feature_name, other.path)} and "
+                f"{_line(package, route.feature_name, route.path)} both answer "
                 f"{route.method} {route.path}: change the path of one."
             )
 
@@ -160,9 +167,36 @@ def _refuse_shared_keys(package: str, features: Mapping[str, Feature]) -> None:
             shape = PLACEHOLDER.sub("{}", cached.key)
             if (other := seen.setdefault(shape, name)) != name:
                 raise BootError(
-                    f"{package}/{other} and {package}/{name} both cache under {cached.key}: "
+                    f"{_line(package, other, cached.key)} and "
+                    f"{_line(package, name, cached.key)} both cache under {cached.key}: "
                     "change the key of one."
                 )
+
+
+def _refuse_copied_jobs(package: str, features: Mapping[str, Feature]) -> None:
+    """Refuse a job of the same name for the same event: a copied folder would do its work twice."""
+    seen: dict[tuple[object, ...], str] = {}
+    for name, feature in features.items():
+        for job in feature.jobs:
+            does = job.function.__name__
+            if (other := seen.setdefault((does, job.on, job.schedule), name)) != name:
+                after = "its schedule" if job.schedule else job.on.__name__
+                raise BootError(
+                    f"{_line(package, other, does)} and {_line(package, name, does)} both do "
+                    f"{does} after {after}, so it would happen twice each time: change what the "
+                    "copy does, and the name of its function."
+                )
+
+
+def _line(package: str, name: str, text: str) -> str:
+    """Return where a slice's code has this string or function: `features/get_post/route.py:12`."""
+    marks = (f'"{text.removeprefix(PREFIX)}"', f"def {text}(")
+    folder = Path(str(importlib.import_module(f"{package}.{name}").__file__)).parent
+    for file in sorted(folder.glob("*.py")):
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            if any(mark in line for mark in marks):
+                return f"{package}/{name}/{file.name}:{number}"
+    return f"{package}/{name}"
 
 
 def _refuse_shared_limits(package: str, features: Mapping[str, Feature]) -> None:

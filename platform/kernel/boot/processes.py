@@ -8,23 +8,29 @@ from typing import Any, Final
 
 import svcs
 
+from kernel.boot.discovery import version
 from kernel.boot.services import register_services
 from kernel.boot.topics import require_topics
 from kernel.cache import Drops
 from kernel.config.settings import Settings
+from kernel.core.metrics import JOB_ATTEMPTS, RELAY_FAILURES, SLOTS
 from kernel.core.traces import Traces
 from kernel.events import known_events
 from kernel.feature import Feature
 from kernel.identity.revocation import Revocations
-from kernel.jobs.broker import SAFETY_SECONDS, celery_app
+from kernel.jobs.broker import celery_app
 from kernel.jobs.job import QUEUES
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
+from kernel.jobs.unreadable import DEAD_LETTERS, UnreadableMessages
 from kernel.observe.heartbeat import Heartbeat
+from kernel.observe.listener import Listener, collectors
+from kernel.observe.operations import Operations
 from kernel.outbox.beat import Beat
 from kernel.outbox.outbox import Outbox
+from kernel.outbox.recovery import Recovery
 from kernel.outbox.relay import Relay
-from kernel.redis import report_eviction
+from kernel.redis import connect_broker, report_eviction
 from kernel.supabase import AsService
 from kernel.worker import worker
 
@@ -32,7 +38,9 @@ _BEAT_SECONDS: Final = 1.0
 
 
 def run_worker(
-    settings: Settings, features: Mapping[str, Feature], queues: tuple[str, ...] = QUEUES
+    settings: Settings,
+    features: Mapping[str, Feature],
+    queues: tuple[str, ...] = QUEUES,
 ) -> int:
     """Run a worker of these queues until SIGTERM; return its exit code.
 
@@ -42,7 +50,12 @@ def run_worker(
     def register(registry: svcs.Registry) -> None:  # in each process of the worker, after its fork
         register_services(registry, settings, features, process="worker")
 
-    return worker.run_worker(settings, JobTable.of(features), register, queues)
+    jobs = JobTable.of(features)
+    for job in jobs.by_name:
+        for result in ("succeeded", "retried", "failed"):
+            JOB_ATTEMPTS.labels(job, result)  # rates need a zero to begin with
+    Listener(settings, *collectors("worker", version()))
+    return worker.run_worker(settings, jobs, register, queues)
 
 
 def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
@@ -51,33 +64,44 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
     Raises BootError if a slice follows an event whose topic the database does not have.
     """
     jobs = JobTable.of(features)
+    for to in ("database", "cache", "broker"):
+        RELAY_FAILURES.labels(to)  # rates need a zero to begin with
 
     async def main() -> None:
         await report_eviction(settings)
         async with _services(settings, features, "relay") as services:
             drops, revocations, db = services.get(Drops, Revocations, AsService)
             await require_topics(db, features)
+            outbox, publisher = Outbox(db), Publisher(celery_app(settings), jobs)
             relay = Relay(
-                Outbox(db),
-                Publisher(celery_app(settings), jobs),
+                outbox,
+                publisher,
                 drops=drops,
                 revocations=revocations,
+                recovery=Recovery(outbox, publisher, services.get(UnreadableMessages)),
                 jobs=jobs,
                 events=known_events(),
-                lost_after_seconds=settings.visibility_timeout_seconds + SAFETY_SECONDS,
                 traces=services.get(Traces),
             )
-            await _until_signalled(settings, relay.run)
+            async with connect_broker(settings) as broker:
+                operations = Operations(db, broker, queues=QUEUES, dead=DEAD_LETTERS)
+                Listener(settings, operations, *collectors("relay", version()))
+                await _until_signalled(settings, relay.run, operations.run())
 
     asyncio.run(main())
 
 
 def run_beat(settings: Settings, features: Mapping[str, Feature]) -> None:
     """Run beat until SIGTERM or Ctrl-C."""
+    jobs = JobTable.of(features).scheduled
+    for job in jobs:
+        for result in ("put", "known", "failed"):
+            SLOTS.labels(job.name, result)
 
     async def main() -> None:
         async with _services(settings, features, "beat") as services:
-            beat = Beat(Outbox(services.get(AsService)), JobTable.of(features).scheduled)
+            Listener(settings, *collectors("beat", version()))
+            beat = Beat(Outbox(services.get(AsService)), jobs)
             await _until_signalled(settings, beat.run)
 
     asyncio.run(main())
@@ -94,19 +118,23 @@ async def _services(
 
 
 async def _until_signalled(
-    settings: Settings, run: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+    settings: Settings,
+    run: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
+    *beside: Coroutine[Any, Any, None],
 ) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    heartbeat = asyncio.create_task(_beat(Heartbeat(settings.heartbeat_file)))
+    tasks = [asyncio.create_task(one) for one in (_beat(settings), *beside)]
     try:
         await run(stop)
     finally:
-        heartbeat.cancel()
+        for task in tasks:
+            task.cancel()
 
 
-async def _beat(heartbeat: Heartbeat) -> None:
+async def _beat(settings: Settings) -> None:
+    heartbeat = Heartbeat(settings.heartbeat_file)
     while True:
         heartbeat.beat()
         await asyncio.sleep(_BEAT_SECONDS)

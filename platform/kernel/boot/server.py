@@ -1,12 +1,16 @@
 """The application that uvicorn serves in production, and how uvicorn is set up."""
 
 import gc
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from kernel.boot.app import create_app
+from kernel.boot.discovery import version
 from kernel.boot.timed import Served
+from kernel.core.metrics import SHARED_FOLDER
+from kernel.observe.listener import Listener, collectors
 
 _YOUNG: Final = 20_000
 
@@ -16,8 +20,12 @@ def application() -> Served:
 
     Objects that exist now are permanent: the garbage collector ignores them from now on. Requests
     create little garbage, so it need not run every 700 objects.
+
+    Its metrics are served from now on. One of several workers only counts: their parent serves.
     """
     app = create_app()
+    if SHARED_FOLDER not in os.environ:
+        Listener(app.settings, app.metrics.registry, *collectors("api", version()))
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, 20, 50)

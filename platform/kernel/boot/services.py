@@ -14,6 +14,7 @@ from kernel.cache.reads import Reads
 from kernel.cache.warmer import CacheWarmer
 from kernel.config.settings import Settings
 from kernel.core.caller import Caller
+from kernel.core.cursors import CursorKeys
 from kernel.core.derived_key import derived_key
 from kernel.core.traces import Traces, traces_to
 from kernel.edge.policies import PolicyTable
@@ -34,15 +35,18 @@ from kernel.identity.sessions import SessionStore
 from kernel.identity.tokens import TokenVerifier
 from kernel.identity.used_refresh_tokens import UsedRefreshTokens
 from kernel.jobs.runs import DoneMarkers, Run, Runs
+from kernel.jobs.unreadable import UnreadableMessages
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.mail import Mailer
 from kernel.observe.operations import Operations
 from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
+from kernel.observe.unexpected import UnexpectedErrors
 from kernel.redis import Pipeline, connect_broker, connect_keeping, connect_pipeline, connect_redis
 from kernel.supabase import Agreement, AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.web.call import Call
+from kernel.web.cursor_pages import Cursors
 from kernel.web.precondition import Precondition
 
 _OF_BOTH: Final = {Settings, AsService, AuthAdmin, Announce, Redis, SupabaseHttp}
@@ -52,7 +56,7 @@ JOB_SERVICES: Final[frozenset[type]] = frozenset({*_OF_BOTH, Mailer, Run})
 REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
     {
         *_OF_BOTH,
-        *(AuthApi, AsCaller, Call, Caller, Precondition),
+        *(AuthApi, AsCaller, Call, Caller, Cursors, Precondition),
         *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
         *(KnownNetworks, LoginNotices, Refreshes, UsedRefreshTokens),
         *(Agreement, CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
@@ -83,7 +87,8 @@ def register_services(
     by_account = PolicyTable(features, settings).by_account
     key = derived_key(settings.supabase_service_key.get_secret_value(), "account limits")
     redis, broker = connect_redis(settings), connect_broker(settings)
-    drops = Drops(pipeline, prefixes_of(features))
+    cursor_keys = CursorKeys(*settings.cursor_secrets)
+    drops = Drops(pipeline, prefixes_of(features, cursor_keys))
 
     def auth_api(container: svcs.Container) -> AuthApi:
         call = container.get(Call)
@@ -119,6 +124,7 @@ def register_services(
         return Mailer(settings, feature=run.slice, run_id=run.id, db=container.get(AsService))
 
     registry.register_value(Settings, settings)
+    registry.register_value(CursorKeys, cursor_keys)
     _register_checks(registry, settings, http)
     registry.register_value(SupabaseHttp, http, on_registry_close=http.aclose)
     registry.register_value(Redis, redis, on_registry_close=redis.aclose)
@@ -126,6 +132,7 @@ def register_services(
     registry.register_value(Limiter, Limiter(pipeline))
     registry.register_value(AccountLimiter, accounts, on_registry_close=keeping.aclose)
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
+    registry.register_value(UnreadableMessages, UnreadableMessages(broker))
     registry.register_value(Runs, Runs(AsService(http)))
     _register_flights(registry, settings, pipeline, drops)
     registry.register_value(TokenVerifier, _verifier(settings, http))
@@ -143,10 +150,12 @@ def register_services(
     registry.register_factory(Mailer, mailer)
 
 
-def prefixes_of(features: Mapping[str, Feature]) -> dict[Cached, list[str]]:
+def prefixes_of(
+    features: Mapping[str, Feature], cursor_keys: CursorKeys | None = None
+) -> dict[Cached, list[str]]:
     """Return all cached reads, and what the keys of each begin with: once for each route."""
     prefixes: dict[Cached, list[str]] = {}
-    for route in routes_of(features):
+    for route in routes_of(features, cursor_keys):
         for cached, prefix in (route.cache.prefixes if route.cache else {}).items():
             prefixes.setdefault(cached, []).append(prefix)
     return prefixes
@@ -207,8 +216,9 @@ def _register_own_settings(
 
 
 def _register_adapters(registry: svcs.Registry, settings: Settings, adapters: Adapters) -> None:
-    pings = Pings()
+    pings, unexpected = Pings(), UnexpectedErrors()
     registry.register_value(Pings, pings)
+    registry.register_value(UnexpectedErrors, unexpected)
     for name, adapter in adapters.items():
         seconds = adapter.deadline.total_seconds()
         client = adapter.make(settings.own(adapter.settings), seconds)
@@ -216,6 +226,8 @@ def _register_adapters(registry: svcs.Registry, settings: Settings, adapters: Ad
         registry.register_value(adapter.client, client, on_registry_close=close)
         if adapter.ping is not None:
             pings.add(name, partial(adapter.ping, client), seconds=seconds)
+        if adapter.observe is not None and (observer := adapter.observe(client)) is not None:
+            unexpected.add(observer)
 
 
 def _verifier(settings: Settings, http: SupabaseHttp) -> TokenVerifier:

@@ -126,5 +126,7 @@ def reads_of(function: Callable[..., Any]) -> tuple[Cached, ...]:
 
 
 def written(value: object) -> str:
-    """Return a value as written in keys, and in the URLs of canonical requests."""
+    """Return a value as written in keys, and in the URLs of canonical requests; None is empty."""
+    if value is None:
+        return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,7 +1,8 @@
 """Which requests are looked up: by the values that they mean, however they are written.
 
 `?page=1`, `?page=01` and `?page=1&x=2` mean the same to the route, so they have one key and one
-load. What the route would refuse, or take differently, is not looked up: FastAPI answers it.
+load. What the route would refuse, or take differently, is not looked up: FastAPI answers it. So a
+cursor that this list did not give out makes no key.
 """
 
 import re
@@ -17,11 +18,14 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticUndefined
 
+from kernel.core.cursors import PAGE_SIZE, Cursor, ListCursors
+
 Read = Callable[[Any], object]
 
 # As FastAPI reads them: pydantic takes many spellings of one value.
 _READERS: Final[dict[object, Read]] = {
-    kind: TypeAdapter(kind).validate_python for kind in (UUID, int, bool)
+    **{kind: TypeAdapter(kind).validate_python for kind in (UUID, int, bool)},
+    Cursor | None: Cursor,
 }
 _LARGEST: Final = 10**18  # what no column can hold makes no key
 _PATH_PARAMETER: Final = re.compile(r"\{(\w+)\}")
@@ -45,11 +49,12 @@ class Parameter:
 class CanonicalRequest:
     """Reads the values of a route's parameters out of a path and a query.
 
-    `path` is the route's template, with the prefix. Raises ValueError for a route whose answer
-    depends on more than path and query, or on a parameter of a type that makes no key.
+    `path` is the route's template, with the prefix; `cursors` verify its cursors. Raises ValueError
+    for a route whose answer depends on more than path and query, or on a parameter of a type that
+    makes no key. `cursor` is the name of its cursor, None without one.
     """
 
-    def __init__(self, route: APIRoute, path: str) -> None:
+    def __init__(self, route: APIRoute, path: str, cursors: ListCursors | None = None) -> None:
         dependants = list(_all(route.dependant))
         if any(one.header_params or one.cookie_params or one.body_params for one in dependants):
             raise ValueError("depends on headers, cookies or a body")
@@ -64,8 +69,10 @@ class CanonicalRequest:
         query = parameters_of(route)
         for parameter in (*self._in_path, *query):
             if parameter.read is None and parameter.required:
-                raise ValueError(f"{parameter.name} must be a UUID, an int or a bool")
+                raise ValueError(f"{parameter.name} must be a UUID, an int, a bool or a cursor")
         self.parameters = [one for one in (*self._in_path, *query) if one.read]
+        self._cursors = cursors
+        self.cursor = next((one.name for one in query if one.read is Cursor), None)
         self._query = {one.name: one.read for one in query}
         self._defaults = {one.name: one.default for one in query}
         self._path = re.compile(
@@ -96,9 +103,24 @@ class CanonicalRequest:
                     return None
                 sent.add(name)
                 values[name] = _value(self._query[name], text)
+            if PydanticUndefined in values.values():
+                return None
+            self._verify_cursor(values)
         except ValueError:  # pydantic's, too
             return None
-        return None if PydanticUndefined in values.values() else values
+        return values
+
+    def _verify_cursor(self, values: Mapping[str, object]) -> None:
+        """Raise ValueError for a cursor that is not of this list with these values."""
+        cursor = values.get(self.cursor) if self.cursor else None
+        if not isinstance(cursor, Cursor):
+            return
+        if self._cursors is None:
+            raise ValueError("there is no key to verify it")
+        filters = {
+            name: one for name, one in values.items() if name not in {self.cursor, PAGE_SIZE}
+        }
+        self._cursors.read(cursor, filters)
 
 
 def parameters_of(route: APIRoute) -> list[Parameter]:

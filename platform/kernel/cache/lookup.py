@@ -16,6 +16,7 @@ from kernel.cache.cached import OWN_ID, Audience, Cached, reads_of, written
 from kernel.cache.canonical import CanonicalRequest
 from kernel.cache.drops import version_key
 from kernel.core.caller import Caller
+from kernel.core.cursors import ListCursors
 from kernel.redis import Command
 
 _FORMAT: Final = "1"
@@ -64,18 +65,23 @@ class RouteCache:
 
     Every key contains a hash of path, audience and response schema. So two versions of the code
     with different schemas never share a value, nor do two routes or two audiences. `prefixes` has
-    what keys of each read begin with. Raises ValueError for a declaration that does not fit the
-    route.
+    what keys of each read begin with. `cursors` verify the cursors of its requests, and keys of
+    values with cursors differ if their key does. Raises ValueError for a declaration that does not
+    fit the route.
     """
 
-    def __init__(self, route: APIRoute, path: str, *, needs_token: bool) -> None:
-        self._request = CanonicalRequest(route, path)
+    def __init__(
+        self, route: APIRoute, path: str, *, needs_token: bool, cursors: ListCursors | None = None
+    ) -> None:
+        self._request = CanonicalRequest(route, path, cursors)
         self.reads = reads = reads_of(route.endpoint)
         for cached in reads:
             self._check(cached, needs_token=needs_token)
         schema = TypeAdapter(route.response_model).json_schema(mode="serialization")
+        key = [cursors.fingerprint] if cursors is not None and self._request.cursor else []
         self.prefixes = {
-            cached: f"cache:{_digest(path, cached.audience.value, schema)}:" for cached in reads
+            cached: f"cache:{_digest(path, cached.audience.value, schema, *key)}:"
+            for cached in reads
         }
         self._reads = [_Read(cached, prefix) for cached, prefix in self.prefixes.items()]
         self._one_caller = any(cached.audience is Audience.ONE_CALLER for cached in reads)

@@ -26,7 +26,7 @@ LEASE_MS: Final = 3000
 WAIT_SECONDS: Final = 0.4  # wait for another process to load; after that, load here
 _POLL_SECONDS: Final = 0.02
 _STATUS: Final = {Kind.BODY: 200, Kind.MISSING: 404}
-_JSON: Final = ((b"content-type", b"application/json"),)
+_JSON: Final = (b"content-type", b"application/json")
 
 Load = Callable[[], Awaitable[RenderedResponse]]
 Versions = tuple[bytes, ...]
@@ -131,7 +131,7 @@ class Reads:
             if value is not None and value.kind is not Kind.TOO_LARGE and not self.is_old(value):
                 if leads:
                     await self._ask(give_back)
-                return RenderedResponse(_STATUS[value.kind], _JSON, value.body)
+                return RenderedResponse(_STATUS[value.kind], _headers_of(value), value.body)
             if leads is not False or (value is not None and value.kind is Kind.TOO_LARGE):
                 break
             if not seconds:
@@ -188,7 +188,7 @@ class Reads:
         spread = 1 + random.uniform(-SPREAD, SPREAD)  # noqa: S311 - jitter
         old_at = now + age.total_seconds() * spread
         keep_ms = max(1, round(keep.total_seconds() * spread * 1000))
-        value = Stored(kind, body, etag_of(body), old_at)
+        value = Stored(kind, body, etag_of(body), old_at, rendered.link)
         return ("SET", lookup.key, pack(value, versions), "PX", keep_ms)
 
     def _versions_of(self, lookup: Lookup) -> list[Command]:
@@ -205,6 +205,10 @@ class Reads:
 
 def _is_version(found: object) -> TypeGuard[bytes]:
     return isinstance(found, bytes) and len(found) == VERSION_BYTES
+
+
+def _headers_of(value: Stored) -> list[tuple[bytes, bytes]]:
+    return [_JSON, (b"link", value.link)] if value.link else [_JSON]
 
 
 async def _only(load: Load) -> RenderedResponse:

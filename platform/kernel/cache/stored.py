@@ -1,8 +1,9 @@
-"""The format of a cached value in Redis: a header of fixed size, then the body.
+"""The format of a cached value in Redis: a header of fixed size, tag versions, `Link`, the body.
 
 The header holds a format mark, a checksum of everything after it (a truncated or foreign value is
-ignored), the kind, the time when the value becomes old, the ETag, and the tag versions. `render`
-runs the application for one request and collects its whole response.
+ignored), the kind, the time when the value becomes old, the number of tag versions, the length of
+the Link header (RFC 8288; usually none), and the ETag. `render` runs the application for one
+request and collects its whole response.
 """
 
 import asyncio
@@ -16,8 +17,8 @@ from typing import Final, NamedTuple
 
 from starlette.types import ASGIApp, Message, Scope
 
-_MARK: Final = b"cached:1"
-_HEADER: Final = struct.Struct("<8sIBdB34s")
+_MARK: Final = b"cached:2"
+_HEADER: Final = struct.Struct("<8sIBdBH34s")
 _UNCHECKED: Final = 12  # the mark, and the checksum itself
 VERSION_BYTES: Final = 16
 
@@ -34,12 +35,13 @@ _KINDS: Final = {int(kind): kind for kind in Kind}  # a lookup takes a third of 
 
 
 class Stored(NamedTuple):
-    """A value; `old_at` is in seconds since 1970."""
+    """A value; `old_at` is in seconds since 1970, `link` the Link header, empty without one."""
 
     kind: Kind
     body: bytes
     etag: bytes
     old_at: float
+    link: bytes = b""
 
 
 def etag_of(body: bytes) -> bytes:
@@ -49,8 +51,8 @@ def etag_of(body: bytes) -> bytes:
 
 def pack(value: Stored, versions: tuple[bytes, ...]) -> bytes:
     """Return the bytes to store; each tag version has 16 bytes."""
-    rest = (value.kind, value.old_at, len(versions), value.etag)
-    tail = b"".join((*versions, value.body))
+    rest = (value.kind, value.old_at, len(versions), len(value.link), value.etag)
+    tail = b"".join((*versions, value.link, value.body))
     check = zlib.crc32(_HEADER.pack(_MARK, 0, *rest)[_UNCHECKED:] + tail)
     return _HEADER.pack(_MARK, check, *rest) + tail
 
@@ -60,7 +62,7 @@ def unpack(data: bytes, versions: bytes) -> Stored | None:
     end = _HEADER.size + len(versions)
     if len(data) < end:
         return None
-    mark, check, number, old_at, count, etag = _HEADER.unpack_from(data)
+    mark, check, number, old_at, count, link, etag = _HEADER.unpack_from(data)
     if mark != _MARK or zlib.crc32(data[_UNCHECKED:]) != check:
         return None
     kind = _KINDS.get(number)
@@ -70,11 +72,14 @@ def unpack(data: bytes, versions: bytes) -> Stored | None:
         or data[_HEADER.size : end] != versions
     ):
         return None
-    return Stored(kind, data[end:], etag, old_at)
+    body = end + link
+    return Stored(kind, data[body:], etag, old_at, data[end:body])
 
 
 _OK: Final = 200
 _JSON: Final = b"application/json"
+_LINK: Final = b"link"
+_LONGEST_LINK: Final = 2**16 - 1
 _OF_BODY: Final = frozenset({b"content-type", b"content-length"})
 _OF_FAILURE: Final = frozenset({b"www-authenticate", b"retry-after"})
 # These depend on the caller: the next caller may be allowed.
@@ -95,14 +100,24 @@ class RenderedResponse:
         return (b"content-type", _JSON) in self.headers and self._has_only(_OF_BODY)
 
     @property
+    def link(self) -> bytes:
+        """The Link header; several are one, joined as RFC 9110, 5.3 says; empty without one."""
+        return b", ".join(value for name, value in self.headers if name == _LINK)
+
+    @property
     def storable(self) -> bool:
-        """Whether it is a plain success."""
-        return self.status == _OK and self.plain
+        """Whether it is a success of which body and `link` are all that must be stored."""
+        return (
+            self.status == _OK
+            and (b"content-type", _JSON) in self.headers
+            and self._has_only(_OF_BODY | {_LINK})
+            and len(self.link) <= _LONGEST_LINK
+        )
 
     @property
     def shareable(self) -> bool:
         """Whether all waiters may share it: no cookie, and not specific to one caller."""
-        return self.status not in _OF_CALLER and self._has_only(_OF_BODY | _OF_FAILURE)
+        return self.status not in _OF_CALLER and self._has_only(_OF_BODY | _OF_FAILURE | {_LINK})
 
     def _has_only(self, names: frozenset[bytes]) -> bool:
         return all(name in names for name, _ in self.headers)

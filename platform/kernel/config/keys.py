@@ -8,9 +8,10 @@ from typing import Any, Final, Literal
 
 import jwt
 from jwt.types import Options
+from pydantic import SecretStr
 
 from kernel.config.finding import Finding
-from kernel.config.settings import JWT_SECRET_MIN_BYTES, Settings
+from kernel.config.settings import SECRET_MIN_BYTES, Settings
 
 Role = Literal["anon", "service_role"]
 
@@ -43,14 +44,17 @@ _FEWEST_STEPS: Final = 20
 
 
 def key_findings(settings: Settings) -> Iterator[Finding]:
-    """Yield what is wrong with JWT_SECRET, SUPABASE_KEY and SUPABASE_SERVICE_KEY: one for each."""
-    secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else None
+    """Yield what is wrong with secrets and keys: one for each setting."""
+    secret = _value(settings.jwt_secret)
+    cursors, previous = map(_value, (settings.cursor_secret, settings.cursor_secret_previous))
     public = settings.supabase_key.get_secret_value()
     service = settings.supabase_service_key.get_secret_value()
     faults = {
         "JWT_SECRET": secret and _fault_of_secret(secret),
         "SUPABASE_KEY": _fault_of_key(public, "anon", secret),
         "SUPABASE_SERVICE_KEY": _fault_of_key(service, "service_role", secret),
+        "CURSOR_SECRET": cursors and _fault_of_secret(cursors),
+        "CURSOR_SECRET_PREVIOUS": previous and _fault_of_secret(previous),
     }
     if service == public and not faults["SUPABASE_KEY"]:
         faults["SUPABASE_SERVICE_KEY"] = "is the same as SUPABASE_KEY: everyone may know that"
@@ -61,7 +65,7 @@ def key_findings(settings: Settings) -> Iterator[Finding]:
 
 def contradictions(settings: Settings) -> Iterator[Finding]:
     """Yield the keys that are in each other's place, or of another project than JWT_SECRET."""
-    secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else None
+    secret = _value(settings.jwt_secret)
     roles: tuple[tuple[str, str, Role], ...] = (
         ("SUPABASE_KEY", settings.supabase_key.get_secret_value(), "anon"),
         ("SUPABASE_SERVICE_KEY", settings.supabase_service_key.get_secret_value(), "service_role"),
@@ -76,12 +80,16 @@ def is_guessable(secret: str) -> bool:
     codes = [ord(character) for character in secret]
     steps = [after - before for before, after in pairwise(codes)]
     different = len(set(pairwise(steps)))
-    return len(secret.encode()) < JWT_SECRET_MIN_BYTES or different < _FEWEST_STEPS
+    return len(secret.encode()) < SECRET_MIN_BYTES or different < _FEWEST_STEPS
+
+
+def _value(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret is not None else None
 
 
 def _fault_of_secret(secret: str) -> str | None:
     if secret in KNOWN_JWT_SECRETS:
-        return "is published, and everyone can make tokens with it: use your own"
+        return "is published, and everyone can sign with it: use your own"
     if is_guessable(secret):
         return "repeats itself and can be guessed: take a random one (openssl rand -base64 48)"
     return None
@@ -105,7 +113,7 @@ def _contradiction(key: str, role: Role, secret: str | None) -> str | None:
 
 def _fault_of_opaque(key: str, role: Role) -> str | None:
     if role == "service_role" and is_guessable(key):
-        return f"has less than {JWT_SECRET_MIN_BYTES} bytes or repeats itself, and can be guessed"
+        return f"has less than {SECRET_MIN_BYTES} bytes or repeats itself, and can be guessed"
     return None
 
 

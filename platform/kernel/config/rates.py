@@ -17,12 +17,10 @@ _WRITTEN: Final = re.compile(
 _SECONDS: Final = {"hour": 3600, "minute": 60, "second": 1}
 _LONGEST_SECONDS: Final = 24 * 3600
 MOST: Final = 9_999_999
-"""The largest quota: a log has an entry for each admitted request of its window."""
+"""The largest quota: a larger one is a slip, since it would limit nobody."""
 
 
-_TOO_LARGE: Final = (
-    f"must allow {MOST:,} at most: every admitted request takes memory for as long as its window"
-)
+_TOO_LARGE: Final = f"must allow {MOST:,} at most: a larger quota would limit nobody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class Rate:
     seconds: float
 
     def __post_init__(self) -> None:
-        """Refuse a quota below 1, and windows that would fill the memory of Redis."""
+        """Refuse a quota below 1 or above MOST, and windows longer than a day."""
         if self.quota < 1 or not 0 < self.seconds <= _LONGEST_SECONDS:
             raise ValueError("must allow 1 or more in up to 24 hours")
         if self.quota > MOST * 10:  # of an IPv6 network, ten times as much

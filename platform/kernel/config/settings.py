@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterable
 from email.headerregistry import Address
@@ -46,9 +47,10 @@ from kernel.config.types import (
 ROOT = Path(__file__).parents[2]
 NO_REPLY = "no-reply@localhost"
 Own = TypeVar("Own", bound=OwnSettings)
-JWT_SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: at least the size of the hash
+SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: at least the size of the hash
 # Celery reads these by itself, and prefers them.
 _CELERYS_OWN = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
+_PLAIN = re.compile(r"[!-~]+")  # printable ASCII, without spaces
 _IMPLICIT_TLS_PORT = 465  # RFC 8314, 3.3
 
 
@@ -60,9 +62,12 @@ class SettingsError(Exception):
 
 
 def _long_enough(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value().encode()) < JWT_SECRET_MIN_BYTES:
-        raise ValueError(f"must have at least {JWT_SECRET_MIN_BYTES} bytes")
+    if len(value.get_secret_value().encode()) < SECRET_MIN_BYTES:
+        raise ValueError(f"must have at least {SECRET_MIN_BYTES} bytes")
     return value
+
+
+Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 
 
 def _one_line(value: str) -> str:
@@ -74,6 +79,12 @@ def _one_line(value: str) -> str:
 def _address(value: str) -> str:
     if not all(parseaddr(value)) or not value.isprintable():
         raise ValueError("must be like: Name <address@example.com>")
+    return value
+
+
+def _mailbox(value: str) -> str:
+    if parseaddr(value) != ("", value) or "@" not in value or not _PLAIN.fullmatch(value):
+        raise ValueError("must be an address alone, like bounces@example.com")
     return value
 
 
@@ -120,10 +131,13 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
     supabase_timeout_seconds: float = Field(default=2, gt=0, le=60)
     supabase_mail_timeout_seconds: float = Field(default=10, gt=0, le=120)
 
-    jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
+    jwt_secret: Secret | None = None
     jwt_audience: str = "authenticated"
     jwt_issuer: str | None = None
     max_token_seconds: int = Field(default=24 * 3600, ge=60, le=24 * 3600)
+
+    cursor_secret: Secret | None = None
+    cursor_secret_previous: Secret | None = None
 
     redis_port: int = Field(default=6379, ge=1, le=65535)
     redis_username: str | None = None
@@ -151,6 +165,8 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
         "starttls"
     )
     mail_from: Annotated[str, AfterValidator(_address)] = Field(default_factory=_mail_from)
+    mail_return_path: Annotated[str, AfterValidator(_mailbox)] | None = None
+    mail_unsubscribe: Annotated[str, AfterValidator(_mailbox)] | None = None
     app_url: BaseUrl = HttpUrl("http://127.0.0.1:3000")
 
     otel_exporter_otlp_endpoint: HttpUrl | None = None
@@ -177,11 +193,17 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
     _own: dict[type[OwnSettings], OwnSettings] = PrivateAttr(default_factory=dict)
 
     worker_concurrency: int = Field(default=2, ge=1, le=1000)
+    worker_max_tasks_per_child: int | None = Field(default=None, ge=1)
+    worker_max_memory_per_child_mb: int | None = Field(default=None, ge=1, le=10**6)
     worker_grace_seconds: float = Field(default=20, ge=0, le=3600)
     visibility_timeout_seconds: int = Field(default=900, ge=1, le=7 * 24 * 3600)
     cleanup_dry_run: bool = False
     login_notices: bool = False
     heartbeat_file: WritableFile | None = None
+
+    metrics_host: Host = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    metrics_on_api: bool | None = None
 
     api_host: Host = "127.0.0.1"
     api_port: int = Field(
@@ -252,6 +274,13 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
         return str(self.supabase_url).rstrip("/")
 
     @property
+    def cursor_secrets(self) -> tuple[str, ...]:
+        """The secrets of cursors: the first one signs, all of them verify."""
+        first = self.cursor_secret or self.supabase_service_key
+        both = (first, self.cursor_secret_previous)
+        return tuple(one.get_secret_value() for one in both if one is not None)
+
+    @property
     def app_base(self) -> str:
         """The base URL of the pages that mails link to, without a trailing slash."""
         return str(self.app_url).rstrip("/")
@@ -268,6 +297,13 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
         if self.docs_enabled is None:
             return self.app_env != "production"
         return self.docs_enabled
+
+    @property
+    def api_serves_metrics(self) -> bool:
+        """Whether the API's own port serves /metrics, too: by default not in production."""
+        if self.metrics_on_api is None:
+            return self.app_env != "production"
+        return self.metrics_on_api
 
     @property
     def refuses_common_passwords(self) -> bool:
@@ -323,7 +359,7 @@ def load_settings(env_file: Path | None = None, own: Iterable[type[OwnSettings]]
         raise SettingsError(
             "The settings are not complete:\n" + "\n".join(sorted(faults)) + "\n"
             "Set them in the environment or in .env; .env.example explains each. "
-            "For development, ./app up needs none."
+            "For development set none: run ./app up, and other commands use its stack."
         ) from None
     settings._own.update(read)  # noqa: SLF001 - its own module
     return settings

@@ -154,8 +154,9 @@ class Edge:
             if out.status:  # too late for an error response: the connection ends in its middle
                 raise
             await out.failed(error)
-        except Exception:
+        except Exception as error:
             log.exception("An unexpected error", extra={"slice": call.feature})
+            self.services.unexpected.of_request(error, slice=call.feature)
             if not out.status:
                 await out.failed(ApiError())
             elif not out.whole:  # too late for an error response
@@ -181,14 +182,14 @@ class Edge:
         control = SHARED if shared else PRIVATE
         if value is not None and value.kind is Kind.BODY and not reads.is_old(value):
             call.cache = "hit"
-            await out.body(value.body, value.etag, control)
+            await out.body(value.body, value.etag, value.link, control)
             return
         retry_as_caller = shared and call.caller is not ANONYMOUS
         load = self._loading(scope, call, route, ANONYMOUS if shared else call.caller)
         if value is not None and value.kind is Kind.BODY:
             call.cache = "stale"
             reads.renew(lookup, found, load)
-            await out.body(value.body, value.etag, control)
+            await out.body(value.body, value.etag, value.link, control)
             return
         if value is not None and value.kind is Kind.MISSING and not reads.is_old(value):
             call.cache = "bypass" if retry_as_caller else "hit"
@@ -207,7 +208,7 @@ class Edge:
             rendered = await self._loading(scope, call, route, call.caller)()
             control = PRIVATE
         if rendered.storable:
-            await out.body(rendered.body, etag_of(rendered.body), control)
+            await out.body(rendered.body, etag_of(rendered.body), rendered.link, control)
         else:
             await out.rendered(rendered)
 
@@ -295,8 +296,9 @@ class Edge:
                 return await render(bounded, own)
             except DeadlineExceeded as error:
                 return failure(error)
-            except Exception:
+            except Exception as error:
                 log.exception("An unexpected error", extra={"slice": call.feature})
+                self.services.unexpected.of_request(error, slice=call.feature)
                 return failure(ApiError())
 
         return load

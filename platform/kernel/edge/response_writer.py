@@ -62,7 +62,7 @@ class ResponseWriter:
         self._held: Message | None = None
         self.status, self.whole = 0, False
 
-    async def body(self, body: bytes, etag: bytes, control: bytes) -> None:
+    async def body(self, body: bytes, etag: bytes, link: bytes, control: bytes) -> None:
         """Send a JSON body whose ETag is known, or 304 if the client has it."""
         if (refusal := self._refusal(etag)) is not None:
             await self.failed(refusal)
@@ -71,6 +71,8 @@ class ResponseWriter:
         headers += self._standing
         headers.append((b"cache-control", control))
         headers.append((b"etag", etag))
+        if link:
+            headers.append((b"link", link))
         if self._route is not None and self._route.varies:
             headers.append(_VARY)
         if self._head.if_none_match is not None and self._head.has(etag):

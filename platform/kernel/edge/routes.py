@@ -14,6 +14,7 @@ from kernel.cache.cached import Cached, reads_of
 from kernel.cache.canonical import parameters_of
 from kernel.cache.lookup import RouteCache
 from kernel.core.caller import Caller
+from kernel.core.cursors import CursorKeys
 from kernel.errors import ValidationFailed
 from kernel.feature import Feature
 from kernel.web.routing import PREFIX
@@ -125,11 +126,14 @@ class RouteTable:
         return sorted(found | {"HEAD"} if "GET" in found else found)
 
 
-def routes_of(features: Mapping[str, Feature]) -> list[Route]:
+def routes_of(
+    features: Mapping[str, Feature], cursor_keys: CursorKeys | None = None
+) -> list[Route]:
     """Return the routes of all slices, constant path segments before parameters.
 
-    FastAPI's router needs the same order, because it takes the first match. Raises ValueError for a
-    cached read that does not fit its route.
+    FastAPI's router needs the same order, because it takes the first match. Without `cursor_keys`,
+    requests with a cursor are not looked up in the cache. Raises ValueError for a cached read that
+    does not fit its route.
     """
     routes = [
         Route(
@@ -137,7 +141,7 @@ def routes_of(features: Mapping[str, Feature]) -> list[Route]:
             feature=feature,
             method=method,
             path=PREFIX + route.path,
-            cache=_cache(name, feature, route),
+            cache=_cache(name, feature, route, cursor_keys),
             json_body=_reads_json(route),
             single=frozenset(one.name for one in parameters_of(route) if not one.many),
         )
@@ -155,13 +159,20 @@ def _reads_json(route: APIRoute) -> bool:
     return body is not None and not isinstance(body.field_info, params.Form)
 
 
-def _cache(name: str, feature: Feature, route: APIRoute) -> RouteCache | None:
+def _cache(
+    name: str, feature: Feature, route: APIRoute, cursor_keys: CursorKeys | None
+) -> RouteCache | None:
     if not reads_of(route.endpoint):
         return None
     if route.methods != {"GET"}:
         raise ValueError(f"{name}: {route.path} is not a GET: only reads are cached.")
     try:
-        return RouteCache(route, PREFIX + route.path, needs_token=feature.caller == "required")
+        return RouteCache(
+            route,
+            PREFIX + route.path,
+            needs_token=feature.caller == "required",
+            cursors=cursor_keys.of(name) if cursor_keys else None,
+        )
     except ValueError as error:
         raise ValueError(f"{name}: {route.path} cannot be cached: {error}.") from error
 

@@ -7,6 +7,7 @@ from kernel.identity.denials import Denials
 from kernel.identity.revocation import Revocations
 from kernel.identity.tokens import TokenVerifier
 from kernel.limits.limiter import Limiter
+from kernel.observe.unexpected import UnexpectedErrors
 from kernel.redis import Pipeline
 
 
@@ -20,3 +21,4 @@ class EdgeServices:
     revocations: Revocations
     reads: Reads
     denials: Denials
+    unexpected: UnexpectedErrors

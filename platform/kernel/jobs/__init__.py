@@ -6,6 +6,7 @@ worker performs the run under a lease. docs/TASKS.md says how to add one.
 
 from kernel.core.durations import minutes, seconds
 from kernel.errors import Permanent, Temporary
-from kernel.jobs.job import Job, daily, every, job
+from kernel.jobs.job import Job, job
+from kernel.jobs.schedule import cron, daily, every
 
-__all__ = ["Job", "Permanent", "Temporary", "daily", "every", "job", "minutes", "seconds"]
+__all__ = ["Job", "Permanent", "Temporary", "cron", "daily", "every", "job", "minutes", "seconds"]

@@ -12,6 +12,7 @@ from kombu.entity import Exchange, Queue
 from kernel.config.settings import Settings, SettingsError
 from kernel.jobs.job import QUEUES, Job
 from kernel.jobs.table import JobTable
+from kernel.jobs.transport import install
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ def celery_app(settings: Settings) -> Celery:
 
     It connects at its first use, so an unavailable broker raises nothing here.
     """
+    install()
     app = Celery(settings.app_name, broker=broker_url(settings), set_as_current=False)
     app.conf.update(
         # A message is acknowledged when its run has ended. If its process is lost, or does not stop
@@ -48,6 +50,8 @@ def celery_app(settings: Settings) -> Celery:
         worker_enable_prefetch_count_reduction=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_concurrency=settings.worker_concurrency,
+        worker_max_tasks_per_child=settings.worker_max_tasks_per_child,
+        worker_max_memory_per_child=_kibibytes(settings.worker_max_memory_per_child_mb),
         broker_connection_timeout=_PUBLISH_TIMEOUT_SECONDS,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
@@ -67,6 +71,10 @@ def celery_app(settings: Settings) -> Celery:
     if settings.broker_tls or (settings.broker_host is None and settings.redis_tls):
         app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
     return app
+
+
+def _kibibytes(megabytes: int | None) -> int | None:
+    return None if megabytes is None else megabytes * 1000 * 1000 // 1024
 
 
 def publish_options() -> dict[str, Any]:

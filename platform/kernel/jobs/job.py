@@ -4,40 +4,14 @@ import inspect
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import Any, Final, Literal, get_type_hints
 from uuid import UUID, uuid5
 
 from kernel.core.durations import minutes, seconds
 from kernel.events import Event, JobDue
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """A slot in each `period`, counted from `offset` after 1970-01-01 00:00 UTC."""
-
-    period: timedelta
-    offset: timedelta = timedelta(0)
-
-    def slot(self, now: datetime) -> datetime:
-        """Return the latest slot that is not after `now`."""
-        start = _EPOCH + self.offset
-        return start + (now - start) // self.period * self.period
-
-
-def daily(time: str) -> Schedule:
-    """Return a schedule with one slot a day, at HH:MM in UTC. Raises ValueError for other text."""
-    at = datetime.strptime(time, "%H:%M").replace(tzinfo=UTC)
-    return Schedule(timedelta(days=1), timedelta(hours=at.hour, minutes=at.minute))
-
-
-def every(period: timedelta) -> Schedule:
-    """Return a schedule with one slot in each period."""
-    return Schedule(period)
-
+from kernel.jobs.schedule import InvalidJob, Schedule
 
 Queue = Literal["default", "cpu"]
 QUEUES: Final[tuple[Queue, ...]] = ("default", "cpu")
@@ -142,17 +116,17 @@ def job(
     `once_per` names a field of the event: the job then runs once for each value of it, ever.
     Without it, the job runs once for each event. `timeout` limits one attempt. A failed attempt is
     retried `retries` times, after `retry_every` or an exponential backoff. `queue="cpu"` is for
-    work that would delay other jobs. Raises ValueError for settings that contradict each other.
+    work that would delay other jobs. Raises InvalidJob for settings that contradict each other.
     """
     if (on is None) == (schedule is None):
-        raise ValueError("a job needs either on= or schedule=")
+        raise InvalidJob("a job needs either on= or schedule=")
     if retries < 0 or timeout <= timedelta(0):
-        raise ValueError("a job needs retries of 0 or more, and a timeout above 0")
+        raise InvalidJob("a job needs retries of 0 or more, and a timeout above 0")
     event = on or JobDue
     if schedule is not None:
         once_per = once_per or "slot"
     if once_per is not None and once_per not in event.model_fields:
-        raise ValueError(f"once_per={once_per!r} is not a field of {event.__name__}")
+        raise InvalidJob(f"once_per={once_per!r} is not a field of {event.__name__}")
 
     def make(function: Callable[..., Any]) -> Job:
         return Job(

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from kernel.jobs.broker import publish_options
 from kernel.jobs.job import QUEUES
 from kernel.jobs.table import JobTable, Message
+from kernel.jobs.transport import FIRST
 
 
 class BrokerUnavailable(Exception):
@@ -25,28 +26,32 @@ class Publisher:
         self._app, self._jobs = app, jobs
         self._connection: Any = None
 
-    async def publish(self, messages: Sequence[Message]) -> None:
-        """Publish runs without blocking the event loop.
+    async def publish(self, messages: Sequence[Message], *, first: bool = False) -> None:
+        """Publish runs without blocking the event loop, `first` at the front of their queues.
 
         Raises BrokerUnavailable; some runs may be published by then. Publishing again does no harm.
         """
         if messages:
-            await asyncio.to_thread(self.send, messages)
+            await asyncio.to_thread(self.send, messages, first=first)
 
-    def send(self, messages: Sequence[Message], *, after: timedelta | None = None) -> None:
+    def send(
+        self, messages: Sequence[Message], *, after: timedelta | None = None, first: bool = False
+    ) -> None:
         """Publish runs, immediately or with a delay. Raises BrokerUnavailable."""
         options: dict[str, Any] = {"countdown": after.total_seconds()} if after else {}
         try:
             with self._connected().Producer() as producer:
                 for message in messages:
-                    trace = {"traceparent": message.traceparent} if message.traceparent else None
+                    headers: dict[str, Any] = {FIRST: True} if first else {}
+                    if message.traceparent:
+                        headers["traceparent"] = message.traceparent
                     job = self._jobs.by_name.get(message.job)
                     self._app.send_task(
                         message.job,
                         kwargs={"event_id": message.event_id, "item": message.item},
                         task_id=str(message.run_id),
                         queue=job.queue if job else QUEUES[0],
-                        headers=trace,
+                        headers=headers,
                         producer=producer,
                         retry=False,
                         ignore_result=True,

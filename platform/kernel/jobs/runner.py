@@ -12,6 +12,7 @@ from uuid import uuid4
 import svcs
 from pydantic import ValidationError
 
+from kernel.core.metrics import JOB_ATTEMPTS, JOBS_LOST
 from kernel.core.request_id import request_id
 from kernel.core.traces import Span, Traces
 from kernel.errors import Permanent, Temporary
@@ -20,6 +21,7 @@ from kernel.jobs.job import Job
 from kernel.jobs.runs import HEARTBEAT, Begun, DoneMarkers, Run, Runs
 from kernel.jobs.table import Message
 from kernel.observe.logs import redact
+from kernel.observe.unexpected import UnexpectedErrors
 from kernel.supabase.errors import RECORDS_UNAVAILABLE
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class Runner:
         self._registry, self._holder, self._main_thread = registry, holder, main_thread
         with svcs.Container(registry) as container:
             self._runs, self._done, self._traces = container.get(Runs, DoneMarkers, Traces)
+            self._unexpected = container.get(UnexpectedErrors)
 
     async def perform(self, job: Job, message: Message) -> timedelta | None:
         """Perform the message; return the delay until it must come again, or None if it is done.
@@ -63,7 +66,8 @@ class Runner:
         if begun.outcome == "busy":
             return timedelta(seconds=begun.seconds + 0.5)
         if begun.outcome == "exhausted":
-            log.error("A job was lost too often", extra=_extra(job, message, begun))
+            _log_dead_letter(message, "its process was killed at each attempt")
+            JOBS_LOST.labels(job.name).inc()
         if begun.outcome != "run":
             return None
         with self._traces.span(job.name, "consumer", message.traceparent, slice=job.slice) as span:
@@ -74,16 +78,20 @@ class Runner:
 
     async def fail_unknown(self, message: Message) -> timedelta | None:
         """Record a run whose job this worker does not know as failed; return as `perform` does."""
-        log.error("This worker does not know the job", extra={"job": message.job})
+        reason = "this worker does not know the job"
         try:
-            await self._runs.close(message, "failed", error="this worker does not know the job")
-        except RECORDS_UNAVAILABLE:
+            await self._runs.close(message, "failed", error=reason)
+        except RECORDS_UNAVAILABLE as error:
+            log.warning("An unknown job waits for the database", extra={"reason": repr(error)})
             return _NOT_NOW
+        _log_dead_letter(message, reason)
+        JOBS_LOST.labels("unknown").inc()  # the name comes from a message
         return None
 
     async def _attempt(
         self, job: Job, message: Message, begun: Begun, holder: str, span: Span
     ) -> timedelta | None:
+        log.info("job started", extra=_extra(job, message, begun))
         started = time.perf_counter()
         heartbeat = asyncio.create_task(self._heartbeat(message, holder))
         error: BaseException | None = None
@@ -95,10 +103,14 @@ class Runner:
         finally:
             heartbeat.cancel()
         state, after = _verdict(job, begun.attempt, error)
+        seconds = time.perf_counter() - started
+        JOB_ATTEMPTS.labels(job.name, "retried" if state == "queued" else state).observe(seconds)
         extra = _extra(job, message, begun) | {
             "state": state,
-            "duration_ms": round((time.perf_counter() - started) * 1000),
+            "duration_ms": round(seconds * 1000),
         }
+        if after is not None:
+            extra["retry_in_seconds"] = round(after.total_seconds(), 1)
         if error is None:
             log.info("job", extra=extra)
         else:
@@ -109,11 +121,19 @@ class Runner:
                 extra=extra,
                 exc_info=error,
             )
+            self._unexpected.of_job(error, slice=job.slice, job=job.name)
         recorded = await self._write_down(
-            message, holder, state, error=_text(error), duration_ms=extra["duration_ms"]
+            message,
+            holder,
+            state,
+            error=_text(error),
+            duration_ms=extra["duration_ms"],
+            retry_after=after or timedelta(0),
         )
-        if recorded and state == "failed" and isinstance(error, Temporary):
-            await self._replay_later(message)
+        if recorded and state == "failed":
+            _log_dead_letter(message, type(error).__name__)
+            if isinstance(error, Temporary):
+                await self._replay_later(message)
         return after if recorded or after else _NOT_NOW
 
     async def _replay_later(self, message: Message) -> None:
@@ -184,6 +204,14 @@ def _text(error: BaseException | None) -> str | None:
     text = str(redact(f"{type(error).__name__}: {error}"))[:_ERROR_LENGTH]
     # PostgreSQL's text cannot hold NUL and lone surrogates.
     return text.replace("\x00", "").encode(errors="replace").decode()
+
+
+def _log_dead_letter(message: Message, reason: str) -> None:
+    """Write the one line of a run that is a dead letter now; its id is the run's."""
+    log.error(
+        "dead letter",
+        extra={"dead_letter": str(message.run_id), "job": message.job, "reason": reason},
+    )
 
 
 def _extra(job: Job, message: Message, begun: Begun) -> dict[str, Any]:

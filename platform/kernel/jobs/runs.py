@@ -84,8 +84,12 @@ class Runs:
         *,
         error: str | None,
         duration_ms: int,
+        retry_after: timedelta = timedelta(0),
     ) -> bool:
-        """Record the end of the attempt and end the lease; `queued` asks for another attempt."""
+        """Record the end of the attempt and end the lease.
+
+        `queued` asks for another attempt, which is due after `retry_after`.
+        """
         return bool(
             await self._db.rpc(
                 "finish_run",
@@ -94,6 +98,7 @@ class Runs:
                 state=state,
                 error=error,
                 duration_ms=duration_ms,
+                retry_seconds=retry_after.total_seconds(),
             )
         )
 

@@ -1,4 +1,4 @@
-"""Rate limits: an exact sliding-window log for each client, in Redis."""
+"""Rate limits: a sliding window for each client, in Redis."""
 
 from kernel.limits.policy import Limit
 

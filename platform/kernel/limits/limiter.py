@@ -72,7 +72,7 @@ class Limiter:
             self._local.give_back(decision)
             return
         uncounted: list[Command] = [
-            ("LREM", script.key(decision.subject, policy), 1, decision.at)
+            script.give_back(decision.subject, policy, decision.at)
             for policy in decision.policies.policies
         ]
         try:

@@ -12,6 +12,11 @@ from kernel.config.rates import Rate
 _NETWORK_BITS: Final = 48  # an IPv6 site (RFC 6177): 65,536 subscriber networks
 _SUBNET_BITS: Final = 64  # the least that an IPv6 subscriber has (RFC 6177)
 _IPV4: Final = 4
+LARGEST_LOG: Final = 1000
+"""The largest quota whose log has an entry for each admitted request."""
+
+SPANS: Final = 100
+"""A larger quota is counted in spans of this part of its window: see spans.lua."""
 
 
 def subject_of(address: str) -> str:
@@ -37,12 +42,19 @@ def network_of(subject: str) -> str:
 class Policy:
     """A rate and its name in responses, settings and Redis keys.
 
-    A *wide* policy counts all subjects of an IPv6 network together.
+    A *wide* policy counts all subjects of an IPv6 network together. The quota is exact up to
+    LARGEST_LOG. A larger one is counted in spans of time, which takes bounded memory: no window
+    holds more than the quota, but a request may count for a hundredth of the window longer.
     """
 
     name: str
     rate: Rate
     wide: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether its log has an entry for each admitted request."""
+        return self.rate.quota <= LARGEST_LOG
 
     def counted(self, subject: str) -> str:
         """Return the name under which requests of this subject are counted."""

@@ -1,4 +1,4 @@
-"""The sliding-window log in Redis: one command that counts to several policies at once.
+"""The sliding window in Redis: one command that counts to several policies at once.
 
 `command` is for any client and any pipeline, `read` for what comes back:
 
@@ -11,17 +11,41 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from kernel.limits.policy import Decision, Policy, PolicySet, Standing, network_of
+from kernel.limits.policy import (
+    LARGEST_LOG,
+    SPANS,
+    Decision,
+    Policy,
+    PolicySet,
+    Standing,
+    network_of,
+)
 
-_SOURCE: Final = Path(__file__).with_suffix(".lua").read_text(encoding="utf-8")
-_SHA: Final = hashlib.sha1(_SOURCE.encode(), usedforsecurity=False).hexdigest()
+
+def _read(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+class _Script:
+    """A script, and the hash by which Redis knows it."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+
+_EXACT: Final = _Script(f"local LARGEST_LOG = {LARGEST_LOG}\n{_read('script.lua')}")
+# Functions cost each run of a script: only policies that need them have them.
+_WITH_SPANS: Final = _Script(f"local SPANS = {SPANS}\n{_read('spans.lua')}{_EXACT.source}")
+_GIVE_BACK: Final = _read("give_back.lua")
 
 
 def key(subject: str, policy: Policy) -> str:
-    """Return the key of a policy's log; one subject's keys share a slot of a Redis Cluster."""
+    """Return the key of a policy's list; one subject's keys share a slot of a Redis Cluster."""
     network, counted = network_of(subject), policy.counted(subject)
     within = "" if counted == network else f"{counted}:"
-    return f"limit:{{{network}}}:{within}{policy.name}"
+    form = "" if policy.exact else ":spans"  # a setting may change the form of a list
+    return f"limit:{{{network}}}:{within}{policy.name}{form}"
 
 
 @lru_cache(4096)
@@ -36,10 +60,17 @@ def command(
     nothing was counted: repeat the command once with the source, which Redis then caches.
     """
     found = policies.policies
-    head = ("EVAL", _SOURCE) if with_source else ("EVALSHA", _SHA)
+    script = _EXACT if all(policy.exact for policy in found) else _WITH_SPANS
+    head = ("EVAL", script.source) if with_source else ("EVALSHA", script.sha)
     keys = (key(subject, policy) for policy in found)
     rates = (number for one in found for number in (one.rate.quota, one.rate.microseconds))
     return (*head, len(found), *keys, *rates, weight)
+
+
+def give_back(subject: str, policy: Policy, at: int) -> tuple[str | int, ...]:
+    """Return the command that uncounts one request, which was admitted at this time."""
+    where = key(subject, policy)
+    return ("LREM", where, 1, at) if policy.exact else ("EVAL", _GIVE_BACK, 1, where, at)
 
 
 def read(reply: object, subject: str, policies: PolicySet) -> Decision:

@@ -28,6 +28,7 @@ _ADDRESS = re.compile(
 class Letter:
     """One message to one recipient.
 
+    `sender` is the envelope's: it gets the reports of mails that could not be delivered.
     `content` has CRLF line ends and is not dot-stuffed. `utf8` says that the recipient's address
     has no ASCII form, so that the server must support SMTPUTF8 (RFC 6531).
     """
@@ -38,11 +39,21 @@ class Letter:
     utf8: bool
 
 
-def write(rendered: RenderedMail, *, mail_from: str, to: str, mail_id: UUID) -> Letter:
+def write(
+    rendered: RenderedMail,
+    *,
+    mail_from: str,
+    to: str,
+    mail_id: UUID,
+    return_path: str | None = None,
+    unsubscribe: str | None = None,
+) -> Letter:
     """Write the letter of one run of a job.
 
     Its Message-ID derives from `mail_id`: a repeated run has the same one, so that mail systems can
-    discard the duplicate. `Auto-Submitted` (RFC 3834) prevents absence notices.
+    discard the duplicate. `Auto-Submitted` (RFC 3834) prevents absence notices. `return_path` gets
+    the reports of mails that could not be delivered (RFC 5321, 4.4), by default the sender does.
+    `unsubscribe` is the URL of a List-Unsubscribe header (RFC 2369).
 
     Raises MailRefused if `to` is invalid, MailUnavailable if MAIL_FROM is.
     """
@@ -63,10 +74,13 @@ def write(rendered: RenderedMail, *, mail_from: str, to: str, mail_id: UUID) -> 
     message["Date"] = datetime.now(UTC)
     message["Message-ID"] = f"<{mail_id}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
+    if unsubscribe is not None:
+        message["List-Unsubscribe"] = f"<{unsubscribe}>"
     message.set_content(rendered.text)
     if rendered.html is not None:
         message.add_alternative(rendered.html, subtype="html")
-    return Letter(sender=sender, recipient=recipient, content=message.as_bytes(), utf8=utf8)
+    envelope = return_path or sender
+    return Letter(sender=envelope, recipient=recipient, content=message.as_bytes(), utf8=utf8)
 
 
 def _mailbox(address: str) -> str | None:

@@ -17,8 +17,10 @@ from jinja2 import (
     select_autoescape,
 )
 
+from kernel.core.languages import fallbacks
 from kernel.mail.errors import TemplateFault
 
+ENGLISH: Final = "en"
 _SHARED: Final = Path(__file__).parent  # layout.html
 _SUBJECT: Final = "Subject:"
 # NUL cannot be sent (RFC 5321, 4.5.2), lone surrogates cannot be encoded, and no reader shows the
@@ -42,14 +44,20 @@ def folder_of(feature: str) -> Path:
     return next((folder for folder in folders if folder.is_dir()), folders[0])
 
 
-def render(folder: Path, template: str, values: Mapping[str, object]) -> RenderedMail:
+def render(
+    folder: Path, template: str, values: Mapping[str, object], *, language: str | None = None
+) -> RenderedMail:
     """Render `<template>.txt` and, if it exists, `<template>.html`.
 
-    The text starts with `Subject: …` and an empty line. The HTML template gets the rendered
-    `subject`, too. Raises TemplateFault.
+    Both are in the folder of `language` if it has the text (`de`; for `de-at` also `de`), otherwise
+    in `folder` itself, which is English. The text starts with `Subject: …` and an empty line. The
+    templates get the `language` that was found; HTML gets the rendered `subject`, too. Raises
+    TemplateFault.
     """
-    text_file, html_file = folder / f"{template}.txt", folder / f"{template}.html"
-    environment = _environment(folder)
+    found, place = _in_language(folder, template, language)
+    values = {"language": found, **values}
+    text_file, html_file = place / f"{template}.txt", place / f"{template}.html"
+    environment = _environment(place, folder)
     subject_source, text_source = _parts(text_file)
     subject = _one_line(_render(environment, text_file, subject_source, values))
     text = _render(environment, text_file, text_source, values)
@@ -59,10 +67,19 @@ def render(folder: Path, template: str, values: Mapping[str, object]) -> Rendere
     return RenderedMail(subject=subject, text=text, html=html)
 
 
+def _in_language(folder: Path, template: str, language: str | None) -> tuple[str, Path]:
+    for tag in fallbacks(language):
+        if tag == ENGLISH:
+            break
+        if (folder / tag / f"{template}.txt").is_file():
+            return tag, folder / tag
+    return ENGLISH, folder
+
+
 @cache
-def _environment(folder: Path) -> Environment:
+def _environment(place: Path, folder: Path) -> Environment:
     return Environment(
-        loader=FileSystemLoader([folder, _SHARED]),
+        loader=FileSystemLoader([place, folder, _SHARED]),
         undefined=StrictUndefined,
         autoescape=select_autoescape(("html",), default_for_string=False),
         trim_blocks=True,

@@ -5,5 +5,14 @@ from kernel.observe.metrics import Metrics
 from kernel.observe.operations import Operations
 from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
+from kernel.observe.unexpected import Observer, Unexpected
 
-__all__ = ["Metrics", "Operations", "Pings", "Readiness", "configure_logging"]
+__all__ = [
+    "Metrics",
+    "Observer",
+    "Operations",
+    "Pings",
+    "Readiness",
+    "Unexpected",
+    "configure_logging",
+]

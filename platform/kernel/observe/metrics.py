@@ -1,33 +1,15 @@
-"""Request metrics, of this process or, through a shared folder, of all workers; and /metrics."""
+"""Request metrics of an application: in memory or, through a shared folder, of all workers."""
 
-import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPMethod
 from typing import Final, Literal
 
-import prometheus_client
-from fastapi import FastAPI, Request, Response
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    GCCollector,
-    Histogram,
-    Metric,
-    PlatformCollector,
-    ProcessCollector,
-)
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from kernel.observe.operations import Operations
+from kernel.core.metrics import SHARED_FOLDER
 
 CacheResult = Literal["hit", "miss", "stale", "bypass"]
-
-
-SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable for the workers' folder; prometheus_client reads it on import."""
 
 _NO_SLICE: Final = "none"
 _OTHER: Final = "OTHER"
@@ -49,16 +31,13 @@ class Metrics:
     """
 
     def __init__(self, slices: Iterable[str]) -> None:
-        # They would add a second series, the creation time, to each one.
-        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._slices = frozenset(slices)
         # Metrics of every request are cached by plain tuples: labels() costs 2 µs a call.
         self._requests: dict[tuple[str | None, str, int], tuple[_Count, _Observe]] = {}
         self._cache_reads: dict[tuple[str | None, CacheResult], _Count] = {}
         self._limited: dict[tuple[str, bool], _Count] = {}
-        shared = SHARED_FOLDER in os.environ
-        registry = None if shared else self.registry
+        registry = None if SHARED_FOLDER in os.environ else self.registry
         self._requests_total = Counter(
             "http_requests_total",
             "Requests answered; status 0 means that no response started.",
@@ -90,13 +69,6 @@ class Metrics:
             ("code",),
             registry=registry,
         )
-        PlatformCollector(registry=self.registry)
-        if shared:
-            # Per-worker process metrics would vary by scrape; use container metrics instead.
-            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
-        else:
-            ProcessCollector(registry=self.registry)
-            GCCollector(registry=self.registry)
 
     def requests(
         self, feature: str | None, method: str, status: int, seconds: Sequence[float]
@@ -151,36 +123,3 @@ class Metrics:
 
     def _slice(self, feature: str | None) -> str:
         return feature if feature is not None and feature in self._slices else _NO_SLICE
-
-
-PATH: Final = "/metrics"
-
-
-class _Scrape(Collector):
-    """One scrape: the registry's metrics, and those that were read beforehand."""
-
-    def __init__(self, registry: Collector, asked: Iterable[Metric]) -> None:
-        self._registry, self._asked = registry, asked
-
-    def collect(self) -> Iterable[Metric]:
-        yield from self._registry.collect()
-        yield from self._asked
-
-
-def metrics_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint: always 200, as text or OpenMetrics, depending on Accept.
-
-    It takes `Operations` from the running application's state.
-    """
-
-    async def answer(request: Request) -> Response:
-        application: FastAPI = request.app
-        operations: Operations = application.state.operations
-        encode, content_type = choose_encoder(", ".join(request.headers.getlist("accept")))
-        scrape = _Scrape(metrics.registry, await operations.read())
-        # In a thread: it takes some ten milliseconds, and requests continue meanwhile.
-        body = await asyncio.to_thread(encode, scrape)
-        headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
-        return Response(body, headers=headers)
-
-    return answer

@@ -9,6 +9,7 @@ from typing import Final
 
 from postgrest import APIError
 
+from kernel.core.metrics import SLOTS
 from kernel.errors import ApiError
 from kernel.jobs import Job
 from kernel.outbox.outbox import Outbox
@@ -46,7 +47,9 @@ class Beat:
                 put = await self._outbox.put_slot(job.name, slot)
             except (ApiError, APIError) as error:  # retried at the next turn
                 log.warning("A slot was not put", extra={"job": job.name, "reason": repr(error)})
+                SLOTS.labels(job.name, "failed").inc()
                 continue
             self._put[job.name] = slot
+            SLOTS.labels(job.name, "put" if put else "known").inc()
             if put:
                 log.info("slot", extra={"job": job.name, "slot": slot.isoformat()})

@@ -1,5 +1,6 @@
 """The relay's access to the outbox: claim events, settle them, find lost runs."""
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from kernel.jobs.table import Message
+from kernel.jobs.unreadable import Unreadable
 from kernel.supabase import AsService
 
 
@@ -86,6 +88,15 @@ class Outbox:
             ],
         )
 
+    async def claim_expired(self, *, batch: int, lease_seconds: int) -> list[Message]:
+        """Lease the runs whose worker died: their own lease has ended."""
+        rows = await self._db.rpc("claim_expired_runs", batch=batch, lease_seconds=lease_seconds)
+        return _messages(rows)
+
+    async def settle_expired(self, runs: Sequence[Message]) -> None:
+        """Record that these runs are in the broker again: they are not claimed once more."""
+        await self._db.rpc("settle_expired_runs", ids=[str(run.run_id) for run in runs])
+
     async def lost(self, *, untouched_seconds: int, batch: int) -> list[Message]:
         """Return the runs without a change for that time; each is returned once in that time."""
         rows = await self._db.rpc("lost_runs", untouched_seconds=untouched_seconds, batch=batch)
@@ -94,6 +105,19 @@ class Outbox:
     async def due_replays(self, *, batch: int) -> list[Message]:
         """Queue the failed runs whose time to be performed again has come, and return them."""
         return _messages(await self._db.rpc("due_replays", batch=batch))
+
+    async def keep_unreadable(self, messages: Sequence[Unreadable]) -> int:
+        """Store messages that no worker can read as dead letters; return how many are new."""
+        letters = [
+            {
+                "id": str(one.id),
+                "queue": one.queue,
+                "at": one.at.isoformat(),
+                "message": base64.b64encode(one.message).decode(),
+            }
+            for one in messages
+        ]
+        return int(await self._db.rpc("keep_unreadable", letters=letters))
 
     async def put_slot(self, job: str, slot: datetime) -> bool:
         """Put the event of a scheduled job's slot, once; return whether this call did it."""

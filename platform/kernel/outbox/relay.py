@@ -7,7 +7,6 @@ relay repeats the work. A repeated drop is one more cache miss; a repeated messa
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 
 from kernel.cache import CacheUnavailable, Drops
 from kernel.core.backoff import Backoff
+from kernel.core.metrics import RELAY_FAILURES, RELAYED_EVENTS
 from kernel.core.traces import OFF, Span, Traces
 from kernel.errors import ApiError
 from kernel.events import Event, SessionEnded
@@ -24,14 +24,13 @@ from kernel.identity.revocation import Revocations
 from kernel.jobs.publisher import BrokerUnavailable, Publisher
 from kernel.jobs.table import JobTable
 from kernel.outbox.outbox import Claimed, Outbox
+from kernel.outbox.recovery import Recovery
 
 log = logging.getLogger(__name__)
 
 BATCH: Final = 100
 LEASE_SECONDS: Final = 30
 IDLE_SECONDS: Final = 1.0
-LOST_EVERY_SECONDS: Final = 60.0
-REPLAYS_EVERY_SECONDS: Final = 10.0
 # The longest backoff, so that ended sessions reach the cache soon after it is back.
 CACHE_BACKOFF_SECONDS: Final = 1.0
 
@@ -50,17 +49,16 @@ class Relay:
         *,
         drops: Drops,
         revocations: Revocations,
+        recovery: Recovery,
         jobs: JobTable,
         events: Mapping[str, type[Event]],
-        lost_after_seconds: int,
         traces: Traces = OFF,
     ) -> None:
         self._outbox, self._drops, self._publisher = outbox, drops, publisher
         self._revocations, self._traces = revocations, traces
-        self._jobs, self._events, self._lost_after = jobs, events, lost_after_seconds
+        self._jobs, self._events, self._recovery = jobs, events, recovery
         self._database, self._broker = Backoff(), Backoff()
         self._cache = Backoff(longest=CACHE_BACKOFF_SECONDS)
-        self._looked_for_lost = self._looked_for_replays = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; settle the current batch before returning."""
@@ -84,14 +82,25 @@ class Relay:
             if batch:
                 await self._relay(batch)
                 await self._outbox.settle(batch)
-            await self._publish_lost()
-            await self._publish_replays()
+                for row in batch:
+                    RELAYED_EVENTS.labels(_result(row)).inc()
+            await self._recover()
         except (ApiError, APIError) as error:
             log.warning("The outbox does not answer", extra={"reason": repr(error)})
+            RELAY_FAILURES.labels("database").inc()
             self._database.failed()
             return False
         self._database.succeeded()
         return bool(batch)
+
+    async def _recover(self) -> None:
+        if not self._broker.over:
+            return
+        try:
+            await self._recovery.turn()
+        except BrokerUnavailable:
+            RELAY_FAILURES.labels("broker").inc()
+            self._broker.failed()
 
     async def _relay(self, batch: list[Claimed]) -> None:
         known = [(row, events) for row in batch if (events := self._read(row)) is not None]
@@ -123,6 +132,7 @@ class Relay:
                 await self._revocations.add(ended)
         except CacheUnavailable as error:
             log.warning("The cache does not answer", extra={"reason": repr(error.__cause__)})
+            RELAY_FAILURES.labels("cache").inc()
             self._cache.failed()
             return
         self._cache.succeeded()
@@ -149,6 +159,7 @@ class Relay:
             for span in spans:
                 span.failed("BrokerUnavailable")
             log.warning("The broker does not answer", extra={"reason": str(error)})
+            RELAY_FAILURES.labels("broker").inc()
             self._broker.failed()
             return
         finally:
@@ -170,36 +181,8 @@ class Relay:
             spans.append(span)
         return spans
 
-    async def _publish_lost(self) -> None:
-        """Publish again the runs whose messages the broker has lost.
 
-        This happens only while the queues are empty: a run in a long queue is not lost.
-        """
-        now = time.monotonic()
-        if now - self._looked_for_lost < LOST_EVERY_SECONDS or not self._broker.over:
-            return
-        try:
-            if await self._publisher.idle():
-                lost = await self._outbox.lost(untouched_seconds=self._lost_after, batch=BATCH)
-                await self._publisher.publish(lost)
-                if len(lost) < BATCH:
-                    self._looked_for_lost = now
-                if lost:
-                    log.warning("Lost jobs are published again", extra={"number": len(lost)})
-        except BrokerUnavailable:
-            self._broker.failed()
-
-    async def _publish_replays(self) -> None:
-        """Publish the failed runs whose time has come; one that gets lost is found as lost."""
-        now = time.monotonic()
-        if now - self._looked_for_replays < REPLAYS_EVERY_SECONDS or not self._broker.over:
-            return
-        due = await self._outbox.due_replays(batch=BATCH)
-        if len(due) < BATCH:
-            self._looked_for_replays = now
-        if not due:
-            return
-        try:
-            await self._publisher.publish(due)
-        except BrokerUnavailable:
-            self._broker.failed()
+def _result(row: Claimed) -> str:
+    if row.error is not None:
+        return "unreadable"
+    return "delivered" if row.dropped and row.published else "waiting"

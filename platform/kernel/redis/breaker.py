@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from kernel.core.metrics import BREAKER_OPEN, BREAKER_OPENINGS
 from kernel.redis.pipeline import RedisAway
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,9 @@ class ConnectionBreaker:
     One failure opens it: to wait for a second failure would make another request wait in vain.
     """
 
-    def __init__(self, probe: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, probe: Callable[[], Awaitable[None]], name: str = "redis") -> None:
         self._probe = probe
+        self._gauge, self._openings = BREAKER_OPEN.labels(name), BREAKER_OPENINGS.labels(name)
         self._reason: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._tries, self._back_at = 0, float("-inf")
@@ -47,6 +49,8 @@ class ConnectionBreaker:
         if self._reason is not None:
             return
         self._reason = reason
+        self._gauge.set(1)
+        self._openings.inc()
         log.warning("Redis is away", extra={"reason": reason})
         if time.monotonic() - self._back_at > _STEADY_SECONDS:
             self._tries = 0
@@ -68,11 +72,13 @@ class ConnectionBreaker:
             try:
                 await self._probe()
             except RedisAway as error:
+                self._openings.inc()
                 self._reason = _CLOSED if self._closed else str(error)
             else:
                 break
         self._task = None
         if not self._closed:
             self._reason = None
+            self._gauge.set(0)
             self._back_at = time.monotonic()
             log.warning("Redis is back")

@@ -40,7 +40,7 @@ def connect_keeping(settings: Settings) -> Pipeline:
     """
     if settings.broker_host is None:
         return connect_pipeline(settings)
-    return Multiplexed(Endpoint.of_broker(settings))
+    return Multiplexed(Endpoint.of_broker(settings), name="broker")
 
 
 def connect_redis(

@@ -17,12 +17,14 @@ class Multiplexed:
     and callers fail immediately until Redis is back.
     """
 
-    def __init__(self, endpoint: Endpoint, *, seconds: float = DEADLINE_SECONDS) -> None:
+    def __init__(
+        self, endpoint: Endpoint, *, seconds: float = DEADLINE_SECONDS, name: str = "redis"
+    ) -> None:
         self._endpoint, self._seconds = endpoint, seconds
         self._connection: RedisConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._in_line = 0  # for a connection
-        self._breaker = ConnectionBreaker(lambda: self._connect(UNHURRIED_SECONDS))
+        self._breaker = ConnectionBreaker(lambda: self._connect(UNHURRIED_SECONDS), name)
 
     async def ask(self, *commands: Command) -> list[Any]:
         """Return the reply to each command: see Pipeline."""

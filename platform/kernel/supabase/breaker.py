@@ -4,6 +4,8 @@ import logging
 import time
 from typing import Final, Literal
 
+from kernel.core.metrics import BREAKER_OPEN, BREAKER_OPENINGS
+
 log = logging.getLogger(__name__)
 
 FAILURES: Final = 5
@@ -41,6 +43,7 @@ class CircuitBreaker:
         self._until: float | None = None  # None: closed
         self._opened = 0.0
         self._probing = False
+        self._gauge, self._openings = BREAKER_OPEN.labels(name), BREAKER_OPENINGS.labels(name)
 
     @property
     def state(self) -> Literal["closed", "open", "half-open"]:
@@ -92,6 +95,8 @@ class CircuitBreaker:
             self._opened = now
             log.error("A breaker opened: calls are refused", extra={"breaker": self._name})
         self._until, self._probing = now + OPEN_SECONDS, False
+        self._gauge.set(1)
+        self._openings.inc()
         self._changes += 1
 
     def _close(self) -> None:
@@ -103,4 +108,5 @@ class CircuitBreaker:
             },
         )
         self._until, self._probing = None, False
+        self._gauge.set(0)
         self._changes += 1

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 import re
+import time
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from httpx_aiohttp import AiohttpTransport
 
 from kernel.config.settings import Settings
+from kernel.core.metrics import SUPABASE_CALLS
 from kernel.core.traces import OFF, Traces
 from kernel.errors import TooManyRequests, Unavailable
 from kernel.supabase.answers import error_code, hint, is_own
@@ -150,18 +152,27 @@ class SupabaseHttp(httpx.AsyncClient):
             async with asyncio.timeout_at(deadline):
                 return await super(SupabaseHttp, self).send(request, **options)
 
+        started, outcome = time.perf_counter(), None
         try:
             if _AROUND in request.extensions:
                 response = await attempt()
             else:
                 response = await self._guards[part].call(path, attempt, slow=waits)
+            outcome = _outcome(response)
         except CircuitOpen as refusal:
+            outcome = "not_sent"
             raise SupabaseUnavailable(retry_after=max(1, math.ceil(refusal.seconds))) from None
         except BulkheadFull:
+            outcome = "not_sent"
             raise SupabaseUnavailable from None
         except NO_ANSWER as error:
+            outcome = "unanswered"
             _report(request, _name(error))
             raise marked(SupabaseUnavailable(), request, error) from error
+        finally:
+            if outcome is not None:  # or the caller was cancelled
+                seconds = time.perf_counter() - started
+                SUPABASE_CALLS.labels(_kind(part, path), outcome).observe(seconds)
         if response.is_server_error or not (is_own(part, response) or _refuses_key(response)):
             _report(request, f"status {response.status_code}: {_said(part, response)}")
             raise marked(SupabaseUnavailable(retry_after=hint(response)), request, response)
@@ -192,6 +203,18 @@ def _refuses_key(response: httpx.Response) -> bool:
 
 def _timeout(seconds: float) -> httpx.Timeout:
     return httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS)
+
+
+def _kind(part: str, path: str) -> str:
+    if part == "auth":
+        return part
+    return "function" if path.startswith("rpc/") else "table"
+
+
+def _outcome(response: httpx.Response) -> str:
+    if response.is_server_error:
+        return "failed"
+    return "refused" if response.is_client_error else "ok"
 
 
 def _said(part: str, response: httpx.Response) -> str:

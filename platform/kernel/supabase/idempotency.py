@@ -1,8 +1,10 @@
 """Inserts that a client may repeat: the database keeps the first one's row by the request's key."""
 
+import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from postgrest import APIError, APIResponse
 from postgrest._async.request_builder import (
@@ -13,8 +15,11 @@ from postgrest._async.request_builder import (
 
 from kernel.errors import ApiError
 
+log = logging.getLogger(__name__)
+
 _USED = "PT409"
 _MESSAGE = "IDEMPOTENCY_KEY_USED"  # raised by the trigger idempotency.claim
+_PROTECTED: Final[set[str]] = set()  # tables that this process has seen keep a key
 
 
 class IdempotencyKeyReused(ApiError):
@@ -82,11 +87,33 @@ class _RepeatableInsert(AsyncSelectRequestBuilder):
 
     async def execute(self) -> APIResponse:
         try:
-            return await super().execute()
+            answer = await super().execute()
         except APIError as error:
             if (error.code, error.message) != (_USED, _MESSAGE):
                 raise
             kept = await self._table.replay()
             if kept is None:  # it expired in this moment
                 raise
-        return APIResponse(data=[self._table.key.stored(kept)], count=None)
+            return APIResponse(data=[self._table.key.stored(kept)], count=None)
+        await self._check_protected()
+        return answer
+
+    async def _check_protected(self) -> None:
+        """Log an error if the table has kept no key: then a repeated request writes twice.
+
+        This asks the database once for each table and process.
+        """
+        table = self._table.path.name
+        if table in _PROTECTED:
+            return
+        with contextlib.suppress(ApiError, APIError):  # the row is stored: look the next time
+            kept = await self._table.replay()
+            if kept is not None and kept["fingerprint"] == self._table.key.fingerprint:
+                _PROTECTED.add(table)
+                return
+            log.error(
+                "A table keeps no Idempotency-Key, so that a repeated request writes twice: add to "
+                "a migration select idempotency.protect('public.%s');",
+                table,
+                extra={"slice": self._table.key.slice},
+            )

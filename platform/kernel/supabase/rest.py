@@ -8,6 +8,7 @@ from uuid import UUID
 from postgrest import AsyncPostgrestClient
 from postgrest._async.request_builder import AsyncRequestBuilder
 
+from kernel.core.languages import language_tag
 from kernel.core.request_id import request_id
 from kernel.supabase.http import SupabaseHttp, bearer
 from kernel.supabase.idempotency import IdempotencyKey, RepeatableTable
@@ -20,12 +21,14 @@ class Account:
     `email` is None for anonymous users, and for those with only a telephone number.
     `proven` says that somebody opened a link that was mailed to this address. Where nobody did, the
     address may be a bystander's: it gets no words of users, and `display_name` is None.
+    `language` is the one that the user's metadata name as `locale`, like `de`, or None.
     """
 
     id: UUID
     email: str | None
     display_name: str | None
     proven: bool
+    language: str | None = None
 
 
 class _Rest:
@@ -88,4 +91,6 @@ class AsService(_Rest):
             return None
         row = rows[0]
         proven: bool = row["proven"]
-        return Account(user_id, row["email"], row["display_name"] if proven else None, proven)
+        name = row["display_name"] if proven else None
+        # A database before the migration has no language.
+        return Account(user_id, row["email"], name, proven, language_tag(row.get("language")))

@@ -3,6 +3,7 @@
 from kernel.core.caller import ANONYMOUS, Caller
 from kernel.web.call import Call
 from kernel.web.constant_time import ConstantTimeDelay
+from kernel.web.cursor_pages import LINKS, CursorPage, CursorPaging, Cursors, InvalidCursor
 from kernel.web.fields import Body, Email, Line, MailedToken, NewPassword, Password, Text, invalid
 from kernel.web.precondition import Precondition
 from kernel.web.routing import LOCATION, PREFIX, Answer, Page, raises
@@ -10,6 +11,7 @@ from kernel.web.services import Services
 
 __all__ = [
     "ANONYMOUS",
+    "LINKS",
     "LOCATION",
     "PREFIX",
     "Answer",
@@ -17,7 +19,11 @@ __all__ = [
     "Call",
     "Caller",
     "ConstantTimeDelay",
+    "CursorPage",
+    "CursorPaging",
+    "Cursors",
     "Email",
+    "InvalidCursor",
     "Line",
     "MailedToken",
     "NewPassword",

@@ -8,6 +8,7 @@ from starlette.types import Scope
 
 from kernel.cache.stored import RenderedResponse
 from kernel.core.caller import ANONYMOUS, Caller
+from kernel.core.languages import preferred
 from kernel.limits.policy import Decision
 from kernel.observe.metrics import CacheResult
 from kernel.supabase.idempotency import IdempotencyKey
@@ -47,9 +48,18 @@ class Call:
     @property
     def user_agent(self) -> str:
         """What the client calls itself: printable ASCII, at most 200 characters; may be empty."""
-        sent = next((value for name, value in self.headers if name == b"user-agent"), b"")
-        text = sent[:_USER_AGENT_CHARACTERS].decode("latin-1")
+        text = self._header(b"user-agent")[:_USER_AGENT_CHARACTERS]
         return "".join(one if " " <= one <= "~" else " " for one in text).strip()
+
+    @property
+    def language(self) -> str | None:
+        """The language that the client prefers, like `de` or `pt-br`; None if it names none."""
+        return preferred(self._header(b"accept-language"))
+
+    def _header(self, wanted: bytes) -> str:
+        return next((value for name, value in self.headers if name == wanted), b"").decode(
+            "latin-1"
+        )
 
 
 def call_of(scope: Scope) -> Call:

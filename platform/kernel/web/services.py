@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, get_type_hints, overload
 
 import svcs
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 
 from kernel.core.caller import Caller
+from kernel.core.cursors import CursorKeys
 from kernel.web.call import Call, call_of
+from kernel.web.cursor_pages import Cursors
 from kernel.web.precondition import Precondition
 
 Own = ParamSpec("Own")
@@ -126,13 +128,19 @@ class RequestServices(svcs.Container):
         return await handler(*services, *args, **own)
 
 
-async def _services(request: Request) -> AsyncIterator[RequestServices]:
+async def _services(request: Request, response: Response) -> AsyncIterator[RequestServices]:
     call = call_of(request.scope)
     services = RequestServices(request.app.state.services)
+
+    def cursors() -> Cursors:
+        of_list = services.get(CursorKeys).of(call.feature or "")
+        return Cursors(of_list, request.url.path, response.headers)
+
     async with services:
         services.register_local_value(Call, call)
         services.register_local_value(Caller, call.caller)
         services.register_local_factory(Precondition, lambda: Precondition(call))
+        services.register_local_factory(Cursors, cursors)
         yield services
 
 

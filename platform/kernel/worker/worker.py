@@ -24,7 +24,7 @@ from kernel.observe.heartbeat import Heartbeat
 from kernel.worker.consumer import JobConsumer
 from kernel.worker.process import WorkerProcess
 from kernel.worker.tasks import LostProcesses, register_tasks
-from kernel.worker.transport import install
+from kernel.worker.wedged import Watch
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,6 @@ def run_worker(
     the visibility timeout is too short for a job.
     """
     require_visibility_timeout(settings, jobs)
-    install()
     app, lost = celery_app(settings), LostProcesses(settings)
 
     @cache
@@ -100,6 +99,7 @@ class Worker(CeleryWorker):
         self._lost: LostProcesses = kwargs.pop("lost")
         self._grace = settings.worker_grace_seconds
         self.heartbeat = Heartbeat(settings.heartbeat_file)
+        self._watch = Watch(settings.worker_concurrency)
         self._asked = self._ticked = 0.0
         self._draining = False
         super().on_before_init(quiet=quiet, **kwargs)
@@ -120,8 +120,9 @@ class Worker(CeleryWorker):
         hub.call_repeatedly(_TICK_SECONDS, self.tick)
 
     def tick(self) -> None:
-        """Update the heartbeat, and continue a shutdown in progress."""
-        self.heartbeat.beat()
+        """Update the heartbeat unless a process is wedged, and continue a shutdown in progress."""
+        if not self._watch.wedged(state.reserved_requests, state.active_requests):
+            self.heartbeat.beat()
         self._ticked = time.monotonic()
         if not self._asked:
             return

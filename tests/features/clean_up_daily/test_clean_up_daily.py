@@ -196,6 +196,45 @@ async def test_a_second_cleanup_finds_nothing(rows, service, settings, report):
     assert await rows.archived() == [[], once]
 
 
+@pytest.fixture
+async def wrong_total(database):
+    """Stores a number of drafts for an owner who has none."""
+    owner = uuid4()
+    await database.execute("insert into totals.numbers values ('drafts', $1, 0, 3)", owner)
+    query = "select sum(number)::int from totals.numbers where owner = $1"
+
+    async def number():
+        return await database.fetchval(query, owner)
+
+    yield number
+    await database.execute("delete from totals.numbers where owner = $1", owner)
+
+
+async def test_a_wrong_total_is_corrected_and_reported(service, settings, report, wrong_total):
+    dry = settings.model_copy(update={"cleanup_dry_run": True})
+    await tasks.clean_up.function(service, dry)
+    assert report()["drafts_totals_corrected"] >= 1
+    assert await wrong_total() == 3
+    await tasks.clean_up.function(service, settings)
+    assert report()["drafts_totals_corrected"] >= 1
+    assert await wrong_total() is None
+
+
+async def test_a_table_that_is_too_large_to_be_counted_is_a_warning(
+    service, settings, report, wrong_total, database, caplog
+):
+    size = "update pg_class set reltuples = $1 where oid = 'public.posts'::regclass"
+    await database.execute(size, 6_000_000)
+    try:
+        await tasks.clean_up.function(service, settings)
+    finally:
+        await database.execute(size, -1)
+    warnings = [one for one in caplog.records if one.levelno == logging.WARNING]
+    assert {"drafts", "published_posts"} <= {vars(one).get("total") for one in warnings}
+    assert report()["drafts_totals_corrected"] == 0
+    assert await wrong_total() == 3
+
+
 def test_it_runs_each_night_at_two():
     schedule = tasks.clean_up.schedule
     assert schedule is not None

@@ -65,6 +65,29 @@ async def test_a_post_that_is_published_at_once_is_one_mail_to_its_author(
     assert [run["state"] for run in await jobs.runs(post_id, JOB)] == ["succeeded"]
 
 
+async def test_an_author_gets_the_mail_in_their_own_language(jobs, author, write, database):
+    await database.execute(
+        "update auth.users set raw_user_meta_data = raw_user_meta_data || $2 where id = $1",
+        author.id,
+        '{"locale": "de_AT"}',
+    )
+    post_id = await write(title="Über Maschinen")
+    mails = await jobs.all_mail_to(author.email, author.id, post_id)
+    (mail,) = [mail for mail in mails if mail.subject.startswith("Ihr Beitrag")]
+    assert mail.subject == "Ihr Beitrag ist veröffentlicht: Über Maschinen"
+    assert mail.text.startswith(f"Guten Tag {author.display_name},")
+    assert '<html lang="de">' in mail.html
+    assert "„Über Maschinen“" in mail.html
+
+
+async def test_an_author_can_ask_for_no_more_of_these_mails(notices, write, author):
+    post_id = await write()
+    (mail,) = await notices(author, post_id)
+    message = email.message_from_bytes(mail.raw, policy=policy.default)
+    assert message["List-Unsubscribe"].startswith("<mailto:unsubscribe@example.com?subject=")
+    assert "notify_post_published%2Fpublished" in message["List-Unsubscribe"]
+
+
 async def test_a_draft_is_no_mail_until_it_is_published(notices, write, change, author):
     post_id = await write(published=False)
     await change(post_id, title="Still a draft")

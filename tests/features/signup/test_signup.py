@@ -95,3 +95,14 @@ async def test_nobody_signs_up_as_an_admin(anonymous):
     claims = jwt.decode(token, options={"verify_signature": False})
     assert "role" not in claims["app_metadata"]
     assert claims["role"] == "authenticated"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [("de-AT,de;q=0.9,en;q=0.8", "de-at"), ("*", None), ("<script>", None)]
+)
+async def test_a_new_users_language_is_the_clients(anonymous, database, sent, kept):
+    body = {"email": new_email(), "password": PASSWORD}
+    answer = await anonymous.post("/auth/signup", json=body, headers={"Accept-Language": sent})
+    user_id = answer.json()["data"]["user"]["id"]
+    found = "select language from public.account($1)"
+    assert await database.fetchval(found, user_id) == kept

@@ -152,6 +152,16 @@ def test_shared_and_leftover_folders_are_no_features(package):
             "line 8 must name an async handler, and its arguments one by one",
         ),
         (calling("", call="services.aget(handler.Job)"), "handler.Job is no service"),
+        (
+            {
+                "__init__.py": JOBS,
+                "tasks.py": TASKS.format(parameters="").replace(
+                    "job(on=Happened)",
+                    'job(schedule=__import__("kernel.jobs").jobs.cron("0 25 * * *"))',
+                ),
+            },
+            r"broken/tasks.py: cron\('0 25 \* \* \*'\) is no cron expression: Bad hour\.$",
+        ),
         (jobs_with("thing: int"), "the parameter thing of do is neither"),
         (jobs_with("thing_id: int, db"), "the parameter db of do is neither"),
     ],
@@ -197,6 +207,21 @@ from kernel import Feature, Limit
 from . import route
 feature = Feature(router=route.router, limits=(Limit("9/hour", per="account"),))
 """
+
+
+def test_a_job_that_was_copied_without_renaming_is_found(package):
+    package("do_it", jobs_with("thing_id: int"))
+    own = TASKS.format(parameters="thing_id: int").partition("@job")
+    copied = (
+        f"from {package('do_it', {})}.do_it.tasks import Happened\nfrom kernel.jobs import job\n"
+    )
+    name = package("do_it_too", {"__init__.py": JOBS, "tasks.py": copied + own[1] + own[2]})
+    sentence = (
+        rf"{name}/do_it/tasks.py:8 and {name}/do_it_too/tasks.py:4 both do do after Happened, "
+        "so it would happen twice each time: change what the copy does, and the name of its"
+    )
+    with pytest.raises(BootError, match=sentence):
+        discover(name)
 
 
 def test_two_features_with_the_same_name_of_a_limit_are_both_named(package):

@@ -74,8 +74,8 @@ WRONG = [
     ({"function": with_cookie}, "depends on headers, cookies or a body"),
     ({"function": through_header}, "depends on headers, cookies or a body"),
     ({"function": with_request}, "takes the whole request"),
-    ({"function": by_required_word}, "word must be a UUID, an int or a bool"),
-    ({"function": by_word, "path": "/{word}", "key": "a"}, "word must be a UUID, an int or a bool"),
+    ({"function": by_required_word}, "word must be a UUID, an int, a bool or a cursor"),
+    ({"function": by_word, "path": "/{word}", "key": "a"}, "word must be a UUID, an int"),
     ({"function": no_parameter, "key": "a"}, "thing_id is in the path, but the route has no such"),
     ({"function": one_id, "method": "POST"}, "is not a GET: only reads are cached"),
 ]

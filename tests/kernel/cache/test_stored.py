@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 from kernel.cache.stored import VERSION_BYTES, Kind, Stored, etag_of, pack, unpack
 from kit.holding import THING, holding_feature, replicas
 
-MARK = b"cached:1"
+MARK = b"cached:2"
 versions = st.lists(st.binary(min_size=VERSION_BYTES, max_size=VERSION_BYTES), max_size=3).map(
     tuple
 )
 bodies = st.binary(max_size=200)
 values = st.builds(
-    lambda kind, body, old_at: Stored(kind, body, etag_of(body), old_at),
+    lambda kind, body, old_at, link: Stored(kind, body, etag_of(body), old_at, link),
     st.sampled_from(Kind),
     bodies,
     st.floats(allow_nan=False),
+    st.binary(max_size=200),
 )
 
 
@@ -65,7 +66,7 @@ def test_k7_nothing_raises_also_with_the_right_check_sum(rest, under):
 
 @pytest.mark.parametrize("kind", [0, 4, 255])
 def test_k7_a_kind_of_another_version_is_a_miss(kind):
-    rest = struct.pack("<BdB34s", kind, 9e9, 0, etag_of(b"")) + b"body"
+    rest = struct.pack("<BdBH34s", kind, 9e9, 0, 0, etag_of(b"")) + b"body"
     assert unpack(checked(rest), b"") is None
 
 
@@ -92,7 +93,7 @@ def cut_off(server, key, value):
 
 
 def older_format(server, key, value):
-    server.set(key, value.replace(MARK, b"cached:0", 1), keepttl=True)
+    server.set(key, value.replace(MARK, b"cached:1", 1), keepttl=True)
 
 
 def flipped(server, key, value):

@@ -77,6 +77,9 @@ S8_ERRORS: list[tuple[str, dict[str, Any]]] = [
         for known in (*KNOWN_JWT_SECRETS, SELF_HOSTED)
     ),
     ("JWT_SECRET", {"jwt_secret": "a" * 40} | ES256_KEYS),
+    ("CURSOR_SECRET", {"cursor_secret": "a" * 40}),
+    ("CURSOR_SECRET", {"cursor_secret": CLI_JWT_SECRET}),
+    ("CURSOR_SECRET_PREVIOUS", {"cursor_secret_previous": "change-me-" * 4}),
     ("JWT_SECRET", {"jwt_secret": "0123456789" * 4} | ES256_KEYS),
     ("JWT_SECRET", {"jwt_secret": "change-me-" * 4} | ES256_KEYS),
     ("SUPABASE_KEY", {"supabase_key": key("anon", SELF_HOSTED)}),

@@ -161,6 +161,19 @@ def test_s8_an_origin_that_no_browser_sends_is_named_without_its_value(environme
 
 
 @pytest.mark.parametrize(
+    "value", ["nobody", "B <b@example.com>", "b@example.com, c@example.com", "größe@example.com"]
+)
+@pytest.mark.parametrize("name", ["MAIL_RETURN_PATH", "MAIL_UNSUBSCRIBE"])
+def test_an_address_of_mails_stands_alone(environment, name, value):
+    environment(**GOOD, **{name: value})
+    with pytest.raises(SettingsError, match=f"{name}: must be an address alone") as raised:
+        load_settings(NO_FILE)
+    assert value not in str(raised.value)
+    environment(**GOOD, **{name: "bounces@example.com"})
+    assert getattr(load_settings(NO_FILE), name.lower()) == "bounces@example.com"
+
+
+@pytest.mark.parametrize(
     ("name", "sender"),
     [
         ("Acme API", "Acme API <no-reply@localhost>"),
@@ -234,3 +247,19 @@ def test_the_example_explains_every_setting_and_no_other():
     fields = fields.union(*(kind.variables() for kind in own_settings(discover())))
     of_others = {name for name in named - fields if name.startswith(("DEVSTACK_", "RATE_LIMIT_"))}
     assert named - of_others == fields
+
+
+def test_cursors_are_signed_with_their_own_secret_or_the_service_key(environment):
+    service = GOOD["SUPABASE_SERVICE_KEY"]
+    environment(**GOOD)
+    assert load_settings(NO_FILE).cursor_secrets == (service,)
+    environment(**GOOD, CURSOR_SECRET_PREVIOUS="p" * 40)
+    assert load_settings(NO_FILE).cursor_secrets == (service, "p" * 40)
+    environment(**GOOD, CURSOR_SECRET="s" * 40, CURSOR_SECRET_PREVIOUS="p" * 40)
+    assert load_settings(NO_FILE).cursor_secrets == ("s" * 40, "p" * 40)
+
+
+def test_a_short_secret_of_cursors_is_refused(environment):
+    environment(**GOOD, CURSOR_SECRET="short")
+    with pytest.raises(SettingsError, match="CURSOR_SECRET: must have at least 32 bytes"):
+        load_settings(NO_FILE)

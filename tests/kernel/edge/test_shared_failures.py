@@ -155,6 +155,7 @@ async def test_a_response_that_fails_after_its_first_part_is_cut_off(odd):
 
 
 async def test_a_redirect_and_a_404_of_another_shape_go_out_as_they_are(odd):
+    odd.event_hooks = {}  # kit.contract wants errors in the one format
     for _ in range(2):
         away = await odd.get("/away/1")
         assert (away.status_code, away.headers["location"]) == (307, "/elsewhere/1")

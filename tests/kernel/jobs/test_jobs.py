@@ -5,7 +5,7 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -17,9 +17,8 @@ from redis import Redis
 from kernel.boot.discovery import discover
 from kernel.config.settings import Settings, SettingsError
 from kernel.events import Event, JobDue
-from kernel.jobs import Job, daily, every, job, minutes, seconds
+from kernel.jobs import Job, daily, job, minutes, seconds
 from kernel.jobs.broker import broker_url, celery_app, require_visibility_timeout
-from kernel.jobs.job import Schedule
 from kernel.jobs.publisher import BrokerUnavailable, Publisher
 from kernel.jobs.table import JobTable, Message
 from kernel.mail import Mailer
@@ -160,7 +159,7 @@ def test_an_event_leads_to_every_job_that_listens_and_a_slot_to_its_own():
         table.messages(JobDue(job="move_thing.forget", slot=NIGHT), 8, 0)
 
 
-# The time of a run: retries after a failure, and schedules.
+# The time of a run: retries after a failure.
 
 
 @given(
@@ -194,37 +193,6 @@ def test_c8_a_delay_has_its_cap_after_any_number_of_attempts():
 
 def test_c8_no_delay_is_a_fixed_delay_too():
     assert made(retry_every=seconds(0)).longest_delay == seconds(0)
-
-
-MOMENTS = st.datetimes(timezones=st.just(UTC)).filter(lambda moment: 1900 < moment.year < 3000)
-PERIODS = st.timedeltas(min_value=seconds(1), max_value=timedelta(days=400))
-
-
-def is_slot(schedule: Schedule, now: datetime) -> bool:
-    slot = schedule.slot(now)
-    return (
-        slot <= now < slot + schedule.period
-        and schedule.slot(slot) == slot
-        and schedule.slot(slot + schedule.period) == slot + schedule.period
-    )
-
-
-@given(now=MOMENTS, period=PERIODS)
-def test_every_moment_has_the_latest_slot_of_a_period(now, period):
-    assert is_slot(every(period), now)
-
-
-@given(now=MOMENTS, hour=st.integers(0, 23), minute=st.integers(0, 59))
-def test_every_moment_has_the_latest_slot_of_a_day(now, hour, minute):
-    schedule = daily(f"{hour:02}:{minute:02}")
-    assert is_slot(schedule, now)
-    assert (schedule.slot(now).hour, schedule.slot(now).minute) == (hour, minute)
-
-
-def test_slots_are_the_same_in_every_time_zone():
-    east = timezone(timedelta(hours=9))
-    assert daily("02:00").slot(NIGHT.astimezone(east)) == NIGHT
-    assert daily("02:00").slot(NIGHT - timedelta(microseconds=1)) == NIGHT - timedelta(days=1)
 
 
 # Requirements for the broker.

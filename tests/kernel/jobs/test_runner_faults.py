@@ -6,10 +6,13 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+import svcs
 
+from kernel.errors import Permanent, Temporary, Unavailable
 from kernel.jobs import runner, runs, seconds
 from kernel.jobs.runner import Runner
 from kernel.jobs.runs import Runs
+from kernel.observe.unexpected import Unexpected, UnexpectedErrors
 from kit.runs import (
     EXPIRE,
     Acting,
@@ -175,3 +178,31 @@ async def test_a_heartbeat_outlives_a_database_that_is_away_for_a_moment(
     message = await told(own_stack, one)
     assert await performs(one, message) is None
     assert await state(own_stack, message) == ("succeeded", 1, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "reported"),
+    [
+        (RuntimeError("no luck"), True),
+        (SystemExit(1), True),
+        (Permanent("never"), False),
+        (Temporary("later"), False),
+        (Unavailable(), False),
+    ],
+)
+async def test_only_errors_that_jobs_do_not_raise_on_purpose_are_reported_to_observers(
+    own_stack, services, performs, error, reported
+):
+    seen: list[Unexpected] = []
+
+    def fail(_: Unexpected) -> None:
+        raise LookupError
+
+    unexpected = svcs.Container(services).get(UnexpectedErrors)
+    unexpected.add(fail)  # it stops neither the job nor the next observer
+    unexpected.add(seen.append)
+    acting = Acting(error)
+    await performs(acting.job, await told(own_stack, acting.job))
+    assert len(acting.called) == 1
+    where = [(one.error, one.slice, one.job, one.request_id) for one in seen]
+    assert where == [(error, acting.job.slice, acting.job.name, "request-1")] * reported

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from kernel.jobs import seconds
 from kernel.observe.logs import REDACTED, LogFormatter
 from kernel.supabase import AsService
 from kit.runs import Acting, some_job, state, told
@@ -45,6 +46,29 @@ async def test_the_request_id_is_in_each_line_of_a_job_and_in_what_it_writes(
     *_, event = await own_stack.events("thing_changed")
     assert event["items"] == [{"thing_id": str(thing)}]
     assert event["request_id"] == "request-1"
+
+
+async def test_each_start_retry_failure_and_finish_is_a_line(own_stack, performs, caplog):
+    caplog.set_level(logging.INFO)
+    acting = Acting(RuntimeError("not yet"), retries=1, retry_every=seconds(7))
+    message = await told(own_stack, acting.job)
+    for _ in range(2):
+        await performs(acting.job, message)
+    acting.error = None
+    other = await told(own_stack, acting.job)
+    await performs(acting.job, other)
+    found = [line for line in caplog.records if line.message in {"job started", "job"}]
+    assert [
+        (line.message, line.run_id, line.attempt, getattr(line, "state", None)) for line in found
+    ] == [
+        ("job started", str(message.run_id), 1, None),
+        ("job", str(message.run_id), 1, "queued"),
+        ("job started", str(message.run_id), 2, None),
+        ("job", str(message.run_id), 2, "failed"),
+        ("job started", str(other.run_id), 1, None),
+        ("job", str(other.run_id), 1, "succeeded"),
+    ]
+    assert [getattr(line, "retry_in_seconds", None) for line in found] == [None, 7] + [None] * 4
 
 
 async def test_h9_secrets_are_neither_in_the_record_nor_in_the_log(own_stack, performs, lines):

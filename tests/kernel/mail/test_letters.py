@@ -60,6 +60,49 @@ async def test_a_mail_arrives_as_text_and_html_with_its_headers(inbox, mailer_fo
     ]
 
 
+async def test_reports_of_undelivered_mails_go_to_the_return_path(inbox, mailer_for):
+    mailbox, port = inbox
+    mailer = mailer_for(port, mail_return_path="bounces@slices.example")
+    await mailer.send("welcome", to=TO, display_name=None)
+    (mail,) = mailbox.newest_first()
+    assert mail.return_path == "bounces@slices.example"
+    assert mail.sender.address == "no-reply@slices.example"
+
+
+async def test_a_notification_says_how_to_get_no_more_of_them(inbox, mailer_for):
+    mailbox, port = inbox
+    mailer = mailer_for(port, mail_unsubscribe="unsubscribe@slices.example")
+    await mailer.send("welcome", to=TO, notification=True, display_name=None)
+    (mail,) = mailbox.newest_first()
+    message = message_from_bytes(mail.raw, policy=policy.default)
+    assert message["List-Unsubscribe"] == (
+        "<mailto:unsubscribe@slices.example?subject=unsubscribe%20notify_author%2Fwelcome>"
+    )
+    # RFC 8058: only with an URL that takes a POST.
+    assert message["List-Unsubscribe-Post"] is None
+
+
+@pytest.mark.parametrize("of_mail", [{}, {"security": True}], ids=str)
+async def test_only_notifications_can_be_unsubscribed_from(inbox, mailer_for, of_mail):
+    mailbox, port = inbox
+    mailer = mailer_for(port, mail_unsubscribe="unsubscribe@slices.example")
+    await mailer.send("welcome", to=TO, display_name=None, **of_mail)
+    (mail,) = mailbox.newest_first()
+    assert b"List-Unsubscribe" not in mail.raw
+
+
+async def test_without_an_address_to_write_to_there_is_no_unsubscribe_header(inbox, mailer_for):
+    mailbox, port = inbox
+    await mailer_for(port).send("welcome", to=TO, notification=True, display_name=None)
+    (mail,) = mailbox.newest_first()
+    assert b"List-Unsubscribe" not in mail.raw
+
+
+async def test_a_mail_about_security_is_no_notification(mailer_for):
+    with pytest.raises(ValueError, match="nobody can unsubscribe"):
+        await mailer_for(1).send("welcome", to=TO, security=True, notification=True)
+
+
 async def test_a_repeated_run_sends_the_same_message_id(inbox, mailer_for):
     mailbox, port = inbox
     run = uuid4()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kernel.jobs import every, job, minutes
+from kernel.jobs import cron, every, job, minutes
 from kernel.outbox import beat
 from kernel.outbox.beat import Beat
 from kernel.outbox.outbox import Outbox
@@ -21,6 +21,11 @@ async def tick() -> None:
 
 @job(schedule=every(minutes(20)))
 async def tock() -> None:
+    pass
+
+
+@job(schedule=cron("30 2 * * *", tz="Europe/Berlin"))
+async def at_night() -> None:
     pass
 
 
@@ -90,6 +95,16 @@ async def test_a_new_job_begins_at_once_where_its_slot_has_just_come(own_databas
     assert await outbox.put_slot("a.b", now)
 
 
+async def test_a_slot_before_the_newest_one_is_not_put(own_database, outbox):
+    # After a change of the schedule, the new one's latest slot may lie before slots that have run.
+    now = datetime.now(UTC)
+    for slot in (now - PERIOD * 3, now - PERIOD):
+        await own_database.sql.execute("insert into jobs.slots values ('a.b', $1)", slot)
+    assert not await outbox.put_slot("a.b", now - PERIOD * 2)
+    assert await outbox.put_slot("a.b", now)
+    assert await slots(own_database, "a.b") == [now]
+
+
 async def test_slots_of_one_job_do_not_affect_another(own_database, outbox):
     now = datetime.now(UTC)
     assert await outbox.put_slot("a.b", now)
@@ -133,6 +148,23 @@ async def test_slots_that_came_while_no_beat_ran_are_one(own_database, outbox, f
     frozen_time.tick(PERIOD * 5 + timedelta(seconds=7))
     await Beat(outbox, [tick]).turn()
     assert await slots(own_database) == [begin, begin + PERIOD * 5]
+
+
+async def test_each_slot_of_a_night_in_which_clocks_change_is_put_once(
+    own_database, outbox, frozen_time
+):
+    name, sql = "outbox.at_night", own_database.sql
+    assert at_night.schedule is not None
+    for month, day, due in ((3, 29, 60), (10, 25, 30)):
+        midnight = datetime(2026, month, day, tzinfo=UTC)
+        before = at_night.schedule.slot(midnight)
+        await sql.execute("insert into jobs.slots values ($1, $2)", name, before)
+        one = Beat(outbox, [at_night])
+        for minute in range(-60, 240, 5):
+            frozen_time.move_to(midnight + timedelta(minutes=minute))
+            await one.turn()
+        assert await slots(own_database, name) == [midnight + timedelta(minutes=due)]
+        await sql.execute("delete from outbox.events where topic = 'job_due'")
 
 
 async def test_c9_two_beats_put_each_slot_once(own_database, outbox, frozen_time, begin):

@@ -122,7 +122,7 @@ async def test_o8_a_turn_publishes_the_failed_runs_whose_time_has_come(own_stack
     due = """update jobs.runs set state = 'failed', finished_at = now(), replay_at = now()
              where id = $1"""
     await own_stack.sql.execute(due, run_of(thing))
-    a_relay._looked_for_replays = 0.0
+    a_relay._recovery._looked.clear()
     await a_relay.turn()
     assert messages(own_stack) == [("outbox.tell", run_of(thing))]
     found = await own_stack.sql.fetchrow("select * from jobs.runs where id = $1", run_of(thing))

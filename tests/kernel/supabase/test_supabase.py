@@ -106,6 +106,7 @@ async def test_every_registered_service_can_be_had(settings):
     from kernel.core.caller import ANONYMOUS, Caller
     from kernel.jobs.runs import Run
     from kernel.web.call import Call
+    from kernel.web.cursor_pages import Cursors
     from kernel.web.precondition import Precondition
 
     async with Registry() as registry:
@@ -120,8 +121,8 @@ async def test_every_registered_service_can_be_had(settings):
             )
             for kind in list(registry._services):
                 assert await container.aget(kind) is not None
-            # The application registers one when it starts, because it needs the routes; a request
-            # that may have a precondition registers the other.
+            # The application registers the first when it starts, because it needs the routes. A
+            # request registers the others: it may have a precondition, or read a list by cursors.
             offered = REQUEST_SERVICES | JOB_SERVICES
-            for kind in offered - {CacheWarmer, Precondition}:
+            for kind in offered - {CacheWarmer, Cursors, Precondition}:
                 assert await container.aget(kind) is not None

@@ -1,6 +1,7 @@
 """A client may repeat a write: Idempotency-Key."""
 
 import asyncio
+import logging
 from uuid import uuid4
 
 import pytest
@@ -8,6 +9,7 @@ from fastapi import APIRouter
 
 from kernel import Feature
 from kernel.boot.app import create_app
+from kernel.supabase import idempotency
 from kit.application import SLICES, running
 from kit.small import changed
 
@@ -160,6 +162,26 @@ async def test_a_deleted_user_leaves_no_keys(author, database):
     assert await database.fetchval(query, author.id) == 1
     await database.execute("delete from auth.users where id = $1", author.id)
     assert await database.fetchval(query, author.id) == 0
+
+
+async def test_a_table_without_protection_is_an_error_in_the_log_and_others_are_asked_once(
+    author, database, monkeypatch, caplog
+):
+    monkeypatch.setattr(idempotency, "_PROTECTED", set())
+    logging.getLogger().addHandler(caplog.handler)  # the application has replaced it
+    await database.execute("alter table public.things disable trigger zz_idempotency")
+    try:
+        answer = await author.post("/things", json=THING, headers=keyed())
+    finally:
+        await database.execute("alter table public.things enable trigger zz_idempotency")
+    assert answer.status_code == 201
+    (record,) = (one for one in caplog.records if one.levelno == logging.ERROR)
+    assert "select idempotency.protect('public.things');" in record.getMessage()
+    assert vars(record)["slice"] == "write_thing"
+    for _ in range(2):
+        await author.post("/things", json=THING, headers=keyed())
+    assert {"things"} == idempotency._PROTECTED
+    assert [one for one in caplog.records if one.levelno == logging.ERROR] == [record]
 
 
 def test_only_calls_of_users_that_post_can_be_idempotent():

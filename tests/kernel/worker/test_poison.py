@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
-from kernel.worker.transport import DEAD_LETTERS, is_message
+from kernel.jobs.transport import is_message
+from kernel.jobs.unreadable import DEAD_LETTERS
 from kit.waiting import until
 
 
@@ -81,14 +82,20 @@ def test_a_valid_message_is_recognised():
 async def test_s11_poison_becomes_dead_letters_and_the_worker_lives(jobs, stack, author, database):
     unknown = message(job="nobody.knows_it", event_id=0)
     with Redis.from_url(stack.broker_url) as broker:
-        broker.delete(DEAD_LETTERS)
+        await database.execute("delete from jobs.dead_letters where message is not null")
         for queue in ("default", "cpu"):
             for raw in POISON:
                 broker.rpush(queue, raw)
         broker.lpush("default", json.dumps(unknown))
         (mail,) = await jobs.mail_to(author.email)  # so the worker still works
         assert mail.subject == "Your account is ready"
-        await until(lambda: broker.llen(DEAD_LETTERS) == 2 * len(POISON))
+        count = "select count(*) from jobs.dead_letters where message is not null"
+
+        async def kept():
+            return await database.fetchval(count) == 2 * len(POISON)
+
+        await until(kept, seconds=60)
+        await until(lambda: not broker.llen(DEAD_LETTERS))  # stored first, then removed
         state = "select state from jobs.runs where id = $1 and finished_at is not null"
 
         async def failed():
@@ -96,7 +103,10 @@ async def test_s11_poison_becomes_dead_letters_and_the_worker_lives(jobs, stack,
 
         await until(failed)
         await until(lambda: not broker.llen("default") and not broker.hlen("unacked"))
-        broker.delete(DEAD_LETTERS)
+    query = "select id::text, job, state from jobs.dead_letters where id = $1"
+    (letter,) = await database.fetch(query, unknown["headers"]["id"])
+    assert (letter["job"], letter["state"]) == ("nobody.knows_it", "waiting")
+    await database.execute("delete from jobs.dead_letters where message is not null")
     assert jobs.worker.running
     # A job may fail meanwhile for a reason of its own, such as a mail server that is too slow.
     lines = [line for line in jobs.worker.printed.splitlines() if '"job": ' not in line]

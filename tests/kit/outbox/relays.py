@@ -18,8 +18,10 @@ from kernel.jobs import every, job, minutes
 from kernel.jobs.broker import celery_app
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
+from kernel.jobs.unreadable import UnreadableMessages
 from kernel.outbox import relay
 from kernel.outbox.outbox import Claimed, Outbox
+from kernel.outbox.recovery import Recovery
 from kernel.supabase import AsService
 from kernel.web.routing import Answer
 from kit.own_database import OwnDatabase
@@ -79,16 +81,19 @@ async def running_relay(
     own: OwnDatabase, *, outbox: type[Outbox] = CountingOutbox, lost_after: int = 3600
 ) -> AsyncIterator[relay.Relay]:
     async with own.services(FEATURES) as services:
-        drops, revocations, db = svcs.Container(services).get(Drops, Revocations, AsService)
+        container = svcs.Container(services)
+        drops, revocations, db = container.get(Drops, Revocations, AsService)
         publisher = Publisher(celery_app(own.settings), JOBS)
+        rows = outbox(db)
+        unreadable = container.get(UnreadableMessages)
         one = relay.Relay(
-            outbox(db),
+            rows,
             publisher,
             drops=drops,
             revocations=revocations,
+            recovery=Recovery(rows, publisher, unreadable, lost_after_seconds=lost_after),
             jobs=JOBS,
             events=known_events("kit.slices.shared"),
-            lost_after_seconds=lost_after,
         )
         yield one
         publisher.close()

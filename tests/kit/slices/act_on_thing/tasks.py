@@ -30,11 +30,14 @@ async def act(thing_id: UUID, db: AsService, run: Run) -> None:
     await asyncio.sleep(wish.get("sleep", 0))
     if wish.get("kill", 0) >= run.attempt:
         os.kill(os.getpid(), signal.SIGKILL)
+    if wish.get("kill_group", 0) >= run.attempt:
+        os.killpg(os.getpgrp(), signal.SIGKILL)  # the worker with all its processes
     if wish.get("fail", 0) >= run.attempt:
         raise RuntimeError("as the thing wishes")
     if wish.get("permanent"):
         raise Permanent("as the thing wishes")
-    await _note(db, thing_id, "effect", run)
+    if not (wish.get("once") and await _has_effect(db, thing_id)):
+        await _note(db, thing_id, "effect", run)
 
 
 @job(
@@ -82,6 +85,11 @@ async def _wish(db: AsService, thing_id: UUID) -> dict[str, Any] | None:
     found = await db.table("things").select("*").eq("id", str(thing_id)).execute()
     content = Thing.model_validate(found.data[0]).content if found.data else ""
     return dict(json.loads(content)) if content.startswith("{") else None
+
+
+async def _has_effect(db: AsService, thing_id: UUID) -> bool:
+    table = db.table("effects").select("id").eq("kind", "effect").eq("subject", str(thing_id))
+    return bool((await table.execute()).data)
 
 
 async def _note(db: AsService, thing_id: UUID, kind: str, run: Run) -> None:

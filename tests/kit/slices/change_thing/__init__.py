@@ -20,7 +20,7 @@ router = APIRouter()
 async def change_thing(thing_id: UUID, draft: Draft, services: Services) -> Answer[Thing]:
     """Replace the caller's own thing; row security protects all others."""
     db, announce, condition = await services.aget(AsCaller, Announce, Precondition)
-    change = db.table("things").update(draft.model_dump()).eq("id", str(thing_id))
+    change = db.table("things").update(draft.model_dump(mode="json")).eq("id", str(thing_id))
     changed = await condition.on(change, "updated_at")
     if not changed:
         raise PreconditionFailed if condition.stated else ThingNotFound(thing_id=thing_id)

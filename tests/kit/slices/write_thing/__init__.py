@@ -16,7 +16,7 @@ router = APIRouter()
 async def write_thing(draft: Draft, response: Response, services: Services) -> Answer[Thing]:
     """Write a thing; the database makes the caller its author."""
     db, announce = await services.aget(AsCaller, Announce)
-    created = await db.table("things").insert(draft.model_dump()).execute()
+    created = await db.table("things").insert(draft.model_dump(mode="json")).execute()
     thing = Thing.model_validate(created.data[0])
     await announce(ThingChanged(thing_id=thing.id))
     response.headers["Location"] = f"{PREFIX}/things/{thing.id}"

@@ -1,4 +1,4 @@
-"""Takes from the broker what is a message of ours; all else is a dead letter.
+"""Puts messages into the broker, and takes from it what is one of ours; all else is a dead letter.
 
 Whoever can write to the broker could otherwise end the worker by a line that is no JSON, or keep it
 busy for ever with a message that cannot be performed.
@@ -13,15 +13,19 @@ from uuid import UUID
 from kombu import transport
 from kombu.transport.redis import Channel as RedisChannel
 from kombu.transport.redis import Transport as RedisTransport
+from kombu.utils.json import dumps
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
 
+from kernel.core.metrics import MESSAGES_REFUSED
+from kernel.jobs.unreadable import DEAD_LETTERS, KEPT, entry
+
 log = logging.getLogger(__name__)
 
-DEAD_LETTERS: Final = "dead_letters"
-_KEPT: Final = 1000
 _LONGEST: Final = 64 * 1024
+FIRST: Final = "first"
+"""The header of a message that goes to the front of its queue."""
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,200}$")]
 
@@ -64,7 +68,7 @@ _BODY: Final = TypeAdapter(tuple[tuple[()], _Arguments, dict[str, None]])
 
 
 def install() -> None:
-    """Let Celery take messages by this transport, in this process."""
+    """Let Celery use this transport in this process."""
     for scheme in ("redis", "rediss"):
         transport.TRANSPORT_ALIASES[scheme] = f"{__name__}:JobTransport"
 
@@ -86,7 +90,14 @@ class JobTransport(RedisTransport):
 
 
 class JobChannel(RedisChannel):
-    """A channel, whose clients look at what they take."""
+    """A channel, whose clients look at what they take; it can put messages to the front."""
+
+    def _put(self, queue: str, message: Any, **options: Any) -> None:
+        if not message["headers"].get(FIRST):
+            super()._put(queue, message, **options)
+            return
+        with self.conn_or_acquire() as client:
+            client.rpush(self._q_for_pri(queue, self.default_priority), dumps(message))
 
     def _get_client(self) -> Any:
         return _client(super()._get_client())
@@ -112,11 +123,12 @@ def _client(base: Any) -> Any:  # kombu chooses the class by the connection's op
             if is_message(raw):
                 return answer
             log.error(
-                "A message of the broker is none of ours: it is kept as a dead letter",
-                extra={"queue": queue.decode(), "bytes": len(raw), "kept_in": DEAD_LETTERS},
+                "dead letter",
+                extra={"queue": queue.decode(), "bytes": len(raw), "reason": "no message of ours"},
             )
-            self.lpush(DEAD_LETTERS, raw[:_LONGEST])
-            self.ltrim(DEAD_LETTERS, 0, _KEPT - 1)
+            MESSAGES_REFUSED.inc()
+            self.lpush(DEAD_LETTERS, entry(queue.decode(), raw))
+            self.ltrim(DEAD_LETTERS, 0, KEPT - 1)
             return None
 
     return Client

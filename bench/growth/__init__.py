@@ -1,0 +1,1 @@
+"""`./app bench --growth`: what each statement reads in a database with millions of rows."""

@@ -1,0 +1,63 @@
+-- A claim costs what it returns, however many events wait: each pending event is in one of three indexes,
+-- by what it waits for, in the order in which it is claimed. Where millions of events are kept, make the
+-- indexes by hand first: create index concurrently if not exists … (the rest as below)
+-- squawk-ignore require-concurrent-index-creation -- as above
+create index if not exists events_new on outbox.events (not_before, id)
+  where dropped_at is null and published_at is null;
+-- While the cache is away events wait only for it, and while the broker is away only for that.
+-- squawk-ignore require-concurrent-index-creation -- as above
+create index if not exists events_undropped on outbox.events (not_before, id)
+  where dropped_at is null and published_at is not null;
+-- squawk-ignore require-concurrent-index-creation -- as above
+create index if not exists events_unpublished on outbox.events (not_before, id)
+  where dropped_at is not null and published_at is null;
+
+-- Leases events to one relay: two never hold the same one. The row lock ends with this call, so it
+-- is the lease that keeps others away; it ends by itself when the relay dies.
+-- The oldest of those that wait for both come first, then those that wait for one.
+create or replace function public.claim_events(
+  batch integer, lease_seconds integer, with_drops boolean, with_jobs boolean
+) returns table (
+    id bigint, topic text, items jsonb, request_id text, claim uuid,
+    dropped boolean, published boolean, traceparent text
+  )
+  language plpgsql security definer set search_path = ''
+  -- A backlog comes faster than statistics do: whatever they say, claims follow the order of an index.
+  set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
+  as $$
+declare
+  token constant uuid := gen_random_uuid();
+  ids bigint[] := '{}';
+begin
+  if with_drops or with_jobs then
+    ids := array(
+      select p.id from outbox.events p
+      where p.dropped_at is null and p.published_at is null and p.not_before <= now()
+        and (p.claimed_until is null or p.claimed_until <= now())
+      order by p.not_before, p.id limit batch for update skip locked);
+  end if;
+  if with_drops and cardinality(ids) < batch then
+    ids := ids || array(
+      select p.id from outbox.events p
+      where p.dropped_at is null and p.published_at is not null and p.not_before <= now()
+        and (p.claimed_until is null or p.claimed_until <= now())
+      order by p.not_before, p.id limit batch - cardinality(ids) for update skip locked);
+  end if;
+  if with_jobs and cardinality(ids) < batch then
+    ids := ids || array(
+      select p.id from outbox.events p
+      where p.dropped_at is not null and p.published_at is null and p.not_before <= now()
+        and (p.claimed_until is null or p.claimed_until <= now())
+      order by p.not_before, p.id limit batch - cardinality(ids) for update skip locked);
+  end if;
+  return query
+    with claimed as (
+      update outbox.events e
+      set claim = token, claimed_until = now() + make_interval(secs => lease_seconds)
+      where e.id = any (ids)
+      returning e.*
+    )
+    select c.id, c.topic, c.items, c.request_id, c.claim,
+      c.dropped_at is not null, c.published_at is not null, c.traceparent
+    from claimed c order by c.id;
+end $$;

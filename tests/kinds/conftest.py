@@ -1,0 +1,3 @@
+"""These tests run in copies: `./app new` puts them into tests/features."""
+
+collect_ignore_glob = ["*"]

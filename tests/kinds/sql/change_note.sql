@@ -1,0 +1,1 @@
+grant select, update (label) on public.notes to authenticated;

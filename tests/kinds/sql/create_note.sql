@@ -1,0 +1,1 @@
+grant select, insert (label) on public.notes to authenticated;

@@ -1,0 +1,1 @@
+grant select, delete on public.notes to authenticated;

@@ -1,0 +1,7 @@
+"""Replace the content of one of the own notes."""
+
+from kernel import Feature
+
+from . import route
+
+feature = Feature(router=route.router, conditional=True)

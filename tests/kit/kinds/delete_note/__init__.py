@@ -1,0 +1,7 @@
+"""Delete one of the own notes permanently."""
+
+from kernel import Feature
+
+from . import route
+
+feature = Feature(router=route.router, conditional=True)

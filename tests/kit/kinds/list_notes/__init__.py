@@ -1,0 +1,7 @@
+"""Read a page of the own notes, newest first."""
+
+from kernel import Feature
+
+from . import route
+
+feature = Feature(router=route.router, weight=2)

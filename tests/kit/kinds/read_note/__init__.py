@@ -1,0 +1,7 @@
+"""Read one of the own notes."""
+
+from kernel import Feature
+
+from . import route
+
+feature = Feature(router=route.router)

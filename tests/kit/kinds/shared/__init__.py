@@ -1,0 +1,1 @@
+"""The entities, events and errors of the kinds."""
