@@ -110,6 +110,7 @@ def test_a_secret_that_is_too_short_or_malformed_is_refused(secret):
     assert secret not in str(raised.value)
 
 
+@pytest.mark.skipif("health" not in discover(), reason="the slice health was removed")
 @pytest.mark.parametrize(
     ("status", "state", "whole"), [(405, "up", "healthy"), (503, "down", "degraded")]
 )

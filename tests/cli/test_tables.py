@@ -90,7 +90,7 @@ def test_each_job_is_a_row_with_what_it_follows():
     assert {row[3].partition(":")[0] for row in rows} == {"What slices share"}
 
 
-def test_the_command_shows_the_next_slot_of_each_scheduled_job():
+def test_the_command_shows_the_next_slot_of_each_scheduled_job(monkeypatch):
     slices = {"shared": Feature(jobs=(tell, sweep, look, work))}
     friday = datetime(2026, 1, 2, 12, 5, tzinfo=UTC)
     heading, *rows = with_next_slots(jobs(slices), slices, friday)
@@ -101,8 +101,9 @@ def test_the_command_shows_the_next_slot_of_each_scheduled_job():
         "2026-01-02 12:10 UTC",
         "2026-01-05 01:00 UTC",
     ]
+    monkeypatch.setattr("kernel.boot.discovery.discover", lambda: slices)
     shown = " ".join(CliRunner().invoke(app, ["features"]).output.split())
-    assert re.search(r"daily, 02:00 UTC · next \d{4}-\d\d-\d\d 02:00 UTC", shown)
+    assert re.search(r"daily, 02:05 UTC · next \d{4}-\d\d-\d\d 02:05 UTC", shown)
 
 
 def test_the_job_of_a_slice_with_a_call_is_described_by_its_own_docstring():

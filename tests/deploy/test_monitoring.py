@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kernel.boot.discovery import discover
+from contract import shipped
 from kit.prometheus import FOLDER, PROMTOOL, RULES, WHY_NOT
 
 ROOT = Path(__file__).parents[2]
@@ -125,7 +125,7 @@ def test_values_of_labels_in_queries_exist_in_the_code():
         (ROOT / "platform" / "kernel" / folder / "metrics.py").read_text()
         for folder in ("core", "observe")
     )
-    known = set(re.findall(r"\w+", source)) | {"api", "worker", "relay", "beat", *discover()}
+    known = set(re.findall(r"\w+", source)) | {"api", "worker", "relay", "beat", *shipped.SLICES}
     queries = [one["expr"] for one in ALERTS]
     queries += [target["expr"] for panel in PANELS for target in panel["targets"]]
     named = {

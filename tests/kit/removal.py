@@ -24,8 +24,8 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 _LEFT_OUT: Final = shutil.ignore_patterns(
-    ".git", ".venv", ".stack", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache",
-    ".hypothesis", ".coverage*", ".import_linter_cache", "dist",
+    ".git", ".venv", ".site", ".stack", "__pycache__", ".mypy_cache", ".ruff_cache",
+    ".pytest_cache", ".hypothesis", ".coverage*", ".import_linter_cache", "dist",
 )  # fmt: skip
 # Names that a test uses to look at the application's slices rather than at those of the kit.
 _LOOKS: Final = frozenset({"discover", "whole", "APPLICATION", "shipped"})
@@ -88,10 +88,12 @@ def halves(names: Sequence[str]) -> Iterator[Removal]:
 
 def suites(root: Path = ROOT) -> list[str]:
     """Return the tests of the platform that look at the application's slices."""
+    tests = root / "tests"
+    others = {tests / "features", tests / "kinds"}  # kinds run in copies, as slices' own tests
     files = sorted(
         file
-        for file in (root / "tests").rglob("test_*.py")
-        if (root / "tests" / "features") not in file.parents and _looks(file)
+        for file in tests.rglob("test_*.py")
+        if others.isdisjoint(file.parents) and _looks(file)
     )
     assert files
     return [str(file.relative_to(root)) for file in files]
