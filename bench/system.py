@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ import asyncpg
 import httpx
 
 from bench.messages import post_id
+from bench.processes import addresses, environment
 from bench.processors import Processors, on
 from devstack import PYTHON, Program, http_answers
 from devstack.testing import GatewayConfig, GatewayThread, Servers, free_port, prepare
@@ -70,12 +70,7 @@ class System:
     def api(self, name: str, **changes: str) -> Server:
         """Start `./app api` with these changes of its settings. Raises StackError."""
         settings = {
-            "SUPABASE_URL": self._gateway.url,
-            "SUPABASE_KEY": self._gateway.config.anon_key,
-            "SUPABASE_SERVICE_KEY": self._gateway.config.service_key,
-            "JWT_SECRET": self._gateway.config.jwt_secret,
-            "REDIS_HOST": str(self._cache.hostname),
-            "REDIS_PORT": str(self._cache.port),
+            **addresses(self._servers, self._gateway.url, self._gateway.config),
             "RATE_LIMIT_DEFAULT": _UNMET,
             "RATE_LIMIT_FALLBACK": _UNMET,
             "LOG_LEVEL": "INFO",  # as in production
@@ -92,11 +87,7 @@ class System:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of our programs, without the caller's settings."""
-        return {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "PYTHONPATH": os.pathsep.join([str(self._root), str(self._root / "platform")]),
-            "ENV_FILE": os.devnull,
-        }
+        return environment(self._root)
 
     def _start(
         self, name: str, command: tuple[str, ...], settings: dict[str, str], *, path: str
@@ -135,7 +126,7 @@ def running(root: Path, processors: Processors, *, posts: int) -> Iterator[Syste
             yield system
 
 
-async def migrated(url: str, migrations: Path, schema: str) -> None:
+async def migrated(url: str, migrations: Path, schema: str = "select") -> None:
     """Make the application's schema in a database, and a benchmark's own after it."""
     connection = await asyncpg.connect(url)
     try:
