@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 _SAMPLE_SECONDS: Final = 5.0
 _PEOPLE: Final = 200  # at least: an export is allowed three times a day
-_POSTS_OF_A_USER: Final = 5
+_POSTS_OF_A_USER: Final = 2
 _POSTS: Final = 2000  # at most: the popular ones are most of what is read
 _TOGETHER: Final = 8
 _RATE: Final = 1000.0
@@ -102,12 +102,13 @@ class Run:
             begins = generator.full_at or begins + scenario.ramp_seconds
         measured = seen.since(begins)
         found = Result(lines=[scenario.title, "", *report.answers(measured)])
-        found.lines += ["", *self._processes(begins), "", *report.plot(measured)]
-        if faults is not None:
+        if faults is None:
+            found.lines += ["", *self._processes(begins)]
+            found.missed = missed(scenario, measured)
+        found.lines += ["", *report.plot(measured)]
+        if faults is not None:  # its processes were not the same all the time
             found.lines += ["", *await faults.table(seen)]
             found.missed = faults.missed
-        else:
-            found.missed = missed(scenario, measured)
         if scenario.name == "connections":
             self._add_connections(found, before, generator)
         if scenario.name == "soak":

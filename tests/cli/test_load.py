@@ -16,7 +16,7 @@ from bench.scale import capacity, flat, report
 from bench.scale.connected import Client, Load, Wanted
 from bench.scale.costs import Cost
 from bench.scale.costs import table as costs_table
-from bench.scale.faults import Fault
+from bench.scale.faults import Fault, Faults
 from bench.scale.observed import Observed, Seen, Times
 from bench.scale.scenarios import SCENARIOS, missed
 from bench.scale.usage import Usage, usage
@@ -179,6 +179,40 @@ def test_errors_of_a_fault_end_and_are_documented():
     (sentence,) = fault(*calm, "503").missed
     assert sentence == "a fault: errors until 8 s after it."
     assert fault("503", *calm, allowed=()).missed
+
+
+class Database:
+    """A stack's database, with everything settled."""
+
+    def __init__(self, sql):
+        self.sql = sql
+
+    async def fetch(self, query, *arguments):
+        return await self.sql.fetch(query, *arguments)
+
+    async def settled(self, seconds):
+        return 0
+
+
+PUBLISHED = """
+with put as (
+  insert into outbox.events (topic, items) values ('post_published', $1::text::jsonb) returning id
+)
+insert into jobs.runs (id, job, event_id, item, state, finished_at)
+select gen_random_uuid(), 'notify_post_published.notify_author', put.id, 1, $2, now() from put
+"""
+
+
+async def test_a_post_whose_job_has_not_succeeded_is_lost(own_database):
+    transaction = own_database.sql.transaction()
+    await transaction.start()
+    for post, state in (("a", "succeeded"), ("b", "failed")):
+        items = json.dumps([{"post_id": "other"}, {"post_id": post}])
+        await own_database.sql.execute(PUBLISHED, items, state)
+    faults = Faults(Database(own_database.sql), print)
+    assert await faults._lost(["a", "b", "c"]) == (2, 0)
+    assert await faults._lost(["a"]) == (0, 0)
+    await transaction.rollback()
 
 
 FIGURES = """
