@@ -14,6 +14,7 @@ from typing import Any, Final
 import aiohttp
 from redis.asyncio import Redis
 
+from bench.errors import BenchError
 from bench.processes import environment
 from bench.scale import flat, report
 from bench.scale.connected import Wanted
@@ -126,7 +127,11 @@ class Run:
             for number, post in numbers:
                 headers = {"X-Forwarded-For": f"10.255.{number >> 8}.{number & 255}"}
                 async with client.get(f"/api/v1/posts/{post}", headers=headers) as answer:
-                    answer.raise_for_status()
+                    if not answer.ok:
+                        raise BenchError(
+                            f"GET /api/v1/posts/{{post_id}} was answered by {answer.status}: the "
+                            "scenarios need posts. Change tests/load/locustfile.py to your slices."
+                        )
 
         async with aiohttp.ClientSession(self._stack.api_urls[0]) as client:
             await asyncio.gather(*(some(client) for _ in range(_TOGETHER)))
