@@ -6,7 +6,7 @@ import dataclasses
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -220,9 +220,10 @@ class Run:
         """Add the memory of a connection, and whether all were open at the end."""
         wanted = self._scenario.users
         names = [name for name in before if name.startswith("api ")]
-        last = self._samples[-1].usage
+        # The last sample may be of the time when the connections close.
+        last = max((one.usage for one in self._samples), key=lambda one: _descriptors(one, names))
         grown = sum(last[name].memory_bytes - before[name].memory_bytes for name in names)
-        open_now = sum(last[name].descriptors - before[name].descriptors for name in names)
+        open_now = _descriptors(last, names) - _descriptors(before, names)
         each = grown / wanted / 1024
         found.lines += [
             "",
@@ -231,3 +232,7 @@ class Run:
         ]
         if generator.users < wanted:
             found.missed.append(f"Only {generator.users:,} of {wanted:,} connections were open.")
+
+
+def _descriptors(used: Mapping[str, Usage], names: Sequence[str]) -> int:
+    return sum(used[name].descriptors for name in names)
