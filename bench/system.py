@@ -12,15 +12,15 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 
-from bench.messages import post_id
+from bench.messages import CONTENT, post_id
 from bench.processes import addresses, environment
 from bench.processors import Processors, on
 from devstack import PYTHON, Program, http_answers
 from devstack.testing import GatewayConfig, GatewayThread, Servers, free_port, prepare
 from migrate import migrate
 
-CONTENT: Final = 1000  # bytes of a post's content
 _READY: Final = "/"
+_METRICS: Final = "/metrics"
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _UNMET: Final = "1000000/second"
 _PERSON: Final = {"email": "reader@example.com", "password": "correct horse 9"}
@@ -79,6 +79,15 @@ class System:
         }
         return self._start(name, ("bench.entry", "api"), settings, path=_READY)
 
+    def relay(self) -> None:
+        """Start `./app relay`, beside what is not measured. Raises StackError."""
+        port = free_port()
+        stack = addresses(self._servers, self._gateway.url, self._gateway.config)
+        settings = {**stack, "METRICS_PORT": str(port)}
+        program = self._program("relay", ("cli", "relay"), settings, port, _METRICS)
+        with on(self._processors.others):
+            self._servers.run(program)
+
     def reference(self, name: str, *, size: int, redis: bool) -> Server:
         """Start a bare application with bodies of this size. Raises StackError."""
         options = ("--redis-port", str(self._cache.port)) if redis else ()
@@ -89,20 +98,30 @@ class System:
         """Return the environment of our programs, without the caller's settings."""
         return environment(self._root)
 
+    @property
+    def database_url(self) -> str:
+        """The database, as its superuser."""
+        return self._servers.postgres_url
+
     def _start(
         self, name: str, command: tuple[str, ...], settings: dict[str, str], *, path: str
     ) -> Server:
         port = free_port()
-        program = Program(
+        program = self._program(name, (*command, "--port", str(port)), settings, port, path)
+        with on(self._processors.server):
+            pid = self._servers.run(program)
+        return Server(name=name, port=port, pid=pid)
+
+    def _program(
+        self, name: str, command: tuple[str, ...], settings: dict[str, str], port: int, path: str
+    ) -> Program:
+        return Program(
             name=name,
-            argv=(*PYTHON, *command, "--port", str(port)),
+            argv=(*PYTHON, *command),
             ready=partial(http_answers, f"http://127.0.0.1:{port}{path}"),
             folder=self._root,
             environment=lambda: {**self.environment(), **settings},
         )
-        with on(self._processors.server):
-            pid = self._servers.run(program)
-        return Server(name=name, port=port, pid=pid)
 
 
 @contextlib.contextmanager

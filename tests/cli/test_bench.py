@@ -73,6 +73,7 @@ def test_every_case_expects_the_answer_that_it_is_named_after():
         "304": "304",
         "429": "429",
         "miss": "200 MISS",
+        "write": "201",
         "lookup_off": "200 BYPASS",
     }
 
