@@ -102,6 +102,7 @@ class _Costs:
         async with aiohttp.ClientSession(self._stack.api_urls[0]) as self._client:
             for number in range(_TOGETHER):
                 await self._hit(number)
+            await self._publish(0)  # its job shows that relay and worker have started
             await self._settled()
             idle = await self._idle()
             return [
