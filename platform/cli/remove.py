@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from cli.checkout import ROOT
+from cli.text import unknown_slice
 from cli.written import NoStartError, update_lists
 
 _SEARCHED: Final = (
@@ -74,7 +75,7 @@ def known(root: Path, name: str) -> None:
     slices = sorted(file.parent.name for file in (root / "features").glob("*/__init__.py"))
     slices.remove("shared")
     if name not in slices:
-        raise RemoveError(f"There is no slice {name!r}. There are: {', '.join(slices)}.")
+        raise RemoveError(unknown_slice(name, slices))
 
 
 def take_out(root: Path, name: str) -> list[str]:
@@ -105,8 +106,12 @@ def take_out(root: Path, name: str) -> list[str]:
 
 
 def mentions(root: Path, name: str) -> Iterator[str]:
-    """Yield the places that name a slice as a whole word, as `path:line`, without migrations."""
-    word = re.compile(rf"(?<![\w-]){re.escape(name)}(?!\w)")
+    """Yield the places that name a slice as a whole word, as `path:line`, without migrations.
+
+    A name without _ may be a word of any sentence: it counts as a part of a path or in quotes.
+    """
+    whole, quoted = rf"(?<![\w-]){name}(?!\w)", rf"features[./]{name}\b|([\"'`]){name}\1"
+    word = re.compile(whole if "_" in name else quoted)
     for path in _texts(root):
         where = path.relative_to(root).as_posix()
         if where in _GENERATED or where.startswith("supabase/migrations/"):

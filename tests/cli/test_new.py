@@ -35,12 +35,14 @@ A_SLICE = min(discover())
         ("shared", {"kind": "write"}, "is used already"),
         (A_SLICE, {"kind": "write"}, f"features/{A_SLICE} exists already"),
         ("save_it", {}, "Say what to begin from: --from SLICE"),
-        ("save_it", {"kind": "write", "source": A_SLICE}, "Say what to begin from"),
+        ("save_it", {"kind": "write", "source": A_SLICE}, "one of the two: --from or --kind"),
         ("save_it", {"source": "no_slice"}, "There is no slice 'no_slice'"),
+        ("save_it", {"source": f"{A_SLICE}s"}, f"Did you mean {A_SLICE}"),
         ("save_it", {"kind": "put"}, "There is no kind 'put': take one of read, list"),
         ("save_it", {"kind": "write"}, "needs a table: --table bookmarks --fields"),
         ("save_it", {"source": A_SLICE, "owner": "x"}, "name it by --table"),
         ("save_it", {"kind": "write", "table": "order"}, "is a reserved word of SQL"),
+        ("save_it", {"kind": "write", "table": "orders"}, "for the row, as in --one purchase"),
         ("save_it", {"kind": "write", "table": "bookmarks"}, "Name the columns of bookmarks"),
         ("save_it", {"kind": "write", "table": "sheep", "fields": "a:text"}, "as in --one sheep"),
         ("save_it", {"kind": "write", "table": "profiles"}, "was not made by ./app new"),
@@ -136,6 +138,8 @@ def test_a_failure_on_the_way_leaves_no_file(tmp_path):
 def test_an_unknown_slice_is_not_removed():
     with pytest.raises(remove.RemoveError, match=r"There is no slice 'no_slice'\. There are: "):
         remove.known(ROOT, "no_slice")
+    with pytest.raises(remove.RemoveError, match=rf"Did you mean {A_SLICE}\b"):
+        remove.known(ROOT, f"{A_SLICE}s")
 
 
 def test_what_else_mentions_a_slice_is_said_by_file_and_line(tmp_path):
@@ -152,6 +156,15 @@ def test_what_else_mentions_a_slice_is_said_by_file_and_line(tmp_path):
         (tmp_path / path).write_text(text)
     assert list(remove.mentions(tmp_path, "get_it")) == ["docs/A.md:2"]
     assert remove.unused(tmp_path) == ["features/shared/words.py"]
+
+
+def test_a_name_that_is_a_plain_word_counts_in_paths_and_quotes_only(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/A.md").write_text(
+        "greet them\n`greet`\nfeatures/greet\nfeatures.greet\n'greet'\n\"greet\"\nfeatures/greeted\n"
+        "'greet\"\n"
+    )
+    assert list(remove.mentions(tmp_path, "greet")) == [f"docs/A.md:{one}" for one in range(2, 7)]
 
 
 @pytest.fixture
