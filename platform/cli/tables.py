@@ -60,25 +60,33 @@ def features(
             sys.exit(str(error))
         for path in changed:
             typer.echo(path)
-        return
+    elif check:
+        _require_current()
+    else:
+        found = _found(name)
+        shown = (calls(found), with_next_slots(jobs(found), found, datetime.now(UTC)))
+        if as_json:
+            typer.echo(json.dumps(dict(zip(("calls", "jobs"), map(_objects, shown), strict=True))))
+        else:
+            typer.echo("\n".join(_lines(*shown)))
+
+
+def _found(name: str | None) -> "Mapping[str, Feature]":
+    """Return all slices, or the named one; exit if there is no such slice."""
     from kernel.boot.discovery import discover
 
     found = discover()
-    if name is not None:
-        if name not in found:
-            sys.exit(unknown_slice(name, found))
-        found = {name: found[name]}
-    tables = (calls(found), jobs(found))
-    if not check:
-        shown = (tables[0], with_next_slots(tables[1], found, datetime.now(UTC)))
-        if as_json:
-            typer.echo(json.dumps(dict(zip(("calls", "jobs"), map(_objects, shown), strict=True))))
-            return
-        typer.echo("\n".join(_lines(*shown)))
-        return
+    if name is None:
+        return found
+    if name not in found:
+        sys.exit(unknown_slice(name, found))
+    return {name: found[name]}
+
+
+def _require_current() -> None:
     before = PAGE.read_text(encoding="utf-8")
     try:
-        text = page(found)
+        text = page()
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -160,10 +160,9 @@ def test_what_else_mentions_a_slice_is_said_by_file_and_line(tmp_path):
 
 def test_a_name_that_is_a_plain_word_counts_in_paths_and_quotes_only(tmp_path):
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs/A.md").write_text(
-        "greet them\n`greet`\nfeatures/greet\nfeatures.greet\n'greet'\n\"greet\"\nfeatures/greeted\n"
-        "'greet\"\n"
-    )
+    lines = ("greet them", "`greet`", "features/greet", "features.greet", "'greet'", '"greet"',
+             "features/greeted", "'greet`")  # fmt: skip
+    (tmp_path / "docs/A.md").write_text("\n".join(lines))
     assert list(remove.mentions(tmp_path, "greet")) == [f"docs/A.md:{one}" for one in range(2, 7)]
 
 
