@@ -128,7 +128,7 @@ def next_steps(name: str, made: list[str]) -> str:
     steps = [f"./app test {name} && ./app check"]
     if migration := next((path for path in made if path.endswith(".sql")), None):
         steps.insert(0, f"Read {migration}: bounds of the columns, who may see a row.")
-        steps.append("./app up applies the migration.")
+        steps.append("./app up applies the migration: if it runs, stop it and start it again.")
     if f"features/{name}/route.py" in made:
         steps.insert(
             0, f"Read features/{name}/route.py: the path, and the sentence for the document."

@@ -281,6 +281,21 @@ def test_broken_migration_is_one_sentence(checkout):
     assert 'relation "nowhere" does not exist' in words
 
 
+def test_a_new_migration_of_a_running_stack_is_said_and_the_next_start_applies_it(checkout):
+    checkout.up("--stack-only")
+    path = checkout.root / "supabase/migrations/20991231235959_late.sql"
+    path.write_text("create table public.late (id int);\n")
+    checkout.prints(
+        f"supabase/migrations/{path.name} waits: stop ./app up and start it again to apply it\n"
+    )
+    assert checkout.printed.count(path.name) == 1
+    checkout.stop()
+    checkout.up("--stack-only")
+    assert f"applied 1 migration: {path.name}" in checkout.printed
+    path.write_text("create table public.late (id bigint);\n")
+    checkout.prints(f"{path.name} was edited after this database had applied it")
+
+
 def test_an_edited_migration_is_named_and_fresh_is_the_remedy(checkout):
     checkout.up("--stack-only")
     checkout.stop()
