@@ -12,11 +12,12 @@ import time
 import urllib.error
 import urllib.request
 
+import asyncpg
 import pytest
 
 from devstack.testing import free_port, is_free
 from kit.copies import ROOT, copy_of_checkout
-from kit.servers import SCHEMA
+from kit.servers import SCHEMA, make_database
 
 APPLICATIONS = ("api", "worker", "relay", "beat")
 ALL_OF_THEM = "api, worker, relay and beat"
@@ -294,6 +295,19 @@ def test_a_new_migration_of_a_running_stack_is_said_and_the_next_start_applies_i
     assert f"applied 1 migration: {path.name}" in checkout.printed
     path.write_text("create table public.late (id bigint);\n")
     checkout.prints(f"{path.name} was edited after this database had applied it")
+
+
+async def test_the_databases_of_tests_print_nothing_beside_those_of_the_stack(checkout):
+    checkout.up("--stack-only")
+    url = checkout.env()["DATABASE_URL"]
+    tests = await make_database(url, "app_gw0", template="template1")
+    for database, words in ((tests, "of_tests"), (url, "of_the_stack")):
+        connection = await asyncpg.connect(database)
+        with pytest.raises(asyncpg.UndefinedTableError):
+            await connection.execute(f"select from {words}")
+        await connection.close()
+    checkout.prints('relation "of_the_stack" does not exist')
+    assert "of_tests" not in checkout.printed
 
 
 def test_an_edited_migration_is_named_and_fresh_is_the_remedy(checkout):

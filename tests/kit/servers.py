@@ -203,6 +203,9 @@ async def make_database(postgres: str, name: str, template: str = _TEMPLATE) -> 
     try:
         await connection.execute(f'drop database if exists "{name}" with (force)')
         await connection.execute(f'create database "{name}" template "{template}"')
+        # Refusals are expected here, and the server may be that of a running ./app up, which prints
+        # them: leave only what ends the server.
+        await connection.execute(f'alter database "{name}" set log_min_messages = panic')
         for row in await connection.fetch(_ROLE_SETTINGS, template, name):
             await connection.execute(row["command"])
     finally:
