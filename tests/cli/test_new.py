@@ -158,6 +158,27 @@ def test_what_else_mentions_a_slice_is_said_by_file_and_line(tmp_path):
     assert remove.unused(tmp_path) == ["features/shared/words.py"]
 
 
+def test_the_migrations_that_a_removed_slice_leaves_are_named(tmp_path):
+    mark = "-- ./app new: table {} of one, owner user_id: a:text\n"
+    for path, text in {
+        "supabase/migrations/20270101000001_save_it.sql": mark.format("its"),
+        "supabase/migrations/20270101000002_list_its.sql": "select 1;\n",
+        "supabase/migrations/20270101000003_other_save_it.sql": mark.format("others"),
+        "features/shared/its.py": "",
+        "features/shared/others.py": "",
+        "features/list_its/__init__.py": "from features.shared.its import x\n",
+        "features/other/__init__.py": "from features.shared.others import x\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    (kept,) = remove.migrations(tmp_path, "save_it")
+    assert kept.endswith("1_save_it.sql made the table its, which other slices use: keep it.")
+    (tmp_path / "features/list_its/__init__.py").unlink()
+    table, own = remove.migrations(tmp_path, "list_its")
+    assert table.startswith("supabase/migrations/20270101000001_save_it.sql made the table its: if")
+    assert own.startswith("supabase/migrations/20270101000002_list_its.sql has the name of the ")
+
+
 def test_a_name_that_is_a_plain_word_counts_in_paths_and_quotes_only(tmp_path):
     (tmp_path / "docs").mkdir()
     lines = ("greet them", "`greet`", "features/greet", "features.greet", "'greet'", '"greet"',
@@ -183,7 +204,7 @@ def test_new_slices_pass_their_tests_and_the_checks_and_can_be_removed(copy):
     own = ("tests/features/save_bookmark", "tests/features/list_bookmarks")
     copy.tests(*own, "tests/contract/test_grants.py", "tests/contract/test_events.py")
     said = copy.app("remove", "list_bookmarks", "--yes")
-    assert "The migrations stay" in said
+    assert "_list_bookmarks.sql has the name of the slice: if no database has applied it" in said
     assert not (copy.root / "features" / "list_bookmarks").exists()
     copy.tests("tests/contract/test_grants.py")
 
