@@ -203,7 +203,8 @@ def _sessions(sizes: Sizes) -> list[Statement]:
         _call("revoked_sessions", _id("user", READER), case="of a user"),
         _call("revoked_sessions", case="all", rows=ended + _FEW, milliseconds=200),
         _call("session_started", session),
-        _call("renew_session", f"{session}, {token}, 0, 0"),
+        _call("renew_session", f"{session}, gen_random_uuid(), 0, 0"),
+        _call("renew_session", f"{session}, {token}, 0, 0", case="by a used token"),
         _call("end_session_of_token", token),
         _call("note_login", f"{_id('user', READER)}, 'device', 'network', '192.0.2.1'"),
         _call("login_notice", _id("login", READER)),
@@ -219,7 +220,7 @@ def _mails() -> list[Statement]:
         _call("resend_confirmation", address),
         _call("complete_sign_up", address),
         _call("request_email_change", f"{user}, 'free@example.com'"),
-        _call("email_change_from", request),
+        _call("email_change_from", _id("request", 5)),  # of those for another address
         _call("issue_mailed_token", f"{request}, gen_random_uuid(), 'hash'"),
         _call("take_mailed_token", f"{token}, 'hash', 'password_reset'"),
         _call("settle_mailed_token", f"{token}, true"),
@@ -264,10 +265,15 @@ def _relay() -> list[Statement]:
         "from outbox.events where claim = '{claim}'"
     )
     claim = str(row_id("claim", 1))
+    expired = (
+        "update jobs.runs set state = 'running', holder = 'gone:1', "
+        "held_until = now() - interval '1 minute' "
+        f"where id in (select id from jobs.runs where state = 'queued' limit {batch})"
+    )
     return [
         *(
             _call(
-                "claim_events", f"{batch}, 30, {wanted}", case=case, rows=3 * batch, milliseconds=20
+                "claim_events", f"{batch}, 30, {wanted}", case=case, rows=3 * batch, milliseconds=10
             )
             for case, wanted in {
                 "": "true, true",
@@ -288,17 +294,30 @@ def _relay() -> list[Statement]:
             f"(select id from outbox.events where dropped_at is null limit {batch}); "
             f"select set_config('growth.results', ({results.format(claim=claim)})::text, true)",
             rows=5 * batch,
-            milliseconds=50,
+            milliseconds=25,
         ),
-        _call("lost_runs", f"60, {batch}", rows=3 * batch, milliseconds=20),
-        _call("claim_expired_runs", f"{batch}, 30", rows=3 * batch, milliseconds=20),
-        _call("settle_expired_runs", f"array[{_id('run', 3)}]::uuid[]"),
+        _call("lost_runs", f"60, {batch}", rows=3 * batch, milliseconds=10),
+        Statement(
+            name="claim_expired_runs",
+            sql=_rpc("claim_expired_runs", f"{batch}, 30"),
+            setup=expired,
+            rows=3 * batch,
+            milliseconds=10,
+        ),
+        Statement(
+            name="settle_expired_runs",
+            sql=_rpc("settle_expired_runs", "current_setting('growth.runs')::uuid[]"),
+            setup=f"{expired}; select set_config('growth.runs', array_agg(id)::text, true) "
+            "from jobs.runs where holder = 'gone:1'",
+            rows=3 * batch,
+            milliseconds=10,
+        ),
         _call(
             "keep_unreadable",
             """'[{"id": "00000000-0000-4000-8000-000000000000", "queue": "jobs",
                 "at": "2026-01-01T00:00:00Z", "message": "AAAA"}]'""",
         ),
-        _call("due_replays", f"{batch}", rows=3 * batch, milliseconds=20),
+        _call("due_replays", f"{batch}", rows=3 * batch, milliseconds=10),
         _call("event_topics"),
         _call("put_slot", "'a.job', now()"),
     ]
