@@ -6,7 +6,7 @@ A bound is the number of rows that a statement may read, or sort, however large 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from bench.growth.fill import POSTER, READER, WRITER, Sizes, row_id
 
@@ -62,15 +62,8 @@ def _fail(run: str) -> str:
     return f"update jobs.runs set state = 'failed', finished_at = now() where id = {run}"
 
 
-def _call(
-    name: str, arguments: str = "", *, case: str = "", rows: int = _FEW, milliseconds: float = 5.0
-) -> Statement:
-    return Statement(
-        name=f"{name} {case}".strip(),
-        sql=_rpc(name, arguments),
-        rows=rows,
-        milliseconds=milliseconds,
-    )
+def _call(name: str, arguments: str = "", *, case: str = "", **bounds: Any) -> Statement:
+    return Statement(name=f"{name} {case}".strip(), sql=_rpc(name, arguments), **bounds)
 
 
 def _by_user(name: str, arguments: str = "", *, user: int = READER, rows: int = _FEW) -> Statement:
@@ -187,9 +180,9 @@ def _own() -> list[Statement]:
         _call("record_audit", f"'login', {user}"),
         _call("record_denial", f"{user}, 'a_slice'"),
         _call("last_event"),
-        Statement(
-            name="events_after",
-            sql=_rpc("events_after", "current_setting('growth.event')::bigint"),
+        _call(
+            "events_after",
+            "current_setting('growth.event')::bigint",
             setup="select set_config('growth.event', (max(id) - 100)::text, true) "
             "from outbox.events",
         ),
@@ -198,10 +191,9 @@ def _own() -> list[Statement]:
 
 def _sessions(sizes: Sizes) -> list[Statement]:
     session, token = _id("session", READER), _id("token", READER)
-    ended = sizes.users // 10
     return [
         _call("revoked_sessions", _id("user", READER), case="of a user"),
-        _call("revoked_sessions", case="all", rows=ended + _FEW, milliseconds=200),
+        _call("revoked_sessions", case="all", rows=sizes.users // 10 + _FEW, milliseconds=200),
         _call("session_started", session),
         _call("renew_session", f"{session}, gen_random_uuid(), 0, 0"),
         _call("renew_session", f"{session}, {token}, 0, 0", case="by a used token"),
@@ -281,15 +273,12 @@ def _relay() -> list[Statement]:
                 "without a cache": "false, true",
             }.items()
         ),
-        Statement(
-            name="settle_events",
-            sql=_rpc(
-                "settle_events",
-                f"'{claim}', current_setting('growth.results')::jsonb, "
-                "(select jsonb_agg(jsonb_build_object('id', gen_random_uuid(), 'job', 'a.job', "
-                "'event_id', r.id, 'item', 0)) from jsonb_to_recordset("
-                "current_setting('growth.results')::jsonb) as r (id bigint))",
-            ),
+        _call(
+            "settle_events",
+            f"'{claim}', current_setting('growth.results')::jsonb, "
+            "(select jsonb_agg(jsonb_build_object('id', gen_random_uuid(), 'job', 'a.job', "
+            "'event_id', r.id, 'item', 0)) from jsonb_to_recordset("
+            "current_setting('growth.results')::jsonb) as r (id bigint))",
             setup=f"update outbox.events set claim = '{claim}' where id in "
             f"(select id from outbox.events where dropped_at is null limit {batch}); "
             f"select set_config('growth.results', ({results.format(claim=claim)})::text, true)",
@@ -297,16 +286,10 @@ def _relay() -> list[Statement]:
             milliseconds=25,
         ),
         _call("lost_runs", f"60, {batch}", rows=3 * batch, milliseconds=10),
-        Statement(
-            name="claim_expired_runs",
-            sql=_rpc("claim_expired_runs", f"{batch}, 30"),
-            setup=expired,
-            rows=3 * batch,
-            milliseconds=10,
-        ),
-        Statement(
-            name="settle_expired_runs",
-            sql=_rpc("settle_expired_runs", "current_setting('growth.runs')::uuid[]"),
+        _call("claim_expired_runs", f"{batch}, 30", setup=expired, rows=3 * batch, milliseconds=10),
+        _call(
+            "settle_expired_runs",
+            "current_setting('growth.runs')::uuid[]",
             setup=f"{expired}; select set_config('growth.runs', array_agg(id)::text, true) "
             "from jobs.runs where holder = 'gone:1'",
             rows=3 * batch,
@@ -330,7 +313,7 @@ def _runs() -> list[Statement]:
     return [
         _call("begin_run", f"{run}, 'me:1', 15, 4"),
         *(
-            Statement(name=name, sql=_rpc(name, arguments), setup=begun)
+            _call(name, arguments, setup=begun)
             for name, arguments in {
                 "extend_run": f"{queued}, 'me:1', 15",
                 "finish_run": f"{queued}, 'me:1', 'succeeded', null, 5",
@@ -339,7 +322,7 @@ def _runs() -> list[Statement]:
             }.items()
         ),
         *(
-            Statement(name=name, sql=_rpc(name, queued), setup=_fail(queued))
+            _call(name, queued, setup=_fail(queued))
             for name in ("replay_later", "replay_dead_letter")
         ),
     ]
