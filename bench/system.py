@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ import asyncpg
 import httpx
 
 from bench.messages import CONTENT, post_id
+from bench.processes import addresses, environment
 from bench.processors import Processors, on
 from devstack import PYTHON, Program, http_answers
 from devstack.testing import GatewayConfig, GatewayThread, Servers, free_port, prepare
@@ -70,7 +70,7 @@ class System:
     def api(self, name: str, **changes: str) -> Server:
         """Start `./app api` with these changes of its settings. Raises StackError."""
         settings = {
-            **self._supabase(),
+            **addresses(self._servers, self._gateway.url, self._gateway.config),
             "RATE_LIMIT_DEFAULT": _UNMET,
             "RATE_LIMIT_FALLBACK": _UNMET,
             "LOG_LEVEL": "INFO",  # as in production
@@ -81,12 +81,9 @@ class System:
 
     def relay(self) -> None:
         """Start `./app relay`, beside what is not measured. Raises StackError."""
-        broker, port = urlsplit(self._servers.broker_url), free_port()
-        settings = self._supabase() | {
-            "BROKER_HOST": str(broker.hostname),
-            "BROKER_PORT": str(broker.port),
-            "METRICS_PORT": str(port),
-        }
+        port = free_port()
+        stack = addresses(self._servers, self._gateway.url, self._gateway.config)
+        settings = {**stack, "METRICS_PORT": str(port)}
         program = self._program("relay", ("cli", "relay"), settings, port, _METRICS)
         with on(self._processors.others):
             self._servers.run(program)
@@ -99,26 +96,12 @@ class System:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of our programs, without the caller's settings."""
-        return {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "PYTHONPATH": os.pathsep.join([str(self._root), str(self._root / "platform")]),
-            "ENV_FILE": os.devnull,
-        }
+        return environment(self._root)
 
     @property
     def database_url(self) -> str:
         """The database, as its superuser."""
         return self._servers.postgres_url
-
-    def _supabase(self) -> dict[str, str]:
-        return {
-            "SUPABASE_URL": self._gateway.url,
-            "SUPABASE_KEY": self._gateway.config.anon_key,
-            "SUPABASE_SERVICE_KEY": self._gateway.config.service_key,
-            "JWT_SECRET": self._gateway.config.jwt_secret,
-            "REDIS_HOST": str(self._cache.hostname),
-            "REDIS_PORT": str(self._cache.port),
-        }
 
     def _start(
         self, name: str, command: tuple[str, ...], settings: dict[str, str], *, path: str
@@ -162,7 +145,7 @@ def running(root: Path, processors: Processors, *, posts: int) -> Iterator[Syste
             yield system
 
 
-async def migrated(url: str, migrations: Path, schema: str) -> None:
+async def migrated(url: str, migrations: Path, schema: str = "select") -> None:
     """Make the application's schema in a database, and a benchmark's own after it."""
     connection = await asyncpg.connect(url)
     try:
