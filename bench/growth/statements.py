@@ -6,7 +6,7 @@ A bound is the number of rows that a statement may read, or sort, however large 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from bench.growth.fill import POSTER, READER, WRITER, Sizes, row_id
 
@@ -62,15 +62,8 @@ def _fail(run: str) -> str:
     return f"update jobs.runs set state = 'failed', finished_at = now() where id = {run}"
 
 
-def _call(
-    name: str, arguments: str = "", *, case: str = "", rows: int = _FEW, milliseconds: float = 5.0
-) -> Statement:
-    return Statement(
-        name=f"{name} {case}".strip(),
-        sql=_rpc(name, arguments),
-        rows=rows,
-        milliseconds=milliseconds,
-    )
+def _call(name: str, arguments: str = "", *, case: str = "", **bounds: Any) -> Statement:
+    return Statement(name=f"{name} {case}".strip(), sql=_rpc(name, arguments), **bounds)
 
 
 def _by_user(name: str, arguments: str = "", *, user: int = READER, rows: int = _FEW) -> Statement:
@@ -187,9 +180,9 @@ def _own() -> list[Statement]:
         _call("record_audit", f"'login', {user}"),
         _call("record_denial", f"{user}, 'a_slice'"),
         _call("last_event"),
-        Statement(
-            name="events_after",
-            sql=_rpc("events_after", "current_setting('growth.event')::bigint"),
+        _call(
+            "events_after",
+            "current_setting('growth.event')::bigint",
             setup="select set_config('growth.event', (max(id) - 100)::text, true) "
             "from outbox.events",
         ),
@@ -198,12 +191,12 @@ def _own() -> list[Statement]:
 
 def _sessions(sizes: Sizes) -> list[Statement]:
     session, token = _id("session", READER), _id("token", READER)
-    ended = sizes.users // 10
     return [
         _call("revoked_sessions", _id("user", READER), case="of a user"),
-        _call("revoked_sessions", case="all", rows=ended + _FEW, milliseconds=200),
+        _call("revoked_sessions", case="all", rows=sizes.users // 10 + _FEW, milliseconds=200),
         _call("session_started", session),
-        _call("renew_session", f"{session}, {token}, 0, 0"),
+        _call("renew_session", f"{session}, gen_random_uuid(), 0, 0"),
+        _call("renew_session", f"{session}, {token}, 0, 0", case="by a used token"),
         _call("end_session_of_token", token),
         _call("note_login", f"{_id('user', READER)}, 'device', 'network', '192.0.2.1'"),
         _call("login_notice", _id("login", READER)),
@@ -219,7 +212,7 @@ def _mails() -> list[Statement]:
         _call("resend_confirmation", address),
         _call("complete_sign_up", address),
         _call("request_email_change", f"{user}, 'free@example.com'"),
-        _call("email_change_from", request),
+        _call("email_change_from", _id("request", 5)),  # of those for another address
         _call("issue_mailed_token", f"{request}, gen_random_uuid(), 'hash'"),
         _call("take_mailed_token", f"{token}, 'hash', 'password_reset'"),
         _call("settle_mailed_token", f"{token}, true"),
@@ -264,10 +257,15 @@ def _relay() -> list[Statement]:
         "from outbox.events where claim = '{claim}'"
     )
     claim = str(row_id("claim", 1))
+    expired = (
+        "update jobs.runs set state = 'running', holder = 'gone:1', "
+        "held_until = now() - interval '1 minute' "
+        f"where id in (select id from jobs.runs where state = 'queued' limit {batch})"
+    )
     return [
         *(
             _call(
-                "claim_events", f"{batch}, 30, {wanted}", case=case, rows=3 * batch, milliseconds=20
+                "claim_events", f"{batch}, 30, {wanted}", case=case, rows=3 * batch, milliseconds=10
             )
             for case, wanted in {
                 "": "true, true",
@@ -275,30 +273,34 @@ def _relay() -> list[Statement]:
                 "without a cache": "false, true",
             }.items()
         ),
-        Statement(
-            name="settle_events",
-            sql=_rpc(
-                "settle_events",
-                f"'{claim}', current_setting('growth.results')::jsonb, "
-                "(select jsonb_agg(jsonb_build_object('id', gen_random_uuid(), 'job', 'a.job', "
-                "'event_id', r.id, 'item', 0)) from jsonb_to_recordset("
-                "current_setting('growth.results')::jsonb) as r (id bigint))",
-            ),
+        _call(
+            "settle_events",
+            f"'{claim}', current_setting('growth.results')::jsonb, "
+            "(select jsonb_agg(jsonb_build_object('id', gen_random_uuid(), 'job', 'a.job', "
+            "'event_id', r.id, 'item', 0)) from jsonb_to_recordset("
+            "current_setting('growth.results')::jsonb) as r (id bigint))",
             setup=f"update outbox.events set claim = '{claim}' where id in "
             f"(select id from outbox.events where dropped_at is null limit {batch}); "
             f"select set_config('growth.results', ({results.format(claim=claim)})::text, true)",
             rows=5 * batch,
-            milliseconds=50,
+            milliseconds=25,
         ),
-        _call("lost_runs", f"60, {batch}", rows=3 * batch, milliseconds=20),
-        _call("claim_expired_runs", f"{batch}, 30", rows=3 * batch, milliseconds=20),
-        _call("settle_expired_runs", f"array[{_id('run', 3)}]::uuid[]"),
+        _call("lost_runs", f"60, {batch}", rows=3 * batch, milliseconds=10),
+        _call("claim_expired_runs", f"{batch}, 30", setup=expired, rows=3 * batch, milliseconds=10),
+        _call(
+            "settle_expired_runs",
+            "current_setting('growth.runs')::uuid[]",
+            setup=f"{expired}; select set_config('growth.runs', array_agg(id)::text, true) "
+            "from jobs.runs where holder = 'gone:1'",
+            rows=3 * batch,
+            milliseconds=10,
+        ),
         _call(
             "keep_unreadable",
             """'[{"id": "00000000-0000-4000-8000-000000000000", "queue": "jobs",
                 "at": "2026-01-01T00:00:00Z", "message": "AAAA"}]'""",
         ),
-        _call("due_replays", f"{batch}", rows=3 * batch, milliseconds=20),
+        _call("due_replays", f"{batch}", rows=3 * batch, milliseconds=10),
         _call("event_topics"),
         _call("put_slot", "'a.job', now()"),
     ]
@@ -311,7 +313,7 @@ def _runs() -> list[Statement]:
     return [
         _call("begin_run", f"{run}, 'me:1', 15, 4"),
         *(
-            Statement(name=name, sql=_rpc(name, arguments), setup=begun)
+            _call(name, arguments, setup=begun)
             for name, arguments in {
                 "extend_run": f"{queued}, 'me:1', 15",
                 "finish_run": f"{queued}, 'me:1', 'succeeded', null, 5",
@@ -320,7 +322,7 @@ def _runs() -> list[Statement]:
             }.items()
         ),
         *(
-            Statement(name=name, sql=_rpc(name, queued), setup=_fail(queued))
+            _call(name, queued, setup=_fail(queued))
             for name in ("replay_later", "replay_dead_letter")
         ),
     ]

@@ -56,6 +56,33 @@ async def test_a_statement_that_does_not_exist_is_not_measured_as_good(filled):
         await read_all(filled[0], SMALL, quiet, ["get_post", "nope"])
 
 
+# Statements whose wrong arguments end them early: what they return or leave when they have worked.
+WORKED = {
+    "take_mailed_token": "{sql} t where t ? 'user_id'",
+    "email_change_from": "{sql} t where t is not null",
+    "renew_session": "{sql} t where t ->> 'reused' = 'false'",
+    "claim_expired_runs": "{sql} limit 1",
+    "settle_expired_runs": "{sql}; select from jobs.runs where holder = 'gone:1' "
+    "and held_until is null limit 1",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WORKED)
+async def test_g2_a_statement_does_its_work(filled, name):
+    connection, _ = filled
+    (one,) = [each for each in await known(connection, SMALL) if each.name == name]
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        if one.setup:
+            await connection.execute(one.setup)
+        status = await connection.execute(WORKED[name].format(sql=one.sql))
+    finally:
+        await transaction.rollback()
+    assert status == "SELECT 1"
+
+
 @pytest.mark.slow
 async def test_g2_a_statement_that_reads_or_sorts_a_table_is_found(filled):
     reader = Reader(filled[0])
