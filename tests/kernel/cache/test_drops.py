@@ -187,6 +187,15 @@ def test_an_event_knows_the_keys_that_its_fields_and_where_determine(cached, num
         assert found == [f"one:{THING}"]
 
 
+def test_the_keys_of_each_event_are_its_own_although_its_list_is_computed_once():
+    where = {"page": (1, 2)}
+    pages = Cached("of:{thing_id}:{page}", ttl=minutes(9), audience=everyone, where=where)
+    for thing in (THING, uuid4()):
+        found = list(pages.keys(ThingChanged(thing_id=thing)))
+        assert found == [f"of:{thing}:1", f"of:{thing}:2"]
+    assert list(pages.keys(Numbered(number=1))) == []
+
+
 def test_more_keys_than_a_drop_may_name_are_left_to_expire():
     where = {"page": range(1, 1002)}
     many = Cached("many:{page}", ttl=minutes(9), audience=everyone, where=where)
