@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from devstack.gateway.storage.errors import StorageError, from_postgres, invalid_token
 from devstack.gateway.storage.exchange import Exchange
-from devstack.gateway.storage.incoming import content_length, parse_metadata
+from devstack.gateway.storage.incoming import content_length, declared_facts, parse_metadata
 from devstack.gateway.storage.names import check_mime
 from devstack.gateway.storage.resumable import Upload, tus_error
 from devstack.gateway.storage.uploads import (
@@ -89,7 +89,9 @@ async def create(exchange: Exchange) -> Response:
         size=size,
         header=header,
         mime=metadata.get("contentType") or "application/octet-stream",
-        cache_control=f"max-age={seconds}" if seconds.isdigit() else "no-cache",
+        cache_control=f"max-age={seconds}"
+        if seconds.isascii() and seconds.isdigit()
+        else "no-cache",
         user_metadata=parse_metadata(metadata.get("metadata", "").encode()),
         expires=datetime.now(UTC) + timedelta(seconds=exchange.config.resumable_expiry),
     )
@@ -185,7 +187,7 @@ async def _check_permission(exchange: Exchange, upload: Upload, target: Target) 
         await check_permission(
             exchange,
             target,
-            metadata={"mimetype": upload.mime, "contentLength": upload.size},
+            metadata=declared_facts(upload.mime, upload.size),
             user_metadata=upload.user_metadata,
         )
 
