@@ -53,7 +53,11 @@ def create_app(config: GatewayConfig) -> Starlette:
                 allow_origin_regex=_LOCAL_ORIGINS,
                 allow_methods=["*"],
                 allow_headers=["*"],
-                expose_headers=["Content-Range", "X-Supabase-Api-Version", "X-Sb-Error-Code"],
+                expose_headers=[
+                    *("Content-Range", "X-Supabase-Api-Version", "X-Sb-Error-Code"),
+                    *("Location", "Upload-Offset", "Upload-Length", "Upload-Expires"),
+                    *("Upload-Metadata", "Tus-Version", "Tus-Resumable", "Tus-Extension"),
+                ],
             ),
         ],
     )

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from devstack.gateway.claims import TokenRefused, bearer_token, caller_claims
 from devstack.gateway.config import GatewayConfig
-from devstack.gateway.storage import buckets, downloads, objects, uploads
+from devstack.gateway.storage import buckets, downloads, objects, tus, uploads
 from devstack.gateway.storage.disk import Disk
 from devstack.gateway.storage.errors import (
     StorageError,
@@ -25,6 +25,7 @@ from devstack.gateway.storage.errors import (
     unsupported,
 )
 from devstack.gateway.storage.exchange import Exchange
+from devstack.gateway.storage.resumable import Resumables
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +86,25 @@ _OPEN_LAST: Table = [
     ("HEAD", f"/object/{_OBJECT}", downloads.head, "object.head_authenticated_info"),
     ("GET", f"/object/{_OBJECT}", downloads.get, "storage.object.get_authenticated"),
 ]
+_RESUMABLE = "/upload/resumable"
+_TUS: Table = [
+    ("POST", "", tus.create, "storage.tus.upload.create"),
+    ("HEAD", "/{id}", tus.head, "storage.tus.upload.get"),
+    ("PATCH", "/{id}", tus.patch, "storage.tus.upload.part"),
+    ("DELETE", "/{id}", tus.terminate, "storage.tus.upload.delete"),
+]
+_TUS_OPTIONS: Table = [
+    ("OPTIONS", path, tus.options, "storage.tus.options")
+    for path in (_RESUMABLE, f"{_RESUMABLE}/{{id:path}}")
+]
+# With the token of a signed upload, in a header of its own; before `{id}`, which `sign` could be.
+_TUS_SIGNED: Table = [
+    (method, f"{_RESUMABLE}/sign{path}", handler, f"{operation}_signed")
+    for method, path, handler, operation in _TUS
+]
+_TUS_AS_CALLER: Table = [
+    (method, f"{_RESUMABLE}{path}", handler, operation) for method, path, handler, operation in _TUS
+]
 # The real server has these; here each answers with a sentence, by the first part of the path.
 _UNSUPPORTED = {
     "render": "image transformations",
@@ -100,13 +120,16 @@ class StorageServer:
 
     def __init__(self, config: GatewayConfig) -> None:
         self._config, self._disk = config, Disk(config.storage_folder)
-        tables = ((_OPEN, False), (_WITH_TOKEN, True), (_OPEN_LAST, False))
+        self._resumables = Resumables(self._disk)
+        opened = ((_TUS_OPTIONS, False), (_TUS_SIGNED, False), (_OPEN, False))
+        tables = (*opened, (_TUS_AS_CALLER, True), (_WITH_TOKEN, True), (_OPEN_LAST, False))
         routes = [self._route(*row, keyed=keyed) for table, keyed in tables for row in table]
         self._app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
         self._app.router.redirect_slashes = False
 
     async def __aenter__(self) -> Self:
         await self._disk.open()
+        await self._resumables.open()
         self._pool = await asyncpg.create_pool(
             self._config.database_url,
             user="supabase_storage_admin",
@@ -134,6 +157,7 @@ class StorageServer:
                     config=self._config,
                     pool=self._pool,
                     disk=self._disk,
+                    resumables=self._resumables,
                     request=request,
                     operation=operation,
                     claims=self._claims(request, keyed=keyed),

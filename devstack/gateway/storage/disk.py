@@ -108,10 +108,15 @@ def _keep(path: Path, target: Path) -> Stored:
         digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
         facts = os.fstat(file.fileno())
     path.rename(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(target.parent)
     modified = datetime.fromtimestamp(facts.st_mtime, UTC)
     return Stored(size=facts.st_size, etag=f'"{digest.hexdigest()}"', modified=modified)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in a folder survive a crash."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

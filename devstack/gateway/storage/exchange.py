@@ -14,6 +14,7 @@ from starlette.requests import Request
 from devstack.gateway.config import GatewayConfig
 from devstack.gateway.storage.disk import Disk
 from devstack.gateway.storage.errors import invalid_request, too_large
+from devstack.gateway.storage.resumable import Resumables
 
 Db: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
@@ -40,6 +41,7 @@ class Exchange:
     config: GatewayConfig
     pool: "asyncpg.Pool[asyncpg.Record]"
     disk: Disk
+    resumables: Resumables
     request: Request
     operation: str
     claims: dict[str, Any] | None

@@ -111,7 +111,8 @@ async def complete(
 ) -> asyncpg.Record:
     """Write the row of bytes that are on disk, as superuser; return it.
 
-    Removes the bytes of the version that it replaces, or its own if there can be no row.
+    Removes the bytes of the version that it replaces, or its own if there can be no row. After
+    other errors they stay: the row may exist, or a resumable upload may try again.
     """
     try:
         async with exchange.transaction(superuser=True) as db:
@@ -124,7 +125,7 @@ async def complete(
             )
             row = await db.fetchrow(_UPSERT, *target.row(version, metadata, user_metadata))
             assert row is not None  # an upsert always returns its row
-    except asyncpg.PostgresError:
+    except asyncpg.IntegrityConstraintViolationError:  # the bucket is gone
         await exchange.disk.remove([version])
         raise
     if replaced != version:
