@@ -136,7 +136,10 @@ class StorageHttp:
             span.note(http__response__status_code=response.status_code)
         if response.is_success:
             return response
-        raise _refusal(response)
+        error = _refusal(response)
+        if isinstance(error, SupabaseUnavailable):
+            _report(name, f"status {response.status_code}")
+        raise error
 
     async def _guarded(self, name: str, request: httpx.Request, *, stream: bool) -> httpx.Response:
         async def attempt() -> httpx.Response:
@@ -160,6 +163,7 @@ class StorageHttp:
             raise SupabaseUnavailable from None
         except NO_ANSWER as error:
             outcome = "unanswered"
+            _report(name, type(error.__cause__ or error).__name__)
             raise SupabaseUnavailable from error
         finally:
             if outcome is not None:  # or the caller was cancelled
@@ -219,6 +223,11 @@ class StorageAsService:
         """Remove objects, at most 1,000 in a call; one that does not exist is no error."""
         path, body = f"/object/{quote(bucket, safe='')}", {"prefixes": list(names)}
         await self._http.call("remove", "DELETE", path, self._headers, body)
+
+
+def _report(name: str, reason: str) -> None:
+    """Log it, without paths and bodies: these have tokens."""
+    log.error("Storage does not answer", extra={"endpoint": name, "reason": reason})
 
 
 def _place(bucket: str, name: str) -> str:
