@@ -168,7 +168,7 @@ async def test_a_pending_file_cannot_be_finished(author, new_file, database, rea
     assert (await read_file(file.id))["state"] == "pending"
 
 
-async def test_s7_a_checked_object_is_never_replaced(uploaded, check, database, supabase, stack):
+async def test_a_checked_object_is_never_replaced(uploaded, check, database, supabase, stack):
     file = await uploaded(PDF)
     await check(file)
     key = {"Authorization": f"Bearer {stack.gateway.service_key}", "x-upsert": "true"}

@@ -36,7 +36,7 @@ async def test_the_object_of_a_deleted_file_is_removed(
     assert not await object_exists(file.id)
 
 
-async def test_s11_the_objects_of_a_deleted_user_are_removed(
+async def test_the_objects_of_a_deleted_user_are_removed(
     author, new_file, database, jobs, object_exists, read_file
 ):
     files = [await new_file(author, state=state) for state in ("ready", "checking", "pending")]

@@ -47,7 +47,7 @@ async def test_a_file_that_is_not_ready_is_409(author, new_file, state):
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "FILE_NOT_READY")
 
 
-async def test_s7_a_file_that_is_not_ready_is_refused_by_storage_too(
+async def test_a_file_that_is_not_ready_is_refused_by_storage_too(
     author, stranger, new_file, supabase
 ):
     checking = await new_file(author, state="checking")

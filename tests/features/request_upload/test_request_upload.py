@@ -93,7 +93,7 @@ async def test_an_upload_by_the_url_is_checked_next(requested, client, read_file
 
 
 @pytest.mark.parametrize("kind", ["text/html", "image/svg+xml"])
-async def test_s7_what_could_run_a_script_is_stored_as_bytes(requested, client, kind, read_file):
+async def test_what_could_run_a_script_is_stored_as_bytes(requested, client, kind, read_file):
     upload = await requested(content_type=kind)
     assert upload["headers"] == {"content-type": "application/octet-stream"}
     asked = upload | {"headers": {"content-type": kind}}
@@ -102,7 +102,7 @@ async def test_s7_what_could_run_a_script_is_stored_as_bytes(requested, client, 
     assert (await put(client, upload)).status_code == 200
 
 
-async def test_s7_a_token_is_for_one_upload_of_one_file(requested, client, object_exists):
+async def test_a_token_is_for_one_upload_of_one_file(requested, client, object_exists):
     first, second = await requested(), await requested()
     foreign = first["url"].replace(first["file"]["id"], second["file"]["id"])
     invented = first["url"].replace(first["file"]["id"], str(uuid4()))
@@ -113,7 +113,7 @@ async def test_s7_a_token_is_for_one_upload_of_one_file(requested, client, objec
     assert (await put(client, first, b"%PDF-1.7 replaced")).status_code == 400
 
 
-async def test_s7_a_token_is_worth_nothing_when_the_file_is_gone(
+async def test_a_token_is_worth_nothing_when_the_file_is_gone(
     requested, client, database, object_exists
 ):
     upload = await requested()
@@ -122,7 +122,7 @@ async def test_s7_a_token_is_worth_nothing_when_the_file_is_gone(
     assert not await object_exists(upload["file"]["id"])
 
 
-async def test_s7_nobody_uploads_what_nobody_requested(
+async def test_nobody_uploads_what_nobody_requested(
     author, stranger, requested, upload, supabase
 ):
     pending = await requested()

@@ -1,4 +1,4 @@
-"""H1 and S5: a repeated request is one file, and parallel requests do not pass a quota."""
+"""H1, S5: a repeated request is one file, and parallel requests do not pass a quota."""
 
 import asyncio
 from uuid import uuid4

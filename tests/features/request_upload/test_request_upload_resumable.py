@@ -62,7 +62,7 @@ async def test_a_resumable_upload_is_checked_next(author, client, read_file):
     assert (await read_file(upload["file"]["id"]))["state"] == "checking"
 
 
-async def test_s7_a_resumable_upload_needs_the_signature_of_its_file(author, client, object_exists):
+async def test_a_resumable_upload_needs_the_signature_of_its_file(author, client, object_exists):
     new = {"name": "notes.txt", "content_type": "text/plain", "size": 5}
     first, second = [(await author.post("/files", json=new)).json()["data"] for _ in range(2)]
     url, _ = await begin(client, first, 5)
