@@ -160,10 +160,16 @@ async def test_a_name_is_never_a_path_on_disk(storage, bucket, name):
     assert all(UUID(version) for version in storage.stored())
     if "%2e" in name:
         return  # clients shorten such a URL before they send it
+    place = f"{bucket}/{name}"
     signed = await storage.http.post(
-        f"/object/sign/{bucket}/{name}", json={"expiresIn": 60}, headers=storage.headers()
+        f"/object/sign/{place}", json={"expiresIn": 60}, headers=storage.headers()
     )
     assert (await storage.http.get(signed.json()["signedURL"])).content == CONTENT
+    upsert = {**storage.headers(), "x-upsert": "true"}
+    signed = await storage.http.post(f"/object/upload/sign/{place}", headers=upsert)
+    sent = {"content-type": "text/plain"}
+    answer = await storage.http.put(signed.json()["url"], content=b"new", headers=sent)
+    assert answer.status_code == 200, answer.text
 
 
 async def test_a_token_is_for_one_object_one_action_and_its_time(storage, bucket):
@@ -278,6 +284,17 @@ async def test_html_comes_as_text_and_unknown_routes_have_a_sentence(storage):
         answer = await storage.http.get(path)
         assert refusal(answer) == (501, "501", "NotSupported")
     assert refusal(await storage.http.get("/nothing"))[:2] == (404, "404")
+
+
+async def test_a_declared_type_never_becomes_another_header(storage):
+    bucket = await storage.bucket()
+    form = {"files": {"file": ("a", CONTENT)}, "data": {"contentType": "a/b\r\nset-cookie: a=b"}}
+    path = f"/object/{bucket}/a.txt"
+    sent = await storage.http.post(path, headers=storage.headers(), **form)
+    assert sent.status_code == 200
+    answer = await get(storage, bucket)
+    assert refusal(answer) == (400, "400", "InvalidRequest")
+    assert "set-cookie" not in answer.headers
 
 
 async def test_uploads_of_one_name_at_once_leave_one_object_and_its_bytes(storage):
