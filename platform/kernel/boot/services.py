@@ -44,19 +44,30 @@ from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
 from kernel.observe.unexpected import UnexpectedErrors
 from kernel.redis import Pipeline, connect_broker, connect_keeping, connect_pipeline, connect_redis
-from kernel.supabase import Agreement, AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
+from kernel.supabase import (
+    Agreement,
+    AsCaller,
+    AsService,
+    AuthAdmin,
+    AuthApi,
+    Probe,
+    StorageAsCaller,
+    StorageAsService,
+    SupabaseHttp,
+)
+from kernel.supabase.storage import StorageHttp
 from kernel.web.call import Call
 from kernel.web.cursor_pages import Cursors
 from kernel.web.precondition import Precondition
 
-_OF_BOTH: Final = {Settings, AsService, AuthAdmin, Announce, Redis, SupabaseHttp}
+_OF_BOTH: Final = {Settings, AsService, AuthAdmin, Announce, Redis, StorageAsService, SupabaseHttp}
 # The services that a job can ask for: a job has no caller.
 JOB_SERVICES: Final[frozenset[type]] = frozenset({*_OF_BOTH, Mailer, Run})
 # The services that the handler of a request can ask for.
 REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
     {
         *_OF_BOTH,
-        *(AuthApi, AsCaller, Call, Caller, Cursors, Precondition),
+        *(AuthApi, AsCaller, Call, Caller, Cursors, Precondition, StorageAsCaller),
         *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
         *(KnownNetworks, LoginNotices, Refreshes, UsedRefreshTokens),
         *(Agreement, CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
@@ -126,7 +137,7 @@ def register_services(
     registry.register_value(Settings, settings)
     registry.register_value(CursorKeys, cursor_keys)
     _register_checks(registry, settings, http)
-    registry.register_value(SupabaseHttp, http, on_registry_close=http.aclose)
+    _register_supabase(registry, http, StorageHttp(http, settings, traces))
     registry.register_value(Redis, redis, on_registry_close=redis.aclose)
     registry.register_value(Pipeline, pipeline, on_registry_close=pipeline.aclose)
     registry.register_value(Limiter, Limiter(pipeline))
@@ -143,7 +154,6 @@ def register_services(
     registry.register_factory(AuthApi, auth_api)
     registry.register_factory(AccountLimit, account_limit)
     registry.register_factory(AsCaller, as_caller)
-    registry.register_factory(AsService, lambda: AsService(http))
     registry.register_factory(FreshLogin, fresh_login)
     registry.register_factory(KnownNetworks, known_networks)
     registry.register_factory(MailedTokens, mailed_tokens)
@@ -164,6 +174,16 @@ def prefixes_of(
 def _register_observers(registry: svcs.Registry, http: SupabaseHttp, traces: Traces) -> None:
     registry.register_value(Operations, Operations(AsService(http)))
     registry.register_value(Traces, traces, on_registry_close=traces.aclose)
+
+
+def _register_supabase(registry: svcs.Registry, http: SupabaseHttp, storage: StorageHttp) -> None:
+    def storage_as_caller(container: svcs.Container) -> StorageAsCaller:
+        return StorageAsCaller(storage, container.get(Caller).token)
+
+    registry.register_value(SupabaseHttp, http, on_registry_close=http.aclose)
+    registry.register_factory(AsService, lambda: AsService(http))
+    registry.register_factory(StorageAsCaller, storage_as_caller)
+    registry.register_factory(StorageAsService, lambda: StorageAsService(storage))
 
 
 def _register_checks(registry: svcs.Registry, settings: Settings, http: SupabaseHttp) -> None:
