@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
+from uuid import uuid4
 
 from postgrest import APIError
 from pydantic import ValidationError
@@ -59,6 +60,8 @@ class Relay:
         self._jobs, self._events, self._recovery = jobs, events, recovery
         self._database, self._broker = Backoff(), Backoff()
         self._cache = Backoff(longest=CACHE_BACKOFF_SECONDS)
+        # Of the claim that is under way: until it is settled, an answer may have got lost.
+        self._token = uuid4()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; settle the current batch before returning."""
@@ -78,10 +81,12 @@ class Relay:
                 lease_seconds=LEASE_SECONDS,
                 with_drops=self._cache.over,
                 with_jobs=self._broker.over,
+                token=self._token,
             )
             if batch:
                 await self._relay(batch)
                 await self._outbox.settle(batch)
+                self._token = uuid4()
                 for row in batch:
                     RELAYED_EVENTS.labels(_result(row)).inc()
             await self._recover()

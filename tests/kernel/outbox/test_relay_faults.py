@@ -10,6 +10,7 @@ import pytest
 from kernel.outbox import relay
 from kernel.outbox.outbox import Outbox
 from kernel.redis import RedisAway
+from kernel.supabase.http import SupabaseUnavailable
 from kit.outbox.relays import (
     messages,
     none_pending,
@@ -293,3 +294,41 @@ async def test_many_lost_jobs_are_published_as_fast_as_they_are_taken(own_stack)
         await own_stack.sql.execute("update jobs.runs set touched_at = now() - interval '61 s'")
         async with asyncio.timeout(5):
             await turned(one, all_taken)
+
+
+async def test_c11_an_event_whose_claim_was_answered_to_nobody_does_not_wait_for_the_lease(
+    own_stack, author
+):
+    thing = await own_stack.thing(author)
+    async with running_relay(own_stack, outbox=DeafOutbox) as one, running_relay(own_stack) as two:
+        assert not await one.turn()
+        assert len(await pending(own_stack)) == 2
+        await two.turn()  # leased to the first
+        assert published(own_stack, run_of(thing)) == 0
+        await turned(one, lambda: none_pending(own_stack))
+    assert published(own_stack, run_of(thing)) == 2  # before and after the lost settlement
+    rows = await own_stack.sql.fetch("select id from jobs.runs where job = 'outbox.tell'")
+    assert [UUID(str(row["id"])) for row in rows] == [run_of(thing)]
+
+
+class DeafOutbox(Outbox):
+    """The outbox; the answer to the first claim gets lost, and the first settlement on its way."""
+
+    def __init__(self, db):
+        super().__init__(db)
+        self._lost = ["claim", "settle"]
+
+    async def claim(self, **options):
+        found = await super().claim(**options)
+        self._lose("claim")
+        return found
+
+    async def settle(self, events):
+        if "settle" in self._lost:
+            self._lose("settle")
+        await super().settle(events)
+
+    def _lose(self, what):
+        if what in self._lost:
+            self._lost.remove(what)
+            raise SupabaseUnavailable
