@@ -43,6 +43,14 @@ def bench(
             "if one is over its bound. Takes about 10 minutes and 5 GB.",
         ),
     ] = False,
+    relay: Annotated[
+        bool,
+        typer.Option(
+            "--relay",
+            help="Instead, measure relays: events a second of a backlog with one and three, the "
+            "time from a write to its job, and what an idle one costs.",
+        ),
+    ] = False,
     posts: Annotated[int, typer.Option(min=10_000, help="With --growth: posts.")] = 1_000_000,
     users: Annotated[int, typer.Option(min=10_000, help="With --growth: users.")] = 200_000,
     events: Annotated[
@@ -57,7 +65,7 @@ def bench(
         typer.Option(help="With --growth: only statements that begin with this; default: all."),
     ] = None,
 ) -> None:
-    """Measure the CPU time of requests, memory, or growth.
+    """Measure the CPU time of requests, memory, growth, or relays.
 
     It compares cached reads with bare applications. Starts a separate stack. The server has one
     core, the load and everything else use the others; every case runs once in each round, and the
@@ -84,6 +92,11 @@ def bench(
             sizes = Sizes(posts=posts, users=users, events=events, runs=runs, waiting=waiting)
             found = measure_growth(ROOT, sizes, _say, tuple(statement or ()))
             lines, missed = found.lines() if as_json else found.table(), bool(found.missed)
+        elif relay:
+            from bench.relay.run import measure_relay
+
+            measured = measure_relay(ROOT, say=_say)
+            lines = measured.lines() if as_json else measured.table()
         elif memory:
             lines = _memory(requests or 200_000, connections)
         else:
