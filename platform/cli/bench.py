@@ -57,6 +57,14 @@ def bench(
     think: Annotated[
         float, typer.Option(min=0.01, help="With --readers: seconds between a reader's requests.")
     ] = 2.0,
+    relay: Annotated[
+        bool,
+        typer.Option(
+            "--relay",
+            help="Instead, measure relays: events a second of a backlog with one and three, the "
+            "time from a write to its job, and what an idle one costs.",
+        ),
+    ] = False,
     posts: Annotated[
         int, typer.Option(min=10_000, help="With --growth or --readers: posts.")
     ] = 1_000_000,
@@ -73,7 +81,7 @@ def bench(
         typer.Option(help="With --growth: only statements that begin with this; default: all."),
     ] = None,
 ) -> None:
-    """Measure the CPU time of requests, memory, growth, or a crowd of readers.
+    """Measure the CPU time of requests, memory, growth, relays, or a crowd of readers.
 
     It compares cached reads with bare applications. Starts a separate stack. The server has one
     core, the load and everything else use the others; every case runs once in each round, and the
@@ -108,6 +116,11 @@ def bench(
             )
             outcome = measure_readers(crowd, _say)
             lines, missed = outcome.lines() if as_json else outcome.table(), outcome.missed
+        elif relay:
+            from bench.relay.run import measure_relay
+
+            measured = measure_relay(ROOT, say=_say)
+            lines = measured.lines() if as_json else measured.table()
         elif memory:
             lines = _memory(requests or 200_000, connections)
         else:

@@ -46,7 +46,7 @@ from kernel.observe.operations import Operations
 from kernel.observe.readiness import Readiness, drained_on_sigterm
 from kernel.observe.request_log import ConsoleRequestLog, RequestLog
 from kernel.observe.unexpected import UnexpectedErrors
-from kernel.redis import Pipeline
+from kernel.redis import Pipeline, WakeUps
 from kernel.web import failures
 from kernel.web.call import SCOPE_KEY, Call, call_of
 from kernel.web.idempotency import read_idempotency_key
@@ -83,7 +83,7 @@ def create_app(
                     app.front.traces = container.get(Traces)
                 edge.services = EdgeServices(
                     *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads),
-                    *container.get(Denials, UnexpectedErrors),
+                    *container.get(Denials, UnexpectedErrors, WakeUps),
                 )
                 readiness, app.state.operations = container.get(Readiness, Operations)
                 registry.register_value(CacheWarmer, RouteWarmer(app.behind, routes, edge.services))

@@ -30,7 +30,7 @@ from kernel.outbox.beat import Beat
 from kernel.outbox.outbox import Outbox
 from kernel.outbox.recovery import Recovery
 from kernel.outbox.relay import Relay
-from kernel.redis import connect_broker, report_eviction
+from kernel.redis import WakeUps, connect_alarm, connect_broker, report_eviction
 from kernel.supabase import AsService
 from kernel.worker import worker
 
@@ -82,6 +82,7 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
                 jobs=jobs,
                 events=known_events(),
                 traces=services.get(Traces),
+                alarm=connect_alarm(settings),
             )
             async with connect_broker(settings) as broker:
                 operations = Operations(db, broker, queues=QUEUES, dead=DEAD_LETTERS)
@@ -101,7 +102,7 @@ def run_beat(settings: Settings, features: Mapping[str, Feature]) -> None:
     async def main() -> None:
         async with _services(settings, features, "beat") as services:
             Listener(settings, *collectors("beat", version()))
-            beat = Beat(Outbox(services.get(AsService)), jobs)
+            beat = Beat(Outbox(services.get(AsService)), jobs, services.get(WakeUps))
             await _until_signalled(settings, beat.run)
 
     asyncio.run(main())

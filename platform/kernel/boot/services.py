@@ -43,7 +43,14 @@ from kernel.observe.operations import Operations
 from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
 from kernel.observe.unexpected import UnexpectedErrors
-from kernel.redis import Pipeline, connect_broker, connect_keeping, connect_pipeline, connect_redis
+from kernel.redis import (
+    Pipeline,
+    WakeUps,
+    connect_broker,
+    connect_keeping,
+    connect_pipeline,
+    connect_redis,
+)
 from kernel.supabase import (
     Agreement,
     AsCaller,
@@ -219,11 +226,12 @@ def _register_sessions(
 def _register_flights(
     registry: svcs.Registry, settings: Settings, pipeline: Pipeline, drops: Drops
 ) -> None:
-    reads = Reads(pipeline, drops)
+    reads, wake_ups = Reads(pipeline, drops), WakeUps(pipeline)
     refreshes = Refreshes(pipeline, settings.supabase_service_key.get_secret_value())
     registry.register_value(Drops, drops)
     registry.register_value(Reads, reads, on_registry_close=reads.aclose)
-    registry.register_value(Announce, Announce(drops))
+    registry.register_value(Announce, Announce(drops, wake_ups))
+    registry.register_value(WakeUps, wake_ups, on_registry_close=wake_ups.aclose)
     registry.register_value(Refreshes, refreshes, on_registry_close=refreshes.aclose)
 
 

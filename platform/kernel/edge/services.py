@@ -8,7 +8,7 @@ from kernel.identity.revocation import Revocations
 from kernel.identity.tokens import TokenVerifier
 from kernel.limits.limiter import Limiter
 from kernel.observe.unexpected import UnexpectedErrors
-from kernel.redis import Pipeline
+from kernel.redis import Pipeline, WakeUps
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +22,4 @@ class EdgeServices:
     reads: Reads
     denials: Denials
     unexpected: UnexpectedErrors
+    wake_ups: WakeUps
