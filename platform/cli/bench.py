@@ -1,4 +1,4 @@
-"""`./app bench`: the cost of a request in CPU time and memory, and of each statement."""
+"""`./app bench`: the cost of a request or a job in CPU time and memory, and of each statement."""
 
 import sys
 from typing import Annotated
@@ -35,6 +35,14 @@ def bench(
             "as many as --requests says.",
         ),
     ] = False,
+    jobs: Annotated[
+        bool,
+        typer.Option(
+            "--jobs",
+            help="Instead, jobs a second and CPU time a job of a worker that sends mails, beside "
+            "bare Celery; 3,000 jobs each, or as many as --requests says.",
+        ),
+    ] = False,
     growth: Annotated[
         bool,
         typer.Option(
@@ -57,7 +65,7 @@ def bench(
         typer.Option(help="With --growth: only statements that begin with this; default: all."),
     ] = None,
 ) -> None:
-    """Measure the CPU time of requests, memory, or growth.
+    """Measure the CPU time of requests, of jobs, memory, or growth.
 
     It compares cached reads with bare applications. Starts a separate stack. The server has one
     core, the load and everything else use the others; every case runs once in each round, and the
@@ -84,6 +92,8 @@ def bench(
             sizes = Sizes(posts=posts, users=users, events=events, runs=runs, waiting=waiting)
             found = measure_growth(ROOT, sizes, _say, tuple(statement or ()))
             lines, missed = found.lines() if as_json else found.table(), bool(found.missed)
+        elif jobs:
+            lines = _jobs(requests or 3000, rounds, as_json=as_json)
         elif memory:
             lines = _memory(requests or 200_000, connections)
         else:
@@ -121,6 +131,13 @@ def _figures(
     )
     figures = measure(options, _say)
     return report.lines(figures) if as_json else report.table(figures)
+
+
+def _jobs(number: int, rounds: int, *, as_json: bool) -> list[str]:
+    from bench.jobs import run
+
+    figures = run.measure_jobs(ROOT, jobs=number, rounds=rounds, say=_say)
+    return run.lines(figures) if as_json else run.table(figures)
 
 
 def _memory(requests: int, connections: int) -> list[str]:
