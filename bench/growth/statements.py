@@ -310,11 +310,18 @@ def _runs() -> list[Statement]:
     run = f"{queued}, 'a.job', 3, 0"
     return [
         _call("begin_run", f"{run}, 'me:1', 15, 4"),
+        _call(
+            "begin_runs",
+            f"jsonb_build_array(jsonb_build_object('run_id', {queued}, 'job', 'a.job', "
+            "'event_id', 3, 'item', 0, 'holder', 'me:1', 'max_attempts', 4)), 15",
+        ),
         *(
             Statement(name=name, sql=_rpc(name, arguments), setup=begun)
             for name, arguments in {
                 "extend_run": f"{queued}, 'me:1', 15",
                 "finish_run": f"{queued}, 'me:1', 'succeeded', null, 5",
+                "finish_runs": "jsonb_build_array(jsonb_build_object('run_id', "
+                f"{queued}, 'holder', 'me:1', 'state', 'succeeded', 'duration_ms', 5))",
                 "release_runs": "'me:', true",
                 "close_run": f"{run}, 'succeeded', null",
             }.items()

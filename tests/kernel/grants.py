@@ -31,6 +31,8 @@ GRANTS = Grants(
         "begin_run": Function(
             SERVICE, _RUN | {"holder": "me", "lease_seconds": 0, "max_attempts": 0}
         ),
+        "begin_runs": Function(SERVICE, {"runs": [], "lease_seconds": 0}),
+        "finish_runs": Function(SERVICE, {"runs": []}),
         "extend_run": Function(SERVICE, {"run_id": NOBODY, "holder": "me", "lease_seconds": 0}),
         "finish_run": Function(SERVICE, _END),
         "replay_later": Function(SERVICE, {"run_id": NOBODY}),

@@ -9,7 +9,7 @@ from kernel.config.settings import Settings
 from kernel.core.metrics import MAILS
 from kernel.mail import letters, templates
 from kernel.mail.errors import MailRefused, MailUnavailable
-from kernel.mail.smtp import deliver
+from kernel.mail.smtp import SmtpConnections
 from kernel.supabase import AsService
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ class Mailer:
 
     `feature` is the slice's folder, `run_id` the run of the job: a repeated run sends the same
     Message-IDs. `folder` has the templates, if they are not in `features/<feature>/mail`. `db`
-    counts the mails of each inbox.
+    counts the mails of each inbox, `smtp` delivers them.
     """
 
     def __init__(
@@ -30,9 +30,11 @@ class Mailer:
         feature: str,
         run_id: UUID,
         db: AsService,
+        smtp: SmtpConnections,
         folder: Path | None = None,
     ) -> None:
         self._settings, self._feature, self._run_id, self._db = settings, feature, run_id, db
+        self._smtp = smtp
         self._folder = folder or templates.folder_of(feature)
 
     async def send(
@@ -83,7 +85,7 @@ class Mailer:
             MAILS.labels(kind, "capped").inc()
             return
         try:
-            await deliver(self._settings, letter)
+            await self._smtp.deliver(letter)
         except (MailRefused, MailUnavailable) as error:
             MAILS.labels(kind, "refused" if isinstance(error, MailRefused) else "unavailable").inc()
             raise

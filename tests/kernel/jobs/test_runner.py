@@ -71,6 +71,7 @@ async def test_two_messages_at_the_same_time_are_one_effect(own_stack, performs)
 async def test_c8_a_job_that_fails_is_tried_again_three_times_and_kept(
     own_stack, services, performs, caplog
 ):
+    caplog.set_level("INFO")
     acting = Acting(RuntimeError("no luck"), backoff=seconds(4), backoff_cap=seconds(10))
     message = await told(own_stack, acting.job)
     for attempt, longest in ((1, 4), (2, 8), (3, 10)):
