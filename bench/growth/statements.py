@@ -224,6 +224,11 @@ def _mails() -> list[Statement]:
         _call("take_mailed_token", f"{token}, 'hash', 'password_reset'"),
         _call("settle_mailed_token", f"{token}, true"),
         _call("issue_notice", f"{_id('notice', READER)}, gen_random_uuid(), 'hash'"),
+        _call(
+            "admit_mails",
+            "jsonb_build_array(jsonb_build_object('mail', gen_random_uuid(), "
+            f"'recipient', {address}, 'kind', 'a.mail', 'security', false))",
+        ),
         _call("admit_mail", f"gen_random_uuid(), {address}, 'a.mail', false"),
         Statement(
             name="an address changes at Auth",

@@ -52,6 +52,7 @@ GRANTS = Grants(
         "record_denial": Function(SERVICE, {"user_id": NOBODY, "slice": "nothing"}),
         "credentials_of": Function(SERVICE, {"user_id": NOBODY}),
         # For mails and their tokens.
+        "admit_mails": Function(SERVICE, {"mails": []}),
         "admit_mail": Function(
             SERVICE, {"mail": NOBODY, "recipient": "x@example.com", "kind": "", "security": True}
         ),

@@ -39,6 +39,7 @@ from kernel.jobs.unreadable import UnreadableMessages
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.mail import Mailer
+from kernel.mail.inboxes import Inboxes
 from kernel.mail.smtp import SmtpConnections
 from kernel.observe.operations import Operations
 from kernel.observe.pings import Pings
@@ -192,11 +193,11 @@ def _register_sessions(
 
 def _register_jobs(registry: svcs.Registry, settings: Settings, http: SupabaseHttp) -> None:
     broker, smtp = connect_broker(settings), SmtpConnections(settings)
+    inboxes = Inboxes(AsService(http))
 
     def mailer(container: svcs.Container) -> Mailer:
         run = container.get(Run)
-        db = container.get(AsService)
-        return Mailer(settings, feature=run.slice, run_id=run.id, db=db, smtp=smtp)
+        return Mailer(settings, feature=run.slice, run_id=run.id, inboxes=inboxes, smtp=smtp)
 
     registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
     registry.register_value(UnreadableMessages, UnreadableMessages(broker))

@@ -14,6 +14,7 @@ import pytest
 
 from kernel.config.settings import Settings
 from kernel.mail import Mailer
+from kernel.mail.inboxes import Inboxes
 from kernel.mail.smtp import SmtpConnections
 from kernel.supabase import AsService, SupabaseHttp
 from kit.slices.notify_author import tasks
@@ -197,7 +198,7 @@ async def mailer_for(
             own,
             feature=feature,
             run_id=run_id or uuid4(),
-            db=db or AsService(http),
+            inboxes=Inboxes(db or AsService(http)),
             smtp=smtp,
             folder=folder,
         )
