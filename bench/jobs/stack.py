@@ -132,7 +132,7 @@ def started(root: Path, processors: Processors) -> Iterator[Stack]:
             "smtp_port": smtp_port,
             "smtp_security": "none",
         }
-        settings = Settings(_env_file=None, **values)
+        settings = Settings(_env_file=None, **values)  # pyright: ignore[reportCallIssue]
         yield Stack(root, processors, servers.postgres_url, settings)
 
 
