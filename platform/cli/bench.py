@@ -19,7 +19,10 @@ def bench(
     rounds: Annotated[
         int, typer.Option(min=1, help="Number of rounds; each runs every case once.")
     ] = 3,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Seconds of one run.")] = 2.0,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Seconds of one run: 2, with --readers 30.", show_default=False),
+    ] = None,
     requests: Annotated[
         int | None, typer.Option(min=1, help="Number of requests of one run, instead of seconds.")
     ] = None,
@@ -51,7 +54,20 @@ def bench(
             "if one is over its bound. Takes about 10 minutes and 5 GB.",
         ),
     ] = False,
-    posts: Annotated[int, typer.Option(min=10_000, help="With --growth: posts.")] = 1_000_000,
+    readers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Instead, so many readers of page 1 of list_posts, and a write a second; exit "
+            "code 1 if their P95 is over 50 ms or an answer is too old.",
+        ),
+    ] = None,
+    think: Annotated[
+        float, typer.Option(min=0.01, help="With --readers: seconds between a reader's requests.")
+    ] = 2.0,
+    posts: Annotated[
+        int, typer.Option(min=10_000, help="With --growth or --readers: posts.")
+    ] = 1_000_000,
     users: Annotated[int, typer.Option(min=10_000, help="With --growth: users.")] = 200_000,
     events: Annotated[
         int, typer.Option(min=10_000, help="With --growth: delivered events.")
@@ -65,7 +81,7 @@ def bench(
         typer.Option(help="With --growth: only statements that begin with this; default: all."),
     ] = None,
 ) -> None:
-    """Measure the CPU time of requests, of jobs, memory, or growth.
+    """Measure the CPU time of requests or jobs, memory, growth, or a crowd of readers.
 
     It compares cached reads with bare applications. Starts a separate stack. The server has one
     core, the load and everything else use the others; every case runs once in each round, and the
@@ -94,11 +110,19 @@ def bench(
             lines, missed = found.lines() if as_json else found.table(), bool(found.missed)
         elif jobs:
             lines = _jobs(requests or 3000, rounds, as_json=as_json)
+        elif readers:
+            from bench.readers import Options, measure_readers
+
+            crowd = Options(
+                root=ROOT, readers=readers, think_seconds=think, seconds=seconds or 30, posts=posts
+            )
+            outcome = measure_readers(crowd, _say)
+            lines, missed = outcome.lines() if as_json else outcome.table(), outcome.missed
         elif memory:
             lines = _memory(requests or 200_000, connections)
         else:
             lines = _figures(
-                rounds, seconds, requests, connections, tuple(case or ()), as_json=as_json
+                rounds, seconds or 2.0, requests, connections, tuple(case or ()), as_json=as_json
             )
     except (BenchError, StackError) as error:
         typer.echo(str(error), err=True)

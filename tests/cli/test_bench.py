@@ -28,6 +28,7 @@ from bench.run import Figure
 from bench.system import Server
 from cli import app
 from kit.process import ROOT
+from kit.processes import all_processes, descendants
 from kit.waiting import until
 
 HIT = b"HTTP/1.1 200 OK\r\nX-Cache: HIT\r\nContent-Length: 2\r\n\r\n{}"
@@ -95,6 +96,7 @@ def test_every_case_expects_the_answer_that_it_is_named_after():
         "304": "304",
         "429": "429",
         "miss": "200 MISS",
+        "write": "201",
         "lookup_off": "200 BYPASS",
     }
 
@@ -392,29 +394,3 @@ async def test_ctrl_c_leaves_no_process(command):
     await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode != 0
     await until(lambda: not found.keys() & all_processes().keys())
-
-
-def descendants(pid):
-    """Return the pids and commands of all descendants of a process."""
-    parents, found = all_processes(), {}
-    for one, (_, line) in parents.items():
-        above = one
-        while above in parents:
-            above = parents[above][0]
-            if above == pid:
-                found[one] = line
-                break
-    return found
-
-
-def all_processes():
-    """Return parent and command by pid, without zombies."""
-    listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
-    )
-    rows = [line.split(None, 3) for line in listed.stdout.splitlines()]
-    return {
-        int(pid): (int(parent), args[0] if args else "")
-        for pid, parent, stat, *args in rows
-        if not stat.startswith("Z")
-    }

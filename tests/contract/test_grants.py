@@ -28,7 +28,7 @@ REMOVED = shipped.SLICES - discover().keys()
 # Privileges of removed slices may still exist.
 ALLOWED = union([STATED, shipped.GRANTS]) if REMOVED else STATED
 # Only functions may use all other schemas: not even the service role reads or writes there.
-OPEN = ("public", "auth", "extensions", "information_schema")
+OPEN = ("public", "auth", "storage", "extensions", "information_schema")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import svcs
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kernel.boot.adapters import own_settings
@@ -47,9 +48,10 @@ from kernel.observe.request_log import ConsoleRequestLog, RequestLog
 from kernel.observe.unexpected import UnexpectedErrors
 from kernel.redis import Pipeline
 from kernel.web import failures
-from kernel.web.call import call_of
+from kernel.web.call import SCOPE_KEY, Call, call_of
 from kernel.web.idempotency import read_idempotency_key
 from kernel.web.routing import PREFIX, raises
+from kernel.web.services import close_services, register_request_services
 
 
 def create_app(
@@ -75,6 +77,7 @@ def create_app(
     async def running(_: FastAPI) -> AsyncIterator[None]:
         async with svcs.Registry() as registry:
             register_services(registry, settings, features)
+            register_request_services(registry)
             with svcs.Container(registry) as container:
                 if isinstance(app.front, Traced):
                     app.front.traces = container.get(Traces)
@@ -103,14 +106,17 @@ def create_app(
     )
     failures.install(app, refused=metrics.auth_refused)
     routes = routes_of(features, CursorKeys(*settings.cursor_secrets))
+    slices = {}
     for name in dict.fromkeys(route.feature_name for route in routes):
         _include(app, name, features[name], settings)
+        slices[name] = app.routes[-1]
     describe(app, routes)
     unlimited = add_pages(app, documented=settings.docs)
     if settings.api_serves_metrics:
         measured = (metrics.registry, *collectors("api", version()))
         app.add_route(METRICS, metrics_endpoint(*measured), include_in_schema=False)
         unlimited |= {METRICS}
+    app.routes.insert(0, Admitted(slices))
     clients, table = ClientAddresses(settings.trusted_proxies), RouteTable(routes)
     edge = Edge(
         app.behind,
@@ -151,7 +157,30 @@ class Application(FastAPI):
 
     async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that the Edge let through."""
-        await super().__call__(scope, receive, send)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await close_services(scope)
+
+
+class Admitted(BaseRoute):
+    """Leads a request to the routes of the slice that the Edge has found for it.
+
+    FastAPI would try the routes of all slices before, one after the other.
+    """
+
+    def __init__(self, slices: Mapping[str, BaseRoute]) -> None:
+        self._slices = slices
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match each request that the Edge admitted for a slice."""
+        call: Call | None = scope.get(SCOPE_KEY)
+        known = call is not None and call.feature in self._slices
+        return (Match.FULL if known else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer it; 404 or 405 if the slice has no such route."""
+        await self._slices[call_of(scope).feature or ""].handle(scope, receive, send)
 
 
 def _operation_id(name: str, router: APIRouter) -> Callable[[APIRoute], str]:
