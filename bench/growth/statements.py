@@ -185,6 +185,11 @@ def _mails() -> list[Statement]:
         call("take_mailed_token", f"{token}, 'hash', 'password_reset'"),
         call("settle_mailed_token", f"{token}, true"),
         call("issue_notice", f"{quoted_id('notice', READER)}, gen_random_uuid(), 'hash'"),
+        call(
+            "admit_mails",
+            "jsonb_build_array(jsonb_build_object('mail', gen_random_uuid(), "
+            f"'recipient', {address}, 'kind', 'a.mail', 'security', false))",
+        ),
         call("admit_mail", f"gen_random_uuid(), {address}, 'a.mail', false"),
         Statement(
             name="an address changes at Auth",
@@ -280,11 +285,18 @@ def _runs() -> list[Statement]:
     run = f"{queued}, 'a.job', 3, 0"
     return [
         call("begin_run", f"{run}, 'me:1', 15, 4"),
+        call(
+            "begin_runs",
+            f"jsonb_build_array(jsonb_build_object('run_id', {queued}, 'job', 'a.job', "
+            "'event_id', 3, 'item', 0, 'holder', 'me:1', 'max_attempts', 4)), 15",
+        ),
         *(
             call(name, arguments, setup=begun)
             for name, arguments in {
                 "extend_run": f"{queued}, 'me:1', 15",
                 "finish_run": f"{queued}, 'me:1', 'succeeded', null, 5",
+                "finish_runs": "jsonb_build_array(jsonb_build_object('run_id', "
+                f"{queued}, 'holder', 'me:1', 'state', 'succeeded', 'duration_ms', 5))",
                 "release_runs": "'me:', true",
                 "close_run": f"{run}, 'succeeded', null",
             }.items()

@@ -1,4 +1,4 @@
-"""`./app bench`: the cost of a request in CPU time and memory, and of each statement."""
+"""`./app bench`: the cost of a request or a job in CPU time and memory, and of each statement."""
 
 import sys
 from typing import Annotated
@@ -36,6 +36,14 @@ def bench(
             "--memory",
             help="Instead, the memory of a process before and after 200,000 mixed requests, or "
             "as many as --requests says.",
+        ),
+    ] = False,
+    jobs: Annotated[
+        bool,
+        typer.Option(
+            "--jobs",
+            help="Instead, jobs a second and CPU time a job of a worker that sends mails, beside "
+            "bare Celery; 3,000 jobs each, or as many as --requests says.",
         ),
     ] = False,
     growth: Annotated[
@@ -81,7 +89,7 @@ def bench(
         typer.Option(help="With --growth: only statements that begin with this; default: all."),
     ] = None,
 ) -> None:
-    """Measure the CPU time of requests, memory, growth, relays, or a crowd of readers.
+    """Measure the CPU time of requests or jobs, memory, growth, relays, or a crowd of readers.
 
     It compares cached reads with bare applications. Starts a separate stack. The server has one
     core, the load and everything else use the others; every case runs once in each round, and the
@@ -108,6 +116,8 @@ def bench(
             sizes = Sizes(posts=posts, users=users, events=events, runs=runs, waiting=waiting)
             found = measure_growth(ROOT, sizes, _say, tuple(statement or ()))
             lines, missed = found.lines() if as_json else found.table(), bool(found.missed)
+        elif jobs:
+            lines = _jobs(requests or 3000, rounds, as_json=as_json)
         elif readers:
             from bench.readers import Options, measure_readers
 
@@ -158,6 +168,13 @@ def _figures(
     )
     figures = measure(options, _say)
     return report.lines(figures) if as_json else report.table(figures)
+
+
+def _jobs(number: int, rounds: int, *, as_json: bool) -> list[str]:
+    from bench.jobs import run
+
+    figures = run.measure_jobs(ROOT, jobs=number, rounds=rounds, say=_say)
+    return run.lines(figures) if as_json else run.table(figures)
 
 
 def _memory(requests: int, connections: int) -> list[str]:

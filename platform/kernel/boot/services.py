@@ -39,6 +39,8 @@ from kernel.jobs.unreadable import UnreadableMessages
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
 from kernel.mail import Mailer
+from kernel.mail.inboxes import Inboxes
+from kernel.mail.smtp import SmtpConnections
 from kernel.observe.operations import Operations
 from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
@@ -104,7 +106,7 @@ def register_services(
     accounts = AccountLimiter(keeping)
     by_account = PolicyTable(features, settings).by_account
     key = derived_key(settings.supabase_service_key.get_secret_value(), "account limits")
-    redis, broker = connect_redis(settings), connect_broker(settings)
+    redis = connect_redis(settings)
     cursor_keys = CursorKeys(*settings.cursor_secrets)
     drops = Drops(pipeline, prefixes_of(features, cursor_keys))
 
@@ -137,10 +139,6 @@ def register_services(
     def mailed_tokens(container: svcs.Container) -> MailedTokens:
         return MailedTokens(*container.get(AsService, Call))
 
-    def mailer(container: svcs.Container) -> Mailer:
-        run = container.get(Run)
-        return Mailer(settings, feature=run.slice, run_id=run.id, db=container.get(AsService))
-
     registry.register_value(Settings, settings)
     registry.register_value(CursorKeys, cursor_keys)
     _register_checks(registry, settings, http)
@@ -149,9 +147,7 @@ def register_services(
     registry.register_value(Pipeline, pipeline, on_registry_close=pipeline.aclose)
     registry.register_value(Limiter, Limiter(pipeline))
     registry.register_value(AccountLimiter, accounts, on_registry_close=keeping.aclose)
-    registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
-    registry.register_value(UnreadableMessages, UnreadableMessages(broker))
-    registry.register_value(Runs, Runs(AsService(http)))
+    _register_jobs(registry, settings, http)
     _register_flights(registry, settings, pipeline, drops)
     registry.register_value(TokenVerifier, _verifier(settings, http))
     _register_observers(registry, http, traces)
@@ -164,7 +160,6 @@ def register_services(
     registry.register_factory(FreshLogin, fresh_login)
     registry.register_factory(KnownNetworks, known_networks)
     registry.register_factory(MailedTokens, mailed_tokens)
-    registry.register_factory(Mailer, mailer)
 
 
 def prefixes_of(
@@ -221,6 +216,21 @@ def _register_sessions(
     registry.register_factory(UsedRefreshTokens, used_refresh_tokens)
     denials = Denials(AsService(http))
     registry.register_value(Denials, denials, on_registry_close=denials.aclose)
+
+
+def _register_jobs(registry: svcs.Registry, settings: Settings, http: SupabaseHttp) -> None:
+    broker, smtp = connect_broker(settings), SmtpConnections(settings)
+    inboxes = Inboxes(AsService(http))
+
+    def mailer(container: svcs.Container) -> Mailer:
+        run = container.get(Run)
+        return Mailer(settings, feature=run.slice, run_id=run.id, inboxes=inboxes, smtp=smtp)
+
+    registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
+    registry.register_value(UnreadableMessages, UnreadableMessages(broker))
+    registry.register_value(Runs, Runs(AsService(http)))
+    registry.register_value(SmtpConnections, smtp, on_registry_close=smtp.aclose)
+    registry.register_factory(Mailer, mailer)
 
 
 def _register_flights(

@@ -195,6 +195,7 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
 
     _own: dict[type[OwnSettings], OwnSettings] = PrivateAttr(default_factory=dict)
 
+    worker_jobs: int = Field(default=32, ge=1, le=1000)
     worker_concurrency: int = Field(default=2, ge=1, le=1000)
     worker_max_tasks_per_child: int | None = Field(default=None, ge=1)
     worker_max_memory_per_child_mb: int | None = Field(default=None, ge=1, le=10**6)
