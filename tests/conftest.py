@@ -30,4 +30,5 @@ pytest_plugins = [
     "kit.jobs",
     "kit.attacked",
     "kit.pages",
+    "kit.live",
 ]

@@ -38,12 +38,20 @@ from kernel.jobs.runs import DoneMarkers, Run, Runs
 from kernel.jobs.unreadable import UnreadableMessages
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
+from kernel.live import Hub, LiveClient, LiveClients, LiveStream, Topics
 from kernel.mail import Mailer
 from kernel.observe.operations import Operations
 from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
 from kernel.observe.unexpected import UnexpectedErrors
-from kernel.redis import Pipeline, connect_broker, connect_keeping, connect_pipeline, connect_redis
+from kernel.redis import (
+    Pipeline,
+    connect_broker,
+    connect_keeping,
+    connect_pipeline,
+    connect_redis,
+    connect_waiting,
+)
 from kernel.supabase import Agreement, AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
 from kernel.web.call import Call
 from kernel.web.cursor_pages import Cursors
@@ -59,7 +67,17 @@ REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
         *(AuthApi, AsCaller, Call, Caller, Cursors, Precondition),
         *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
         *(KnownNetworks, LoginNotices, Refreshes, UsedRefreshTokens),
-        *(Agreement, CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
+        *(
+            Agreement,
+            CacheWarmer,
+            Limiter,
+            LiveClient,
+            LiveClients,
+            Operations,
+            Pings,
+            Probe,
+            Readiness,
+        ),
     }
 )
 
@@ -135,9 +153,9 @@ def register_services(
     registry.register_value(UnreadableMessages, UnreadableMessages(broker))
     registry.register_value(Runs, Runs(AsService(http)))
     _register_flights(registry, settings, pipeline, drops)
-    registry.register_value(TokenVerifier, _verifier(settings, http))
     _register_observers(registry, http, traces)
     _register_sessions(registry, settings, http, redis)
+    _register_live(registry, settings, features, pipeline)
     _register_own_settings(registry, settings, features)
     _register_adapters(registry, settings, discover_adapters() if adapters is None else adapters)
     registry.register_factory(AuthApi, auth_api)
@@ -188,6 +206,7 @@ def _register_sessions(
     registry.register_factory(Audit, audit)
     registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(LoginNotices, login_notices)
+    registry.register_value(TokenVerifier, _verifier(settings, http))
     registry.register_value(Revocations, Revocations(redis, AsService(http)))
     registry.register_value(SessionStore, SessionStore(redis))
     registry.register_value(SeenTokens, SeenTokens(redis))
@@ -205,6 +224,28 @@ def _register_flights(
     registry.register_value(Reads, reads, on_registry_close=reads.aclose)
     registry.register_value(Announce, Announce(drops))
     registry.register_value(Refreshes, refreshes, on_registry_close=refreshes.aclose)
+
+
+def _register_live(
+    registry: svcs.Registry,
+    settings: Settings,
+    features: Mapping[str, Feature],
+    pipeline: Pipeline,
+) -> None:
+    topics = Topics(one for feature in features.values() for one in feature.topics)
+
+    with svcs.Container(registry) as container:
+        revocations, readiness = container.get(Revocations, Readiness)
+    live = LiveClients(
+        Hub(connect_waiting(settings)),
+        topics,
+        most=settings.live_max_sockets,
+        per_user=settings.live_per_user,
+        ended=revocations.ended,
+        draining=lambda: readiness.draining,
+    )
+    registry.register_value(LiveStream, LiveStream(pipeline, topics))
+    registry.register_value(LiveClients, live, on_registry_close=live.aclose)
 
 
 def _register_own_settings(
