@@ -38,6 +38,14 @@ def bench(
             "as many as --requests says.",
         ),
     ] = False,
+    sockets: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Instead, so many WebSockets of one process: memory of each, and how soon a "
+            "message has reached all of them.",
+        ),
+    ] = None,
     growth: Annotated[
         bool,
         typer.Option(
@@ -73,7 +81,7 @@ def bench(
         typer.Option(help="With --growth: only statements that begin with this; default: all."),
     ] = None,
 ) -> None:
-    """Measure the CPU time of requests, memory, growth, or a crowd of readers.
+    """Measure the CPU time of requests, memory, live updates, growth, or a crowd of readers.
 
     It compares cached reads with bare applications. Starts a separate stack. The server has one
     core, the load and everything else use the others; every case runs once in each round, and the
@@ -100,6 +108,11 @@ def bench(
             sizes = Sizes(posts=posts, users=users, events=events, runs=runs, waiting=waiting)
             found = measure_growth(ROOT, sizes, _say, tuple(statement or ()))
             lines, missed = found.lines() if as_json else found.table(), bool(found.missed)
+        elif sockets:
+            from bench.sockets import measure_sockets
+
+            live = measure_sockets(ROOT, sockets=sockets, rounds=rounds, say=_say)
+            lines = [live.line()]
         elif readers:
             from bench.readers import Options, measure_readers
 
