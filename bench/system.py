@@ -56,6 +56,16 @@ class System:
         self._processors = processors
         self._cache = urlsplit(servers.cache_url)
 
+    @property
+    def cache_host(self) -> str:
+        """The host of the cache."""
+        return str(self._cache.hostname)
+
+    @property
+    def cache_port(self) -> int:
+        """The port of the cache."""
+        return int(self._cache.port or 0)
+
     def fill(self, posts: int) -> None:
         """Sign up a user with that many posts, all published."""
         answer = httpx.post(

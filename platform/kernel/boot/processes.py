@@ -23,6 +23,7 @@ from kernel.jobs.job import QUEUES
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
 from kernel.jobs.unreadable import DEAD_LETTERS, UnreadableMessages
+from kernel.live import LiveStream
 from kernel.observe.heartbeat import Heartbeat
 from kernel.observe.listener import Listener, collectors
 from kernel.observe.operations import Operations
@@ -86,6 +87,7 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
                 outbox,
                 publisher,
                 drops=drops,
+                live=services.get(LiveStream),
                 revocations=revocations,
                 recovery=Recovery(outbox, publisher, services.get(UnreadableMessages)),
                 jobs=jobs,

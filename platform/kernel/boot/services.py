@@ -38,6 +38,7 @@ from kernel.jobs.runs import DoneMarkers, Run, Runs
 from kernel.jobs.unreadable import UnreadableMessages
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
+from kernel.live import Hub, LiveClient, LiveClients, LiveStream, Topics
 from kernel.mail import Mailer
 from kernel.mail.inboxes import Inboxes
 from kernel.mail.smtp import SmtpConnections
@@ -52,6 +53,7 @@ from kernel.redis import (
     connect_keeping,
     connect_pipeline,
     connect_redis,
+    connect_waiting,
 )
 from kernel.supabase import (
     Agreement,
@@ -79,7 +81,17 @@ REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
         *(AuthApi, AsCaller, Call, Caller, Cursors, Precondition, StorageAsCaller),
         *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
         *(KnownNetworks, LoginNotices, Refreshes, UsedRefreshTokens),
-        *(Agreement, CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
+        *(
+            Agreement,
+            CacheWarmer,
+            Limiter,
+            LiveClient,
+            LiveClients,
+            Operations,
+            Pings,
+            Probe,
+            Readiness,
+        ),
     }
 )
 
@@ -149,9 +161,9 @@ def register_services(
     registry.register_value(AccountLimiter, accounts, on_registry_close=keeping.aclose)
     _register_jobs(registry, settings, http)
     _register_flights(registry, settings, pipeline, drops)
-    registry.register_value(TokenVerifier, _verifier(settings, http))
     _register_observers(registry, http, traces)
     _register_sessions(registry, settings, http, redis)
+    _register_live(registry, settings, features, pipeline)
     _register_own_settings(registry, settings, features)
     _register_adapters(registry, settings, discover_adapters() if adapters is None else adapters)
     registry.register_factory(AuthApi, auth_api)
@@ -210,6 +222,7 @@ def _register_sessions(
     registry.register_factory(Audit, audit)
     registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(LoginNotices, login_notices)
+    registry.register_value(TokenVerifier, _verifier(settings, http))
     registry.register_value(Revocations, Revocations(redis, AsService(http)))
     registry.register_value(SessionStore, SessionStore(redis))
     registry.register_value(SeenTokens, SeenTokens(redis))
@@ -243,6 +256,28 @@ def _register_flights(
     registry.register_value(Announce, Announce(drops, wake_ups))
     registry.register_value(WakeUps, wake_ups, on_registry_close=wake_ups.aclose)
     registry.register_value(Refreshes, refreshes, on_registry_close=refreshes.aclose)
+
+
+def _register_live(
+    registry: svcs.Registry,
+    settings: Settings,
+    features: Mapping[str, Feature],
+    pipeline: Pipeline,
+) -> None:
+    topics = Topics(one for feature in features.values() for one in feature.topics)
+
+    with svcs.Container(registry) as container:
+        revocations, readiness = container.get(Revocations, Readiness)
+    live = LiveClients(
+        Hub(connect_waiting(settings)),
+        topics,
+        most=settings.live_max_sockets,
+        per_user=settings.live_per_user,
+        ended=revocations.ended,
+        draining=lambda: readiness.draining,
+    )
+    registry.register_value(LiveStream, LiveStream(pipeline, topics))
+    registry.register_value(LiveClients, live, on_registry_close=live.aclose)
 
 
 def _register_own_settings(

@@ -7,6 +7,7 @@ from kernel.identity.denials import Denials
 from kernel.identity.revocation import Revocations
 from kernel.identity.tokens import TokenVerifier
 from kernel.limits.limiter import Limiter
+from kernel.live import LiveClients
 from kernel.observe.unexpected import UnexpectedErrors
 from kernel.redis import Pipeline, WakeUps
 
@@ -23,3 +24,4 @@ class EdgeServices:
     denials: Denials
     unexpected: UnexpectedErrors
     wake_ups: WakeUps
+    live: LiveClients

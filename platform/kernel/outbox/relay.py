@@ -23,6 +23,7 @@ from kernel.events import Event, SessionEnded
 from kernel.identity.revocation import Revocations
 from kernel.jobs.publisher import BrokerUnavailable, Publisher
 from kernel.jobs.table import JobTable
+from kernel.live import LiveStream
 from kernel.outbox.outbox import Claimed, Outbox
 from kernel.outbox.recovery import Recovery
 from kernel.redis import Alarm
@@ -51,6 +52,7 @@ class Relay:
         publisher: Publisher,
         *,
         drops: Drops,
+        live: LiveStream,
         revocations: Revocations,
         recovery: Recovery,
         jobs: JobTable,
@@ -60,6 +62,7 @@ class Relay:
     ) -> None:
         self._outbox, self._drops, self._publisher = outbox, drops, publisher
         self._revocations, self._traces = revocations, traces
+        self._live = live
         self._jobs, self._events, self._recovery = jobs, events, recovery
         self._database, self._broker = Backoff(), Backoff()
         self._cache = Backoff(longest=CACHE_BACKOFF_SECONDS)
@@ -151,6 +154,7 @@ class Relay:
             ended = [event.session_id for event in told if isinstance(event, SessionEnded)]
             if ended:
                 await self._revocations.add(ended)
+            await self._live.write(told)  # after the drops: clients read again at once
         except CacheUnavailable as error:
             log.warning("The cache does not answer", extra={"reason": repr(error.__cause__)})
             RELAY_FAILURES.labels("cache").inc()

@@ -6,6 +6,7 @@ from kernel.redis.clients import (
     connect_keeping,
     connect_pipeline,
     connect_redis,
+    connect_waiting,
     report_eviction,
 )
 from kernel.redis.leases import give_lease_back, take_lease
@@ -23,6 +24,7 @@ __all__ = [
     "connect_keeping",
     "connect_pipeline",
     "connect_redis",
+    "connect_waiting",
     "give_lease_back",
     "report_eviction",
     "take_lease",

@@ -22,6 +22,7 @@ from kernel.redis.wake_ups import WAIT_SECONDS, Alarm
 log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 0.2
+WAITING_SECONDS: Final = 8.0
 _KEEPS_ALL: Final = "noeviction"
 # Policies that evict only keys with a TTL; the cache's other keys must stay.
 _CACHE_POLICIES: Final = (_KEEPS_ALL, "volatile-ttl", "volatile-lfu", "volatile-lru")
@@ -42,6 +43,14 @@ def connect_keeping(settings: Settings) -> Pipeline:
     if settings.broker_host is None:
         return connect_pipeline(settings)
     return Multiplexed(Endpoint.of_broker(settings), name="broker")
+
+
+def connect_waiting(settings: Settings) -> Pipeline:
+    """Return a pipeline to the cache with a connection of its own, for commands that block.
+
+    It gives up after WAITING_SECONDS: a command must block for less.
+    """
+    return OverRedisPy(connect_redis(settings, timeout=None, protocol=2), seconds=WAITING_SECONDS)
 
 
 def connect_redis(

@@ -1,6 +1,7 @@
 """The relay, turn by turn."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -135,3 +136,23 @@ async def test_o8_a_turn_publishes_the_failed_runs_whose_time_has_come(own_stack
     assert messages(own_stack) == [("outbox.tell", run_of(thing))]
     found = await own_stack.sql.fetchrow("select * from jobs.runs where id = $1", run_of(thing))
     assert (found["state"], found["replays"], found["replay_at"]) == ("queued", 1, None)
+
+
+def live_things(own_stack):
+    entries = own_stack.cache.client.xrange("live")
+    return [json.loads(fields["ids"])["thing_id"] for _, fields in entries if "ids" in fields]
+
+
+async def test_a_turn_writes_changes_of_live_topics_into_the_stream(own_stack, a_relay, author):
+    thing = await own_stack.thing(author)
+    await a_relay.turn()
+    assert live_things(own_stack) == [str(thing)]
+
+
+async def test_a_change_reaches_the_stream_although_redis_was_killed(own_stack, a_relay, author):
+    own_stack.cache.kill()
+    thing = await own_stack.thing(author)
+    await a_relay.turn()
+    await own_stack.cache.start()
+    await turned(a_relay, lambda: none_pending(own_stack))
+    assert live_things(own_stack) == [str(thing)]

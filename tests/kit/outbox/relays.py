@@ -19,6 +19,7 @@ from kernel.jobs.broker import celery_app
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
 from kernel.jobs.unreadable import UnreadableMessages
+from kernel.live import LiveStream, Topic
 from kernel.outbox import relay
 from kernel.outbox.outbox import Claimed, Outbox
 from kernel.outbox.recovery import Recovery
@@ -63,7 +64,10 @@ async def kept_things(page: int = 1) -> Answer[int]:
     return Answer(page)
 
 
-FEATURES = {"tested": Feature(router=router, caller="ignored", jobs=(tell, draw, tick))}
+TOPICS = (Topic("things", on=ThingPublished, audience=everyone),)
+FEATURES = {
+    "tested": Feature(router=router, caller="ignored", jobs=(tell, draw, tick), topics=TOPICS)
+}
 JOBS = JobTable.of(FEATURES)
 
 
@@ -91,6 +95,7 @@ async def running_relay(
             rows,
             publisher,
             drops=drops,
+            live=container.get(LiveStream),
             revocations=revocations,
             recovery=Recovery(rows, publisher, unreadable, lost_after_seconds=lost_after),
             jobs=JOBS,
