@@ -13,7 +13,7 @@ from kernel.cache.lookup import Lookup
 from kernel.cache.reads import Reads
 from kernel.cache.stored import RenderedResponse
 from kernel.events import Event
-from kernel.redis import connect_pipeline
+from kernel.redis import WakeUps, connect_pipeline
 from kit.application import SLICES, running
 from kit.slices.shared.things import ThingChanged, ThingPublished
 from kit.waiting import until
@@ -47,6 +47,13 @@ async def redis(own_stack):
 @pytest.fixture
 def drops(redis):
     return Drops(redis, {ONE: (), PAGE: (), NEVER: ()})
+
+
+@pytest.fixture
+async def announce(redis, drops):
+    wake_ups = WakeUps(redis)
+    yield Announce(drops, wake_ups)
+    await wake_ups.aclose()
 
 
 def versions(own):
@@ -156,18 +163,18 @@ async def test_a_cache_that_does_not_take_a_drop_is_unavailable(own_stack, drops
 
 
 @pytest.mark.parametrize("how", ["refused", "silent"])
-async def test_an_announcement_never_fails_for_the_cache(own_stack, drops, how, caplog):
+async def test_an_announcement_never_fails_for_the_cache(own_stack, announce, how, caplog):
     async with faulty(own_stack, how):
         started = time.perf_counter()
-        await Announce(drops)(ThingChanged(thing_id=THING))
+        await announce(ThingChanged(thing_id=THING))
         assert time.perf_counter() - started < 1
     own = [line.message for line in caplog.records if line.name == "kernel.cache.drops"]
     assert own == ["The relay drops these reads later"]
 
 
-async def test_one_announcement_may_have_several_events(own_stack, drops):
+async def test_one_announcement_may_have_several_events(own_stack, announce):
     other = uuid4()
-    await Announce(drops)(ThingChanged(thing_id=THING), ThingChanged(thing_id=other))
+    await announce(ThingChanged(thing_id=THING), ThingChanged(thing_id=other))
     assert versions(own_stack).keys() == {f"one:{THING}", f"one:{other}", "page:*"}
 
 
