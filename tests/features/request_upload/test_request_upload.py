@@ -122,9 +122,7 @@ async def test_a_token_is_worth_nothing_when_the_file_is_gone(
     assert not await object_exists(upload["file"]["id"])
 
 
-async def test_nobody_uploads_what_nobody_requested(
-    author, stranger, requested, upload, supabase
-):
+async def test_nobody_uploads_what_nobody_requested(author, stranger, requested, upload, supabase):
     pending = await requested()
     for name, person in ((pending["file"]["id"], stranger), (uuid4(), author), ("a.txt", author)):
         headers = {"Authorization": f"Bearer {person.token}", "content-type": "text/plain"}
