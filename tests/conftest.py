@@ -32,4 +32,5 @@ pytest_plugins = [
     "kit.jobs",
     "kit.attacked",
     "kit.pages",
+    "kit.live",
 ]

@@ -2,7 +2,7 @@
 # ruff: noqa: S608 - the SQL is made of our own text
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from bench.growth.fill import READER, row_id
 
@@ -38,16 +38,9 @@ def rpc(name: str, arguments: str = "") -> str:
     return f"select * from public.{name}({arguments})"
 
 
-def call(
-    name: str, arguments: str = "", *, case: str = "", rows: int = FEW, milliseconds: float = 5.0
-) -> Statement:
-    """Return a call of a function by the service."""
-    return Statement(
-        name=f"{name} {case}".strip(),
-        sql=rpc(name, arguments),
-        rows=rows,
-        milliseconds=milliseconds,
-    )
+def call(name: str, arguments: str = "", *, case: str = "", **bounds: Any) -> Statement:
+    """Return a call of a function by the service; `bounds` are fields of Statement."""
+    return Statement(name=f"{name} {case}".strip(), sql=rpc(name, arguments), **bounds)
 
 
 def by_user(name: str, arguments: str = "", *, user: int = READER, rows: int = FEW) -> Statement:

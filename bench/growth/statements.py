@@ -148,9 +148,9 @@ def _own() -> list[Statement]:
         call("record_audit", f"'login', {user}"),
         call("record_denial", f"{user}, 'a_slice'"),
         call("last_event"),
-        Statement(
-            name="events_after",
-            sql=rpc("events_after", "current_setting('growth.event')::bigint"),
+        call(
+            "events_after",
+            "current_setting('growth.event')::bigint",
             setup="select set_config('growth.event', (max(id) - 100)::text, true) "
             "from outbox.events",
         ),
@@ -159,12 +159,12 @@ def _own() -> list[Statement]:
 
 def _sessions(sizes: Sizes) -> list[Statement]:
     session, token = quoted_id("session", READER), quoted_id("token", READER)
-    ended = sizes.users // 10
     return [
         call("revoked_sessions", quoted_id("user", READER), case="of a user"),
-        call("revoked_sessions", case="all", rows=ended + FEW, milliseconds=200),
+        call("revoked_sessions", case="all", rows=sizes.users // 10 + FEW, milliseconds=200),
         call("session_started", session),
-        call("renew_session", f"{session}, {token}, 0, 0"),
+        call("renew_session", f"{session}, gen_random_uuid(), 0, 0"),
+        call("renew_session", f"{session}, {token}, 0, 0", case="by a used token"),
         call("end_session_of_token", token),
         call("note_login", f"{quoted_id('user', READER)}, 'device', 'network', '192.0.2.1'"),
         call("login_notice", quoted_id("login", READER)),
@@ -180,11 +180,16 @@ def _mails() -> list[Statement]:
         call("resend_confirmation", address),
         call("complete_sign_up", address),
         call("request_email_change", f"{user}, 'free@example.com'"),
-        call("email_change_from", request),
+        call("email_change_from", quoted_id("request", 5)),  # of those for another address
         call("issue_mailed_token", f"{request}, gen_random_uuid(), 'hash'"),
         call("take_mailed_token", f"{token}, 'hash', 'password_reset'"),
         call("settle_mailed_token", f"{token}, true"),
         call("issue_notice", f"{quoted_id('notice', READER)}, gen_random_uuid(), 'hash'"),
+        call(
+            "admit_mails",
+            "jsonb_build_array(jsonb_build_object('mail', gen_random_uuid(), "
+            f"'recipient', {address}, 'kind', 'a.mail', 'security', false))",
+        ),
         call("admit_mail", f"gen_random_uuid(), {address}, 'a.mail', false"),
         Statement(
             name="an address changes at Auth",
@@ -225,10 +230,15 @@ def _relay() -> list[Statement]:
         "from outbox.events where claim = '{claim}'"
     )
     claim = str(row_id("claim", 1))
+    expired = (
+        "update jobs.runs set state = 'running', holder = 'gone:1', "
+        "held_until = now() - interval '1 minute' "
+        f"where id in (select id from jobs.runs where state = 'queued' limit {batch})"
+    )
     return [
         *(
             call(
-                "claim_events", f"{batch}, 30, {wanted}", case=case, rows=3 * batch, milliseconds=20
+                "claim_events", f"{batch}, 30, {wanted}", case=case, rows=3 * batch, milliseconds=10
             )
             for case, wanted in {
                 "": "true, true",
@@ -236,30 +246,34 @@ def _relay() -> list[Statement]:
                 "without a cache": "false, true",
             }.items()
         ),
-        Statement(
-            name="settle_events",
-            sql=rpc(
-                "settle_events",
-                f"'{claim}', current_setting('growth.results')::jsonb, "
-                "(select jsonb_agg(jsonb_build_object('id', gen_random_uuid(), 'job', 'a.job', "
-                "'event_id', r.id, 'item', 0)) from jsonb_to_recordset("
-                "current_setting('growth.results')::jsonb) as r (id bigint))",
-            ),
+        call(
+            "settle_events",
+            f"'{claim}', current_setting('growth.results')::jsonb, "
+            "(select jsonb_agg(jsonb_build_object('id', gen_random_uuid(), 'job', 'a.job', "
+            "'event_id', r.id, 'item', 0)) from jsonb_to_recordset("
+            "current_setting('growth.results')::jsonb) as r (id bigint))",
             setup=f"update outbox.events set claim = '{claim}' where id in "
             f"(select id from outbox.events where dropped_at is null limit {batch}); "
             f"select set_config('growth.results', ({results.format(claim=claim)})::text, true)",
             rows=5 * batch,
-            milliseconds=50,
+            milliseconds=25,
         ),
-        call("lost_runs", f"60, {batch}", rows=3 * batch, milliseconds=20),
-        call("claim_expired_runs", f"{batch}, 30", rows=3 * batch, milliseconds=20),
-        call("settle_expired_runs", f"array[{quoted_id('run', 3)}]::uuid[]"),
+        call("lost_runs", f"60, {batch}", rows=3 * batch, milliseconds=10),
+        call("claim_expired_runs", f"{batch}, 30", setup=expired, rows=3 * batch, milliseconds=10),
+        call(
+            "settle_expired_runs",
+            "current_setting('growth.runs')::uuid[]",
+            setup=f"{expired}; select set_config('growth.runs', array_agg(id)::text, true) "
+            "from jobs.runs where holder = 'gone:1'",
+            rows=3 * batch,
+            milliseconds=10,
+        ),
         call(
             "keep_unreadable",
             """'[{"id": "00000000-0000-4000-8000-000000000000", "queue": "jobs",
                 "at": "2026-01-01T00:00:00Z", "message": "AAAA"}]'""",
         ),
-        call("due_replays", f"{batch}", rows=3 * batch, milliseconds=20),
+        call("due_replays", f"{batch}", rows=3 * batch, milliseconds=10),
         call("event_topics"),
         call("put_slot", "'a.job', now()"),
     ]
@@ -271,17 +285,24 @@ def _runs() -> list[Statement]:
     run = f"{queued}, 'a.job', 3, 0"
     return [
         call("begin_run", f"{run}, 'me:1', 15, 4"),
+        call(
+            "begin_runs",
+            f"jsonb_build_array(jsonb_build_object('run_id', {queued}, 'job', 'a.job', "
+            "'event_id', 3, 'item', 0, 'holder', 'me:1', 'max_attempts', 4)), 15",
+        ),
         *(
-            Statement(name=name, sql=rpc(name, arguments), setup=begun)
+            call(name, arguments, setup=begun)
             for name, arguments in {
                 "extend_run": f"{queued}, 'me:1', 15",
                 "finish_run": f"{queued}, 'me:1', 'succeeded', null, 5",
+                "finish_runs": "jsonb_build_array(jsonb_build_object('run_id', "
+                f"{queued}, 'holder', 'me:1', 'state', 'succeeded', 'duration_ms', 5))",
                 "release_runs": "'me:', true",
                 "close_run": f"{run}, 'succeeded', null",
             }.items()
         ),
         *(
-            Statement(name=name, sql=rpc(name, queued), setup=_fail(queued))
+            call(name, queued, setup=_fail(queued))
             for name in ("replay_later", "replay_dead_letter")
         ),
     ]

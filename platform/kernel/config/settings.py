@@ -195,6 +195,7 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
 
     _own: dict[type[OwnSettings], OwnSettings] = PrivateAttr(default_factory=dict)
 
+    worker_jobs: int = Field(default=32, ge=1, le=1000)
     worker_concurrency: int = Field(default=2, ge=1, le=1000)
     worker_max_tasks_per_child: int | None = Field(default=None, ge=1)
     worker_max_memory_per_child_mb: int | None = Field(default=None, ge=1, le=10**6)
@@ -226,6 +227,8 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
     write_timeout_seconds: float = Field(default=30, gt=0, le=3600)
     max_connections: int | None = Field(default=None, ge=1)
     max_connections_per_client: int | None = Field(default=None, ge=1)
+    live_max_sockets: int = Field(default=5000, ge=0, le=10**6)
+    live_per_user: int = Field(default=10, ge=1, le=10**6)
 
     app_env: Annotated[Environment, BeforeValidator(lower)] = Field(default_factory=_app_env)
 

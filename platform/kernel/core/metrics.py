@@ -87,6 +87,25 @@ SLOTS: Final = Counter(
     ("name", "result"),
     registry=_registry,
 )
+LIVE_SOCKETS: Final = Gauge(
+    "live_sockets",
+    "Open clients of live updates. kind: websocket, sse.",
+    ("kind",),
+    multiprocess_mode="livesum",
+    registry=_registry,
+)
+LIVE_MESSAGES: Final = Counter(
+    "live_messages_total",
+    "Messages for clients of live updates. result: sent, or conflated with a newer one.",
+    ("result",),
+    registry=_registry,
+)
+LIVE_CLOSED: Final = Counter(
+    "live_closed_total",
+    "Closed clients of live updates, by kind and close code (other: a code of the client's own).",
+    ("kind", "code"),
+    registry=_registry,
+)
 HEARTBEAT: Final = Gauge(
     "heartbeat_timestamp_seconds",
     "When worker, relay or beat last reported that it works.",

@@ -322,3 +322,16 @@ async def test_a_row_without_bytes_is_not_found(storage, bucket):
     answer = await get(storage, bucket)
     assert refusal(answer) == (400, "404", "NoSuchKey")
     assert answer.json()["message"] == "The resource was not found"
+
+
+@pytest.mark.parametrize(
+    ("name", "folders", "file", "kind"),
+    [("a/b/c.tar.gz", ["a", "b"], "c.tar.gz", "gz"), ("c.png", [], "c.png", "png")],
+)
+async def test_policies_can_ask_for_the_parts_of_a_name(storage, name, folders, file, kind):
+    row = await storage.database.fetchrow(
+        "select storage.foldername($1) as folders, storage.filename($1) as file, "
+        "storage.extension($1) as kind",
+        name,
+    )
+    assert dict(row) == {"folders": folders, "file": file, "kind": kind}
