@@ -56,10 +56,9 @@ class UploadTarget:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object that is being read: type and size as Storage states them, and its bytes."""
+    """An object that is being read: its type as Storage states it, and its bytes in pieces."""
 
     content_type: str
-    size: int | None
     chunks: AsyncIterator[bytes]
 
 
@@ -82,8 +81,8 @@ class StorageHttp:
 
     async def call(
         self, name: str, method: str, path: str, headers: dict[str, str], body: object = None
-    ) -> dict[str, Any]:
-        """Return the object, or the list as `items`, that Storage responds with.
+    ) -> Any:
+        """Return the JSON that Storage responds with.
 
         `name` is the endpoint's, for breakers, metrics and traces.
         """
@@ -93,10 +92,9 @@ class StorageHttp:
         request = self._request(method, path, headers, self._seconds, content)
         response = await self._send(name, request, stream=False)
         try:
-            found = orjson.loads(response.content)
+            return orjson.loads(response.content)
         except ValueError:
             raise SupabaseUnavailable from None
-        return found if isinstance(found, dict) else {"items": found}
 
     @asynccontextmanager
     async def read(
@@ -107,9 +105,8 @@ class StorageHttp:
         request = self._request("GET", path, headers, _READ_SECONDS, None)
         response = await self._send(name, request, stream=True)
         try:
-            size = response.headers.get("content-length", "")
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            yield StoredObject(kind, int(size) if size.isdecimal() else None, _pieces(response))
+            yield StoredObject(kind, _pieces(response))
         finally:
             await response.aclose()
 

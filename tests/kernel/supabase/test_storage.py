@@ -101,6 +101,5 @@ async def test_h7_a_silent_storage_ends_in_time_and_the_database_works(handles, 
 async def test_an_object_that_breaks_off_is_an_error(handles, front):
     front.storage = dies
     async with handles[1].read("files", "a") as found:
-        assert found.size == 100
         with pytest.raises(SupabaseUnavailable):
             assert [piece async for piece in found.chunks]
