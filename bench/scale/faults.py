@@ -19,8 +19,7 @@ _SETTLE_SECONDS: Final = 120.0
 _CALM: Final = 0.25  # of the time for a fault, at its end: there must be no error
 _REFUSED: Final = ("503", "504")  # with Retry-After, as documented
 _NO_ANSWER: Final = (
-    "ConnectionRefusedError", "ConnectionResetError", "HTTPConnectionClosed", "RemoteDisconnected",
-    "BrokenPipeError", "ConnectionError",
+    "ConnectionRefusedError", "ConnectionResetError", "HTTPConnectionClosed", "BrokenPipeError",
 )  # fmt: skip
 
 _NOTIFIED: Final = """
@@ -80,6 +79,7 @@ class Faults:
     def __init__(self, stack: Stack, say: Say) -> None:
         self._stack, self._say = stack, say
         self._faults: list[Fault] = []
+        self._planned = 0
         self.missed: list[str] = []
 
     async def run(self, begins: float, seconds: float) -> None:
@@ -93,6 +93,7 @@ class Faults:
             ("worker SIGKILLed", lambda: self._kill("worker"), ()),
             ("Postgres connections cut", self._cut, _REFUSED),
         ]
+        self._planned = len(steps)
         each = seconds / len(steps)
         for number, (name, do, allowed) in enumerate(steps):
             await asyncio.sleep(begins + number * each - time.time())
@@ -106,6 +107,8 @@ class Faults:
         for fault, end in zip(self._faults, ends, strict=True):
             fault.judge(seen.seen, end)
             self.missed += fault.missed
+        if len(self._faults) < self._planned:
+            self.missed.append(f"Only {len(self._faults)} of {self._planned} faults were made.")
         lost, late = await self._lost(seen.kept)
         rows = [("fault", "errors", "last error after", "kinds")]
         rows += [fault.row for fault in self._faults]  # type: ignore[misc]

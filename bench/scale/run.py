@@ -96,7 +96,9 @@ class Run:
             finally:
                 for task in tasks:
                     task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for failure in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(failure, Exception):  # a cancelled task has ended as it should
+                    raise failure
         await self._redis.aclose()
         begins = seen.began
         if not scenario.measures_ramp:

@@ -222,6 +222,16 @@ async def test_a_post_whose_job_has_not_succeeded_is_lost(own_database):
     await transaction.rollback()
 
 
+async def test_a_fault_that_was_not_made_is_missed(own_database):
+    stack: Any = Database(own_database.sql)
+    faults = Faults(stack, print)
+    faults._planned = 2
+    faults._faults.append(Fault(name="no fault", began=0, allowed=()))
+    lines = await faults.table(seen("200"))
+    assert faults.missed == ["Only 1 of 2 faults were made."]
+    assert lines[1].split() == ["no", "fault", "0", "at", "once", "none"]
+
+
 FIGURES = """
 | call | API µs | Auth and PostgREST µs | Postgres µs | Redis µs | relay µs | worker µs | x |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
