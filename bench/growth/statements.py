@@ -5,32 +5,17 @@ A bound is the number of rows that a statement may read, or sort, however large 
 # ruff: noqa: S608 - the SQL is made of our own text
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from bench.growth.fill import POSTER, READER, WRITER, Sizes, row_id
+from bench.growth.statement import FEW as _FEW
+from bench.growth.statement import Statement
+from bench.growth.statement import call as _call
+from bench.growth.statement import row as _id
+from bench.growth.statement import rpc as _rpc
 
 _PAGE: Final = 20
 _TOTAL: Final = 32  # the rows that one total is the sum of
-_FEW: Final = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class Statement:
-    """One statement; it runs as `role`, a user's where `user` is one, and is rolled back.
-
-    `rows` bounds the rows that it and its triggers read, `milliseconds` its time; `setup` prepares
-    the row that it is about.
-    """
-
-    name: str
-    sql: str
-    rows: int = _FEW
-    milliseconds: float = 5.0
-    role: str = "service_role"
-    user: int | None = None
-    admin: bool = False
-    setup: str = ""
 
 
 def statements(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> list[Statement]:
@@ -50,27 +35,8 @@ def statements(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> lis
     ]
 
 
-def _id(kind: str, number: int) -> str:
-    return f"'{row_id(kind, number)}'"
-
-
-def _rpc(name: str, arguments: str = "") -> str:
-    return f"select * from public.{name}({arguments})"
-
-
 def _fail(run: str) -> str:
     return f"update jobs.runs set state = 'failed', finished_at = now() where id = {run}"
-
-
-def _call(
-    name: str, arguments: str = "", *, case: str = "", rows: int = _FEW, milliseconds: float = 5.0
-) -> Statement:
-    return Statement(
-        name=f"{name} {case}".strip(),
-        sql=_rpc(name, arguments),
-        rows=rows,
-        milliseconds=milliseconds,
-    )
 
 
 def _by_user(name: str, arguments: str = "", *, user: int = READER, rows: int = _FEW) -> Statement:

@@ -19,7 +19,7 @@ from bench.first import settle
 from bench.growth.fill import Sizes
 from bench.growth.reading import Reading
 from bench.growth.run import Growth
-from bench.growth.statements import Statement
+from bench.growth.statement import Statement
 from bench.jobs import run as bench_jobs
 from bench.load import Load, Plan
 from bench.messages import ADDRESS, POST, Messages, message, post_id

@@ -15,7 +15,7 @@ from bench.growth.drain import drain
 from bench.growth.fill import Sizes, fill
 from bench.growth.reading import Reader
 from bench.growth.run import known, measure_growth, read_all
-from bench.growth.statements import Statement
+from bench.growth.statement import Statement
 from contract import shipped
 from kit.grants import ROOT, stated_in
 from kit.servers import make_database
