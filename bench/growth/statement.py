@@ -1,12 +1,13 @@
-"""One statement, and how most of them are written."""
+"""One statement with its bound, and how one is written."""
+# ruff: noqa: S608 - the SQL is made of our own text
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from bench.growth.fill import row_id
+from bench.growth.fill import READER, row_id
 
 FEW: Final = 100
-"""Rows that a statement about one thing may read."""
+"""The rows that a statement about a few rows reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,23 +28,23 @@ class Statement:
     setup: str = ""
 
 
-def row(kind: str, number: int) -> str:
-    """Return the id of a row, as SQL."""
+def quoted_id(kind: str, number: int) -> str:
+    """Return the id of a row, for SQL."""
     return f"'{row_id(kind, number)}'"
 
 
 def rpc(name: str, arguments: str = "") -> str:
-    """Return the call of a function, as SQL."""
-    return f"select * from public.{name}({arguments})"  # noqa: S608 - our own text
+    """Return a call of a function, for SQL."""
+    return f"select * from public.{name}({arguments})"
 
 
-def call(
-    name: str, arguments: str = "", *, case: str = "", rows: int = FEW, milliseconds: float = 5.0
-) -> Statement:
-    """Return the statement of a function, which the service calls."""
+def call(name: str, arguments: str = "", *, case: str = "", **bounds: Any) -> Statement:
+    """Return a call of a function by the service; `bounds` are fields of Statement."""
+    return Statement(name=f"{name} {case}".strip(), sql=rpc(name, arguments), **bounds)
+
+
+def by_user(name: str, arguments: str = "", *, user: int = READER, rows: int = FEW) -> Statement:
+    """Return a call of a function by a user."""
     return Statement(
-        name=f"{name} {case}".strip(),
-        sql=rpc(name, arguments),
-        rows=rows,
-        milliseconds=milliseconds,
+        name=name, sql=rpc(name, arguments), role="authenticated", user=user, rows=rows
     )

@@ -394,3 +394,13 @@ async def test_ctrl_c_leaves_no_process(command):
     await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode != 0
     await until(lambda: not found.keys() & all_processes().keys())
+
+
+@pytest.mark.slow
+def test_sockets_shows_their_memory_and_how_soon_all_have_a_message():
+    command = [sys.executable, "-m", "cli", "bench", "--sockets", "300", "--rounds", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    figures = json.loads(done.stdout)["sockets"]
+    assert figures["sockets"] == 300
+    assert 1_000 < figures["bytes_each"] < 200_000
+    assert 0 < figures["median_ms"] <= figures["p99_ms"] <= figures["last_ms"]

@@ -23,6 +23,7 @@ from kernel.jobs.job import QUEUES
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
 from kernel.jobs.unreadable import DEAD_LETTERS, UnreadableMessages
+from kernel.live import LiveStream
 from kernel.observe.heartbeat import Heartbeat
 from kernel.observe.listener import Listener, collectors
 from kernel.observe.operations import Operations
@@ -30,7 +31,7 @@ from kernel.outbox.beat import Beat
 from kernel.outbox.outbox import Outbox
 from kernel.outbox.recovery import Recovery
 from kernel.outbox.relay import Relay
-from kernel.redis import connect_broker, report_eviction
+from kernel.redis import WakeUps, connect_alarm, connect_broker, report_eviction
 from kernel.supabase import AsService
 from kernel.worker import worker
 from kernel.worker.queues import run_each
@@ -86,11 +87,13 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
                 outbox,
                 publisher,
                 drops=drops,
+                live=services.get(LiveStream),
                 revocations=revocations,
                 recovery=Recovery(outbox, publisher, services.get(UnreadableMessages)),
                 jobs=jobs,
                 events=known_events(),
                 traces=services.get(Traces),
+                alarm=connect_alarm(settings),
             )
             async with connect_broker(settings) as broker:
                 operations = Operations(db, broker, queues=QUEUES, dead=DEAD_LETTERS)
@@ -110,7 +113,7 @@ def run_beat(settings: Settings, features: Mapping[str, Feature]) -> None:
     async def main() -> None:
         async with _services(settings, features, "beat") as services:
             Listener(settings, *collectors("beat", version()))
-            beat = Beat(Outbox(services.get(AsService)), jobs)
+            beat = Beat(Outbox(services.get(AsService)), jobs, services.get(WakeUps))
             await _until_signalled(settings, beat.run)
 
     asyncio.run(main())
