@@ -296,7 +296,8 @@ def _runs() -> list[Statement]:
                 "extend_run": f"{queued}, 'me:1', 15",
                 "finish_run": f"{queued}, 'me:1', 'succeeded', null, 5",
                 "finish_runs": "jsonb_build_array(jsonb_build_object('run_id', "
-                f"{queued}, 'holder', 'me:1', 'state', 'succeeded', 'duration_ms', 5))",
+                f"{queued}, 'holder', 'me:1', 'state', 'succeeded', 'duration_ms', 5, "
+                "'retry_seconds', 0))",
                 "release_runs": "'me:', true",
                 "close_run": f"{run}, 'succeeded', null",
             }.items()

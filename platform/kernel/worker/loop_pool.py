@@ -26,6 +26,7 @@ BLOCKED_SECONDS: Final = 10.0
 _TICK_SECONDS: Final = 0.25
 _APART: Final = 4
 _END_SECONDS: Final = 3.0
+_PAUSE_SECONDS: Final = 1.0
 _CHUNK: Final = 64 * 1024
 
 
@@ -51,6 +52,7 @@ class _Process:
     begun: int = 0
     received: bytes = b""
     silent: float = 0.0
+    works: bool = False
     debugged: bool = False
 
 
@@ -195,7 +197,7 @@ class LoopPool(BasePool):
         if not data:
             self._bury(process)
             return
-        process.silent = 0.0
+        process.silent, process.works = 0.0, True
         process.received += data
         while True:
             line, end, rest = process.received.partition(b"\n")
@@ -243,6 +245,8 @@ class LoopPool(BasePool):
             return
         self._suspects.extend(left)
         if process is self._shared:
+            if not process.works:
+                time.sleep(_PAUSE_SECONDS)  # the next one may die as early: limit the rate
             self._shared = self._fork()
         self._fill()
 
