@@ -84,9 +84,10 @@ class Relay:
             await asyncio.wait(waiting, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if rang.done():
                 rang = None
-        if rang is not None:
+        # Repeat the cancellation: a call that ends in the same moment can swallow it.
+        while rang is not None and not rang.done():
             rang.cancel()
-            await asyncio.wait({rang})
+            await asyncio.wait({rang}, timeout=PAUSE_SECONDS)
         await self._alarm.aclose()
         self._publisher.close()
 

@@ -38,10 +38,13 @@ async def waiting_relays(own, number):
     async with contextlib.AsyncExitStack() as stack:
         relays = [await stack.enter_async_context(running_relay(own)) for _ in range(number)]
         tasks = [asyncio.create_task(one.run(stop)) for one in relays]
-        await until(lambda: len(waiting(own)) == number)
-        yield relays
-        stop.set()
-        await asyncio.gather(*tasks)
+        try:
+            await until(lambda: len(waiting(own)) == number)
+            yield relays
+        finally:
+            stop.set()
+            async with asyncio.timeout(20):
+                await asyncio.gather(*tasks)
 
 
 def waiting(own):
