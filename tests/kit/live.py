@@ -106,6 +106,7 @@ async def opened(
         proxy=None,
         logger=_QUIET,  # it would log each frame
         ping_interval=None,
+        max_queue=None,  # else unread messages keep it from reading the close frame
     ) as one:
         yield Socket(one)
 

@@ -3,6 +3,7 @@
 import logging
 from typing import Any, Final, Literal
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from kernel.boot.timed import Served
@@ -64,7 +65,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().resume_writing()
 
     async def send(self, message: Any) -> None:
-        """Send a message; a close frame without waiting for the client."""
+        """Send a message; a close frame without waiting for the client.
+
+        Raises ClientDisconnected if the client has closed the socket, or did not answer a ping.
+        """
+        if self.close_sent and self.handshake_complete:
+            raise ClientDisconnected
         if message["type"] == "websocket.close":
             self.writable.set()
         await super().send(message)

@@ -89,15 +89,11 @@ class LiveClients:
             await asyncio.wait({self._sweeper})
         await self._hub.aclose()
 
-    def refuse_new(self, caller: Caller) -> None:
-        """Raise LiveUnavailable or TooManySockets if a client of this caller cannot be opened."""
+    def open(self, caller: Caller, kind: Kind) -> LiveClient:
+        """Return a new client; `close` it. Raises LiveUnavailable or TooManySockets."""
         if self._draining() or len(self._open) >= self._most:
             raise LiveUnavailable(retry_after=_RETRY_SECONDS)
         self._refuse_more(caller)
-
-    def open(self, caller: Caller, kind: Kind) -> LiveClient:
-        """Return a new client; `close` it. Raises LiveUnavailable or TooManySockets."""
-        self.refuse_new(caller)
         client = LiveClient(caller)
         self._open[client] = kind
         LIVE_SOCKETS.labels(kind).inc()

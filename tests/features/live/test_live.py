@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 
 import jwt
@@ -221,6 +222,18 @@ async def test_a_slow_reader_delays_nobody_and_is_closed_4408(server):
                 assert (await socket.told())["ids"] == {"thing_id": thing}
         slow.connection.transport.resume_reading()
         assert await slow.code() == 4408
+
+
+async def test_clients_that_leave_while_messages_flow_cause_no_errors(server, caplog):
+    for _ in range(20):
+        async with server.socket() as socket:
+            await socket.follow("things")
+            flowing = asyncio.create_task(server.changes(60))
+            await socket.told()
+        await flowing
+    clients = server.service(LiveClients)
+    await until(lambda: not len(clients))
+    assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
 
 
 async def test_paths_without_a_socket_are_404_and_a_plain_request_is_no_socket(server):
