@@ -56,6 +56,16 @@ class System:
         self._processors = processors
         self._cache = urlsplit(servers.cache_url)
 
+    @property
+    def cache_host(self) -> str:
+        """The host of the cache."""
+        return str(self._cache.hostname)
+
+    @property
+    def cache_port(self) -> int:
+        """The port of the cache."""
+        return int(self._cache.port or 0)
+
     def fill(self, posts: int) -> None:
         """Sign up a user with that many posts, all published."""
         answer = httpx.post(
@@ -145,7 +155,7 @@ def running(root: Path, processors: Processors, *, posts: int) -> Iterator[Syste
             yield system
 
 
-async def migrated(url: str, migrations: Path, schema: str = "select") -> None:
+async def migrated(url: str, migrations: Path, schema: str | None = None) -> None:
     """Make the application's schema in a database, and a benchmark's own after it."""
     connection = await asyncpg.connect(url)
     try:
@@ -153,6 +163,8 @@ async def migrated(url: str, migrations: Path, schema: str = "select") -> None:
     finally:
         await connection.close()
     await migrate(url, migrations)
+    if schema is None:
+        return
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(schema)

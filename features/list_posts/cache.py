@@ -1,7 +1,8 @@
-"""The cached read of the first pages of published posts."""
+"""The cached read of the first pages of published posts, and the live topic."""
 
 from features.shared.posts import PostChanged
 from kernel.cache import Cached, everyone, minutes
+from kernel.live import Topic
 
 PAGE = Cached(
     "posts:page:{page}:{page_size}",
@@ -11,3 +12,4 @@ PAGE = Cached(
     # Few sizes: whoever asks for all of them is not to fill the cache with the same posts.
     where={"page": range(1, 101), "page_size": (10, 20, 50, 100), "published_only": (True,)},
 )
+TOPIC = Topic("posts", on=PostChanged, audience=everyone)

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import svcs
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
+from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -28,8 +29,9 @@ from kernel.edge.headers import StandingHeaders
 from kernel.edge.hosts import Hosts
 from kernel.edge.policies import PolicyTable
 from kernel.edge.recorder import RequestRecorder
-from kernel.edge.routes import RouteTable, routes_of
+from kernel.edge.routes import RouteTable, routes_of, sockets_of
 from kernel.edge.services import EdgeServices
+from kernel.edge.sockets import Sockets
 from kernel.edge.traced import Traced
 from kernel.errors import NotFound
 from kernel.feature import Feature
@@ -37,6 +39,7 @@ from kernel.identity.denials import Denials
 from kernel.identity.revocation import Revocations
 from kernel.identity.tokens import TokenVerifier
 from kernel.limits.limiter import Limiter
+from kernel.live import LiveClients
 from kernel.observe.endpoint import metrics_endpoint
 from kernel.observe.listener import PATH as METRICS
 from kernel.observe.listener import collectors
@@ -46,7 +49,7 @@ from kernel.observe.operations import Operations
 from kernel.observe.readiness import Readiness, drained_on_sigterm
 from kernel.observe.request_log import ConsoleRequestLog, RequestLog
 from kernel.observe.unexpected import UnexpectedErrors
-from kernel.redis import Pipeline
+from kernel.redis import Pipeline, WakeUps
 from kernel.web import failures
 from kernel.web.call import SCOPE_KEY, Call, call_of
 from kernel.web.idempotency import read_idempotency_key
@@ -83,8 +86,9 @@ def create_app(
                     app.front.traces = container.get(Traces)
                 edge.services = EdgeServices(
                     *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads),
-                    *container.get(Denials, UnexpectedErrors),
+                    *container.get(Denials, UnexpectedErrors, WakeUps, LiveClients),
                 )
+                sockets.services = edge.services
                 readiness, app.state.operations = container.get(Readiness, Operations)
                 registry.register_value(CacheWarmer, RouteWarmer(app.behind, routes, edge.services))
             app.state.services = registry
@@ -106,8 +110,8 @@ def create_app(
     )
     failures.install(app, refused=metrics.auth_refused)
     routes = routes_of(features, CursorKeys(*settings.cursor_secrets))
-    slices = {}
-    for name in dict.fromkeys(route.feature_name for route in routes):
+    slices, live = {}, sockets_of(features)
+    for name in dict.fromkeys(route.feature_name for route in (*routes, *live)):
         _include(app, name, features[name], settings)
         slices[name] = app.routes[-1]
     describe(app, routes)
@@ -118,6 +122,20 @@ def create_app(
         unlimited |= {METRICS}
     app.routes.insert(0, Admitted(slices))
     clients, table = ClientAddresses(settings.trusted_proxies), RouteTable(routes)
+    hosts, headers = (
+        Hosts(settings.allowed_hosts),
+        StandingHeaders(https=settings.app_env == "production", origins=settings.cors_origins),
+    )
+    app.sockets = sockets = Sockets(
+        app.behind,
+        routes=RouteTable(live),
+        policies=policies,
+        clients=clients,
+        record=record,
+        hosts=hosts,
+        headers=headers,
+        origins=settings.cors_origins,
+    )
     edge = Edge(
         app.behind,
         routes=table,
@@ -128,10 +146,9 @@ def create_app(
         cache_enabled=settings.cache_enabled,
         deadline_seconds=settings.request_timeout_seconds,
         record=record,
-        hosts=Hosts(settings.allowed_hosts),
-        headers=StandingHeaders(
-            https=settings.app_env == "production", origins=settings.cors_origins
-        ),
+        hosts=hosts,
+        headers=headers,
+        sockets=sockets,
     )
     app.front, app.metrics, app.settings = edge, metrics, settings
     if settings.traces_endpoint is not None:
@@ -147,10 +164,11 @@ class Application(FastAPI):
     metrics: Metrics
     settings: Settings
     connections: Connections
+    sockets: Sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or run the lifespan."""
-        if scope["type"] == "http":
+        """Answer a request or serve a socket, or run the lifespan."""
+        if scope["type"] != "lifespan":
             await self.front(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -197,10 +215,10 @@ def _operation_id(name: str, router: APIRouter) -> Callable[[APIRoute], str]:
 
 
 def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> None:
-    async def admitted(request: Request) -> None:
+    async def admitted(connection: HTTPConnection) -> None:
         # The Edge and FastAPI each match the path, and must never disagree about the rules: FastAPI
         # answers 404 to a request that the Edge did not admit for this slice.
-        if call_of(request.scope).feature != name:
+        if call_of(connection.scope).feature != name:
             raise NotFound
 
     dependencies = [Depends(admitted)]

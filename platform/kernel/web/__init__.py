@@ -5,6 +5,7 @@ from kernel.web.call import Call
 from kernel.web.constant_time import ConstantTimeDelay
 from kernel.web.cursor_pages import LINKS, CursorPage, CursorPaging, Cursors, InvalidCursor
 from kernel.web.fields import Body, Email, Line, MailedToken, NewPassword, Password, Text, invalid
+from kernel.web.live_socket import LiveSocket, Socket
 from kernel.web.precondition import Precondition
 from kernel.web.routing import LOCATION, PREFIX, Answer, Page, raises
 from kernel.web.services import Services
@@ -25,12 +26,14 @@ __all__ = [
     "Email",
     "InvalidCursor",
     "Line",
+    "LiveSocket",
     "MailedToken",
     "NewPassword",
     "Page",
     "Password",
     "Precondition",
     "Services",
+    "Socket",
     "Text",
     "invalid",
     "raises",

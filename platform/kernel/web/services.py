@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, Any, Concatenate, Final, ParamSpec, TypeVar, get_type_hints, overload
 
 import svcs
@@ -12,10 +12,12 @@ from starlette.types import Scope
 
 from kernel.core.caller import Caller
 from kernel.core.cursors import CursorKeys
+from kernel.live import LiveClient, LiveClients
 from kernel.web.call import Call, call_of
 from kernel.web.cursor_pages import Cursors
 from kernel.web.precondition import Precondition
 
+_LEFT: Final = 1001  # the close code of a client that leaves
 _OPEN: Final = "kernel.services"
 
 Own = ParamSpec("Own")
@@ -145,6 +147,7 @@ def register_request_services(registry: svcs.Registry) -> None:
     registry.register_factory(Caller, lambda svcs_container: svcs_container.request_call.caller)
     registry.register_factory(Precondition, _precondition)
     registry.register_factory(Cursors, _cursors)
+    registry.register_factory(LiveClient, _live_client)
 
 
 def _precondition(svcs_container: RequestServices) -> Precondition:
@@ -163,6 +166,13 @@ async def _services(request: Request, response: Response) -> RequestServices:
     services.response_headers = response.headers
     scope[_OPEN] = services
     return services
+
+
+def _live_client(svcs_container: RequestServices) -> Iterator[LiveClient]:
+    live = svcs_container.get(LiveClients)
+    client = live.open(svcs_container.request_call.caller, "sse")
+    yield client
+    live.close(client, _LEFT)
 
 
 async def close_services(scope: Scope) -> None:
