@@ -59,7 +59,12 @@ def remove(
     for path in unused(ROOT):
         typer.echo(f"\nNo slice uses {path} any more: delete it, too, unless you need it.")
     if left := list(migrations(ROOT, name)):
-        typer.echo("\n" + "\n".join(left))
+        typer.echo("\nIts migrations:")
+        typer.echo("\n".join(f"  {line}" for line in left))
+        typer.echo(
+            "If no database has applied one, delete the file and run ./app features --write. "
+            "Your local database forgets it by ./app up --fresh."
+        )
     typer.echo(
         "\nMigrations stay once a database has applied them. To drop a table, first deploy without "
         "the slice, then write a migration: docs/how-to/change-schema.md"
@@ -139,7 +144,7 @@ def unused(root: Path) -> list[str]:
 
 
 def migrations(root: Path, name: str) -> Iterator[str]:
-    """Yield a sentence for each migration that a removed slice leaves.
+    """Yield path and purpose of each migration that a removed slice leaves.
 
     These are those named like the slice, and that of a table of `./app new` which no slice uses.
     """
@@ -149,14 +154,12 @@ def migrations(root: Path, name: str) -> Iterator[str]:
         if table not in idle and path.stem.partition("_")[2] != name:
             continue
         where = path.relative_to(root).as_posix()
-        if table and table not in idle and (root / f"features/shared/{table}.py").exists():
-            yield f"{where} made the table {table}, which other slices use: keep it."
-            continue
-        what = f"made the table {table}" if table else "has the name of the slice"
-        yield (
-            f"{where} {what}: if no database has applied it, delete it, and run ./app features "
-            "--write (your local database forgets it by ./app up --fresh); otherwise keep it."
-        )
+        if table is None:
+            yield f"{where} has the name of the slice"
+        elif table in idle or not (root / f"features/shared/{table}.py").exists():
+            yield f"{where} made the table {table}"
+        else:
+            yield f"{where} made the table {table}, which other slices use: keep it"
 
 
 def _texts(root: Path) -> Iterator[Path]:
