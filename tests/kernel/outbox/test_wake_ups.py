@@ -159,3 +159,18 @@ async def test_a_slot_that_beat_put_wakes_a_relay(own_stack, wake_ups):
         before = sent(own_stack)
         await beat.turn()
         assert (wake_ups._sending, sent(own_stack)) == (None, before)
+
+
+async def test_a_relay_ends_when_it_is_stopped_while_it_connects_to_the_cache(
+    own_stack, monkeypatch
+):
+    monkeypatch.setattr(relay, "PAUSE_SECONDS", 0.001)
+    async with running_relay(own_stack) as one:
+        for iterations in range(0, 60, 2):  # of the loop, so that it is stopped at each step
+            stop, before = asyncio.Event(), claims([one])
+            task = asyncio.create_task(one.run(stop))
+            await until(partial(claimed, [one], before + 1))
+            for _ in range(iterations):
+                await asyncio.sleep(0)
+            stop.set()
+            await asyncio.wait_for(task, 20)
