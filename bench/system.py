@@ -155,7 +155,7 @@ def running(root: Path, processors: Processors, *, posts: int) -> Iterator[Syste
             yield system
 
 
-async def migrated(url: str, migrations: Path, schema: str = "select") -> None:
+async def migrated(url: str, migrations: Path, schema: str | None = None) -> None:
     """Make the application's schema in a database, and a benchmark's own after it."""
     connection = await asyncpg.connect(url)
     try:
@@ -163,6 +163,8 @@ async def migrated(url: str, migrations: Path, schema: str = "select") -> None:
     finally:
         await connection.close()
     await migrate(url, migrations)
+    if schema is None:
+        return
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(schema)

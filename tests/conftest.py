@@ -25,6 +25,8 @@ pytest_plugins = [
     "kit.proxy",
     "kit.things",
     "kit.posts",
+    "kit.files",
+    "kit.clamd",
     "kit.rows",
     "kit.attacks",
     "kit.jobs",

@@ -23,7 +23,8 @@ import uvloop
 from bench.connection import LoadConnection
 from bench.messages import message
 
-_PER_ADDRESS: Final = 10_000  # connections of one loopback address: ports are fewer than 28,232
+# Connections of one loopback address: Linux finds a free port at once while a quarter is used.
+_PER_ADDRESS: Final = 5_000
 _OPENING: Final = 50  # at the same time
 _TURN_SECONDS: Final = 0.005
 _API: Final = "/api/v1"
@@ -126,6 +127,8 @@ class Load:
         self._ranks = list(accumulate(1 / rank for rank in range(1, len(wanted.posts) + 1)))
         self._dice = random.Random(1)  # noqa: S311 - a load that can be repeated
         self._clients = [Client(self, number) for number in range(wanted.connections)]
+        self._order: list[Client] = []  # those that are open
+        self._place = 0
 
     def draw(self) -> tuple[str, str]:
         """Return a call and its path: posts by Zipf, lists, the own user, as 80 to 10 to 10."""
@@ -142,17 +145,27 @@ class Load:
         self._seen.append((call, outcome, time.time(), (time.perf_counter() - due) * 1000))
 
     async def run(self) -> None:
-        """Open all connections, then send at the rate until the time is over."""
+        """Open all connections, then send at the rate until the time is over.
+
+        Those that are open send already while the others open, or the server would close them.
+        """
         reporting = asyncio.create_task(self._report())
-        await self._open()
-        order = self._clients[:]
-        self._dice.shuffle(order)
+        opening = asyncio.create_task(self._open())
+        owed, last = 0.0, time.perf_counter()
+        while not opening.done():
+            await asyncio.sleep(_TURN_SECONDS)
+            last, before = time.perf_counter(), last
+            owed += (last - before) * self.wanted.rate * len(self._order) / len(self._clients)
+            while owed >= 1:
+                self._ask(last)
+                owed -= 1
+        await opening
         began, sent = time.perf_counter(), 0
         wanted = int(self.wanted.rate * self.wanted.seconds)
         while sent < wanted:
             due = (time.perf_counter() - began) * self.wanted.rate
             while sent < min(due, wanted):
-                order[sent % len(order)].ask(began + sent / self.wanted.rate)
+                self._ask(began + sent / self.wanted.rate)
                 sent += 1
             await asyncio.sleep(_TURN_SECONDS)
         await asyncio.sleep(1)  # the last answers
@@ -160,6 +173,11 @@ class Load:
         self._print()
         for client in self._clients:
             client.close()
+
+    def _ask(self, due: float) -> None:
+        """Send a request over the connection that has waited longest."""
+        self._order[self._place % len(self._order)].ask(due)
+        self._place += 1
 
     async def _open(self) -> None:
         """Open the connections one after the other, in the time of the ramp."""
@@ -174,6 +192,7 @@ class Load:
     async def _begin(self, client: Client) -> None:
         await client.open()
         client.ask(time.perf_counter())
+        self._order.append(client)
 
     async def _report(self) -> None:
         while True:

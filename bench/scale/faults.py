@@ -24,9 +24,9 @@ _NO_ANSWER: Final = (
 )  # fmt: skip
 
 _NOTIFIED: Final = """
-select item ->> 'post_id' as post, count(*) as runs
+select one.content ->> 'post_id' as post, count(*) as runs
 from outbox.events e
-cross join lateral jsonb_array_elements(e.items) with ordinality as one (item, place)
+cross join lateral jsonb_array_elements(e.items) with ordinality as one (content, place)
 join jobs.runs r on r.event_id = e.id and r.item = place - 1 and r.state = 'succeeded'
 where e.topic = 'post_published' group by 1
 """

@@ -10,6 +10,9 @@ from bench.scale.usage import Usage
 
 _MIB: Final = 1024 * 1024
 _PARTS: Final = 5
+# Each connection of Postgres is a process, and counts the shared buffers that it has touched: the
+# connections are what is counted.
+_NOT_HELD: Final = frozenset({"generator", "postgres"})
 _NAMES: Final = {"memory_bytes": "MiB", "descriptors": "descriptors", "threads": "threads"}
 
 
@@ -48,15 +51,13 @@ def held(samples: Sequence[Sample]) -> list[Held]:
     ends = samples[:size], samples[-size:]
     found = []
     for name in samples[-1].usage:
-        if name == "generator":
+        if name in _NOT_HELD:
             continue
         for what, unit in (("memory_bytes", _MIB), ("descriptors", 1), ("threads", 1)):
             first, last = (
                 median(getattr(one.usage[name], what) / unit for one in part) for part in ends
             )
             may = {"memory_bytes": 8 + first / 10, "threads": 2.0}.get(what, 10.0)
-            if name == "postgres" and what != "memory_bytes":
-                continue  # one process for each connection, and these are counted below
             found.append(Held(f"{name}: {_NAMES[what]}", first, last, may))
     first, last = (median(one.redis_bytes / _MIB for one in part) for part in ends)
     found.append(Held("Redis: MiB", first, last, 16))

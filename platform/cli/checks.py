@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from cli.checkout import ROOT
+from cli.text import unknown_slice
 
 _UNTYPED = (
     "--allow-untyped-defs",
@@ -194,8 +195,8 @@ def _tests_of(name: str) -> str:
         raise typer.Exit(1)
     folders = {path.name: path for path in (ROOT / "tests" / "features").iterdir() if path.is_dir()}
     if name not in folders:
-        known = ", ".join(sorted(known for known in folders if not known.startswith(("_", "."))))
-        typer.echo(f"There are no tests of a slice {name!r}. There are: {known}.", err=True)
+        known = [known for known in folders if not known.startswith(("_", "."))]
+        typer.echo(unknown_slice(name, known, "There are no tests of a slice"), err=True)
         raise typer.Exit(1)
     return str(folders[name].relative_to(ROOT))
 

@@ -12,6 +12,7 @@ from cli.checkout import ROOT
 _ENVIRONMENT = ROOT / ".load"
 _WITH_WHEELS = (3, 12)
 _TABLES = ("costs", "capacity")
+_LONGEST_IDLE = 60  # seconds; the API closes a connection after 75
 
 
 def register(app: typer.Typer) -> None:
@@ -66,6 +67,11 @@ def load(
                 typer.echo(line)
             return
         wanted = SCENARIOS[scenario].sized(scale=scale, users=users, seconds=seconds)
+        if scenario == "connections" and wanted.users > rate * _LONGEST_IDLE:
+            _end(
+                f"{wanted.users:,} connections need {wanted.users / _LONGEST_IDLE:,.0f} requests "
+                "a second, or the API closes them: KEEP_ALIVE_SECONDS."
+            )
         _raise_descriptors(wanted.users)
         locust = _locust() if wanted.classes else None
         found = run(ROOT, wanted, _say, locust=locust, rate=rate)

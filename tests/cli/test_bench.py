@@ -19,7 +19,8 @@ from bench.first import settle
 from bench.growth.fill import Sizes
 from bench.growth.reading import Reading
 from bench.growth.run import Growth
-from bench.growth.statements import Statement
+from bench.growth.statement import Statement
+from bench.jobs import run as bench_jobs
 from bench.load import Load, Plan
 from bench.messages import ADDRESS, POST, Messages, message, post_id
 from bench.processors import Processors, cpu_seconds, on, resident_bytes
@@ -61,6 +62,28 @@ def test_json_has_a_line_for_each_case_and_the_ratios_last():
 def test_people_see_a_row_for_each_case():
     rows = [line.split() for line in report.table(ROUNDS)]
     assert ["hit", "50.0", "80.0", "90.0", "12,500", "100%", "0.50"] in rows
+
+
+def test_a_job_is_compared_with_each_bare_task_by_medians():
+    figures = [
+        bench_jobs.Figure(worker=worker, jobs=10, per_second=100, cpu_ms=cpu_ms, memory_mib=50)
+        for cpu_ms in (1.0, 9.0, 2.0)
+        for worker, cpu_ms in (("worker", 3 * cpu_ms), ("prefork", 2 * cpu_ms), ("threads", cpu_ms))
+    ]
+    _, *rows, _, last = bench_jobs.table(figures)
+    assert [row.split() for row in rows[:2]] == [
+        ["worker", "100", "6.00", "50"],
+        ["prefork", "100", "4.00", "50"],
+    ]
+    assert last == "CPU time of a job: 1.50 of prefork, 3.00 of threads"
+    assert json.loads(bench_jobs.lines(figures)[0])["cpu_ms"] == 3.0
+
+
+@pytest.mark.nightly  # its servers and six workers take a minute
+def test_jobs_are_measured_and_no_mail_is_missing():
+    result = CliRunner().invoke(app, ["bench", "--jobs", "--requests", "50", "--rounds", "1"])
+    assert result.exit_code == 0, result.output
+    assert "CPU time of a job: " in result.output
 
 
 def test_every_case_expects_the_answer_that_it_is_named_after():

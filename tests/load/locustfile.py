@@ -15,7 +15,7 @@ from bisect import bisect
 from pathlib import Path
 from typing import Any
 
-import gevent  # pyright: ignore[reportMissingImports]
+import gevent  # pyright: ignore[reportMissingModuleSource]
 from locust import FastHttpUser, events, task  # pyright: ignore[reportMissingImports]
 
 DATA = json.loads(Path(os.environ["LOAD_DATA"]).read_text("utf-8"))
@@ -72,7 +72,7 @@ def report(environment: Any, **_: Any) -> None:
     environment.events.quitting.add_listener(lambda **_: line())
 
 
-class Person(FastHttpUser):  # type: ignore[misc]
+class Person(FastHttpUser):
     """A user with an address, an account, and one of the API's processes."""
 
     abstract = True

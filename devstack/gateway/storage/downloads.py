@@ -23,11 +23,10 @@ from devstack.gateway.storage.errors import (
 )
 from devstack.gateway.storage.exchange import Exchange
 from devstack.gateway.storage.names import check_object
-from devstack.gateway.storage.signing import sign, verify
+from devstack.gateway.storage.signing import sign, signed_url, verify
 
 _CHUNK: Final = 256 * 1024
-# What is left as it is in the path of a signed URL: all that names may contain, but for the `?`.
-_IN_PATH: Final = "/!$&'()*+,;=:@ "
+_HEADER: Final = re.compile(r"[\t -~\x80-\xff]*")
 _RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
@@ -116,7 +115,7 @@ async def sign_many(exchange: Exchange) -> Response:
 def _signed_url(exchange: Exchange, name: str, seconds: int) -> str:
     path = f"{exchange.bucket}/{name}"
     token = sign(exchange.config.jwt_secret, "download", path, seconds)
-    return f"/object/sign/{quote(path, safe=_IN_PATH)}?token={token}"
+    return signed_url("download", path, token)
 
 
 async def _check_public(exchange: Exchange) -> None:
@@ -172,7 +171,16 @@ def _facts_only(row: asyncpg.Record) -> Response:
     headers = _headers(metadata)
     headers["cache-control"] = metadata.get("cacheControl", "no-cache")
     headers["content-length"] = str(metadata.get("contentLength", 0))
-    return Response(headers=headers)
+    return Response(headers=_checked(headers))
+
+
+def _checked(headers: dict[str, str]) -> dict[str, str]:
+    """Return headers; raises StorageError (400) if what an uploader declared is none."""
+    for name, value in headers.items():
+        if not _HEADER.fullmatch(value):
+            message = f'Invalid character in response header "{name}"'
+            raise invalid_request(message, error="invalid_header_char")
+    return headers
 
 
 def _headers(metadata: Mapping[str, Any]) -> dict[str, str]:
@@ -205,6 +213,7 @@ async def _bytes(
         name = quote(download, safe="!'()*")
         named = f" filename={name}; filename*=UTF-8''{name}" if name else ""
         headers["content-disposition"] = f"attachment;{named}"
+    headers = _checked(headers)
     try:
         file = await asyncio.to_thread(exchange.disk.path(row["version"]).open, "rb")
     except (OSError, TypeError, ValueError):  # no version: a row that SQL inserted
@@ -267,11 +276,9 @@ class _FileResponse(Response):
             )
             left = 0 if scope["method"] == "HEAD" else self._size
             await asyncio.to_thread(self._file.seek, self._start)
-            while left:
-                chunk = await asyncio.to_thread(self._file.read, min(left, _CHUNK))
+            while chunk := await asyncio.to_thread(self._file.read, min(left, _CHUNK)):
                 left -= len(chunk)
-                body = {"type": "http.response.body", "body": chunk, "more_body": True}
-                await send(body)
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._file.close()

@@ -19,13 +19,18 @@ _MAX_FIELDS: Final = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Incoming:
-    """A file on its way in; `declared` is the Content-Length, of a form with all its parts."""
+    """A file on its way in; `size` is unknown for a form, `declared` is the Content-Length."""
 
     chunks: AsyncIterator[bytes]
     mime: str
     cache_control: str
+    size: int | None
     declared: int | None
     user_metadata: dict[str, Any] | None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what policies see of it before it is here."""
+        return declared_facts(self.mime, self.declared)
 
 
 async def read_file(request: Request) -> Incoming:
@@ -40,6 +45,7 @@ async def read_file(request: Request) -> Incoming:
         chunks=request.stream(),
         mime=content_type or "application/octet-stream",
         cache_control=request.headers.get("cache-control", "no-cache"),
+        size=content_length(request),
         declared=content_length(request),
         user_metadata=metadata_header(request),
     )
@@ -49,6 +55,11 @@ def content_length(request: Request) -> int | None:
     """Return the Content-Length; None without one."""
     value = request.headers.get("content-length", "")
     return int(value) if value.isascii() and value.isdigit() else None
+
+
+def declared_facts(mime: str | None, length: int | None) -> dict[str, Any]:
+    """Return the column `metadata` of a row that is only tried."""
+    return {"mimetype": mime} | ({} if length is None else {"contentLength": length})
 
 
 def metadata_header(request: Request) -> dict[str, Any] | None:
@@ -178,6 +189,7 @@ def _file_of_form(
         chunks=chunks,
         mime=fields.get("contentType", b"").decode(errors="replace") or part.mime,
         cache_control=f"max-age={seconds}" if seconds else "no-cache",
+        size=None,
         declared=content_length(request),
         user_metadata=parse_metadata(metadata) if metadata else None,
     )

@@ -114,17 +114,18 @@ class Resumables:
         return facts.st_size
 
     @asynccontextmanager
-    async def turn(self, version: str) -> AsyncIterator[Turn]:
-        """Wait for the turn to change an upload; a request that has it must stop reading.
+    async def turn(self, version: str) -> AsyncIterator[tuple[Turn, Upload]]:
+        """Wait for the turn to change an upload, and return what it is by then.
 
-        Its client is gone, or it would not have sent a second one.
+        A request that has the turn must stop reading: its client is gone, or it would not have
+        sent a second one. Raises StorageError as `find` does.
         """
         while (older := self._turns.get(version)) is not None:
             older.end()
             await older.over.wait()
         turn = self._turns[version] = Turn()
         try:
-            yield turn
+            yield turn, await self.find(version)
         finally:
             del self._turns[version]
             turn.over.set()
@@ -134,8 +135,9 @@ class Resumables:
 
         Raises StorageError (413) for a byte more than the upload's size, and does not keep that.
         """
-        file = await asyncio.to_thread(self._bytes(upload.version).open, "ab")
+        file = await asyncio.to_thread(self._bytes(upload.version).open, "r+b")  # never a new one
         try:
+            await asyncio.to_thread(file.seek, offset)
             async for chunk in chunks:
                 if offset + len(chunk) > upload.size:
                     raise tus_error(413, "upload's size exceeded")

@@ -1,14 +1,18 @@
 """Tokens of signed URLs: each is for one object and one action, upload or download."""
 
 import time
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import quote
 
 import jwt
 
 from devstack.gateway.storage.errors import invalid_token
 
 Scope: TypeAlias = Literal["upload", "download"]
-UPLOAD_SECONDS = 2 * 3600
+UPLOAD_SECONDS: Final = 2 * 3600
+# What is left as it is in the path of a URL: all that names may contain, but for the `?`.
+_IN_PATH: Final = "/!$&'()*+,;=:@ "
+_PLACES: Final = {"upload": "/object/upload/sign", "download": "/object/sign"}
 
 
 def sign(secret: str, scope: Scope, path: str, seconds: int, **claims: Any) -> str:
@@ -17,6 +21,11 @@ def sign(secret: str, scope: Scope, path: str, seconds: int, **claims: Any) -> s
     # Last, so that no claim can replace them.
     fixed = {"url": path, "scope": scope, "iat": now, "exp": now + seconds}
     return jwt.encode({**claims, **fixed}, secret, algorithm="HS256")
+
+
+def signed_url(scope: Scope, path: str, token: str) -> str:
+    """Return the URL for a token, below /storage/v1."""
+    return f"{_PLACES[scope]}/{quote(path, safe=_IN_PATH)}?token={token}"
 
 
 def verify(secret: str, scope: Scope, path: str, token: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from devstack.gateway.storage.errors import StorageError, from_postgres, invalid_token
 from devstack.gateway.storage.exchange import Exchange
-from devstack.gateway.storage.incoming import content_length, parse_metadata
+from devstack.gateway.storage.incoming import content_length, declared_facts, parse_metadata
 from devstack.gateway.storage.names import check_mime
 from devstack.gateway.storage.resumable import Upload, tus_error
 from devstack.gateway.storage.uploads import (
@@ -89,7 +89,9 @@ async def create(exchange: Exchange) -> Response:
         size=size,
         header=header,
         mime=metadata.get("contentType") or "application/octet-stream",
-        cache_control=f"max-age={seconds}" if seconds.isdigit() else "no-cache",
+        cache_control=f"max-age={seconds}"
+        if seconds.isascii() and seconds.isdigit()
+        else "no-cache",
         user_metadata=parse_metadata(metadata.get("metadata", "").encode()),
         expires=datetime.now(UTC) + timedelta(seconds=exchange.config.resumable_expiry),
     )
@@ -101,7 +103,7 @@ async def create(exchange: Exchange) -> Response:
     await exchange.resumables.create(upload)
     headers = {"location": _location(exchange, upload), **_expires(upload)}
     if size == 0 or request.headers.get("content-type") == _BYTES:
-        async with exchange.resumables.turn(upload.version) as turn:
+        async with exchange.resumables.turn(upload.version) as (turn, _):
             chunks = turn.chunks(request.stream())
             headers |= await _continue(exchange, upload, 0, chunks)
     return Response(status_code=201, headers=headers)
@@ -112,7 +114,7 @@ async def head(exchange: Exchange) -> Response:
     """HEAD: how many bytes arrived. Who asks wants to continue, so an older request must stop."""
     upload = await _upload(exchange)
     _target(exchange, upload.bucket, upload.name)  # checks a signature
-    async with exchange.resumables.turn(upload.version):
+    async with exchange.resumables.turn(upload.version) as (_, upload):
         offset = await exchange.resumables.offset(upload)
         if offset == upload.size:  # unless a crash came in between, this was done
             await _finish(exchange, upload)
@@ -138,7 +140,7 @@ async def patch(exchange: Exchange) -> Response:
     upload = await _upload(exchange)
     target = _target(exchange, upload.bucket, upload.name)
     await _check_permission(exchange, upload, target)
-    async with exchange.resumables.turn(upload.version) as turn:
+    async with exchange.resumables.turn(upload.version) as (turn, upload):
         offset = await exchange.resumables.offset(upload)
         if asked != offset:
             raise tus_error(409, "Upload-Offset conflict")
@@ -154,7 +156,7 @@ async def terminate(exchange: Exchange) -> Response:
     """DELETE: forget an upload that is under way."""
     upload = await _upload(exchange)
     await _check_permission(exchange, upload, _target(exchange, upload.bucket, upload.name))
-    async with exchange.resumables.turn(upload.version):
+    async with exchange.resumables.turn(upload.version) as (_, upload):
         if await exchange.resumables.offset(upload) == upload.size:
             raise tus_error(400, "Cannot terminate an already completed upload")
         await exchange.resumables.remove(upload.version)
@@ -185,7 +187,7 @@ async def _check_permission(exchange: Exchange, upload: Upload, target: Target) 
         await check_permission(
             exchange,
             target,
-            metadata={"mimetype": upload.mime, "contentLength": upload.size},
+            metadata=declared_facts(upload.mime, upload.size),
             user_metadata=upload.user_metadata,
         )
 
@@ -209,7 +211,7 @@ async def _continue(
     exchange: Exchange, upload: Upload, offset: int, chunks: AsyncIterator[bytes]
 ) -> dict[str, str]:
     """Add what arrives, and make the object when all is there; return headers."""
-    if not upload.finished:
+    if offset < upload.size:
         offset = await exchange.resumables.append(upload, offset, chunks)
     headers = {"upload-offset": str(offset)}
     if offset == upload.size:

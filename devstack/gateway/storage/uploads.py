@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 import asyncpg
 from starlette.responses import Response
 
-from devstack.gateway.storage.disk import Stored
 from devstack.gateway.storage.errors import (
     duplicate,
     json_response,
@@ -15,9 +14,14 @@ from devstack.gateway.storage.errors import (
     too_large,
 )
 from devstack.gateway.storage.exchange import Exchange
-from devstack.gateway.storage.incoming import content_length, metadata_header, read_file
+from devstack.gateway.storage.incoming import (
+    content_length,
+    declared_facts,
+    metadata_header,
+    read_file,
+)
 from devstack.gateway.storage.names import check_bucket, check_mime, check_object, is_placeholder
-from devstack.gateway.storage.signing import UPLOAD_SECONDS, sign, verify
+from devstack.gateway.storage.signing import UPLOAD_SECONDS, sign, signed_url, verify
 
 _INSERT = (
     "insert into storage.objects as o "
@@ -151,14 +155,10 @@ async def sign_upload(exchange: Exchange) -> Response:
     """POST /object/upload/sign/{bucket}/{name}: the caller's permission now is what counts."""
     request = exchange.request
     target = _target(exchange, upsert=request.headers.get("x-upsert") == "true")
-    mime = request.headers.get("content-type")
-    length = content_length(request)
     await check_permission(
         exchange,
         target,
-        metadata={"mimetype": mime}
-        if length is None
-        else {"mimetype": mime, "contentLength": length},
+        metadata=declared_facts(request.headers.get("content-type"), content_length(request)),
         user_metadata=metadata_header(request),
     )
     token = sign(
@@ -169,9 +169,7 @@ async def sign_upload(exchange: Exchange) -> Response:
         upsert=target.upsert,
         **({"owner": target.owner} if target.owner else {}),
     )
-    return json_response(
-        {"url": f"/object/upload/sign/{target.path}?token={token}", "token": token}
-    )
+    return json_response({"url": signed_url("upload", target.path, token), "token": token})
 
 
 async def upload_signed(exchange: Exchange) -> Response:
@@ -197,19 +195,17 @@ async def _store(exchange: Exchange, target: Target, *, superuser: bool = False)
     limits = await limits_of(exchange, target)
     file = await read_file(exchange.request)
     check_mime(file.mime, limits.types)
-    is_form = exchange.request.headers.get("content-type", "").startswith("multipart/form-data")
-    if not is_form and (file.declared or 0) > limits.size:
+    if (file.size or 0) > limits.size:
         raise too_large()
-    facts = {"mimetype": file.mime}
     await check_permission(
         exchange,
         target,
-        metadata=facts if file.declared is None else {**facts, "contentLength": file.declared},
+        metadata=file.facts(),
         user_metadata=file.user_metadata,
         superuser=superuser,
     )
     version = str(uuid4())
-    stored: Stored = await exchange.disk.write(version, file.chunks, limits.size)
+    stored = await exchange.disk.write(version, file.chunks, limits.size)
     return await complete(
         exchange,
         target,

@@ -49,7 +49,7 @@ from kernel.observe.operations import Operations
 from kernel.observe.readiness import Readiness, drained_on_sigterm
 from kernel.observe.request_log import ConsoleRequestLog, RequestLog
 from kernel.observe.unexpected import UnexpectedErrors
-from kernel.redis import Pipeline
+from kernel.redis import Pipeline, WakeUps
 from kernel.web import failures
 from kernel.web.call import SCOPE_KEY, Call, call_of
 from kernel.web.idempotency import read_idempotency_key
@@ -86,7 +86,7 @@ def create_app(
                     app.front.traces = container.get(Traces)
                 edge.services = EdgeServices(
                     *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads),
-                    *container.get(Denials, UnexpectedErrors, LiveClients),
+                    *container.get(Denials, UnexpectedErrors, WakeUps, LiveClients),
                 )
                 sockets.services = edge.services
                 readiness, app.state.operations = container.get(Readiness, Operations)

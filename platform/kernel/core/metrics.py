@@ -25,8 +25,8 @@ _registry = None if SHARED_FOLDER in os.environ else PROCESS
 
 SUPABASE_CALLS: Final = Histogram(
     "supabase_call_duration_seconds",
-    "Calls of Supabase. kind: auth, table, function. outcome: ok, refused (4xx), failed (5xx), "
-    "unanswered, or not_sent if a breaker was open or no slot was free.",
+    "Calls of Supabase. kind: auth, table, function, storage. outcome: ok, refused (4xx), "
+    "failed (5xx), unanswered, or not_sent if a breaker was open or no slot was free.",
     ("kind", "outcome"),
     buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3),
     registry=_registry,

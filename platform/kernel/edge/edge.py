@@ -44,6 +44,8 @@ _NO_CONTENT = 204
 _MOVED = 308
 _FORBIDDEN = 403
 # These depend on the caller: a response for everyone may refuse what a caller may see.
+_ERROR = 400
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _NOT_FOR_ALL = frozenset({401, 403, _NOT_FOUND})
 
 
@@ -167,6 +169,8 @@ class Edge:
         finally:
             if out.status == _FORBIDDEN:
                 self.services.denials.note(call)
+            elif asked in _WRITES and 0 < out.status < _ERROR:
+                self.services.wake_ups.send_soon()  # after the commit: for its jobs
             ended = call.streams_since or time.perf_counter()
             self._record.write(call, asked, path, out.status, ended - started)
             request_id.reset(current)

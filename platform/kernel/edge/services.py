@@ -9,7 +9,7 @@ from kernel.identity.tokens import TokenVerifier
 from kernel.limits.limiter import Limiter
 from kernel.live import LiveClients
 from kernel.observe.unexpected import UnexpectedErrors
-from kernel.redis import Pipeline
+from kernel.redis import Pipeline, WakeUps
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +23,5 @@ class EdgeServices:
     reads: Reads
     denials: Denials
     unexpected: UnexpectedErrors
+    wake_ups: WakeUps
     live: LiveClients

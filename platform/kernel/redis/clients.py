@@ -17,6 +17,7 @@ from kernel.redis.connecting import Endpoint
 from kernel.redis.multiplexed import Multiplexed
 from kernel.redis.over_redis_py import OverRedisPy
 from kernel.redis.pipeline import Pipeline
+from kernel.redis.wake_ups import WAIT_SECONDS, Alarm
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,11 @@ def connect_redis(
         settings.redis_sentinel_name, connection_pool_class=_SentinelPool, ssl=tls, **options
     )
     return primary
+
+
+def connect_alarm(settings: Settings) -> Alarm:
+    """Return what a relay waits for wake-ups with: a connection to the cache of its own."""
+    return Alarm(connect_redis(settings, timeout=WAIT_SECONDS + TIMEOUT_SECONDS))
 
 
 def connect_broker(settings: Settings) -> Redis:

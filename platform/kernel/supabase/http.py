@@ -123,7 +123,10 @@ class SupabaseHttp(httpx.AsyncClient):
         self.base = settings.supabase
         self.key = settings.supabase_key.get_secret_value()
         self.service_key = settings.supabase_service_key.get_secret_value()
-        self.quotas = f"posts_per_day={settings.quota_posts_per_day}, bytes={settings.quota_bytes}"
+        self.quotas = (
+            f"posts_per_day={settings.quota_posts_per_day}, bytes={settings.quota_bytes}, "
+            f"files={settings.quota_files}, file_bytes={settings.quota_file_bytes}"
+        )
         self.passwords = PasswordRules(common=settings.refuses_common_passwords)
         self._traces = traces
         self._path = httpx.URL(self.base).path.rstrip("/")

@@ -51,8 +51,8 @@ def _path(*parts: str) -> URL:
 class _Sender:
     """What the client library takes for its HTTP client: it builds a request, this sends it.
 
-    The library's own way through httpx costs three times as much. The headers that say who calls
-    are added here.
+    The library's own way through httpx costs more than twice as much. The headers that say who
+    calls are added here.
     """
 
     auth: Final = None

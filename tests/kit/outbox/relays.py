@@ -23,6 +23,7 @@ from kernel.live import LiveStream, Topic
 from kernel.outbox import relay
 from kernel.outbox.outbox import Claimed, Outbox
 from kernel.outbox.recovery import Recovery
+from kernel.redis import connect_alarm
 from kernel.supabase import AsService
 from kernel.web.routing import Answer
 from kit.own_database import OwnDatabase
@@ -99,6 +100,7 @@ async def running_relay(
             recovery=Recovery(rows, publisher, unreadable, lost_after_seconds=lost_after),
             jobs=JOBS,
             events=known_events("kit.slices.shared"),
+            alarm=connect_alarm(own.settings),
         )
         yield one
         publisher.close()

@@ -160,10 +160,16 @@ async def test_a_name_is_never_a_path_on_disk(storage, bucket, name):
     assert all(UUID(version) for version in storage.stored())
     if "%2e" in name:
         return  # clients shorten such a URL before they send it
+    place = f"{bucket}/{name}"
     signed = await storage.http.post(
-        f"/object/sign/{bucket}/{name}", json={"expiresIn": 60}, headers=storage.headers()
+        f"/object/sign/{place}", json={"expiresIn": 60}, headers=storage.headers()
     )
     assert (await storage.http.get(signed.json()["signedURL"])).content == CONTENT
+    upsert = {**storage.headers(), "x-upsert": "true"}
+    signed = await storage.http.post(f"/object/upload/sign/{place}", headers=upsert)
+    sent = {"content-type": "text/plain"}
+    answer = await storage.http.put(signed.json()["url"], content=b"new", headers=sent)
+    assert answer.status_code == 200, answer.text
 
 
 async def test_a_token_is_for_one_object_one_action_and_its_time(storage, bucket):
@@ -280,6 +286,17 @@ async def test_html_comes_as_text_and_unknown_routes_have_a_sentence(storage):
     assert refusal(await storage.http.get("/nothing"))[:2] == (404, "404")
 
 
+async def test_a_declared_type_never_becomes_another_header(storage):
+    bucket = await storage.bucket()
+    form = {"files": {"file": ("a", CONTENT)}, "data": {"contentType": "a/b\r\nset-cookie: a=b"}}
+    path = f"/object/{bucket}/a.txt"
+    sent = await storage.http.post(path, headers=storage.headers(), **form)
+    assert sent.status_code == 200
+    answer = await get(storage, bucket)
+    assert refusal(answer) == (400, "400", "InvalidRequest")
+    assert "set-cookie" not in answer.headers
+
+
 async def test_uploads_of_one_name_at_once_leave_one_object_and_its_bytes(storage):
     bucket = await storage.bucket()
     contents = [bytes([n]) * 50_000 for n in range(8)]
@@ -305,3 +322,16 @@ async def test_a_row_without_bytes_is_not_found(storage, bucket):
     answer = await get(storage, bucket)
     assert refusal(answer) == (400, "404", "NoSuchKey")
     assert answer.json()["message"] == "The resource was not found"
+
+
+@pytest.mark.parametrize(
+    ("name", "folders", "file", "kind"),
+    [("a/b/c.tar.gz", ["a", "b"], "c.tar.gz", "gz"), ("c.png", [], "c.png", "png")],
+)
+async def test_policies_can_ask_for_the_parts_of_a_name(storage, name, folders, file, kind):
+    row = await storage.database.fetchrow(
+        "select storage.foldername($1) as folders, storage.filename($1) as file, "
+        "storage.extension($1) as kind",
+        name,
+    )
+    assert dict(row) == {"folders": folders, "file": file, "kind": kind}

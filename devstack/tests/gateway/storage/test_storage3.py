@@ -138,9 +138,7 @@ async def test_objects_are_moved_and_copied(storage, bucket):
 
 
 async def test_a_folder_is_listed(bucket):
-    for name in ("b.txt", "a/1.txt", "a/2.txt", "a/deep/3.txt", "C.txt", "100%.txt"):
-        if "%" in name:
-            continue
+    for name in ("b.txt", "a/1.txt", "a/2.txt", "a/deep/3.txt", "C.txt"):
         await bucket.upload(name, CONTENT)
     listed = await bucket.list()
     assert [each["name"] for each in listed] == ["a", "b.txt", "C.txt"]
@@ -165,7 +163,8 @@ async def test_a_second_kind_of_list_goes_page_by_page(bucket, column, order):
     for name in names:
         await bucket.upload(name, CONTENT)
     options = {"limit": 2, "with_delimiter": False, "sortBy": {"column": column, "order": order}}
-    found, cursor = [], {}
+    found: list[str] = []
+    cursor: dict[str, str | None] = {}
     while True:
         page = await bucket.list_v2({**options, **cursor})
         assert page.folders == []
