@@ -28,7 +28,9 @@ _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 async def live_events(
     following: Annotated[Following, Query()],
     services: Services,
-    last_event_id: Annotated[str | None, Header(max_length=100)] = None,
+    last_event_id: Annotated[
+        str | None, Header(max_length=100, examples=["5f0c9a1be27d.42"])
+    ] = None,
 ) -> StreamingResponse:
     """Follow topics as server-sent events.
 
