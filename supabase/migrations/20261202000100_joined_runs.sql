@@ -36,7 +36,7 @@ begin
     order by r.run_id
   loop
     finished := finished || pg_catalog.jsonb_build_object(one.holder, public.finish_run(
-      one.run_id, one.holder, one.state, one.error, one.duration_ms, one.retry_seconds));
+      one.run_id, one.holder, one.state, one.error, one.duration_ms, coalesce(one.retry_seconds, 0)));
   end loop;
   return finished;
 end $$;
