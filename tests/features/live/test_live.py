@@ -192,6 +192,7 @@ async def test_an_ended_session_closes_at_once(server, author, client_for):
 async def test_an_expired_token_closes_4401_unless_it_was_renewed(server, author, token_of):
     soon, later = token_of(author, seconds=2), token_of(author, seconds=60)
     async with server.socket(soon) as socket, server.socket(soon) as renewed:
+        await socket.follow("things")  # else it is closed because it is silent
         await renewed.say("token", token=later)
         assert (await renewed.told())["type"] == "authenticated"
         assert await socket.code() == 4401
