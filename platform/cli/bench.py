@@ -98,7 +98,7 @@ def bench(
         typer.Option(help="With --growth: only statements that begin with this; default: all."),
     ] = None,
 ) -> None:
-    """Measure the CPU time of requests or jobs, memory, growth, relays, readers or WebSockets.
+    """Measure the CPU time of requests or jobs, and other costs.
 
     It compares cached reads with bare applications. Starts a separate stack. The server has one
     core, the load and everything else use the others; every case runs once in each round, and the
