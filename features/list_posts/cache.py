@@ -1,8 +1,8 @@
 """The cached read of the first pages of published posts, and the live topic."""
 
 from features.shared.posts import PostChanged
+from kernel import Topic
 from kernel.cache import Cached, everyone, minutes
-from kernel.live import Topic
 
 PAGE = Cached(
     "posts:page:{page}:{page_size}",

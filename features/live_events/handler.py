@@ -4,8 +4,7 @@ from typing import Final
 import orjson
 from fastapi.sse import format_sse_event
 
-from kernel.live import LiveClient, LiveClients
-from kernel.web import Call
+from kernel.web import Call, LiveClient, LiveClients
 
 _COMMENT_SECONDS: Final = 15.0  # proxies close connections that are idle for longer
 

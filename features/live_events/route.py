@@ -3,8 +3,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
-from kernel.live import LiveUnavailable, TooManySockets, TopicNotFound
-from kernel.web import Services, raises
+from kernel.web import LiveUnavailable, Services, TooManySockets, TopicNotFound, raises
 
 from . import handler
 from .schema import Following

@@ -68,7 +68,9 @@ def test(
     context: typer.Context,
     slices: Annotated[
         list[str] | None,
-        typer.Argument(help="Slices, e.g. get_post, or paths in tests/; none: everything."),
+        typer.Argument(
+            help="The slices to test, e.g. get_post, or paths in tests/; none: everything."
+        ),
     ] = None,
     *,
     slow: Annotated[

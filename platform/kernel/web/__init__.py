@@ -1,6 +1,7 @@
 """Everything for routes: envelopes, fields, services, the call, and the list of errors."""
 
 from kernel.core.caller import ANONYMOUS, Caller
+from kernel.live import LiveClient, LiveClients, LiveUnavailable, TooManySockets, TopicNotFound
 from kernel.web.call import Call
 from kernel.web.constant_time import ConstantTimeDelay
 from kernel.web.cursor_pages import LINKS, CursorPage, CursorPaging, Cursors, InvalidCursor
@@ -26,7 +27,10 @@ __all__ = [
     "Email",
     "InvalidCursor",
     "Line",
+    "LiveClient",
+    "LiveClients",
     "LiveSocket",
+    "LiveUnavailable",
     "MailedToken",
     "NewPassword",
     "Page",
@@ -35,6 +39,8 @@ __all__ = [
     "Services",
     "Socket",
     "Text",
+    "TooManySockets",
+    "TopicNotFound",
     "invalid",
     "raises",
 ]

@@ -96,7 +96,7 @@ LIVE = """
 from kernel import Feature
 from kernel.cache import everyone
 from kernel.events import Event
-from kernel.live import Topic
+from kernel import Topic
 from PACKAGE.shared.words import Known
 from . import route
 class Unknown(Event):
