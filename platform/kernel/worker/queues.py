@@ -35,8 +35,11 @@ def run_each(
     called while all of them work. If one ends, all end.
     """
     workers: list[_Worker] = []
+    ending = False
 
     def end(*_: Any) -> None:
+        nonlocal ending
+        ending = True
         for one in workers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one.pid, signal.SIGTERM)
@@ -57,8 +60,9 @@ def run_each(
             workers.remove(one)
             _, status = os.waitpid(one.pid, 0)
             code = max(code, abs(os.waitstatus_to_exitcode(status)))
-            log.info("A worker has ended", extra={"queue": one.queue, "status": status})
-            end()
+            if not ending:
+                log.error("A worker ended", extra={"queue": one.queue, "status": status})
+                end()
         if workers and all(now - one.heard < _SILENT_SECONDS for one in workers):
             beat()
     return code
