@@ -3,6 +3,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
+from kernel.errors import UriTooLong
 from kernel.web import LiveUnavailable, Services, TooManySockets, TopicNotFound, raises
 
 from . import handler
@@ -22,7 +23,7 @@ _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 @router.get(
     "/live/events",
     response_class=StreamingResponse,
-    responses=_STREAM | raises(TopicNotFound, TooManySockets, LiveUnavailable),
+    responses=_STREAM | raises(TopicNotFound, TooManySockets, LiveUnavailable, UriTooLong),
 )
 async def live_events(
     following: Annotated[Following, Query()],

@@ -8,6 +8,6 @@ class Following(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    topics: list[Annotated[str, Field(max_length=200)]] = Field(
+    topics: list[Annotated[str, Field(pattern=r"^[\w:.-]{1,200}$")]] = Field(
         min_length=1, max_length=32, description="topics, each as a parameter", examples=[["posts"]]
     )

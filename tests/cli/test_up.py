@@ -198,7 +198,7 @@ def test_up_answers_keeps_data_and_fresh_forgets_them(checkout):
     checkout.up()
     for name, count in {"relay": 1, "beat": 1, "worker": 6}.items():
         # One for each queue: of async jobs with one process, of others with two.
-        assert len(checkout.running(name)) == count, name
+        until(lambda name=name, count=count: len(checkout.running(name)) == count)
     assert f"\nready http://127.0.0.1:{checkout.port}\n" in checkout.printed
     assert re.search(
         r"^applied \d+ migrations: 2026\d+_\w+\.sql, …, ", checkout.printed, re.MULTILINE
@@ -243,7 +243,7 @@ def test_a_renamed_application_starts_under_its_name(checkout):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_signal_leaves_no_process_and_no_port(checkout, number):
     checkout.up()
-    assert len(checkout.running("worker")) == 6  # the forked processes must end, too
+    until(lambda: len(checkout.running("worker")) == 6)  # the forked processes must end, too
     assert checkout.stop(number) == (-9 if number == signal.SIGKILL else 0)
     if number == signal.SIGKILL:
         until(checkout.nothing_left)
