@@ -13,7 +13,7 @@ class RequestSource(Protocol):
     """Provides the messages to send, and receives the results."""
 
     def next(self) -> bytes | None:
-        """Return the next message, or None to close the connection."""
+        """Return the next message, b"" to wait until the next `send`, or None to close."""
         ...
 
     def answered(self, kind: bytes) -> None:
@@ -26,7 +26,10 @@ class RequestSource(Protocol):
 
 
 class LoadConnection(asyncio.Protocol):
-    """Sends a message, and the next one after the whole response; `closed` is done at its end."""
+    """Sends a message, and the next one after the whole response; `closed` is done at its end.
+
+    If the source has no message, the connection waits: then call `send`.
+    """
 
     def __init__(self, source: RequestSource) -> None:
         self._source = source
@@ -38,7 +41,16 @@ class LoadConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the first message."""
         self._transport = cast("asyncio.Transport", transport)
-        self._send()
+        self.send()
+
+    def send(self) -> None:
+        """Send the source's next message; every earlier one has been answered."""
+        message = self._source.next()
+        if message is None:
+            self._over = True
+            self._transport.close()
+        elif message:
+            self._transport.write(message)
 
     def data_received(self, data: bytes) -> None:
         """Receive a part of a response."""
@@ -60,21 +72,13 @@ class LoadConnection(asyncio.Protocol):
             return
         self._rest, self._length = b"", -1
         self._source.answered(self._kind)
-        self._send()
+        self.send()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the interface's
         """Report to the source if it was the server that closed."""
         self.closed.set_result(None)
         if not self._over:
             self._source.fail("The server closed a connection.")
-
-    def _send(self) -> None:
-        message = self._source.next()
-        if message is None:
-            self._over = True
-            self._transport.close()
-        else:
-            self._transport.write(message)
 
     def _whole_length(self, head: bytes, start_of_body: int) -> int:
         """Return the length of the whole response, and record its status and X-Cache."""

@@ -7,11 +7,14 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bench.errors import BenchError
 from bench.load import Outcome, Plan
 from devstack import PYTHON
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _LIMIT_SECONDS: Final = 3600
 
@@ -21,8 +24,18 @@ def drive(plan: Plan, environment: Mapping[str, str]) -> Outcome:
 
     Raises BenchError with the load's own message if it fails.
     """
+    return Outcome(**run_program("bench.load", plan, environment))
+
+
+def run_program(
+    module: str, plan: "DataclassInstance", environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """Run a program that takes a plan and prints an outcome, both JSON; return the outcome.
+
+    Raises BenchError with the program's own message if it fails.
+    """
     program = subprocess.Popen(  # noqa: S603 - our own program
-        [*PYTHON, "bench.load"],
+        [*PYTHON, module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -43,4 +56,5 @@ def drive(plan: Plan, environment: Mapping[str, str]) -> Outcome:
             program.wait()
     if program.returncode:
         raise BenchError(said.strip() or "The load was killed.")
-    return Outcome(**json.loads(printed))
+    outcome: dict[str, Any] = json.loads(printed)
+    return outcome

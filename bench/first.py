@@ -27,17 +27,20 @@ def settle(case: Case, server: Server, *, seconds: float = _SECONDS) -> First:
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=_SECONDS)
         try:
-            connection.request("GET", case.path, headers=dict(case.headers))
+            body, headers = case.body or None, dict(case.headers)
+            if body:
+                headers["Content-Type"] = "application/json"
+            connection.request(case.method, case.path, body, headers)
             answer = connection.getresponse()
-            body = answer.read()
+            size = len(answer.read())
         finally:
             connection.close()
         found = f"{answer.status} {answer.headers.get('X-Cache', '')}".strip()
         if case.admits(found):
-            return First(etag=answer.headers.get("ETag", ""), size=len(body))
+            return First(etag=answer.headers.get("ETag", ""), size=size)
         if time.monotonic() > deadline:
             raise BenchError(
-                f"{case.name}: GET {case.path} is answered by {found}, and should be by "
+                f"{case.name}: {case.method} {case.path} is answered by {found}, and should be by "
                 f"{case.expected}: there is nothing to measure."
             )
         time.sleep(0.1)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, cycle
 
+CONTENT = 1000
+"""The length of a post's content, in bytes."""
 POST, ADDRESS = "{post}", "{address}"
 """The variable parts of a message: the id of the next post, and a new address."""
 

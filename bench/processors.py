@@ -77,6 +77,29 @@ def resident_bytes(pid: int) -> int:
     return int(_ps("rss", pid)) * 1024
 
 
+def proportional_bytes(pid: int) -> int:
+    """Return the memory of a process, its share of what several processes share (Linux).
+
+    Elsewhere all of it. Raises ProcessLookupError if there is none.
+    """
+    if sys.platform != "linux":
+        return resident_bytes(pid)
+    try:
+        parts = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:
+        raise ProcessLookupError(f"The process {pid} has ended.") from None
+    return next(int(one.split()[1]) * 1024 for one in parts if one.startswith("Pss:"))
+
+
+def group(leader: int) -> list[int]:
+    """Return the processes of a group."""
+    found = subprocess.run(
+        ["/bin/ps", "-A", "-o", "pid=,pgid="], check=True, capture_output=True, text=True
+    )
+    pairs = [line.split() for line in found.stdout.splitlines()]
+    return [int(pid) for pid, pgid in pairs if int(pgid) == leader]
+
+
 def _ps(column: str, pid: int) -> str:
     found = subprocess.run(  # noqa: S603 - a fixed program, no shell
         ["/bin/ps", "-o", f"{column}=", "-p", str(pid)], check=False, capture_output=True, text=True

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,14 +12,15 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 
-from bench.messages import post_id
+from bench.messages import CONTENT, post_id
+from bench.processes import addresses, environment
 from bench.processors import Processors, on
 from devstack import PYTHON, Program, http_answers
 from devstack.testing import GatewayConfig, GatewayThread, Servers, free_port, prepare
 from migrate import migrate
 
-CONTENT: Final = 1000  # bytes of a post's content
 _READY: Final = "/"
+_METRICS: Final = "/metrics"
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 _UNMET: Final = "1000000/second"
 _PERSON: Final = {"email": "reader@example.com", "password": "correct horse 9"}
@@ -56,6 +56,16 @@ class System:
         self._processors = processors
         self._cache = urlsplit(servers.cache_url)
 
+    @property
+    def cache_host(self) -> str:
+        """The host of the cache."""
+        return str(self._cache.hostname)
+
+    @property
+    def cache_port(self) -> int:
+        """The port of the cache."""
+        return int(self._cache.port or 0)
+
     def fill(self, posts: int) -> None:
         """Sign up a user with that many posts, all published."""
         answer = httpx.post(
@@ -70,12 +80,7 @@ class System:
     def api(self, name: str, **changes: str) -> Server:
         """Start `./app api` with these changes of its settings. Raises StackError."""
         settings = {
-            "SUPABASE_URL": self._gateway.url,
-            "SUPABASE_KEY": self._gateway.config.anon_key,
-            "SUPABASE_SERVICE_KEY": self._gateway.config.service_key,
-            "JWT_SECRET": self._gateway.config.jwt_secret,
-            "REDIS_HOST": str(self._cache.hostname),
-            "REDIS_PORT": str(self._cache.port),
+            **addresses(self._servers, self._gateway.url, self._gateway.config),
             "RATE_LIMIT_DEFAULT": _UNMET,
             "RATE_LIMIT_FALLBACK": _UNMET,
             "LOG_LEVEL": "INFO",  # as in production
@@ -83,6 +88,15 @@ class System:
             **changes,
         }
         return self._start(name, ("bench.entry", "api"), settings, path=_READY)
+
+    def relay(self) -> None:
+        """Start `./app relay`, beside what is not measured. Raises StackError."""
+        port = free_port()
+        stack = addresses(self._servers, self._gateway.url, self._gateway.config)
+        settings = {**stack, "METRICS_PORT": str(port)}
+        program = self._program("relay", ("cli", "relay"), settings, port, _METRICS)
+        with on(self._processors.others):
+            self._servers.run(program)
 
     def reference(self, name: str, *, size: int, redis: bool) -> Server:
         """Start a bare application with bodies of this size. Raises StackError."""
@@ -92,26 +106,32 @@ class System:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of our programs, without the caller's settings."""
-        return {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "PYTHONPATH": os.pathsep.join([str(self._root), str(self._root / "platform")]),
-            "ENV_FILE": os.devnull,
-        }
+        return environment(self._root)
+
+    @property
+    def database_url(self) -> str:
+        """The database, as its superuser."""
+        return self._servers.postgres_url
 
     def _start(
         self, name: str, command: tuple[str, ...], settings: dict[str, str], *, path: str
     ) -> Server:
         port = free_port()
-        program = Program(
+        program = self._program(name, (*command, "--port", str(port)), settings, port, path)
+        with on(self._processors.server):
+            pid = self._servers.run(program)
+        return Server(name=name, port=port, pid=pid)
+
+    def _program(
+        self, name: str, command: tuple[str, ...], settings: dict[str, str], port: int, path: str
+    ) -> Program:
+        return Program(
             name=name,
-            argv=(*PYTHON, *command, "--port", str(port)),
+            argv=(*PYTHON, *command),
             ready=partial(http_answers, f"http://127.0.0.1:{port}{path}"),
             folder=self._root,
             environment=lambda: {**self.environment(), **settings},
         )
-        with on(self._processors.server):
-            pid = self._servers.run(program)
-        return Server(name=name, port=port, pid=pid)
 
 
 @contextlib.contextmanager
@@ -135,7 +155,7 @@ def running(root: Path, processors: Processors, *, posts: int) -> Iterator[Syste
             yield system
 
 
-async def migrated(url: str, migrations: Path, schema: str) -> None:
+async def migrated(url: str, migrations: Path, schema: str | None = None) -> None:
     """Make the application's schema in a database, and a benchmark's own after it."""
     connection = await asyncpg.connect(url)
     try:
@@ -143,6 +163,8 @@ async def migrated(url: str, migrations: Path, schema: str) -> None:
     finally:
         await connection.close()
     await migrate(url, migrations)
+    if schema is None:
+        return
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(schema)

@@ -70,6 +70,7 @@ class StackLayout:
             smtp_port=self.ports.smtp,
             autoconfirm=not self._switched_on("DEVSTACK_CONFIRM_EMAIL"),
             mail_interval=int(interval),
+            storage_folder=str(self.data / "storage"),
             signing_key=signing_key(self.data) if self._switched_on("DEVSTACK_ES256") else None,
         )
 

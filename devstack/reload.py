@@ -1,13 +1,26 @@
 """Notifies applications of changes of their code."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 from watchfiles import Change, awatch
 
 _DEBOUNCE_MS = 400
 _SUFFIXES = (".py", ".sql")
+
+
+async def changes_of_sql(folder: Path) -> AsyncIterator[None]:
+    """Yield after each change of the SQL files in a folder, until cancelled.
+
+    Raises OSError if the system watches no more files.
+    """
+
+    def wanted(_: Change, path: str) -> bool:
+        return path.endswith(".sql")
+
+    async for _ in awatch(folder, watch_filter=wanted, recursive=False, debounce=_DEBOUNCE_MS):
+        yield
 
 
 class Changes:

@@ -17,7 +17,7 @@ from devstack.output import Output
 from devstack.ports import DEFAULT_API_PORT, Ports
 from devstack.programs import Program
 from devstack.reaper import Reaper
-from devstack.reload import Changes
+from devstack.reload import Changes, changes_of_sql
 from devstack.settings import read_settings, refuse_production
 from devstack.supervisor import Supervisor
 
@@ -29,13 +29,16 @@ class StackOptions:
     """What to run; `root` is the checkout, and its folder `.stack` has the data.
 
     `migrate` updates the schema, after the database's roles and default grants exist, and returns
-    the names of the applied migrations; it raises StackError if it fails. `applications` returns
-    the programs on top of the stack; None: only the stack. A change below one of the folders
-    `watched` restarts them.
+    the names of the applied migrations; it raises StackError if it fails. After each change of an
+    SQL file in the folder `migrations` the stack prints what `waiting` returns: one line about what
+    the next start will apply, or nothing. `applications` returns the programs on top of the stack;
+    None: only the stack. A change below one of the folders `watched` restarts them.
     """
 
     root: Path
     migrate: Callable[[StackLayout], Awaitable[list[str]]]
+    migrations: Path | None = None
+    waiting: Callable[[StackLayout], Awaitable[str]] | None = None
     applications: Callable[[StackLayout, Terminal], Sequence[Program]] | None = None
     watched: tuple[Path, ...] = ()
     port: int = DEFAULT_API_PORT
@@ -87,6 +90,7 @@ async def _run(options: StackOptions, folder: StackFolder, reaper: Reaper) -> No
             await asyncio.to_thread(postgres.initialise, installation)
         await supervisor.start_parts(*layout.servers(installation))
         output.say(_applied(await _prepare(layout, options)))
+        supervisor.keep(_watch_migrations(options, layout, output))
         await supervisor.start_parts(layout.gateway())
         if options.applications is not None:
             supervisor.keep(_watch(changes, output))
@@ -126,6 +130,20 @@ async def _watch(changes: Changes, output: Output) -> None:
         await changes.watch()
     except* OSError as errors:
         output.say(f"Code changes are not detected: {errors.exceptions[0]}")
+
+
+async def _watch_migrations(options: StackOptions, layout: StackLayout, output: Output) -> None:
+    if options.migrations is None or options.waiting is None or not options.migrations.is_dir():
+        return
+    said = ""
+    try:
+        async for _ in changes_of_sql(options.migrations):
+            line = await options.waiting(layout)
+            if line and line != said:  # an editor saves often
+                output.say(line)
+            said = line
+    except OSError as error:
+        output.say(f"New migrations are not detected: {error}")
 
 
 def _remarks(

@@ -113,8 +113,12 @@ class Servers:
         self._wait(program, process)
         return process.pid
 
-    def crash(self, name: str) -> None:
-        """Crash a server ("postgres", "cache", "broker") and start it again on its data.
+    def pid(self, name: str) -> int:
+        """Return the pid of a server ("postgres", "cache", "broker") or of a program of run()."""
+        return next(process.pid for program, process in self._running if program.name == name)
+
+    def crash(self, name: str, *, away_seconds: float = 0) -> None:
+        """Crash a server ("postgres", "cache", "broker"), and start it on its data after this time.
 
         Returns when it is ready. Raises StackError as start() does.
         """
@@ -127,6 +131,7 @@ class Servers:
         signal_group(process.pid, signal.SIGQUIT if name == "postgres" else signal.SIGKILL)
         process.wait()
         self._reaper.forget(process.pid)
+        time.sleep(away_seconds)
         self._spawn([program])
         self._wait(*self._running[-1])
 

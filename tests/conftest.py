@@ -25,9 +25,12 @@ pytest_plugins = [
     "kit.proxy",
     "kit.things",
     "kit.posts",
+    "kit.files",
+    "kit.clamd",
     "kit.rows",
     "kit.attacks",
     "kit.jobs",
     "kit.attacked",
     "kit.pages",
+    "kit.live",
 ]

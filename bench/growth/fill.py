@@ -70,6 +70,8 @@ _COUNTED: Final = """
 insert into quotas.usage (author_id, bytes, day, posts_that_day)
 select author_id, sum(octet_length(title) + octet_length(content)), current_date - 1, 0
 from public.posts group by 1;
+insert into files.usage (owner_id, files, bytes)
+select owner_id, count(*), sum(size) from public.files group by 1;
 select totals.repair(name) from totals.lists;
 """
 
@@ -105,7 +107,7 @@ def _tables(sizes: Sizes) -> list[_Table]:
             "id, title, content, published, author_id, created_at, updated_at, first_published_at",
             "md5('post' || n)::uuid, 'Post ' || n, repeat('word ', 60), "
             "n % 10 <> 0 and n % 20 <> 7, "
-            f"case when n % 10 = 0 then md5('user{WRITER}')::uuid "
+            f"case when n % 10 = 0 and n <= 10000 then md5('user{WRITER}')::uuid "
             f"when n % 100 = 1 then md5('user{POSTER}')::uuid "
             f"else md5('user' || n % {users - 2} + 3)::uuid end, "
             f"{spread('365 * ' + day, sizes.posts)}, now(), "
@@ -187,6 +189,7 @@ def _tables(sizes: Sizes) -> list[_Table]:
             "caller, slice, key, fingerprint, stored, created_at",
             f"{user}, 'create_post', 'key' || n, '', '{{}}', {spread('2 * ' + day, users // 4)}",
         ),
+        *_files(sizes.users),
         *_kept(users),
     ]
 
@@ -241,6 +244,28 @@ def _jobs(sizes: Sizes) -> list[_Table]:
             f"case when n % 2 = 0 then now() - interval '91 days' * n / {runs // 50} end",
         ),
         _Table("jobs.slots", 20_000, "job, slot", "'a.job', now() - n * interval '10 minutes'"),
+    ]
+
+
+def _files(number: int) -> list[_Table]:
+    """Return files: 1,000 are the WRITER's, the quota, of which half are ready."""
+    state = "case when n % 20 = 0 then 'ready' when n % 10 = 0 then 'pending' else 'ready' end"
+    return [
+        _Table(
+            "public.files",
+            number,
+            "id, owner_id, name, content_type, size, state, created_at",
+            f"md5('file' || n)::uuid, case when n % 10 = 0 then md5('user{WRITER}')::uuid "
+            f"else md5('user' || n % {number - 2} + 3)::uuid end, "
+            f"'a.txt', 'text/plain', 5, {state}, now() - interval '1 hour' * n / {number}",
+        ),
+        _Table(
+            "storage.objects",
+            number,
+            "bucket_id, name, created_at",
+            "'files', md5('file' || n)::uuid::text || case when n % 20 = 10 then 'x' else '' end, "
+            "now() - interval '9 hours'",
+        ),
     ]
 
 

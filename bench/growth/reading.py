@@ -11,7 +11,7 @@ import asyncpg
 
 from bench.errors import BenchError
 from bench.growth.fill import row_id
-from bench.growth.statements import Statement
+from bench.growth.statement import Statement
 
 _RUNS: Final = 3
 _SCANS: Final = frozenset(

@@ -12,7 +12,8 @@ import asyncpg
 from bench.errors import BenchError
 from bench.growth.fill import Sizes, fill
 from bench.growth.reading import Reader, Reading
-from bench.growth.statements import Statement, statements
+from bench.growth.statement import Statement
+from bench.growth.statements import statements
 from devstack.testing import Servers, prepare
 from migrate import migrate
 

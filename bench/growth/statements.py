@@ -5,32 +5,14 @@ A bound is the number of rows that a statement may read, or sort, however large 
 # ruff: noqa: S608 - the SQL is made of our own text
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from bench.growth.files import of_files
 from bench.growth.fill import POSTER, READER, WRITER, Sizes, row_id
+from bench.growth.statement import FEW, Statement, by_user, call, quoted_id, rpc
 
 _PAGE: Final = 20
 _TOTAL: Final = 32  # the rows that one total is the sum of
-_FEW: Final = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class Statement:
-    """One statement; it runs as `role`, a user's where `user` is one, and is rolled back.
-
-    `rows` bounds the rows that it and its triggers read, `milliseconds` its time; `setup` prepares
-    the row that it is about.
-    """
-
-    name: str
-    sql: str
-    rows: int = _FEW
-    milliseconds: float = 5.0
-    role: str = "service_role"
-    user: int | None = None
-    admin: bool = False
-    setup: str = ""
 
 
 def statements(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> list[Statement]:
@@ -42,6 +24,7 @@ def statements(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> lis
         *_sessions(sizes),
         *_mails(),
         *_exports(sizes),
+        *of_files(),
         *_relay(),
         *_runs(),
         *_cleanup(sizes, rules, totals),
@@ -50,33 +33,8 @@ def statements(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> lis
     ]
 
 
-def _id(kind: str, number: int) -> str:
-    return f"'{row_id(kind, number)}'"
-
-
-def _rpc(name: str, arguments: str = "") -> str:
-    return f"select * from public.{name}({arguments})"
-
-
 def _fail(run: str) -> str:
     return f"update jobs.runs set state = 'failed', finished_at = now() where id = {run}"
-
-
-def _call(
-    name: str, arguments: str = "", *, case: str = "", rows: int = _FEW, milliseconds: float = 5.0
-) -> Statement:
-    return Statement(
-        name=f"{name} {case}".strip(),
-        sql=_rpc(name, arguments),
-        rows=rows,
-        milliseconds=milliseconds,
-    )
-
-
-def _by_user(name: str, arguments: str = "", *, user: int = READER, rows: int = _FEW) -> Statement:
-    return Statement(
-        name=name, sql=_rpc(name, arguments), role="authenticated", user=user, rows=rows
-    )
 
 
 def _lists(sizes: Sizes) -> list[Statement]:
@@ -92,30 +50,30 @@ def _lists(sizes: Sizes) -> list[Statement]:
     found = [
         Statement(
             name=f"list_posts page {page:,}, {caller}",
-            sql=_rpc("list_posts", f"{page}, {_PAGE}, {str(published).lower()}"),
+            sql=rpc("list_posts", f"{page}, {_PAGE}, {str(published).lower()}"),
             role=role,
             user=user,
             # The ids of the pages before it come from the index, up to the end of the list.
-            rows=_FEW + 2 * _PAGE + 2 * _TOTAL + (0 if page == 10**9 else _PAGE * page),
+            rows=FEW + 2 * _PAGE + 2 * _TOTAL + (0 if page == 10**9 else _PAGE * page),
             milliseconds=milliseconds,
         )
         for page, milliseconds in pages
         for caller, role, user, published in callers
     ]
-    post = _id("post", sizes.posts // 2 + 1)
+    post = quoted_id("post", sizes.posts // 2 + 1)
     place = (
         "(select (extract(epoch from created_at) * 1000000)::bigint "
         f"from public.posts where id = {post})"
     )
     return [
         *found,
-        _by_user("total_of_posts", "false", user=WRITER),
+        by_user("total_of_posts", "false", user=WRITER),
         *(
             Statement(
                 name=f"browse_posts {case}",
-                sql=_rpc("browse_posts", f"{arguments}, {_PAGE}"),
+                sql=rpc("browse_posts", f"{arguments}, {_PAGE}"),
                 role="anon",
-                rows=3 * _FEW,
+                rows=3 * FEW,
             )
             for case, arguments in {
                 "the newest": "null, null, false",
@@ -127,7 +85,10 @@ def _lists(sizes: Sizes) -> list[Statement]:
 
 
 def _posts() -> list[Statement]:
-    post, own = _id("post", 3), _id("post", 10)  # the second one is a draft of the WRITER
+    post, own = (
+        quoted_id("post", 3),
+        quoted_id("post", 10),
+    )  # the second one is a draft of the WRITER
     columns = "id, title, content, published, author_id, created_at, updated_at"
     return [
         Statement(
@@ -160,36 +121,36 @@ def _posts() -> list[Statement]:
             name="update_settings",
             sql="update public.settings set site_name = 'Another' where id = 'global'",
         ),
-        _by_user("replayed_row"),
+        by_user("replayed_row"),
     ]
 
 
 def _own() -> list[Statement]:
-    user = _id("user", READER)
+    user = quoted_id("user", READER)
     return [
-        _by_user("me"),
-        _by_user("profile", user),
-        _by_user("alive"),
-        _by_user("check_session"),
-        _by_user("own_sessions", "1, 20"),
-        _by_user("end_own_session", _id("session", READER)),
+        by_user("me"),
+        by_user("profile", user),
+        by_user("alive"),
+        by_user("check_session"),
+        by_user("own_sessions", "1, 20"),
+        by_user("end_own_session", quoted_id("session", READER)),
         Statement(
             name="update_user",
             sql=f"update public.profiles set display_name = 'Another' where id = {user}",
             role="authenticated",
             user=READER,
         ),
-        _call("service_alive"),
-        _call("account", user),
-        _call("credentials_of", user),
-        _call("user_id_of", "'user3@example.com'"),
-        _call("address_confirmed", "'user3@example.com'"),
-        _call("record_audit", f"'login', {user}"),
-        _call("record_denial", f"{user}, 'a_slice'"),
-        _call("last_event"),
-        Statement(
-            name="events_after",
-            sql=_rpc("events_after", "current_setting('growth.event')::bigint"),
+        call("service_alive"),
+        call("account", user),
+        call("credentials_of", user),
+        call("user_id_of", "'user3@example.com'"),
+        call("address_confirmed", "'user3@example.com'"),
+        call("record_audit", f"'login', {user}"),
+        call("record_denial", f"{user}, 'a_slice'"),
+        call("last_event"),
+        call(
+            "events_after",
+            "current_setting('growth.event')::bigint",
             setup="select set_config('growth.event', (max(id) - 100)::text, true) "
             "from outbox.events",
         ),
@@ -197,34 +158,39 @@ def _own() -> list[Statement]:
 
 
 def _sessions(sizes: Sizes) -> list[Statement]:
-    session, token = _id("session", READER), _id("token", READER)
-    ended = sizes.users // 10
+    session, token = quoted_id("session", READER), quoted_id("token", READER)
     return [
-        _call("revoked_sessions", _id("user", READER), case="of a user"),
-        _call("revoked_sessions", case="all", rows=ended + _FEW, milliseconds=200),
-        _call("session_started", session),
-        _call("renew_session", f"{session}, {token}, 0, 0"),
-        _call("end_session_of_token", token),
-        _call("note_login", f"{_id('user', READER)}, 'device', 'network', '192.0.2.1'"),
-        _call("login_notice", _id("login", READER)),
+        call("revoked_sessions", quoted_id("user", READER), case="of a user"),
+        call("revoked_sessions", case="all", rows=sizes.users // 10 + FEW, milliseconds=200),
+        call("session_started", session),
+        call("renew_session", f"{session}, gen_random_uuid(), 0, 0"),
+        call("renew_session", f"{session}, {token}, 0, 0", case="by a used token"),
+        call("end_session_of_token", token),
+        call("note_login", f"{quoted_id('user', READER)}, 'device', 'network', '192.0.2.1'"),
+        call("login_notice", quoted_id("login", READER)),
     ]
 
 
 def _mails() -> list[Statement]:
-    user, address = _id("user", READER), "'user3@example.com'"
-    request, token = _id("request", READER), _id("mailed", READER)
+    user, address = quoted_id("user", READER), "'user3@example.com'"
+    request, token = quoted_id("request", READER), quoted_id("mailed", READER)
     return [
-        _call("request_password_reset", address),
-        _call("request_confirmation", f"{address}, false"),
-        _call("resend_confirmation", address),
-        _call("complete_sign_up", address),
-        _call("request_email_change", f"{user}, 'free@example.com'"),
-        _call("email_change_from", request),
-        _call("issue_mailed_token", f"{request}, gen_random_uuid(), 'hash'"),
-        _call("take_mailed_token", f"{token}, 'hash', 'password_reset'"),
-        _call("settle_mailed_token", f"{token}, true"),
-        _call("issue_notice", f"{_id('notice', READER)}, gen_random_uuid(), 'hash'"),
-        _call("admit_mail", f"gen_random_uuid(), {address}, 'a.mail', false"),
+        call("request_password_reset", address),
+        call("request_confirmation", f"{address}, false"),
+        call("resend_confirmation", address),
+        call("complete_sign_up", address),
+        call("request_email_change", f"{user}, 'free@example.com'"),
+        call("email_change_from", quoted_id("request", 5)),  # of those for another address
+        call("issue_mailed_token", f"{request}, gen_random_uuid(), 'hash'"),
+        call("take_mailed_token", f"{token}, 'hash', 'password_reset'"),
+        call("settle_mailed_token", f"{token}, true"),
+        call("issue_notice", f"{quoted_id('notice', READER)}, gen_random_uuid(), 'hash'"),
+        call(
+            "admit_mails",
+            "jsonb_build_array(jsonb_build_object('mail', gen_random_uuid(), "
+            f"'recipient', {address}, 'kind', 'a.mail', 'security', false))",
+        ),
+        call("admit_mail", f"gen_random_uuid(), {address}, 'a.mail', false"),
         Statement(
             name="an address changes at Auth",
             sql=f"update auth.users set email = 'free@example.com' where id = {user}",
@@ -234,26 +200,26 @@ def _mails() -> list[Statement]:
 
 
 def _exports(sizes: Sizes) -> list[Statement]:
-    export, user = _id("export", READER), _id("user", READER)
+    export, user = quoted_id("export", READER), quoted_id("user", READER)
     collected = f"insert into exports.parts values ({export}, 3, 'activity.json', '')"
     return [
-        _by_user("request_own_export", "gen_random_uuid()"),
-        _by_user("own_export", export),
-        _by_user("own_export_chunk", f"{export}, 0"),
-        _call("request_export", f"gen_random_uuid(), {user}"),
-        _call("export_of_user", export),
-        _call("export_chunk", f"{export}, 0"),
-        _call("collect_export", export),
+        by_user("request_own_export", "gen_random_uuid()"),
+        by_user("own_export", export),
+        by_user("own_export_chunk", f"{export}, 0"),
+        call("request_export", f"gen_random_uuid(), {user}"),
+        call("export_of_user", export),
+        call("export_chunk", f"{export}, 0"),
+        call("collect_export", export),
         Statement(
             name=f"collect_export of {sizes.posts // 10:,} posts",
-            sql=_rpc("collect_export", _id("export", WRITER)),
-            setup=collected.replace(export, _id("export", WRITER)),
+            sql=rpc("collect_export", quoted_id("export", WRITER)),
+            setup=collected.replace(export, quoted_id("export", WRITER)),
             rows=200,
             milliseconds=20,
         ),
-        _call("export_part", f"{export}, 1"),
-        _call("put_export_chunk", f"{export}, 0, 'Ynl0ZXM='"),
-        _call("finish_export", f"{export}, 1, 5"),
+        call("export_part", f"{export}, 1"),
+        call("put_export_chunk", f"{export}, 0, 'Ynl0ZXM='"),
+        call("finish_export", f"{export}, 1, 5"),
     ]
 
 
@@ -264,10 +230,15 @@ def _relay() -> list[Statement]:
         "from outbox.events where claim = '{claim}'"
     )
     claim = str(row_id("claim", 1))
+    expired = (
+        "update jobs.runs set state = 'running', holder = 'gone:1', "
+        "held_until = now() - interval '1 minute' "
+        f"where id in (select id from jobs.runs where state = 'queued' limit {batch})"
+    )
     return [
         *(
-            _call(
-                "claim_events", f"{batch}, 30, {wanted}", case=case, rows=3 * batch, milliseconds=20
+            call(
+                "claim_events", f"{batch}, 30, {wanted}", case=case, rows=3 * batch, milliseconds=10
             )
             for case, wanted in {
                 "": "true, true",
@@ -275,52 +246,64 @@ def _relay() -> list[Statement]:
                 "without a cache": "false, true",
             }.items()
         ),
-        Statement(
-            name="settle_events",
-            sql=_rpc(
-                "settle_events",
-                f"'{claim}', current_setting('growth.results')::jsonb, "
-                "(select jsonb_agg(jsonb_build_object('id', gen_random_uuid(), 'job', 'a.job', "
-                "'event_id', r.id, 'item', 0)) from jsonb_to_recordset("
-                "current_setting('growth.results')::jsonb) as r (id bigint))",
-            ),
+        call(
+            "settle_events",
+            f"'{claim}', current_setting('growth.results')::jsonb, "
+            "(select jsonb_agg(jsonb_build_object('id', gen_random_uuid(), 'job', 'a.job', "
+            "'event_id', r.id, 'item', 0)) from jsonb_to_recordset("
+            "current_setting('growth.results')::jsonb) as r (id bigint))",
             setup=f"update outbox.events set claim = '{claim}' where id in "
             f"(select id from outbox.events where dropped_at is null limit {batch}); "
             f"select set_config('growth.results', ({results.format(claim=claim)})::text, true)",
             rows=5 * batch,
-            milliseconds=50,
+            milliseconds=25,
         ),
-        _call("lost_runs", f"60, {batch}", rows=3 * batch, milliseconds=20),
-        _call("claim_expired_runs", f"{batch}, 30", rows=3 * batch, milliseconds=20),
-        _call("settle_expired_runs", f"array[{_id('run', 3)}]::uuid[]"),
-        _call(
+        call("lost_runs", f"60, {batch}", rows=3 * batch, milliseconds=10),
+        call("claim_expired_runs", f"{batch}, 30", setup=expired, rows=3 * batch, milliseconds=10),
+        call(
+            "settle_expired_runs",
+            "current_setting('growth.runs')::uuid[]",
+            setup=f"{expired}; select set_config('growth.runs', array_agg(id)::text, true) "
+            "from jobs.runs where holder = 'gone:1'",
+            rows=3 * batch,
+            milliseconds=10,
+        ),
+        call(
             "keep_unreadable",
             """'[{"id": "00000000-0000-4000-8000-000000000000", "queue": "jobs",
                 "at": "2026-01-01T00:00:00Z", "message": "AAAA"}]'""",
         ),
-        _call("due_replays", f"{batch}", rows=3 * batch, milliseconds=20),
-        _call("event_topics"),
-        _call("put_slot", "'a.job', now()"),
+        call("due_replays", f"{batch}", rows=3 * batch, milliseconds=10),
+        call("event_topics"),
+        call("put_slot", "'a.job', now()"),
     ]
 
 
 def _runs() -> list[Statement]:
-    queued = _id("run", 3)
+    queued = quoted_id("run", 3)
     begun = f"update jobs.runs set state = 'running', holder = 'me:1' where id = {queued}"
     run = f"{queued}, 'a.job', 3, 0"
     return [
-        _call("begin_run", f"{run}, 'me:1', 15, 4"),
+        call("begin_run", f"{run}, 'me:1', 15, 4"),
+        call(
+            "begin_runs",
+            f"jsonb_build_array(jsonb_build_object('run_id', {queued}, 'job', 'a.job', "
+            "'event_id', 3, 'item', 0, 'holder', 'me:1', 'max_attempts', 4)), 15",
+        ),
         *(
-            Statement(name=name, sql=_rpc(name, arguments), setup=begun)
+            call(name, arguments, setup=begun)
             for name, arguments in {
                 "extend_run": f"{queued}, 'me:1', 15",
                 "finish_run": f"{queued}, 'me:1', 'succeeded', null, 5",
+                "finish_runs": "jsonb_build_array(jsonb_build_object('run_id', "
+                f"{queued}, 'holder', 'me:1', 'state', 'succeeded', 'duration_ms', 5, "
+                "'retry_seconds', 0))",
                 "release_runs": "'me:', true",
                 "close_run": f"{run}, 'succeeded', null",
             }.items()
         ),
         *(
-            Statement(name=name, sql=_rpc(name, queued), setup=_fail(queued))
+            call(name, queued, setup=_fail(queued))
             for name in ("replay_later", "replay_dead_letter")
         ),
     ]
@@ -329,9 +312,9 @@ def _runs() -> list[Statement]:
 def _cleanup(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> list[Statement]:
     batch = 1000
     return [
-        _call("retention_rules"),
+        call("retention_rules"),
         *(
-            _call(
+            call(
                 "apply_retention",
                 f"'{rule}', {batch}, false",
                 case=rule,
@@ -341,11 +324,11 @@ def _cleanup(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> list[
             for rule in rules
         ),
         # The archived events of the users: five each.
-        _call("forget_deleted_users", f"{batch}, false", rows=20 * batch, milliseconds=2000),
-        _call("kept_totals"),
+        call("forget_deleted_users", f"{batch}, false", rows=20 * batch, milliseconds=2000),
+        call("kept_totals"),
         # Once a night: every row is counted, by an index.
         *(
-            _call(
+            call(
                 "repair_total",
                 f"'{total}', false",
                 case=total,
@@ -359,19 +342,19 @@ def _cleanup(sizes: Sizes, rules: Sequence[str], totals: Sequence[str]) -> list[
 
 def _operators() -> list[Statement]:
     cap = 10_000  # a state or kind is counted up to the cap
-    letter, run = _id("letter", 3), _id("run", 3)
+    letter, run = quoted_id("letter", 3), quoted_id("run", 3)
     return [
-        _call("operations", rows=7 * cap, milliseconds=200),
-        _call("list_dead_letters", "1, 20, 'waiting'", rows=cap + _FEW, milliseconds=50),
-        _call(
+        call("operations", rows=7 * cap, milliseconds=200),
+        call("list_dead_letters", "1, 20, 'waiting'", rows=cap + FEW, milliseconds=50),
+        call(
             "list_dead_letters",
             "500, 20, 'waiting'",
             case="the last",
             rows=2 * cap,
             milliseconds=100,
         ),
-        _call("dead_letter", letter),
-        _call("discard_dead_letter", letter),
+        call("dead_letter", letter),
+        call("discard_dead_letter", letter),
         Statement(
             name="replays of dead letters",
             sql=f"insert into public.dead_letter_replays (dead_letter_id) values ({run})",
@@ -380,10 +363,10 @@ def _operators() -> list[Statement]:
             user=READER,
             admin=True,
         ),
-        _call("list_runs", "1, 20", rows=4 * cap + _FEW, milliseconds=100),
-        _call("list_runs", "500, 20", case="the last", rows=8 * cap, milliseconds=200),
-        _call("list_runs", "1, 20, 'failed'", case="of a state", rows=cap + _FEW, milliseconds=50),
-        _call("shown_run", run),
+        call("list_runs", "1, 20", rows=4 * cap + FEW, milliseconds=100),
+        call("list_runs", "500, 20", case="the last", rows=8 * cap, milliseconds=200),
+        call("list_runs", "1, 20, 'failed'", case="of a state", rows=cap + FEW, milliseconds=50),
+        call("shown_run", run),
     ]
 
 
@@ -391,8 +374,8 @@ def _deletion(sizes: Sizes) -> Statement:
     posts = sizes.posts // 100
     return Statement(
         name=f"deletion of a user with {posts:,} posts",
-        sql=f"delete from auth.users where id = {_id('user', POSTER)}",
+        sql=f"delete from auth.users where id = {quoted_id('user', POSTER)}",
         role="supabase_auth_admin",
-        rows=3 * posts + 10 * _FEW,
+        rows=3 * posts + 10 * FEW,
         milliseconds=2000,
     )

@@ -207,7 +207,7 @@ class Soak:
         elif target in {"broker", "postgres"}:
             await self._stack.crash(target)
         else:
-            self._stack.kill(target, self._dice)
+            self._stack.kill_any(target, self._dice)
         self._due.pop()
         self.result.kills[target] += 1
         killed = self.result.kills.total()

@@ -37,6 +37,7 @@ def settings() -> dict[str, str]:
     return {
         "APP_ENV": "test",
         "SUPABASE_URL": "http://gateway:8000",
+        "SUPABASE_PUBLIC_URL": "http://127.0.0.1:54321",
         "SUPABASE_KEY": key("anon", secret),
         "SUPABASE_SERVICE_KEY": key("service_role", secret),
         "JWT_SECRET": secret,

@@ -1,4 +1,4 @@
-"""Both halves of the gateway behind one URL, as in Supabase's own API gateway."""
+"""The parts of the gateway behind one URL, as in Supabase's own API gateway."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +14,7 @@ from starlette.routing import Mount, Route
 from devstack.gateway.auth import AuthServer
 from devstack.gateway.config import GatewayConfig
 from devstack.gateway.rest import RestApi
+from devstack.gateway.storage import StorageServer
 
 # The keys are public, so they protect nothing: a web page of another site must not reach the
 # gateway through the developer's browser. CORS prevents it from reading responses, and the list of
@@ -29,12 +30,12 @@ _HOSTS = [
 
 
 def create_app(config: GatewayConfig) -> Starlette:
-    """Return the gateway: /auth/v1 and /rest/v1, and a description at /."""
-    auth, rest = AuthServer(config), RestApi(config)
+    """Return the gateway: /auth/v1, /rest/v1 and /storage/v1, and a description at /."""
+    auth, rest, storage = AuthServer(config), RestApi(config), StorageServer(config)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with auth, rest:
+        async with auth, rest, storage:
             yield
 
     return Starlette(
@@ -42,6 +43,7 @@ def create_app(config: GatewayConfig) -> Starlette:
             Route("/", _about),
             Mount("/auth/v1", app=auth),
             Mount("/rest/v1", app=rest),
+            Mount("/storage/v1", app=storage),
         ],
         lifespan=lifespan,
         middleware=[
@@ -51,7 +53,11 @@ def create_app(config: GatewayConfig) -> Starlette:
                 allow_origin_regex=_LOCAL_ORIGINS,
                 allow_methods=["*"],
                 allow_headers=["*"],
-                expose_headers=["Content-Range", "X-Supabase-Api-Version", "X-Sb-Error-Code"],
+                expose_headers=[
+                    *("Content-Range", "X-Supabase-Api-Version", "X-Sb-Error-Code"),
+                    *("Location", "Upload-Offset", "Upload-Length", "Upload-Expires"),
+                    *("Upload-Metadata", "Tus-Version", "Tus-Resumable", "Tus-Extension"),
+                ],
             ),
         ],
     )
@@ -59,5 +65,5 @@ def create_app(config: GatewayConfig) -> Starlette:
 
 async def _about(_: Request) -> PlainTextResponse:
     return PlainTextResponse(
-        "A local, Supabase-compatible gateway for development: /auth/v1 and /rest/v1.\n"
+        "A local, Supabase-compatible gateway for development: /auth/v1, /rest/v1, /storage/v1.\n"
     )

@@ -1,6 +1,7 @@
 """The caller's credentials: the project's key, and the token of a user."""
 
 import hmac
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -106,6 +107,19 @@ def verify_token(config: GatewayConfig, token: str) -> dict[str, Any]:
             "None of the keys was able to decode the JWT",
         ) from None
     return claims
+
+
+def caller_claims(config: GatewayConfig, token: str) -> dict[str, Any]:
+    """Return the claims of a bearer token, which may be one of the keys; `role` is always set.
+
+    Raises TokenRefused.
+    """
+    for key, role in ((config.anon_key, "anon"), (config.service_key, "service_role")):
+        if token == key:
+            return {"role": role}
+    claims = verify_token(config, token)
+    role = claims.get("role", "anon")
+    return claims | {"role": role if isinstance(role, str) else json.dumps(role)}
 
 
 def _key(config: GatewayConfig, token: str) -> tuple[str, str | EllipticCurvePublicKey]:

@@ -20,15 +20,18 @@ class GatewayConfig:
     """Settings of one gateway; times in seconds.
 
     `database_url` has host, port and database; the gateway connects as `supabase_auth_admin` for
-    Auth and as `authenticator` for PostgREST's part, as the real servers do. `signing_key` is an
-    ES256 private key in PEM form: with it tokens are ES256 and published as JWKS, without it they
-    are HS256 with `jwt_secret`. `double_confirm_changes`: a change of address is confirmed at both
-    addresses. `secure_password_change`: a session of more than a day cannot change the password by
-    itself. `require_current_password`: a new password needs the current one. `captcha`: sign-ups
-    and logins need one, which nobody can solve here. `forwards_addresses`: the client's address is
-    taken from `Sb-Forwarded-For`, if the request has a secret key of the form `sb_secret_…`.
-    `refresh_seconds` and `mail_seconds` make it as slow as a real one: refreshes of one token run
-    one after the other and each takes that long, and so does the mail server.
+    Auth, as `authenticator` for PostgREST's part and as `supabase_storage_admin` for Storage, as
+    the real servers do. `signing_key` is an ES256 private key in PEM form: with it tokens are ES256
+    and published as JWKS, without it they are HS256 with `jwt_secret`. `double_confirm_changes`: a
+    change of address is confirmed at both addresses. `secure_password_change`: a session of more
+    than a day cannot change the password by itself. `require_current_password`: a new password
+    needs the current one. `captcha`: sign-ups and logins need one, which nobody can solve here.
+    `forwards_addresses`: the client's address is taken from `Sb-Forwarded-For`, if the request has
+    a secret key of the form `sb_secret_…`. `refresh_seconds` and `mail_seconds` make it as slow as
+    a real one: refreshes of one token run one after the other and each takes that long, and so does
+    the mail server. `storage_folder` keeps the bytes of files; without it they are in a temporary
+    folder, and are gone when the gateway ends. `file_size_limit` is the largest file in bytes, in
+    every bucket; a resumable upload can be continued for `resumable_expiry`.
     """
 
     database_url: str
@@ -62,3 +65,6 @@ class GatewayConfig:
     max_rows: int = 1000
     db_pool_size: int = 10
     bcrypt_rounds: int = 10
+    storage_folder: str | None = None
+    file_size_limit: int = 1 << 30
+    resumable_expiry: int = 24 * 3600

@@ -2,6 +2,6 @@
 
 from kernel import Feature
 
-from . import route
+from . import cache, route
 
-feature = Feature(router=route.router, caller="ignored")
+feature = Feature(router=route.router, caller="ignored", topics=(cache.TOPIC,))

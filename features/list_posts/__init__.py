@@ -2,6 +2,6 @@
 
 from kernel import Feature
 
-from . import route
+from . import cache, route
 
-feature = Feature(router=route.router, caller="optional", weight=2)
+feature = Feature(router=route.router, caller="optional", weight=2, topics=(cache.TOPIC,))

@@ -1,6 +1,7 @@
-"""The cached read of the first pages of published posts."""
+"""The cached read of the first pages of published posts, and the live topic."""
 
 from features.shared.posts import PostChanged
+from kernel import Topic
 from kernel.cache import Cached, everyone, minutes
 
 PAGE = Cached(
@@ -11,3 +12,4 @@ PAGE = Cached(
     # Few sizes: whoever asks for all of them is not to fill the cache with the same posts.
     where={"page": range(1, 101), "page_size": (10, 20, 50, 100), "published_only": (True,)},
 )
+TOPIC = Topic("posts", on=PostChanged, audience=everyone)

@@ -1,3 +1,4 @@
+import asyncio
 from datetime import UTC, datetime
 
 from features.shared.sessions import Session
@@ -56,8 +57,8 @@ async def login(
     holder = await tokens.issued(begun.session.access_token)
     session = Session.model_validate(await auth.session(begun.session))
     await sessions.keep(holder, started_at=datetime.now(UTC))
-    await audit("login", user_id=session.user.id)
-    await notices.note(session.user.id)
+    user_id = session.user.id
+    await asyncio.gather(audit("login", user_id=user_id), notices.note(user_id))
     return session
 
 

@@ -1,3 +1,5 @@
+import asyncio
+
 from features.shared.passwords import PasswordRefused
 from features.shared.sessions import Session
 from features.shared.settings import SETTINGS_ID, SiteSettings
@@ -34,8 +36,8 @@ async def signup(
     Raises EmailTaken, SignupsClosed, PasswordRefused, or SignupUnfinished once there may be an
     account.
     """
-    settings = await auth.settings()
-    if not settings.takes_signups or not await _open(db):  # before the address is examined
+    settings, is_open = await asyncio.gather(auth.settings(), _open(db))
+    if not settings.takes_signups or not is_open:  # before the address is examined
         raise SignupsClosed
     with refusals(_REFUSALS):
         auth.check_password(_password(new), email=new.email)

@@ -17,6 +17,7 @@ from cli import (
     exports,
     faces,
     jobs,
+    load,
     lock,
     new,
     operators,
@@ -35,7 +36,7 @@ SECTIONS: Final = {
     "Your slices": ("features", "new", "remove", "openapi"),
     "Production": ("migrate", "api", "worker", "relay", "beat", "config"),
     "Operate": ("user", "export", "jobs", "dead-letters", "outbox", "cache"),
-    "Measure": ("bench", "soak"),
+    "Measure": ("bench", "load", "soak"),
     "Name and versions": ("rename", "upgrade", "faces", "lock"),
 }
 """The commands in the order of `./app --help`."""
@@ -85,6 +86,7 @@ for part in (
     cached,
     seed,
     bench,
+    load,
     soak,
     remove,
     rename,

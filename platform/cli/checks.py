@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from cli.checkout import ROOT
+from cli.text import unknown_slice
 
 _UNTYPED = (
     "--allow-untyped-defs",
@@ -67,7 +68,9 @@ def test(
     context: typer.Context,
     slices: Annotated[
         list[str] | None,
-        typer.Argument(help="The slices to test, e.g. get_post; none: everything."),
+        typer.Argument(
+            help="The slices to test, e.g. get_post, or paths in tests/; none: everything."
+        ),
     ] = None,
     *,
     slow: Annotated[
@@ -86,19 +89,21 @@ def test(
 
     They run on a real local stack. For a slice you name, these are its own tests, and the rules for
     all slices (layout, events, grants, callers, OpenAPI). If ./app up runs here, they use its
-    PostgreSQL, with other databases. Options of pytest may follow, e.g. ./app test get_post -k
-    draft.
+    PostgreSQL, with other databases. A path runs what it names: ./app test tests/kernel/jobs.
+    Options of pytest may follow, e.g. ./app test get_post -k draft.
     """
     words = [*(slices or []), *context.args]
     first = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
     named, options = words[:first], words[first:]
     command = [sys.executable, "-m", "pytest"]
-    folders = [str(_tests_of(name).relative_to(ROOT)) for name in named]
+    folders = [str(_tests_of(name)) for name in named]
     if failed:
         raise typer.Exit(_run([*command, *folders, *_LAST_FAILED, *options]))
     if named:
-        command += [*folders, *(rules for rules in _RULES if (ROOT / rules).exists())]
-        command += [f"--concerning={name}" for name in named]
+        command += folders
+        if concerned := [name for name in named if not _is_path(name)]:
+            command += [rules for rules in _RULES if (ROOT / rules).exists()]
+            command += [f"--concerning={name}" for name in concerned]
         if not any(word.startswith("-m") for word in options):
             command += ["-m", _lane(slow=slow, nightly=nightly)]
         raise typer.Exit(_run([*command, *options], TEST_ON_RUNNING_STACK="1"))
@@ -179,13 +184,23 @@ def _worst(commands: Iterable[list[str]]) -> int:
     return max((code for code in codes if code not in {0, _NO_TESTS}), default=min(codes))
 
 
-def _tests_of(name: str) -> Path:
+def _is_path(name: str) -> bool:
+    return name.startswith(("tests/", "devstack/tests/"))
+
+
+def _tests_of(name: str) -> str:
+    """Return what pytest is to run: the folder of a slice's tests, or the given path."""
+    if _is_path(name):
+        if (ROOT / name.partition("::")[0]).exists():
+            return name
+        typer.echo(f"There is no file or folder {name!r} in {ROOT}.", err=True)
+        raise typer.Exit(1)
     folders = {path.name: path for path in (ROOT / "tests" / "features").iterdir() if path.is_dir()}
     if name not in folders:
-        known = ", ".join(sorted(known for known in folders if not known.startswith(("_", "."))))
-        typer.echo(f"There are no tests of a slice {name!r}. There are: {known}.", err=True)
+        known = [known for known in folders if not known.startswith(("_", "."))]
+        typer.echo(unknown_slice(name, known, "There are no tests of a slice"), err=True)
         raise typer.Exit(1)
-    return folders[name]
+    return str(folders[name].relative_to(ROOT))
 
 
 def _passes(name: str, command: list[str]) -> bool:

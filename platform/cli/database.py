@@ -25,6 +25,7 @@ select topic, count(*) as waiting, now() - min(created_at) as oldest,
   max(attempts) as attempts, max(error) as error
 from outbox.events where delivered_at is null group by topic order by min(created_at)
 """
+_SEVERAL: Final = "cannot insert multiple commands into a prepared statement"  # PostgreSQL's words
 _HINT: Final = "SQL; a statement ends with ; and \\q ends the prompt"
 
 
@@ -208,6 +209,8 @@ def _shown(value: Any) -> str:
 
 
 def _told(error: Exception) -> str:
+    if str(error) == _SEVERAL:
+        return "One statement at a time: the prompt of ./app db takes one on each line."
     hint = getattr(error, "hint", None)
     return "\n".join(_nonempty((str(error), f"Hint: {hint}" if hint else "")))
 

@@ -1,7 +1,7 @@
 """The commands of development: the local stack and its settings."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -9,6 +9,9 @@ from cli.checkout import ROOT
 
 if TYPE_CHECKING:
     from devstack import StackLayout
+    from migrate import MigrationError
+
+_MIGRATIONS: Final = ROOT / "supabase" / "migrations"
 
 
 def register(app: typer.Typer) -> None:
@@ -40,7 +43,8 @@ def up(
 
     That is API, worker, relay and beat, PostgreSQL, Redis, Auth and an inbox. Needs neither Docker
     nor an account. Prints "ready" and the address when everything is ready; Ctrl-C stops it. The
-    data are kept in .stack for the next start. A code change restarts API, worker, relay and beat.
+    data are kept in .stack for the next start. A code change restarts API, worker, relay and beat;
+    a new migration is applied by the next start, and a line says so.
     """
     if sys.platform == "win32":
         typer.echo("The local stack needs Linux or macOS: on Windows use WSL 2.", err=True)
@@ -54,6 +58,8 @@ def up(
     options = StackOptions(
         root=ROOT,
         migrate=_migrate,
+        migrations=_MIGRATIONS,
+        waiting=_waiting,
         applications=None if stack_only else applications,
         watched=(ROOT / "features", ROOT / "platform"),
         port=port,
@@ -85,12 +91,31 @@ def env() -> None:
 
 async def _migrate(layout: "StackLayout") -> list[str]:
     from devstack import StackError
-    from migrate import HistoryError, MigrationError, migrate
+    from migrate import MigrationError, migrate
 
     try:
-        return await migrate(layout.database_url, ROOT / "supabase" / "migrations")
-    except HistoryError as error:
-        remedy = "Or begin with an empty database: ./app up --fresh" if layout.own_database else ""
-        raise StackError(f"{error} {remedy}".rstrip()) from None
+        return await migrate(layout.database_url, _MIGRATIONS)
     except MigrationError as error:
-        raise StackError(str(error)) from None
+        raise StackError(_told(error, layout)) from None
+
+
+async def _waiting(layout: "StackLayout") -> str:
+    from migrate import MigrationError, pending
+
+    try:
+        names = await pending(layout.database_url, _MIGRATIONS)
+    except MigrationError as error:
+        return _told(error, layout)
+    if not names:
+        return ""
+    verb, them = ("waits", "it") if len(names) == 1 else ("wait", "them")
+    files = " and ".join(f"{_MIGRATIONS.relative_to(ROOT)}/{name}" for name in names)
+    return f"{files} {verb}: stop ./app up and start it again to apply {them}"
+
+
+def _told(error: "MigrationError", layout: "StackLayout") -> str:
+    from migrate import HistoryError
+
+    if isinstance(error, HistoryError) and layout.own_database:
+        return f"{error} Or begin with an empty database: ./app up --fresh"
+    return str(error)

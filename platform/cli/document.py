@@ -22,7 +22,9 @@ def openapi(
     """Show the OpenAPI document, or write it to docs/openapi.json."""
     text = written(document())
     if write:
+        current = COPY.exists() and COPY.read_text(encoding="utf-8") == text
         COPY.write_text(text, encoding="utf-8")
+        typer.echo(f"{COPY.relative_to(ROOT)} {'was current' if current else 'is written'}")
     else:
         typer.echo(text, nl=False)
 

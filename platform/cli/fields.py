@@ -109,14 +109,14 @@ def checked_name(kind: str, name: str, *taken: str) -> str:
             f"{name!r} cannot be the name of a {kind}: take lower-case words joined by _, such as "
             f"save_bookmark, at most {LONGEST} characters."
         )
+    # What one row is called is derived from the table, so its option may be unknown.
+    remedy = f"choose another name for the {kind}{', as in --one purchase' * (kind == 'row')}."
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
-        raise FieldError(
-            f"{name} is a reserved word of Python: choose another name for the {kind}."
-        )
+        raise FieldError(f"{name} is a reserved word of Python: {remedy}")
     if kind != "slice" and name in _RESERVED.split():
-        raise FieldError(f"{name} is a reserved word of SQL: choose another name for the {kind}.")
+        raise FieldError(f"{name} is a reserved word of SQL: {remedy}")
     if name in taken:
-        raise FieldError(f"{name} is used already: choose another name for the {kind}.")
+        raise FieldError(f"{name} is used already: {remedy}")
     return name
 
 

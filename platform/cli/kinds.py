@@ -65,6 +65,12 @@ def singular(many: str) -> str:
     raise FieldError(f"What is one row of {many} called? Say it, as in --one sheep.")
 
 
+def table_made_by(sql: str) -> str | None:
+    """Return the table that this migration of `./app new` makes, if it is one of these."""
+    found = _MADE.search(sql)
+    return found[1] if found else None
+
+
 def table_of(
     root: Path, kind: Kind, name: str, *, one: str | None, owner: str | None, fields: str | None
 ) -> Table:

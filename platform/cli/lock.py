@@ -1,10 +1,11 @@
-"""`./app lock`: write the locks of production, of development, and of the documentation site."""
+"""`./app lock`: write the locks of production, of development, and of what is installed apart."""
 
 import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -18,10 +19,15 @@ _HEADERS = (
     "# What production runs. Made by `./app lock`; install it with --no-deps: it is complete.\n",
     "# What development needs on top of requirements.lock. Made by `./app lock`.\n",
 )
-# The documentation site's generator has an environment of its own: `./app docs`.
+# Each has an environment of its own, which `./app docs` and `./app load` install when they need it.
 SITE_LOCK = "docs/site/requirements.lock"
-_SITE_REQUIREMENTS = "docs/site/requirements.in"
-_SITE_HEADER = "# The generator of the documentation site. Made by `./app lock`.\n"
+LOAD_LOCK = "tests/load/requirements.lock"
+_APART = {
+    SITE_LOCK: "# The generator of the documentation site. Made by `./app lock`.\n",
+    LOAD_LOCK: "# Locust, for the scenarios of `./app load`. Made by `./app lock`.\n",
+}
+# gevent has no wheel there since 2025: `./app load` says so.
+_WITHOUT_WHEELS = {LOAD_LOCK: frozenset({"Python 3.11 macOS arm64"})}
 # How uv names the platforms of cli.lock_check.
 _TRIPLES = {
     "Linux x86_64": "x86_64-unknown-linux-gnu",
@@ -51,9 +57,10 @@ def lock(
 ) -> None:
     """Write the locks from the requirements in pyproject.toml.
 
-    They are requirements.lock and requirements-dev.lock; the documentation site has its own in
-    docs/site. Locked versions are kept as long as the requirements allow them. Every package must
-    have wheels for each supported Python on Linux and macOS. Needs uv and the package index.
+    They are requirements.lock and requirements-dev.lock; the documentation site and the load tests
+    have their own in docs/site and tests/load. Locked versions are kept as long as the requirements
+    allow them. Every package must have wheels for each supported Python on Linux and macOS. Needs
+    uv and the package index.
     """
     uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if not uv:
@@ -63,21 +70,24 @@ def lock(
             err=True,
         )
         raise typer.Exit(1)
-    before, site_before = entries(ROOT), _site_entries(ROOT)
+    before, before_apart = entries(ROOT), {name: _entries_apart(ROOT, name) for name in _APART}
     options = ["--upgrade"] if upgrade_all else []
     options += [word for name in upgrade or [] for word in ("--upgrade-package", name)]
     try:
-        site = site_lock(uv, ROOT, options)
-        write(uv, ROOT, options, lambda line: typer.echo(line, err=True))
-        (ROOT / SITE_LOCK).write_text(site, "utf-8")
+        apart = {name: lock_apart(uv, ROOT, name, options, _say) for name in _APART}
+        write(uv, ROOT, options, _say)
+        for name, text in apart.items():
+            (ROOT / name).write_text(text, "utf-8")
     except LockError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     changes = _changes(before, entries(ROOT))
-    changes += [f"site: {line}" for line in _changes(site_before, _site_entries(ROOT))]
+    for name, old in before_apart.items():
+        folder = str(Path(name).parent)
+        changes += [f"{folder}: {line}" for line in _changes(old, _entries_apart(ROOT, name))]
     typer.echo("\n".join(changes or ["No version has changed."]))
-    names = f"{', '.join(LOCKS)} and {SITE_LOCK}"
-    typer.echo(f"{names} are written: commit them. The next ./app installs them.")
+    names = ", ".join((*LOCKS, *_APART))
+    typer.echo(f"Written: {names}. Commit them; the next ./app installs them.")
 
 
 def write(uv: str, root: Path, options: Sequence[str], say: Callable[[str], None]) -> None:
@@ -102,21 +112,35 @@ def write(uv: str, root: Path, options: Sequence[str], say: Callable[[str], None
     texts = [
         header + "".join(entries.values()) for header, entries in zip(_HEADERS, locks, strict=True)
     ]
-    _look_everywhere(uv, root, sources, texts, say)
+    _look_everywhere(uv, root, sources, texts, say=say)
     for name, text in zip(LOCKS, texts, strict=True):
         (root / name).write_text(text, "utf-8")
 
 
-def site_lock(uv: str, root: Path, options: Sequence[str]) -> str:
-    """Return the lock of the documentation site: one version for all Pythons. Raises LockError."""
-    path = root / SITE_LOCK
+def lock_apart(
+    uv: str, root: Path, name: str, options: Sequence[str], say: Callable[[str], None]
+) -> str:
+    """Return the text of a lock of what is installed apart: one version for all Pythons.
+
+    Raises LockError.
+    """
+    path = root / name
+    requirements = str(Path(name).with_suffix(".in"))
     old = path.read_text("utf-8") if path.exists() else ""
-    sources = [_SITE_REQUIREMENTS, "--fork-strategy", "fewest"]
-    return _SITE_HEADER + _compile(uv, root, old, [*sources, *options])
+    say(f"Resolving {requirements} …")
+    sources = [requirements, "--fork-strategy", "fewest"]
+    lock = _APART[name] + _compile(uv, root, old, [*sources, *options])
+    left_out = _WITHOUT_WHEELS.get(name, frozenset())
+    _look_everywhere(uv, root, [requirements], [lock], say=say, left_out=left_out)
+    return lock
 
 
-def _site_entries(root: Path) -> dict[str, str]:
-    path = root / SITE_LOCK
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _entries_apart(root: Path, name: str) -> dict[str, str]:
+    path = root / name
     return blocks(path.read_text("utf-8")) if path.exists() else {}
 
 
@@ -131,18 +155,28 @@ def _compile(uv: str, root: Path, locked: str, arguments: Sequence[str]) -> str:
 
 
 def _look_everywhere(
-    uv: str, root: Path, sources: Sequence[str], locks: Sequence[str], say: Callable[[str], None]
+    uv: str,
+    root: Path,
+    sources: Sequence[str],
+    locks: Sequence[str],
+    *,
+    say: Callable[[str], None],
+    left_out: AbstractSet[str] = frozenset(),
 ) -> None:
     """Resolve the locks on each Python and platform: the result must be the same, all wheels.
 
-    `./app check` reads installed packages; this also reads the packages of other machines. Raises
-    LockError.
+    `./app check` reads installed packages; this also reads the packages of other machines, but for
+    those `left_out`. Raises LockError.
     """
     from cli.lock_check import FIRST, environments, pythons, read_lock
 
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
     locked = {name: entry for text in locks for name, entry in read_lock(text).items()}
-    machines = dict(environments(pythons(project), [FIRST]))
+    machines = {
+        machine: environment
+        for machine, environment in environments(pythons(project), [FIRST])
+        if machine not in left_out
+    }
     with TemporaryDirectory() as folder:
         path = Path(folder) / "requirements.lock"
         path.write_text("".join(locks), "utf-8")

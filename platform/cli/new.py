@@ -12,6 +12,7 @@ import typer
 from cli.checkout import ROOT
 from cli.fields import FieldError, checked_name
 from cli.kinds import KINDS, Kind, table_of
+from cli.text import unknown_slice
 from cli.written import NoStartError, update_lists
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ def make(
     for folder in ("features", "tests/features"):
         if (root / folder / name).exists():
             raise FieldError(f"{folder}/{name} exists already: choose another name, or remove it.")
-    if (source is None) == (kind is None):
+    if source is not None and kind is not None:
+        raise FieldError("Take one of the two: --from or --kind.")
+    if source is None and kind is None:
         raise FieldError(
             "Say what to begin from: --from SLICE (./app features lists them), or --kind with one "
             f"of {', '.join(KINDS)}."
@@ -125,7 +128,7 @@ def next_steps(name: str, made: list[str]) -> str:
     steps = [f"./app test {name} && ./app check"]
     if migration := next((path for path in made if path.endswith(".sql")), None):
         steps.insert(0, f"Read {migration}: bounds of the columns, who may see a row.")
-        steps.append("./app up applies the migration.")
+        steps.append("./app up applies the migration: if it runs, stop it and start it again.")
     if f"features/{name}/route.py" in made:
         steps.insert(
             0, f"Read features/{name}/route.py: the path, and the sentence for the document."
@@ -143,7 +146,7 @@ def _slice(name: str) -> "Feature":
 
     features = discover()
     if name not in features:
-        raise FieldError(f"There is no slice {name!r}: ./app features lists those that there are.")
+        raise FieldError(unknown_slice(name, features))
     return features[name]
 
 

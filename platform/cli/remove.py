@@ -11,6 +11,8 @@ from typing import Annotated, Final
 import typer
 
 from cli.checkout import ROOT
+from cli.kinds import table_made_by
+from cli.text import unknown_slice
 from cli.written import NoStartError, update_lists
 
 _SEARCHED: Final = (
@@ -41,7 +43,8 @@ def remove(
 ) -> None:
     """Remove a slice with its tests, and show what mentions it.
 
-    Migrations stay: databases have applied them, and other slices may use their tables.
+    Migrations stay: databases may have applied them, and other slices may use their tables. Those
+    that were written for the slice are named.
     """
     try:
         known(ROOT, name)
@@ -55,9 +58,16 @@ def remove(
         typer.echo("\n".join(f"  {place}" for place in found))
     for path in unused(ROOT):
         typer.echo(f"\nNo slice uses {path} any more: delete it, too, unless you need it.")
+    if left := list(migrations(ROOT, name)):
+        typer.echo("\nIts migrations:")
+        typer.echo("\n".join(f"  {line}" for line in left))
+        typer.echo(
+            "If no database has applied one, delete the file and run ./app features --write. "
+            "Your local database forgets it by ./app up --fresh."
+        )
     typer.echo(
-        "\nThe migrations stay, because databases have applied them. To drop a table, first "
-        "deploy without the slice, then write a migration: docs/how-to/change-schema.md"
+        "\nMigrations stay once a database has applied them. To drop a table, first deploy without "
+        "the slice, then write a migration: docs/how-to/change-schema.md"
     )
 
 
@@ -74,7 +84,7 @@ def known(root: Path, name: str) -> None:
     slices = sorted(file.parent.name for file in (root / "features").glob("*/__init__.py"))
     slices.remove("shared")
     if name not in slices:
-        raise RemoveError(f"There is no slice {name!r}. There are: {', '.join(slices)}.")
+        raise RemoveError(unknown_slice(name, slices))
 
 
 def take_out(root: Path, name: str) -> list[str]:
@@ -105,8 +115,12 @@ def take_out(root: Path, name: str) -> list[str]:
 
 
 def mentions(root: Path, name: str) -> Iterator[str]:
-    """Yield the places that name a slice as a whole word, as `path:line`, without migrations."""
-    word = re.compile(rf"(?<![\w-]){re.escape(name)}(?!\w)")
+    """Yield the places that name a slice as a whole word, as `path:line`, without migrations.
+
+    A name without _ may be a word of any sentence: it counts as a part of a path or in quotes.
+    """
+    whole, quoted = rf"(?<![\w-]){name}(?!\w)", rf"features[./]{name}\b|([\"'`]){name}\1"
+    word = re.compile(whole if "_" in name else quoted)
     for path in _texts(root):
         where = path.relative_to(root).as_posix()
         if where in _GENERATED or where.startswith("supabase/migrations/"):
@@ -127,6 +141,25 @@ def unused(root: Path) -> list[str]:
         for file in sorted(modules)
         if f"features.shared.{file.stem} " not in code
     ]
+
+
+def migrations(root: Path, name: str) -> Iterator[str]:
+    """Yield path and purpose of each migration that a removed slice leaves.
+
+    These are those named like the slice, and that of a table of `./app new` which no slice uses.
+    """
+    idle = {Path(path).stem for path in unused(root)}
+    for path in sorted((root / "supabase" / "migrations").glob("*.sql")):
+        table = table_made_by(path.read_text(encoding="utf-8"))
+        if table not in idle and path.stem.partition("_")[2] != name:
+            continue
+        where = path.relative_to(root).as_posix()
+        if table is None:
+            yield f"{where} has the name of the slice"
+        elif table in idle or not (root / f"features/shared/{table}.py").exists():
+            yield f"{where} made the table {table}"
+        else:
+            yield f"{where} made the table {table}, which other slices use: keep it"
 
 
 def _texts(root: Path) -> Iterator[Path]:

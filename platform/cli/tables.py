@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.checkout import ROOT
-from cli.text import wrapped
+from cli.text import unknown_slice, wrapped
 from cli.written import NoStartError, update_lists
 
 if TYPE_CHECKING:  # imported when needed: keeps ./app --help fast
@@ -33,6 +33,9 @@ def register(app: typer.Typer) -> None:
 
 
 def features(
+    name: Annotated[
+        str | None, typer.Argument(help="Only this slice, e.g. get_post; none: all of them.")
+    ] = None,
     *,
     write: Annotated[
         bool, typer.Option("--write", help="Update the lists of slices: docs/SLICES.md and others.")
@@ -48,6 +51,8 @@ def features(
 
     --write updates docs/SLICES.md, docs/openapi.json and tests/contract/shipped.json.
     """
+    if name is not None and (write or check):
+        sys.exit("--write and --check are about all slices: leave out the name.")
     if write:
         try:
             changed = update_lists(ROOT)
@@ -55,20 +60,33 @@ def features(
             sys.exit(str(error))
         for path in changed:
             typer.echo(path)
-        return
-    from kernel.boot.discovery import discover
-
-    tables = (calls(found := discover()), jobs(found))
-    if not check:
-        shown = (tables[0], with_next_slots(tables[1], found, datetime.now(UTC)))
+    elif check:
+        _require_current()
+    else:
+        found = _found(name)
+        shown = (calls(found), with_next_slots(jobs(found), found, datetime.now(UTC)))
         if as_json:
             typer.echo(json.dumps(dict(zip(("calls", "jobs"), map(_objects, shown), strict=True))))
-            return
-        typer.echo("\n".join(_lines(*shown)))
-        return
+        else:
+            typer.echo("\n".join(_lines(*shown)))
+
+
+def _found(name: str | None) -> "Mapping[str, Feature]":
+    """Return all slices, or the named one; exit if there is no such slice."""
+    from kernel.boot.discovery import discover
+
+    found = discover()
+    if name is None:
+        return found
+    if name not in found:
+        sys.exit(unknown_slice(name, found))
+    return {name: found[name]}
+
+
+def _require_current() -> None:
     before = PAGE.read_text(encoding="utf-8")
     try:
-        text = page(found)
+        text = page()
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -2,7 +2,8 @@
 
 import shutil
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 
 def columns(table: Sequence[Sequence[str]]) -> str:
@@ -17,6 +18,14 @@ def columns(table: Sequence[Sequence[str]]) -> str:
 def one_line(text: str) -> str:
     """Return the text on one line, without the control characters that move a terminal's cursor."""
     return "".join(one if one.isprintable() else " " for one in text)
+
+
+def unknown_slice(name: str, known: Iterable[str], what: str = "There is no slice") -> str:
+    """Return what is wrong with a name, with those that are similar; if none is, with all."""
+    names = sorted(known)
+    if close := get_close_matches(name, names):
+        return f"{what} {name!r}. Did you mean {' or '.join(close)}?"
+    return f"{what} {name!r}. There are: {', '.join(names)}."
 
 
 def wrapped(text: str, *, indent: int) -> str:

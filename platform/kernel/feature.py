@@ -11,6 +11,7 @@ from kernel.cache.cached import Cached, reads_of
 from kernel.config.own import OwnSettings
 from kernel.jobs import Job
 from kernel.limits.policy import Limit
+from kernel.live.topic import Topic
 
 CallerRule = Literal["required", "optional", "ignored"]
 
@@ -32,6 +33,7 @@ class Feature:
     asks for the service Precondition.
     `deadline` replaces REQUEST_TIMEOUT_SECONDS for its calls: `deadline=minutes(2)`.
     `settings` are the slice's own: its handlers and jobs ask for them by their type.
+    `topics` are what clients of live updates can subscribe to (docs/LIVE.md).
     """
 
     router: APIRouter | None = None
@@ -46,6 +48,7 @@ class Feature:
     deadline: timedelta | None = None
     jobs: tuple[Job, ...] = ()
     settings: type[OwnSettings] | None = None
+    topics: tuple[Topic, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse restrictions without a caller, and limits that would count nothing."""

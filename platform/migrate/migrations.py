@@ -24,6 +24,11 @@ NO_ADDRESS: Final = (
     "DATABASE_URL is no address of a database: postgresql://user:password@host/name, where special "
     "characters of the password are written as %23 for #."
 )
+_UNDEFINED: Final = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+)
 _NOTHING_APPLIED: Final = "Nothing of it was applied."
 _HISTORY: Final = """
 create schema if not exists supabase_migrations;
@@ -316,4 +321,6 @@ def _explain(migration: Migration, error: Exception) -> str:
         line = f", line {migration.sql.count(chr(10), 0, int(position) - 1) + 1},"
     more = getattr(error, "detail", None) or getattr(error, "hint", None)
     reason = f"{error.args[0]}" + (f" ({more})" if more else "")
+    if isinstance(error, _UNDEFINED):
+        reason += ". Files run in the order of their names: does a later one make it?"
     return f"Migration {migration.path.name}{line} failed: {reason}"

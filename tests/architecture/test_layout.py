@@ -99,7 +99,10 @@ def names_of_tests(name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_every_slice_has_tests(name):
-    assert names_of_tests(name)
+    assert names_of_tests(name), (
+        f"features/{name} has no test: add tests/features/{name}/test_{name}.py, with a function "
+        "test_… that calls the slice."
+    )
 
 
 @pytest.mark.parametrize("name", CALLED)

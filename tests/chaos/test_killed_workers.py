@@ -55,7 +55,7 @@ async def worker_of(system, thing, workers):
 async def test_c4_a_killed_workers_job_is_back_within_half_a_minute_behind_a_long_queue(system):
     author, _ = await system.author()
     await system.start("relay")
-    workers = [await system.start("worker", WORKER_CONCURRENCY="1") for _ in range(2)]
+    workers = [await system.start("worker", WORKER_JOBS="1") for _ in range(2)]
     thing = await system.publish(author, sleep=50)
     await until(partial(started, system, thing))
     await system.fetch("update public.things set content = '{}' where id = $1", thing)
@@ -75,7 +75,7 @@ async def test_c4_a_killed_workers_job_is_back_within_half_a_minute_behind_a_lon
 async def test_c4_a_job_that_kills_its_worker_each_time_is_a_dead_letter_after_four(system):
     author, _ = await system.author()
     await system.start("relay")
-    workers = [await system.start("worker", ready=False, WORKER_CONCURRENCY="1") for _ in range(5)]
+    workers = [await system.start("worker", ready=False, WORKER_JOBS="1") for _ in range(5)]
     thing = await system.publish(author, kill_group=99)
     for times in (1, 2, 3, 4):
         await until(partial(started, system, thing, times))
@@ -104,13 +104,13 @@ async def jobs_under_fire(system, *, number, kills, sleep, every):
     chance = random.Random(20261127)
     author, _ = await system.author()
     await system.start("relay")
-    workers = [await system.start("worker", WORKER_CONCURRENCY="4") for _ in range(2)]
+    workers = [await system.start("worker", WORKER_JOBS="4") for _ in range(2)]
     await system.fetch(PUBLISH, author, f'{{"sleep": {sleep}, "once": true}}', number)
     await until(lambda: system.fetch("select id from effects limit 1"))
     for _ in range(kills):
         await asyncio.sleep(chance.uniform(0.5, 1.5) * every)  # the fault itself
         await killed(workers.pop(0))
-        workers.append(await system.start("worker", ready=False, WORKER_CONCURRENCY="4"))
+        workers.append(await system.start("worker", ready=False, WORKER_JOBS="4"))
 
     async def finished():
         return not await system.fetch(UNFINISHED) and not await system.fetch(PENDING)

@@ -31,10 +31,12 @@ async def test_a_process_is_replaced_after_its_jobs_or_when_it_is_large(system, 
     author, _ = await system.author()
     await system.start("relay")
     worker = await system.start("worker", WORKER_CONCURRENCY="1", **{setting: "1"})
-    things = [await system.publish(author) for _ in range(2)]
-    first, second = [await pid_of(system, thing) for thing in things]
-    assert first != second
-    await until(lambda: system.queued() == 0)
+    things, pids = [], set()
+    for number in (1, 2):
+        things.append(await system.publish(author))
+        pids.add(await pid_of(system, things[-1]))
+        assert len(pids) == number
+        await until(lambda: system.queued() == 0)
     assert worker.running
     for thing in things:
         assert await system.effects(thing) == {"start": 1, "effect": 1}
@@ -43,7 +45,7 @@ async def test_a_process_is_replaced_after_its_jobs_or_when_it_is_large(system, 
 async def test_without_limits_a_process_stays(system):
     author, _ = await system.author()
     await system.start("relay")
-    await system.start("worker", WORKER_CONCURRENCY="1")
+    await system.start("worker")
     pids = {await pid_of(system, await system.publish(author)) for _ in range(3)}
     assert len(pids) == 1
 
@@ -53,11 +55,11 @@ async def test_a_process_that_takes_no_messages_stops_the_heartbeat_that_probes_
     await system.start("relay")
     worker = await system.start("worker", WORKER_CONCURRENCY="1")
     heartbeat = worker.log.with_suffix(".alive")
-    pid = await pid_of(system, await system.publish(author))
+    pid = await pid_of(system, await system.publish(author, blocking=True))
     await until(lambda: system.queued() == 0)  # a job that is stopped has its time limit
     os.kill(pid, signal.SIGSTOP)
     try:
-        thing = await system.publish(author)
+        thing = await system.publish(author, blocking=True)
         await until(lambda: "takes no messages" in worker.printed, seconds=60)
         await until(lambda: time.time() - heartbeat.stat().st_mtime > 8)  # one beat is every 5 s
     finally:

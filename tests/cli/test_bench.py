@@ -19,7 +19,8 @@ from bench.first import settle
 from bench.growth.fill import Sizes
 from bench.growth.reading import Reading
 from bench.growth.run import Growth
-from bench.growth.statements import Statement
+from bench.growth.statement import Statement
+from bench.jobs import run as bench_jobs
 from bench.load import Load, Plan
 from bench.messages import ADDRESS, POST, Messages, message, post_id
 from bench.processors import Processors, cpu_seconds, on, resident_bytes
@@ -27,6 +28,7 @@ from bench.run import Figure
 from bench.system import Server
 from cli import app
 from kit.process import ROOT
+from kit.processes import all_processes, descendants
 from kit.waiting import until
 
 HIT = b"HTTP/1.1 200 OK\r\nX-Cache: HIT\r\nContent-Length: 2\r\n\r\n{}"
@@ -62,6 +64,28 @@ def test_people_see_a_row_for_each_case():
     assert ["hit", "50.0", "80.0", "90.0", "12,500", "100%", "0.50"] in rows
 
 
+def test_a_job_is_compared_with_each_bare_task_by_medians():
+    figures = [
+        bench_jobs.Figure(worker=worker, jobs=10, per_second=100, cpu_ms=cpu_ms, memory_mib=50)
+        for cpu_ms in (1.0, 9.0, 2.0)
+        for worker, cpu_ms in (("worker", 3 * cpu_ms), ("prefork", 2 * cpu_ms), ("threads", cpu_ms))
+    ]
+    _, *rows, _, last = bench_jobs.table(figures)
+    assert [row.split() for row in rows[:2]] == [
+        ["worker", "100", "6.00", "50"],
+        ["prefork", "100", "4.00", "50"],
+    ]
+    assert last == "CPU time of a job: 1.50 of prefork, 3.00 of threads"
+    assert json.loads(bench_jobs.lines(figures)[0])["cpu_ms"] == 3.0
+
+
+@pytest.mark.nightly  # its servers and six workers take a minute
+def test_jobs_are_measured_and_no_mail_is_missing():
+    result = CliRunner().invoke(app, ["bench", "--jobs", "--requests", "50", "--rounds", "1"])
+    assert result.exit_code == 0, result.output
+    assert "CPU time of a job: " in result.output
+
+
 def test_every_case_expects_the_answer_that_it_is_named_after():
     expected = {case.name: case.expected for case in cases("token", "etag")}
     assert expected == {
@@ -72,6 +96,7 @@ def test_every_case_expects_the_answer_that_it_is_named_after():
         "304": "304",
         "429": "429",
         "miss": "200 MISS",
+        "write": "201",
         "lookup_off": "200 BYPASS",
     }
 
@@ -371,27 +396,11 @@ async def test_ctrl_c_leaves_no_process(command):
     await until(lambda: not found.keys() & all_processes().keys())
 
 
-def descendants(pid):
-    """Return the pids and commands of all descendants of a process."""
-    parents, found = all_processes(), {}
-    for one, (_, line) in parents.items():
-        above = one
-        while above in parents:
-            above = parents[above][0]
-            if above == pid:
-                found[one] = line
-                break
-    return found
-
-
-def all_processes():
-    """Return parent and command by pid, without zombies."""
-    listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
-    )
-    rows = [line.split(None, 3) for line in listed.stdout.splitlines()]
-    return {
-        int(pid): (int(parent), args[0] if args else "")
-        for pid, parent, stat, *args in rows
-        if not stat.startswith("Z")
-    }
+@pytest.mark.slow
+def test_sockets_shows_their_memory_and_how_soon_all_have_a_message():
+    command = [sys.executable, "-m", "cli", "bench", "--sockets", "300", "--rounds", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    figures = json.loads(done.stdout)["sockets"]
+    assert figures["sockets"] == 300
+    assert 1_000 < figures["bytes_each"] < 200_000
+    assert 0 < figures["median_ms"] <= figures["p99_ms"] <= figures["last_ms"]

@@ -57,6 +57,22 @@ def test_a_slice_is_tested_with_the_rules_for_all_that_are_there(commands, tmp_p
     assert commands[0][2:5] == expected
 
 
+def test_a_path_runs_what_it_names_without_the_rules_for_slices(commands, tmp_path):
+    rules = tmp_path / "tests" / "contract" / "test_grants.py"
+    rules.parent.mkdir()
+    rules.touch()
+    test = "tests/contract/test_grants.py::test_it"
+    assert CliRunner().invoke(app, ["test", test, "--slow"]).exit_code == 0
+    assert commands[0][2:] == [test, "-m", "slow and not nightly"]
+
+
+def test_a_path_that_is_not_there_is_said(commands):
+    done = CliRunner().invoke(app, ["test", "tests/nowhere.py"])
+    assert done.exit_code == 1
+    assert "There is no file or folder 'tests/nowhere.py'" in done.output
+    assert commands == []
+
+
 def test_the_rules_that_a_slice_is_tested_with_exist():
     assert all((Path(__file__).parents[2] / name).is_file() for name in checks._RULES)
 
@@ -124,11 +140,17 @@ def test_without_words_everything_runs_with_the_coverage_gate(commands):
     assert commands[0][-2:] == ["-k", "draft"]
 
 
-@pytest.mark.parametrize("name", ["noe", "../kernel", "one/../../kernel"])
+@pytest.mark.parametrize("name", ["../kernel", "one/../../kernel"])
 def test_an_unknown_slice_is_one_sentence_that_lists_the_known(commands, name):
     found = CliRunner().invoke(app, ["test", name])
     assert found.exit_code == 1
     assert "There are: one, three, two." in found.output
+    assert commands == []
+
+
+def test_a_slip_of_the_pen_is_one_sentence_with_the_slice_that_is_meant(commands):
+    found = CliRunner().invoke(app, ["test", "noe"])
+    assert found.output == "There are no tests of a slice 'noe'. Did you mean one?\n"
     assert commands == []
 
 

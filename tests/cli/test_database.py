@@ -42,6 +42,14 @@ async def test_a_wrong_statement_is_one_sentence(known):
     assert found.output == 'syntax error at or near "selct"\n'
 
 
+async def test_several_statements_are_one_sentence_with_the_remedy(known):
+    found = await known("db", "select 1; select 2")
+    assert found.exit_code == 1
+    assert found.output == (
+        "One statement at a time: the prompt of ./app db takes one on each line.\n"
+    )
+
+
 async def test_without_a_database_the_remedy_is_named(operator, monkeypatch):
     monkeypatch.delenv("DATABASE_URL", raising=False)
     for command in (("db", "select 1"), ("outbox",)):

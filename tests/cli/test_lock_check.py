@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 
 from cli.checkout import ROOT
 from cli.install import LOCKS, SOURCE_ROOTS, blocks, entries
-from cli.lock import SITE_LOCK
+from cli.lock import LOAD_LOCK, SITE_LOCK
 from cli.lock_check import faults, installed, pythons, read_lock, unmet, wanted_by
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -76,7 +76,7 @@ def test_the_lock_of_production_is_complete_alone():
     assert others.isdisjoint(production)
 
 
-@pytest.mark.parametrize("name", [*LOCKS, SITE_LOCK])
+@pytest.mark.parametrize("name", [*LOCKS, SITE_LOCK, LOAD_LOCK])
 def test_locks_have_pins_with_hashes_and_no_addresses(name):
     text = (ROOT / name).read_text("utf-8")
     assert "://" not in text

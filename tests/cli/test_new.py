@@ -35,12 +35,14 @@ A_SLICE = min(discover())
         ("shared", {"kind": "write"}, "is used already"),
         (A_SLICE, {"kind": "write"}, f"features/{A_SLICE} exists already"),
         ("save_it", {}, "Say what to begin from: --from SLICE"),
-        ("save_it", {"kind": "write", "source": A_SLICE}, "Say what to begin from"),
+        ("save_it", {"kind": "write", "source": A_SLICE}, "one of the two: --from or --kind"),
         ("save_it", {"source": "no_slice"}, "There is no slice 'no_slice'"),
+        ("save_it", {"source": f"{A_SLICE}s"}, f"Did you mean {A_SLICE}"),
         ("save_it", {"kind": "put"}, "There is no kind 'put': take one of read, list"),
         ("save_it", {"kind": "write"}, "needs a table: --table bookmarks --fields"),
         ("save_it", {"source": A_SLICE, "owner": "x"}, "name it by --table"),
         ("save_it", {"kind": "write", "table": "order"}, "is a reserved word of SQL"),
+        ("save_it", {"kind": "write", "table": "orders"}, "for the row, as in --one purchase"),
         ("save_it", {"kind": "write", "table": "bookmarks"}, "Name the columns of bookmarks"),
         ("save_it", {"kind": "write", "table": "sheep", "fields": "a:text"}, "as in --one sheep"),
         ("save_it", {"kind": "write", "table": "profiles"}, "was not made by ./app new"),
@@ -136,6 +138,8 @@ def test_a_failure_on_the_way_leaves_no_file(tmp_path):
 def test_an_unknown_slice_is_not_removed():
     with pytest.raises(remove.RemoveError, match=r"There is no slice 'no_slice'\. There are: "):
         remove.known(ROOT, "no_slice")
+    with pytest.raises(remove.RemoveError, match=rf"Did you mean {A_SLICE}\b"):
+        remove.known(ROOT, f"{A_SLICE}s")
 
 
 def test_what_else_mentions_a_slice_is_said_by_file_and_line(tmp_path):
@@ -152,6 +156,37 @@ def test_what_else_mentions_a_slice_is_said_by_file_and_line(tmp_path):
         (tmp_path / path).write_text(text)
     assert list(remove.mentions(tmp_path, "get_it")) == ["docs/A.md:2"]
     assert remove.unused(tmp_path) == ["features/shared/words.py"]
+
+
+def test_the_migrations_that_a_removed_slice_leaves_are_named(tmp_path):
+    mark = "-- ./app new: table {} of one, owner user_id: a:text\n"
+    for path, text in {
+        "supabase/migrations/20270101000001_save_it.sql": mark.format("its"),
+        "supabase/migrations/20270101000002_list_its.sql": "select 1;\n",
+        "supabase/migrations/20270101000003_other_save_it.sql": mark.format("others"),
+        "features/shared/its.py": "",
+        "features/shared/others.py": "",
+        "features/list_its/__init__.py": "from features.shared.its import x\n",
+        "features/other/__init__.py": "from features.shared.others import x\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    made = "supabase/migrations/20270101000001_save_it.sql made the table its"
+    kept = list(remove.migrations(tmp_path, "save_it"))
+    assert kept == [f"{made}, which other slices use: keep it"]
+    (tmp_path / "features/list_its/__init__.py").unlink()
+    assert list(remove.migrations(tmp_path, "list_its")) == [
+        made,
+        "supabase/migrations/20270101000002_list_its.sql has the name of the slice",
+    ]
+
+
+def test_a_name_that_is_a_plain_word_counts_in_paths_and_quotes_only(tmp_path):
+    (tmp_path / "docs").mkdir()
+    lines = ("greet them", "`greet`", "features/greet", "features.greet", "'greet'", '"greet"',
+             "features/greeted", "'greet`")  # fmt: skip
+    (tmp_path / "docs/A.md").write_text("\n".join(lines))
+    assert list(remove.mentions(tmp_path, "greet")) == [f"docs/A.md:{one}" for one in range(2, 7)]
 
 
 @pytest.fixture
@@ -171,7 +206,7 @@ def test_new_slices_pass_their_tests_and_the_checks_and_can_be_removed(copy):
     own = ("tests/features/save_bookmark", "tests/features/list_bookmarks")
     copy.tests(*own, "tests/contract/test_grants.py", "tests/contract/test_events.py")
     said = copy.app("remove", "list_bookmarks", "--yes")
-    assert "The migrations stay" in said
+    assert "_list_bookmarks.sql has the name of the slice\nIf no database has applied one" in said
     assert not (copy.root / "features" / "list_bookmarks").exists()
     copy.tests("tests/contract/test_grants.py")
 

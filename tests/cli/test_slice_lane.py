@@ -7,7 +7,9 @@ import pytest
 from devstack import StackFolder
 from kernel.boot.discovery import discover
 from kernel.edge.routes import routes_of
+from kit.checkouts import Checkout
 from kit.concerning import slice_of
+from kit.removal import checkout
 from kit.running_stack import postgres_of_running_stack
 
 ROOT = Path(__file__).parents[2]
@@ -69,3 +71,14 @@ def test_without_a_stack_there_is_none(tmp_path, monkeypatch):
     monkeypatch.setenv("TEST_ON_RUNNING_STACK", "1")
     with postgres_of_running_stack(tmp_path) as found:
         assert found is None
+
+
+@pytest.mark.slow
+def test_a_migration_that_cannot_be_applied_is_one_line():
+    with checkout() as root:
+        migrations = root / "supabase" / "migrations"
+        (migrations / "20991231235959_broken.sql").write_text("select 1;\nselect 2 from nowhere;\n")
+        done = Checkout(root).tried("python", "-m", "pytest", "tests/kernel/test_clock.py")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "ERROR: Migration 20991231235959_broken.sql, line 2" in done.stderr
+    assert len((done.stdout + done.stderr).strip().splitlines()) == 1

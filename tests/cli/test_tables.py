@@ -144,6 +144,17 @@ def test_the_terminal_shows_each_call_and_job_in_lines_that_fit(monkeypatch):
     assert all(f"{row[0]}: " in words and row[1] in words for row in rows)
 
 
+def test_one_slice_is_shown_alone():
+    name, other = sorted(discover())[:2]
+    shown = CliRunner().invoke(app, ["features", name]).output
+    assert f"{name}: " in shown
+    assert f"{other}: " not in shown
+    wrong = CliRunner().invoke(app, ["features", f"{name}s"])
+    assert wrong.exit_code == 1
+    assert f"There is no slice '{name}s'. Did you mean {name}" in wrong.output
+    assert CliRunner().invoke(app, ["features", name, "--write"]).exit_code == 1
+
+
 def test_the_slices_are_also_json():
     found = json.loads(CliRunner().invoke(app, ["features", "--json"]).output)
     rows = calls(discover())[1:]

@@ -12,11 +12,12 @@ import time
 import urllib.error
 import urllib.request
 
+import asyncpg
 import pytest
 
 from devstack.testing import free_port, is_free
 from kit.copies import ROOT, copy_of_checkout
-from kit.servers import SCHEMA
+from kit.servers import SCHEMA, make_database
 
 APPLICATIONS = ("api", "worker", "relay", "beat")
 ALL_OF_THEM = "api, worker, relay and beat"
@@ -195,8 +196,9 @@ def message_to(checkout, address):
 
 def test_up_answers_keeps_data_and_fresh_forgets_them(checkout):
     checkout.up()
-    for name, count in {"relay": 1, "beat": 1, "worker": 3}.items():  # the worker forks two
-        assert len(checkout.running(name)) == count, name
+    for name, count in {"relay": 1, "beat": 1, "worker": 6}.items():
+        # One for each queue: of async jobs with one process, of others with two.
+        until(lambda name=name, count=count: len(checkout.running(name)) == count)
     assert f"\nready http://127.0.0.1:{checkout.port}\n" in checkout.printed
     assert re.search(
         r"^applied \d+ migrations: 2026\d+_\w+\.sql, …, ", checkout.printed, re.MULTILINE
@@ -241,7 +243,7 @@ def test_a_renamed_application_starts_under_its_name(checkout):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_signal_leaves_no_process_and_no_port(checkout, number):
     checkout.up()
-    assert len(checkout.running("worker")) == 3  # the forked processes must end, too
+    until(lambda: len(checkout.running("worker")) == 6)  # the forked processes must end, too
     assert checkout.stop(number) == (-9 if number == signal.SIGKILL else 0)
     if number == signal.SIGKILL:
         until(checkout.nothing_left)
@@ -279,6 +281,34 @@ def test_broken_migration_is_one_sentence(checkout):
     words = checkout.fails()
     assert "20991231235959_broken.sql, line 2" in words
     assert 'relation "nowhere" does not exist' in words
+
+
+def test_a_new_migration_of_a_running_stack_is_said_and_the_next_start_applies_it(checkout):
+    checkout.up("--stack-only")
+    path = checkout.root / "supabase/migrations/20991231235959_late.sql"
+    path.write_text("create table public.late (id int);\n")
+    checkout.prints(
+        f"supabase/migrations/{path.name} waits: stop ./app up and start it again to apply it\n"
+    )
+    assert checkout.printed.count(path.name) == 1
+    checkout.stop()
+    checkout.up("--stack-only")
+    assert f"applied 1 migration: {path.name}" in checkout.printed
+    path.write_text("create table public.late (id bigint);\n")
+    checkout.prints(f"{path.name} was edited after this database had applied it")
+
+
+async def test_the_databases_of_tests_print_nothing_beside_those_of_the_stack(checkout):
+    checkout.up("--stack-only")
+    url = checkout.env()["DATABASE_URL"]
+    tests = await make_database(url, "app_gw0", template="template1")
+    for database, words in ((tests, "of_tests"), (url, "of_the_stack")):
+        connection = await asyncpg.connect(database)
+        with pytest.raises(asyncpg.UndefinedTableError):
+            await connection.execute(f"select from {words}")
+        await connection.close()
+    checkout.prints('relation "of_the_stack" does not exist')
+    assert "of_tests" not in checkout.printed
 
 
 def test_an_edited_migration_is_named_and_fresh_is_the_remedy(checkout):

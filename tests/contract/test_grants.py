@@ -7,6 +7,7 @@ The local stack has Supabase's permissive default grants. So this test finds an 
 migration forgets a REVOKE.
 """
 
+import subprocess
 from pathlib import Path
 
 import asyncpg
@@ -28,7 +29,7 @@ REMOVED = shipped.SLICES - discover().keys()
 # Privileges of removed slices may still exist.
 ALLOWED = union([STATED, shipped.GRANTS]) if REMOVED else STATED
 # Only functions may use all other schemas: not even the service role reads or writes there.
-OPEN = ("public", "auth", "extensions", "information_schema")
+OPEN = ("public", "auth", "storage", "extensions", "information_schema")
 
 
 @pytest.fixture
@@ -138,6 +139,31 @@ def test_what_slices_state_may_remain_when_they_are_removed():
     assert kit_shipped.FILE.read_text(encoding="utf-8") == kit_shipped.written(), (
         "tests/contract/shipped.json is not up to date: run ./app features --write"
     )
+
+
+def test_what_was_never_committed_is_forgotten_with_its_migrations(tmp_path):
+    def git(*words: str) -> None:
+        author = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+        subprocess.run(["git", *author, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    file = tmp_path / "tests" / "contract" / "shipped.json"
+    migrations = tmp_path / "supabase" / "migrations"
+    for folder in (file.parent, migrations):
+        folder.mkdir(parents=True)
+    (migrations / "1_a.sql").touch()
+    file.write_text("now")
+    assert kit_shipped.before(tmp_path) == "now"
+    git("init")
+    assert kit_shipped.before(tmp_path) == "now"
+    file.write_text("committed")
+    git("add", ".")
+    git("commit", "-m", "x")
+    file.write_text("now")
+    assert kit_shipped.before(tmp_path) == "committed"
+    (migrations / "2_b.sql").touch()
+    assert kit_shipped.before(tmp_path) == "now"
+    (migrations / "2_b.sql").unlink()
+    assert kit_shipped.before(tmp_path) == "committed"
 
 
 async def test_each_call_is_answered_as_written(database, supabase, stranger):

@@ -90,6 +90,7 @@ def test_the_api_trusts_the_network_of_the_proxy_and_no_other():
     assert "front" in SERVICES["proxy"]["networks"]
     assert [name for name, one in SERVICES.items() if one.get("ports")] == [
         "proxy",
+        "gateway",
         "mailpit",
         "grafana",
     ]

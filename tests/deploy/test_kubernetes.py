@@ -62,7 +62,7 @@ WRONG = [
     ("probes", "Deployment", "worker", (*MAIN, "livenessProbe", "exec", "command"), ["true"]),
     ("grace", "Deployment", "api", (*POD, "terminationGracePeriodSeconds"), 25),
     ("grace", "Deployment", "api", (*POD, "terminationGracePeriodSeconds"), 60),
-    ("grace", "Deployment", "worker", (*MAIN, "env", 1, "value"), "30"),
+    ("grace", "Deployment", "worker", (*MAIN, "env", 2, "value"), "30"),
     ("grace", "Deployment", "api", (*MAIN, "env", 1, "value"), "12"),
     ("grace", "Deployment", "api", (*MAIN, "env", 1, "value"), "1"),
     ("grace", "Deployment", "worker", (*MAIN, "lifecycle"), {"preStop": {}}),

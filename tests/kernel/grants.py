@@ -31,6 +31,8 @@ GRANTS = Grants(
         "begin_run": Function(
             SERVICE, _RUN | {"holder": "me", "lease_seconds": 0, "max_attempts": 0}
         ),
+        "begin_runs": Function(SERVICE, {"runs": [], "lease_seconds": 0}),
+        "finish_runs": Function(SERVICE, {"runs": []}),
         "extend_run": Function(SERVICE, {"run_id": NOBODY, "holder": "me", "lease_seconds": 0}),
         "finish_run": Function(SERVICE, _END),
         "replay_later": Function(SERVICE, {"run_id": NOBODY}),
@@ -50,6 +52,7 @@ GRANTS = Grants(
         "record_denial": Function(SERVICE, {"user_id": NOBODY, "slice": "nothing"}),
         "credentials_of": Function(SERVICE, {"user_id": NOBODY}),
         # For mails and their tokens.
+        "admit_mails": Function(SERVICE, {"mails": []}),
         "admit_mail": Function(
             SERVICE, {"mail": NOBODY, "recipient": "x@example.com", "kind": "", "security": True}
         ),

@@ -48,9 +48,9 @@ class Page:
 
     async def until(self, code: str) -> Any:
         """Wait until an expression is true, and return its value."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(20):
             while not (value := await self.run(code)):
-                await asyncio.sleep(0.25)  # each look takes time from the page
+                await asyncio.sleep(0.05)
         return value
 
     async def listen(self) -> None:
@@ -83,7 +83,7 @@ async def opened(url: str, folder: Path) -> AsyncIterator[Page]:
     try:
         async with asyncio.timeout(30):
             while len(place := _place(folder)) < 2:
-                await asyncio.sleep(0.25)  # each look takes time from the page
+                await asyncio.sleep(0.05)
         async with connect(f"ws://127.0.0.1:{place[0]}{place[1]}", max_size=None) as socket:
             page = Page(socket)
             listening = asyncio.create_task(page.listen())

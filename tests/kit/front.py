@@ -12,7 +12,7 @@ import pytest
 from kernel.config.settings import Settings
 from kit.servers import Stack
 
-Part = Literal["auth", "rest"]
+Part = Literal["auth", "rest", "storage"]
 _PASSED_ON: Final = ("content-type", "content-range", "location", "x-sb-error-code")
 
 
@@ -30,7 +30,7 @@ class Seen:
 
     @property
     def part(self) -> str:
-        """The part of Supabase that it is for: `auth` or `rest`."""
+        """The part of Supabase that it is for: `auth`, `rest` or `storage`."""
         return self.target.split("/", 2)[1]
 
 
@@ -95,12 +95,13 @@ async def reply(seen: Seen, status: int, body: bytes, **headers: str) -> None:
 
 
 class Front:
-    """The server; `auth` and `rest` set how its parts behave, `seen` holds the requests."""
+    """The server; `auth`, `rest` and `storage` set how its parts behave; `seen`: the requests."""
 
     def __init__(self, gateway: httpx.AsyncClient) -> None:
         self._gateway = gateway
         self.auth: Behaviour = works
         self.rest: Behaviour = works
+        self.storage: Behaviour = works
         self.seen: list[Seen] = []
         self.port = 0
         self._writers: set[asyncio.StreamWriter] = set()
@@ -131,7 +132,8 @@ class Front:
             while not writer.is_closing():
                 seen = await self._read(reader, writer)
                 self.seen.append(seen)
-                await (self.auth if seen.part == "auth" else self.rest)(seen)
+                parts = {"auth": self.auth, "storage": self.storage}
+                await parts.get(seen.part, self.rest)(seen)
         self._writers.discard(writer)
         writer.close()
 

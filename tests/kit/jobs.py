@@ -96,8 +96,22 @@ class Jobs:
         return [mail for mail in mails if any(one.address == address for one in mail.to)]
 
 
+_JOBS = pytest.StashKey[Jobs]()
+
+
+@pytest.fixture(autouse=True)
+def relay_rests(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Stops the relay in tests that do not ask for `jobs`: it would take their events at once."""
+    jobs = request.session.stash.get(_JOBS, None)
+    with (
+        contextlib.nullcontext() if jobs is None or "jobs" in request.fixturenames else jobs.held()
+    ):
+        yield
+
+
 @pytest.fixture(scope="session")
 async def jobs(
+    request: pytest.FixtureRequest,
     stack: Stack,
     mailbox: Mailbox,
     smtp_port: int,
@@ -129,7 +143,9 @@ async def jobs(
             processes.append(await _start(name, environment(stack, APPLICATION, **changes), folder))
             reaper.watch(processes[-1].pid, signal.SIGKILL)
         await until(lambda: all(_works(one, folder) for one in processes), seconds=60)
-        yield Jobs(mailbox, database, client, worker=processes[0], relay=processes[1])
+        jobs = Jobs(mailbox, database, client, worker=processes[0], relay=processes[1])
+        request.session.stash[_JOBS] = jobs
+        yield jobs
         for process in processes:
             process.signal(signal.SIGTERM)
         for process in processes:

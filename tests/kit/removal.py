@@ -24,7 +24,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 _LEFT_OUT: Final = shutil.ignore_patterns(
-    ".git", ".venv", ".site", ".stack", "__pycache__", ".mypy_cache", ".ruff_cache",
+    ".git", ".venv", ".site", ".load", ".stack", "__pycache__", ".mypy_cache", ".ruff_cache",
     ".pytest_cache", ".hypothesis", ".coverage*", ".import_linter_cache", "dist",
 )  # fmt: skip
 # Names that a test uses to look at the application's slices rather than at those of the kit.

@@ -20,7 +20,7 @@ from redis import Redis
 
 from devstack.testing import GatewayConfig, GatewayThread, Servers, prepare
 from kit.running_stack import postgres_of_running_stack
-from migrate import migrate
+from migrate import MigrationError, migrate
 
 REDIS_SERVER = os.environ.get("TEST_REDIS_SERVER")
 """The server program of the tests' caches and brokers, for instance redis-server."""
@@ -63,14 +63,20 @@ class Stack:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the servers once, in the main process; pass their addresses to xdist's workers."""
+    """Start the servers once, in the main process; pass their addresses to xdist's workers.
+
+    Raises UsageError, which pytest prints as one line, if a migration cannot be applied.
+    """
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     running = config.stash[_RUNNING] = contextlib.ExitStack()
     servers = Servers(REDIS_SERVER, postgres_url=running.enter_context(postgres_of_running_stack()))
     servers.start()
     config.stash[_SERVERS] = servers
-    asyncio.run(_make_template(servers.postgres_url))
+    try:
+        asyncio.run(_make_template(servers.postgres_url))
+    except MigrationError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -197,6 +203,9 @@ async def make_database(postgres: str, name: str, template: str = _TEMPLATE) -> 
     try:
         await connection.execute(f'drop database if exists "{name}" with (force)')
         await connection.execute(f'create database "{name}" template "{template}"')
+        # Refusals are expected here, and the server may be that of a running ./app up, which prints
+        # them: leave only what ends the server.
+        await connection.execute(f'alter database "{name}" set log_min_messages = panic')
         for row in await connection.fetch(_ROLE_SETTINGS, template, name):
             await connection.execute(row["command"])
     finally:

@@ -25,19 +25,26 @@ def limits(name: str, feature: Feature, source: str) -> Iterator[str]:
         yield f"features/{name}/__init__.py: limited=False needs its reason in a comment above it"
 
 
-def errors(name: str, modules: list[ModuleType], listed: set[int]) -> Iterator[str]:
-    """Each error that a slice raises has a status that the document lists for one of its calls."""
+def errors(name: str, modules: list[ModuleType], listed: set[str]) -> Iterator[str]:
+    """Each error that a slice raises has a code that the document lists for one of its calls."""
     for module in modules:
-        for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Raise) or node.exc is None:
-                continue
-            raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        for raised in _raised(ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))):
             kind = getattr(module, raised.id, None) if isinstance(raised, ast.Name) else None
-            if isinstance(kind, type) and issubclass(kind, ApiError) and kind.status not in listed:
+            if isinstance(kind, type) and issubclass(kind, ApiError) and kind.code not in listed:
                 yield (
-                    f"{Path(str(module.__file__)).name}:{node.lineno} of features/{name} raises "
-                    f"{kind.__name__} ({kind.status}), which no route lists: add it to raises(…)"
+                    f"{Path(str(module.__file__)).name}:{raised.lineno} of features/{name} raises "
+                    f"{kind.__name__} ({kind.code}), which no route lists: add it to raises(…)"
                 )
+
+
+def _raised(tree: ast.Module) -> Iterator[ast.expr]:
+    """Yield what is raised: by `raise`, and by `refusals({code: error})`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            yield node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "refusals":
+            for meanings in node.args:
+                yield from meanings.values if isinstance(meanings, ast.Dict) else ()
 
 
 def jobs(one: Job) -> Iterator[str]:
@@ -70,11 +77,11 @@ def modules_of(package: str, name: str) -> list[ModuleType]:
     ]
 
 
-def statuses(document: dict[str, Any], name: str, slices: set[str]) -> set[int]:
-    """Return the statuses that the document lists for the calls of a slice."""
+def codes(document: dict[str, Any], name: str, slices: set[str]) -> set[str]:
+    """Return the codes of errors that the document lists for the calls of a slice."""
     longer = [one for one in slices if one.startswith(f"{name}_")]
     return {
-        int(status)
+        code
         for operations in document["paths"].values()
         for operation in operations.values()
         if operation["operationId"] == name
@@ -82,5 +89,6 @@ def statuses(document: dict[str, Any], name: str, slices: set[str]) -> set[int]:
             operation["operationId"].startswith(f"{name}_")
             and not operation["operationId"].startswith(tuple(longer) or ("\0",))
         )
-        for status in operation["responses"]
+        for response in operation["responses"].values()
+        for code in response.get("content", {}).get("application/json", {}).get("examples", ())
     }

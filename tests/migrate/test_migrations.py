@@ -86,6 +86,13 @@ async def test_broken_migration_names_file_line_and_reason_and_leaves_nothing(da
     assert [row["relname"] for row in found] == ["good"]
 
 
+async def test_a_migration_before_what_it_needs_is_told_about_the_order(database_url, folder):
+    write(folder, 1, "reminders", "alter table notes add column due date;")
+    write(folder, 2, "notes", "create table notes ();")
+    with pytest.raises(MigrationError, match=r"\. Files run in the order of their names: .+\?$"):
+        await migrate(database_url, folder)
+
+
 async def test_error_without_a_position_has_no_line(database_url, folder):
     write(folder, 1, "bad", "do $$ begin raise exception 'no luck' using detail = 'today'; end $$;")
     with pytest.raises(MigrationError, match=r"_bad\.sql failed: no luck \(today\)$"):

@@ -26,6 +26,7 @@ import pytest
 from cli.cached import _pattern
 from kernel.boot.discovery import discover
 from kernel.edge.routes import RouteTable, routes_of
+from kernel.live import Topics
 
 ROOT = Path(__file__).parents[2]
 PLACES = [one for one in ("features", "platform", "devstack", "bench") if (ROOT / one).is_dir()]
@@ -73,6 +74,12 @@ MADE = {
     "platform/kernel/edge/routes.py:__init__": of_routes(
         lambda routes: (one for one, _ in RouteTable(routes)._with_parameters.values())
     ),
+    "platform/kernel/live/topic.py:_pattern": lambda: [
+        pattern
+        for pattern, _ in Topics(
+            topic for feature in discover().values() for topic in feature.topics
+        )._patterns
+    ],
     "platform/kernel/cache/canonical.py:__init__": of_routes(
         lambda routes: (one.cache._request._path for one in routes if one.cache)
     ),

@@ -1,7 +1,6 @@
 """/rest/v1: from a request to its one statement, and from the result to the response."""
 
-import json
-from typing import Any, Self
+from typing import Self
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -11,8 +10,8 @@ from devstack.gateway.claims import (
     KeyRefused,
     TokenRefused,
     bearer_token,
+    caller_claims,
     check_api_key,
-    verify_token,
 )
 from devstack.gateway.config import GatewayConfig
 from devstack.gateway.rest.database import Context, Database
@@ -88,17 +87,11 @@ class RestApi:
 
     def _context(self, request: Request, path: str) -> Context:
         role = check_api_key(self._config, request.headers, request.query_params)
-        claims: dict[str, Any] = {}
         token = bearer_token(request.headers)
-        if token is not None and token not in {self._config.anon_key, self._config.service_key}:
-            claims = verify_token(self._config, token)
-            claimed = claims.get("role", "anon")
-            role = claimed if isinstance(claimed, str) else json.dumps(claimed)
-        elif token is not None:
-            role = "anon" if token == self._config.anon_key else "service_role"
+        claims = {"role": role} if token is None else caller_claims(self._config, token)
         return Context(
-            role=role,
-            claims=claims | {"role": role},
+            role=claims["role"],
+            claims=claims,
             method=request.method,
             path=path,
             headers={k: v for k, v in request.headers.items() if k != "cookie"},

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import svcs
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kernel.boot.adapters import own_settings
@@ -27,8 +29,9 @@ from kernel.edge.headers import StandingHeaders
 from kernel.edge.hosts import Hosts
 from kernel.edge.policies import PolicyTable
 from kernel.edge.recorder import RequestRecorder
-from kernel.edge.routes import RouteTable, routes_of
+from kernel.edge.routes import RouteTable, routes_of, sockets_of
 from kernel.edge.services import EdgeServices
+from kernel.edge.sockets import Sockets
 from kernel.edge.traced import Traced
 from kernel.errors import NotFound
 from kernel.feature import Feature
@@ -36,6 +39,7 @@ from kernel.identity.denials import Denials
 from kernel.identity.revocation import Revocations
 from kernel.identity.tokens import TokenVerifier
 from kernel.limits.limiter import Limiter
+from kernel.live import LiveClients
 from kernel.observe.endpoint import metrics_endpoint
 from kernel.observe.listener import PATH as METRICS
 from kernel.observe.listener import collectors
@@ -45,11 +49,12 @@ from kernel.observe.operations import Operations
 from kernel.observe.readiness import Readiness, drained_on_sigterm
 from kernel.observe.request_log import ConsoleRequestLog, RequestLog
 from kernel.observe.unexpected import UnexpectedErrors
-from kernel.redis import Pipeline
+from kernel.redis import Pipeline, WakeUps
 from kernel.web import failures
-from kernel.web.call import call_of
+from kernel.web.call import SCOPE_KEY, Call, call_of
 from kernel.web.idempotency import read_idempotency_key
 from kernel.web.routing import PREFIX, raises
+from kernel.web.services import close_services, register_request_services
 
 
 def create_app(
@@ -75,13 +80,15 @@ def create_app(
     async def running(_: FastAPI) -> AsyncIterator[None]:
         async with svcs.Registry() as registry:
             register_services(registry, settings, features)
+            register_request_services(registry)
             with svcs.Container(registry) as container:
                 if isinstance(app.front, Traced):
                     app.front.traces = container.get(Traces)
                 edge.services = EdgeServices(
                     *container.get(Pipeline, Limiter, TokenVerifier, Revocations, Reads),
-                    *container.get(Denials, UnexpectedErrors),
+                    *container.get(Denials, UnexpectedErrors, WakeUps, LiveClients),
                 )
+                sockets.services = edge.services
                 readiness, app.state.operations = container.get(Readiness, Operations)
                 registry.register_value(CacheWarmer, RouteWarmer(app.behind, routes, edge.services))
             app.state.services = registry
@@ -103,15 +110,32 @@ def create_app(
     )
     failures.install(app, refused=metrics.auth_refused)
     routes = routes_of(features, CursorKeys(*settings.cursor_secrets))
-    for name in dict.fromkeys(route.feature_name for route in routes):
+    slices, live = {}, sockets_of(features)
+    for name in dict.fromkeys(route.feature_name for route in (*routes, *live)):
         _include(app, name, features[name], settings)
+        slices[name] = app.routes[-1]
     describe(app, routes)
     unlimited = add_pages(app, documented=settings.docs)
     if settings.api_serves_metrics:
         measured = (metrics.registry, *collectors("api", version()))
         app.add_route(METRICS, metrics_endpoint(*measured), include_in_schema=False)
         unlimited |= {METRICS}
+    app.routes.insert(0, Admitted(slices))
     clients, table = ClientAddresses(settings.trusted_proxies), RouteTable(routes)
+    hosts, headers = (
+        Hosts(settings.allowed_hosts),
+        StandingHeaders(https=settings.app_env == "production", origins=settings.cors_origins),
+    )
+    app.sockets = sockets = Sockets(
+        app.behind,
+        routes=RouteTable(live),
+        policies=policies,
+        clients=clients,
+        record=record,
+        hosts=hosts,
+        headers=headers,
+        origins=settings.cors_origins,
+    )
     edge = Edge(
         app.behind,
         routes=table,
@@ -122,10 +146,9 @@ def create_app(
         cache_enabled=settings.cache_enabled,
         deadline_seconds=settings.request_timeout_seconds,
         record=record,
-        hosts=Hosts(settings.allowed_hosts),
-        headers=StandingHeaders(
-            https=settings.app_env == "production", origins=settings.cors_origins
-        ),
+        hosts=hosts,
+        headers=headers,
+        sockets=sockets,
     )
     app.front, app.metrics, app.settings = edge, metrics, settings
     if settings.traces_endpoint is not None:
@@ -141,17 +164,41 @@ class Application(FastAPI):
     metrics: Metrics
     settings: Settings
     connections: Connections
+    sockets: Sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or run the lifespan."""
-        if scope["type"] == "http":
+        """Answer a request or serve a socket, or run the lifespan."""
+        if scope["type"] != "lifespan":
             await self.front(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
     async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that the Edge let through."""
-        await super().__call__(scope, receive, send)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await close_services(scope)
+
+
+class Admitted(BaseRoute):
+    """Leads a request to the routes of the slice that the Edge has found for it.
+
+    FastAPI would try the routes of all slices before, one after the other.
+    """
+
+    def __init__(self, slices: Mapping[str, BaseRoute]) -> None:
+        self._slices = slices
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match each request that the Edge admitted for a slice."""
+        call: Call | None = scope.get(SCOPE_KEY)
+        known = call is not None and call.feature in self._slices
+        return (Match.FULL if known else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer it; 404 or 405 if the slice has no such route."""
+        await self._slices[call_of(scope).feature or ""].handle(scope, receive, send)
 
 
 def _operation_id(name: str, router: APIRouter) -> Callable[[APIRoute], str]:
@@ -168,10 +215,10 @@ def _operation_id(name: str, router: APIRouter) -> Callable[[APIRoute], str]:
 
 
 def _include(app: FastAPI, name: str, feature: Feature, settings: Settings) -> None:
-    async def admitted(request: Request) -> None:
+    async def admitted(connection: HTTPConnection) -> None:
         # The Edge and FastAPI each match the path, and must never disagree about the rules: FastAPI
         # answers 404 to a request that the Edge did not admit for this slice.
-        if call_of(request.scope).feature != name:
+        if call_of(connection.scope).feature != name:
             raise NotFound
 
     dependencies = [Depends(admitted)]

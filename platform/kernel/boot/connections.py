@@ -48,8 +48,8 @@ class Bounds:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Return the bounds of the settings; by default descriptors limit the connections."""
-        # Auth and PostgREST have as many connections each.
-        reserved = _RESERVED + 2 * settings.supabase_concurrency
+        # Auth, PostgREST and Storage have as many connections each.
+        reserved = _RESERVED + 3 * settings.supabase_concurrency
         return cls(
             keep_alive_seconds=settings.keep_alive_seconds,
             header_seconds=settings.header_timeout_seconds,

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Final
 
 from fastapi import APIRouter
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from kernel.boot.adapters import Adapters, discover_adapters
 from kernel.boot.calls import faults_of
@@ -16,7 +16,8 @@ from kernel.boot.errors import BootError
 from kernel.boot.services import JOB_SERVICES, REQUEST_SERVICES
 from kernel.cache import Cached
 from kernel.cache.cached import PLACEHOLDER
-from kernel.edge.routes import Route, routes_of
+from kernel.edge.routes import Route, routes_of, sockets_of
+from kernel.events import known_events
 from kernel.feature import Feature
 from kernel.jobs import Job
 from kernel.jobs.schedule import InvalidJob
@@ -48,13 +49,14 @@ def discover(package: str = "features", adapters: Adapters | None = None) -> dic
     adapters = discover_adapters() if adapters is None else adapters
     features = {folder.name: _feature(package, folder, adapters) for folder in folders}
     try:
-        routes = routes_of(features)
+        routes = [*routes_of(features), *sockets_of(features)]
     except ValueError as error:
         raise BootError(f"{package}/{error}") from error
     _refuse_collisions(package, routes)
     _refuse_shared_keys(package, features)
     _refuse_copied_jobs(package, features)
     _refuse_shared_limits(package, features)
+    _check_topics(package, features)
     return features
 
 
@@ -104,7 +106,8 @@ def _check_router(where: str, route: ModuleType | None, feature: Feature) -> Non
         return
     if route is not None and getattr(route, "router", None) is not feature.router:
         raise BootError(f"{where}/__init__.py does not pass on the router of its route.py.")
-    if not any(isinstance(item, APIRoute) for item in (feature.router or APIRouter()).routes):
+    kinds = (APIRoute, APIWebSocketRoute)
+    if not any(isinstance(item, kinds) for item in (feature.router or APIRouter()).routes):
         raise BootError(f"{where} has no route: its router is empty.")
 
 
@@ -185,6 +188,23 @@ def _refuse_copied_jobs(package: str, features: Mapping[str, Feature]) -> None:
                     f"{_line(package, other, does)} and {_line(package, name, does)} both do "
                     f"{does} after {after}, so it would happen twice each time: change what the "
                     "copy does, and the name of its function."
+                )
+
+
+def _check_topics(package: str, features: Mapping[str, Feature]) -> None:
+    """Refuse a live topic that nothing would change, and two that clients cannot tell apart."""
+    seen: dict[str, str] = {}
+    for name, feature in features.items():
+        for topic in feature.topics:
+            if topic.on not in known_events(f"{package}.{NOT_A_FEATURE}").values():
+                raise BootError(
+                    f"{package}/{name}: the live topic {topic.name} follows {topic.on.__name__}, "
+                    f"which is no event of {package}/{NOT_A_FEATURE}."
+                )
+            if (other := seen.setdefault(topic.shape, name)) != name:
+                raise BootError(
+                    f"{package}/{other} and {package}/{name} both declare the live topic "
+                    f"{topic.name}: change the name of one."
                 )
 
 

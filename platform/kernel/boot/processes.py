@@ -18,11 +18,12 @@ from kernel.core.traces import Traces
 from kernel.events import known_events
 from kernel.feature import Feature
 from kernel.identity.revocation import Revocations
-from kernel.jobs.broker import celery_app
+from kernel.jobs.broker import celery_app, require_visibility_timeout
 from kernel.jobs.job import QUEUES
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
 from kernel.jobs.unreadable import DEAD_LETTERS, UnreadableMessages
+from kernel.live import LiveStream
 from kernel.observe.heartbeat import Heartbeat
 from kernel.observe.listener import Listener, collectors
 from kernel.observe.operations import Operations
@@ -30,9 +31,10 @@ from kernel.outbox.beat import Beat
 from kernel.outbox.outbox import Outbox
 from kernel.outbox.recovery import Recovery
 from kernel.outbox.relay import Relay
-from kernel.redis import connect_broker, report_eviction
+from kernel.redis import WakeUps, connect_alarm, connect_broker, report_eviction
 from kernel.supabase import AsService
 from kernel.worker import worker
+from kernel.worker.queues import run_each
 
 _BEAT_SECONDS: Final = 1.0
 
@@ -44,18 +46,26 @@ def run_worker(
 ) -> int:
     """Run a worker of these queues until SIGTERM; return its exit code.
 
-    Raises SettingsError if the visibility timeout is too short for a job.
+    Each queue has a process of its own, so that one does not delay the others. Raises SettingsError
+    if the visibility timeout is too short for a job.
     """
 
     def register(registry: svcs.Registry) -> None:  # in each process of the worker, after its fork
         register_services(registry, settings, features, process="worker")
 
+    def of(queue: str, beat: Callable[[], None]) -> int:
+        return worker.run_worker(settings, jobs, register, queue, beat)
+
     jobs = JobTable.of(features)
+    require_visibility_timeout(settings, jobs)
     for job in jobs.by_name:
         for result in ("succeeded", "retried", "failed"):
             JOB_ATTEMPTS.labels(job, result)  # rates need a zero to begin with
     Listener(settings, *collectors("worker", version()))
-    return worker.run_worker(settings, jobs, register, queues)
+    heartbeat = Heartbeat(settings.heartbeat_file)
+    if len(queues) == 1:
+        return of(queues[0], heartbeat.beat)
+    return run_each(queues, of, heartbeat.beat)
 
 
 def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
@@ -77,11 +87,13 @@ def run_relay(settings: Settings, features: Mapping[str, Feature]) -> None:
                 outbox,
                 publisher,
                 drops=drops,
+                live=services.get(LiveStream),
                 revocations=revocations,
                 recovery=Recovery(outbox, publisher, services.get(UnreadableMessages)),
                 jobs=jobs,
                 events=known_events(),
                 traces=services.get(Traces),
+                alarm=connect_alarm(settings),
             )
             async with connect_broker(settings) as broker:
                 operations = Operations(db, broker, queues=QUEUES, dead=DEAD_LETTERS)
@@ -101,7 +113,7 @@ def run_beat(settings: Settings, features: Mapping[str, Feature]) -> None:
     async def main() -> None:
         async with _services(settings, features, "beat") as services:
             Listener(settings, *collectors("beat", version()))
-            beat = Beat(Outbox(services.get(AsService)), jobs)
+            beat = Beat(Outbox(services.get(AsService)), jobs, services.get(WakeUps))
             await _until_signalled(settings, beat.run)
 
     asyncio.run(main())

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 import httptools
 
 from kernel.boot.cycle import Cycle
+from kernel.boot.socket_protocol import SocketProtocol
 from kernel.boot.timed import BODY, CLOSING, HEAD, IDLE, LINGERING, OURS, TimedProtocol
 from kernel.errors import ApiError, BadRequest, HeadersTooLarge, UriTooLong
 from kernel.web.call import REFUSED
@@ -30,8 +31,8 @@ class ServerProtocol(TimedProtocol):
     A request's head has at most MAX_HEADER_BYTES and MAX_HEADER_LINES (else 431), its URL
     MAX_URL_BYTES (else 414); HTTP/1.1 has one Host header (RFC 9112, 3.2), and other versions are
     400. A refused request passes through the application, too, by REFUSED in its scope, so that it
-    is answered, counted and logged like others. Upgrades are not offered: such a request is
-    answered as a plain one (RFC 9110, 7.8).
+    is answered, counted and logged like others. A handshake for a path that has a
+    WebSocket leaves this protocol; other upgrades are answered as plain requests (RFC 9110, 7.8).
     """
 
     def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
@@ -71,7 +72,11 @@ class ServerProtocol(TimedProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                data = self._head_without_upgrade() + data[upgrade.args[0] :]
+                rest = data[upgrade.args[0] :]
+                if self._is_handshake():
+                    self._become_socket(rest)
+                    return
+                data = self._head_without_upgrade() + rest
             except httptools.HttpParserError:
                 self._refuse(self._refusal or BadRequest())
                 return
@@ -107,6 +112,29 @@ class ServerProtocol(TimedProtocol):
         kept = [(name, value) for name, value in self.headers if name != b"upgrade"]
         head = b"%b %b HTTP/%b\r\n" % (method, self.url, version.encode())
         return head + b"".join(b"%b: %b\r\n" % header for header in kept) + b"\r\n"
+
+    def _is_handshake(self) -> bool:
+        """Whether a slice has a WebSocket there; what is unusual is answered as a plain request."""
+        if self._upgrade != (b"GET", "1.1") or self._get_upgrade() != b"websocket":
+            return False
+        if self._is_answering() or self._hosts != 1 or len(self.url) > MAX_URL_BYTES:
+            return False
+        if len(self.headers) > MAX_HEADER_LINES or self._has_long_headers():
+            return False
+        path = httptools.parse_url(self.url).path.decode("ascii")
+        return self._takes_socket(self.root_path + unquote(path))
+
+    def _become_socket(self, rest: bytes) -> None:
+        """Leave the connection to the WebSocket protocol, with the head and what follows it."""
+        self._connections.discard(self)
+        self.connections.discard(self)
+        lines = (b"%b: %b\r\n" % header for header in self.headers)
+        head = b"GET %b HTTP/1.1\r\n%b\r\n" % (self.url, b"".join(lines))
+        transport = self.transport.detach()  # type: ignore[attr-defined]
+        protocol = SocketProtocol(self.config, self.server_state, self.app_state)
+        protocol.connection_made(transport)
+        transport.set_protocol(protocol)
+        protocol.data_received(head + rest)
 
     def on_message_begin(self) -> None:
         """Start a request."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from kernel.boot.app import create_app
 from kernel.boot.discovery import version
+from kernel.boot.socket_protocol import SocketProtocol
 from kernel.boot.timed import Served
 from kernel.core.metrics import SHARED_FOLDER
 from kernel.observe.listener import Listener, collectors
@@ -29,7 +30,7 @@ def application() -> Served:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, 20, 50)
-    return Served(app.front, app.connections)
+    return Served(app.front, app.connections, app.sockets.takes)
 
 
 UVICORN: Final[Mapping[str, Any]] = MappingProxyType(
@@ -38,7 +39,11 @@ UVICORN: Final[Mapping[str, Any]] = MappingProxyType(
         "access_log": False,  # the Edge writes it
         "proxy_headers": False,  # X-Forwarded-For is not trusted here
         "server_header": False,
-        "ws": "none",  # no slice uses WebSocket: a handshake is an ordinary request
+        "ws": SocketProtocol,
+        "ws_max_size": 4096,  # bytes of a client's message
+        "ws_per_message_deflate": False,  # 64 KB for each socket, and messages are short
+        "ws_ping_interval": 25.0,
+        "ws_ping_timeout": 20.0,
         "timeout_graceful_shutdown": 20,
     }
 )

@@ -38,28 +38,60 @@ from kernel.jobs.runs import DoneMarkers, Run, Runs
 from kernel.jobs.unreadable import UnreadableMessages
 from kernel.limits.limiter import Limiter
 from kernel.limits.policy import Policy, PolicySet
+from kernel.live import Hub, LiveClient, LiveClients, LiveStream, Topics
 from kernel.mail import Mailer
+from kernel.mail.inboxes import Inboxes
+from kernel.mail.smtp import SmtpConnections
 from kernel.observe.operations import Operations
 from kernel.observe.pings import Pings
 from kernel.observe.readiness import Readiness
 from kernel.observe.unexpected import UnexpectedErrors
-from kernel.redis import Pipeline, connect_broker, connect_keeping, connect_pipeline, connect_redis
-from kernel.supabase import Agreement, AsCaller, AsService, AuthAdmin, AuthApi, Probe, SupabaseHttp
+from kernel.redis import (
+    Pipeline,
+    WakeUps,
+    connect_broker,
+    connect_keeping,
+    connect_pipeline,
+    connect_redis,
+    connect_waiting,
+)
+from kernel.supabase import (
+    Agreement,
+    AsCaller,
+    AsService,
+    AuthAdmin,
+    AuthApi,
+    Probe,
+    StorageAsCaller,
+    StorageAsService,
+    SupabaseHttp,
+)
+from kernel.supabase.storage import StorageHttp
 from kernel.web.call import Call
 from kernel.web.cursor_pages import Cursors
 from kernel.web.precondition import Precondition
 
-_OF_BOTH: Final = {Settings, AsService, AuthAdmin, Announce, Redis, SupabaseHttp}
+_OF_BOTH: Final = {Settings, AsService, AuthAdmin, Announce, Redis, StorageAsService, SupabaseHttp}
 # The services that a job can ask for: a job has no caller.
 JOB_SERVICES: Final[frozenset[type]] = frozenset({*_OF_BOTH, Mailer, Run})
 # The services that the handler of a request can ask for.
 REQUEST_SERVICES: Final[frozenset[type]] = frozenset(
     {
         *_OF_BOTH,
-        *(AuthApi, AsCaller, Call, Caller, Cursors, Precondition),
+        *(AuthApi, AsCaller, Call, Caller, Cursors, Precondition, StorageAsCaller),
         *(AccountLimit, Audit, FreshLogin, MailedTokens, Revocations, SessionStore, TokenVerifier),
         *(KnownNetworks, LoginNotices, Refreshes, UsedRefreshTokens),
-        *(Agreement, CacheWarmer, Limiter, Operations, Pings, Probe, Readiness),
+        *(
+            Agreement,
+            CacheWarmer,
+            Limiter,
+            LiveClient,
+            LiveClients,
+            Operations,
+            Pings,
+            Probe,
+            Readiness,
+        ),
     }
 )
 
@@ -86,7 +118,7 @@ def register_services(
     accounts = AccountLimiter(keeping)
     by_account = PolicyTable(features, settings).by_account
     key = derived_key(settings.supabase_service_key.get_secret_value(), "account limits")
-    redis, broker = connect_redis(settings), connect_broker(settings)
+    redis = connect_redis(settings)
     cursor_keys = CursorKeys(*settings.cursor_secrets)
     drops = Drops(pipeline, prefixes_of(features, cursor_keys))
 
@@ -119,35 +151,27 @@ def register_services(
     def mailed_tokens(container: svcs.Container) -> MailedTokens:
         return MailedTokens(*container.get(AsService, Call))
 
-    def mailer(container: svcs.Container) -> Mailer:
-        run = container.get(Run)
-        return Mailer(settings, feature=run.slice, run_id=run.id, db=container.get(AsService))
-
     registry.register_value(Settings, settings)
     registry.register_value(CursorKeys, cursor_keys)
     _register_checks(registry, settings, http)
-    registry.register_value(SupabaseHttp, http, on_registry_close=http.aclose)
+    _register_supabase(registry, http, StorageHttp(http, settings, traces))
     registry.register_value(Redis, redis, on_registry_close=redis.aclose)
     registry.register_value(Pipeline, pipeline, on_registry_close=pipeline.aclose)
     registry.register_value(Limiter, Limiter(pipeline))
     registry.register_value(AccountLimiter, accounts, on_registry_close=keeping.aclose)
-    registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
-    registry.register_value(UnreadableMessages, UnreadableMessages(broker))
-    registry.register_value(Runs, Runs(AsService(http)))
+    _register_jobs(registry, settings, http)
     _register_flights(registry, settings, pipeline, drops)
-    registry.register_value(TokenVerifier, _verifier(settings, http))
     _register_observers(registry, http, traces)
     _register_sessions(registry, settings, http, redis)
+    _register_live(registry, settings, features, pipeline)
     _register_own_settings(registry, settings, features)
     _register_adapters(registry, settings, discover_adapters() if adapters is None else adapters)
     registry.register_factory(AuthApi, auth_api)
     registry.register_factory(AccountLimit, account_limit)
     registry.register_factory(AsCaller, as_caller)
-    registry.register_factory(AsService, lambda: AsService(http))
     registry.register_factory(FreshLogin, fresh_login)
     registry.register_factory(KnownNetworks, known_networks)
     registry.register_factory(MailedTokens, mailed_tokens)
-    registry.register_factory(Mailer, mailer)
 
 
 def prefixes_of(
@@ -164,6 +188,16 @@ def prefixes_of(
 def _register_observers(registry: svcs.Registry, http: SupabaseHttp, traces: Traces) -> None:
     registry.register_value(Operations, Operations(AsService(http)))
     registry.register_value(Traces, traces, on_registry_close=traces.aclose)
+
+
+def _register_supabase(registry: svcs.Registry, http: SupabaseHttp, storage: StorageHttp) -> None:
+    def storage_as_caller(container: svcs.Container) -> StorageAsCaller:
+        return StorageAsCaller(storage, container.get(Caller).token)
+
+    registry.register_value(SupabaseHttp, http, on_registry_close=http.aclose)
+    registry.register_factory(AsService, lambda: AsService(http))
+    registry.register_factory(StorageAsCaller, storage_as_caller)
+    registry.register_factory(StorageAsService, lambda: StorageAsService(storage))
 
 
 def _register_checks(registry: svcs.Registry, settings: Settings, http: SupabaseHttp) -> None:
@@ -188,6 +222,7 @@ def _register_sessions(
     registry.register_factory(Audit, audit)
     registry.register_factory(AuthAdmin, lambda: AuthAdmin(http))
     registry.register_factory(LoginNotices, login_notices)
+    registry.register_value(TokenVerifier, _verifier(settings, http))
     registry.register_value(Revocations, Revocations(redis, AsService(http)))
     registry.register_value(SessionStore, SessionStore(redis))
     registry.register_value(SeenTokens, SeenTokens(redis))
@@ -196,15 +231,53 @@ def _register_sessions(
     registry.register_value(Denials, denials, on_registry_close=denials.aclose)
 
 
+def _register_jobs(registry: svcs.Registry, settings: Settings, http: SupabaseHttp) -> None:
+    broker, smtp = connect_broker(settings), SmtpConnections(settings)
+    inboxes = Inboxes(AsService(http))
+
+    def mailer(container: svcs.Container) -> Mailer:
+        run = container.get(Run)
+        return Mailer(settings, feature=run.slice, run_id=run.id, inboxes=inboxes, smtp=smtp)
+
+    registry.register_value(DoneMarkers, DoneMarkers(broker), on_registry_close=broker.aclose)
+    registry.register_value(UnreadableMessages, UnreadableMessages(broker))
+    registry.register_value(Runs, Runs(AsService(http)))
+    registry.register_value(SmtpConnections, smtp, on_registry_close=smtp.aclose)
+    registry.register_factory(Mailer, mailer)
+
+
 def _register_flights(
     registry: svcs.Registry, settings: Settings, pipeline: Pipeline, drops: Drops
 ) -> None:
-    reads = Reads(pipeline, drops)
+    reads, wake_ups = Reads(pipeline, drops), WakeUps(pipeline)
     refreshes = Refreshes(pipeline, settings.supabase_service_key.get_secret_value())
     registry.register_value(Drops, drops)
     registry.register_value(Reads, reads, on_registry_close=reads.aclose)
-    registry.register_value(Announce, Announce(drops))
+    registry.register_value(Announce, Announce(drops, wake_ups))
+    registry.register_value(WakeUps, wake_ups, on_registry_close=wake_ups.aclose)
     registry.register_value(Refreshes, refreshes, on_registry_close=refreshes.aclose)
+
+
+def _register_live(
+    registry: svcs.Registry,
+    settings: Settings,
+    features: Mapping[str, Feature],
+    pipeline: Pipeline,
+) -> None:
+    topics = Topics(one for feature in features.values() for one in feature.topics)
+
+    with svcs.Container(registry) as container:
+        revocations, readiness = container.get(Revocations, Readiness)
+    live = LiveClients(
+        Hub(connect_waiting(settings)),
+        topics,
+        most=settings.live_max_sockets,
+        per_user=settings.live_per_user,
+        ended=revocations.ended,
+        draining=lambda: readiness.draining,
+    )
+    registry.register_value(LiveStream, LiveStream(pipeline, topics))
+    registry.register_value(LiveClients, live, on_registry_close=live.aclose)
 
 
 def _register_own_settings(

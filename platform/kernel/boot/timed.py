@@ -1,5 +1,6 @@
 """Deadlines of a connection."""
 
+from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -41,10 +42,18 @@ _WAITS: Final[dict[int, Literal["request", "idle", "transfer"]]] = {
 
 
 class Served:
-    """An ASGI application, and the connections over which this process serves it."""
+    """An ASGI application, and the connections over which this process serves it.
 
-    def __init__(self, app: ASGIApp, connections: Connections) -> None:
-        self.app, self.connections = app, connections
+    `takes_socket` says whether there is a WebSocket at a path.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        connections: Connections,
+        takes_socket: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        self.app, self.connections, self.takes_socket = app, connections, takes_socket
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or run the lifespan."""
@@ -67,6 +76,7 @@ class TimedProtocol(HttpToolsProtocol):
         if not isinstance(served, Served):
             raise TypeError("this protocol serves only an application that is wrapped in Served")
         self.app = served.app
+        self._takes_socket = served.takes_socket
         self._connections = served.connections
         self._bounds = served.connections.bounds
         self._state: int = HEAD

@@ -13,10 +13,12 @@ log = logging.getLogger(__name__)
 
 
 async def require_topics(db: AsService, features: Mapping[str, Feature]) -> None:
-    """Return if each event that jobs and cached reads follow has its topic in the database.
+    """Return if each event that slices follow has its topic in the database.
 
-    If the database does not answer, nothing is checked, because a relay starts without it, too.
-    Raises BootError, which names the slice, the job or cached read, and what to do.
+    Jobs, cached reads and live topics follow events. If the database does not answer, nothing is
+    checked, because a relay starts without it, too.
+
+    Raises BootError, which names the slice, the job, cached read or live topic, and what to do.
     """
     try:
         topics: dict[str, list[str]] = await db.rpc("event_topics")
@@ -44,3 +46,5 @@ def _followed(feature: Feature) -> Iterator[tuple[str, type[Event]]]:
     for cached in feature.cached:
         for event in cached.drop_on:
             yield f"the cached read {cached.key}", event
+    for topic in feature.topics:
+        yield f"the live topic {topic.name}", topic.on

@@ -47,6 +47,11 @@ class CollectingTransport:
         self._written.clear()
         self._transport.abort()
 
+    def detach(self) -> asyncio.Transport:
+        """Send the kept data; return the transport itself, for another protocol."""
+        self._flush()
+        return self._transport
+
     def _flush(self) -> None:
         if self._written and not self._transport.is_closing():
             self._transport.write(b"".join(self._written))

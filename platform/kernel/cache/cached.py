@@ -66,6 +66,7 @@ class Cached:
     where: Mapping[str, Container[object]] = field(default_factory=dict)
     stale: timedelta = _STALE
     missing: timedelta = _MISSING
+    _keys: dict[frozenset[str], list[str]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise ValueError for a declaration that cannot work."""
@@ -92,31 +93,50 @@ class Cached:
 
     def tag(self, event: "Event") -> str:
         """Return the tag whose version this event changes."""
-        return self._filled(event.model_dump(mode="json"))
+        return self._filled(event.model_dump(mode="json"), self.key)
 
     def keys(self, event: "Event") -> Iterator[str]:
         """Yield the keys that this event drops: none if `where` does not list a placeholder."""
-        known = event.model_dump(mode="json")
-        open_ones = [name for name in self.placeholders if name not in known]
-        kept = [self.where.get(name, ()) for name in open_ones]
-        listed = [one for one in kept if isinstance(one, Collection)]
-        if len(listed) < len(kept) or prod(map(len, listed)) > _MOST_KEYS:
-            return
-        for values in product(*listed):
-            yield self._filled({**known, **dict(zip(open_ones, values, strict=True))})
+        fields = event.model_dump(mode="json")
+        known = {name: fields[name] for name in self.placeholders if name in fields}
+        for key in self._listed(frozenset(known)):
+            yield self._filled(known, key) if known else key
 
     def tags(self, values: Mapping[str, object]) -> list[str]:
         """Return the tags that drop the value with these placeholder values."""
         fields = [set(event.model_fields) for event in self.drop_on]
         return list(
             dict.fromkeys(
-                self._filled({name: item for name, item in values.items() if name in known})
+                self._filled(
+                    {name: item for name, item in values.items() if name in known}, self.key
+                )
                 for known in fields
             )
         )
 
-    def _filled(self, values: Mapping[str, object]) -> str:
-        return PLACEHOLDER.sub(lambda found: written(values.get(found[1], "*")), self.key)
+    def _listed(self, known: frozenset[str]) -> list[str]:
+        """Return a key for each listed value of the placeholders that an event does not have.
+
+        The others stay placeholders. It is computed once: a list has hundreds of keys, and each
+        write drops them all.
+        """
+        if known not in self._keys:
+            open_ones = [name for name in self.placeholders if name not in known]
+            kept = [self.where.get(name, ()) for name in open_ones]
+            listed = [one for one in kept if isinstance(one, Collection)]
+            if len(listed) < len(kept) or prod(map(len, listed)) > _MOST_KEYS:
+                self._keys[known] = []
+            else:
+                own = {name: f"{{{name}}}" for name in known}
+                self._keys[known] = [
+                    self._filled(own | dict(zip(open_ones, values, strict=True)), self.key)
+                    for values in product(*listed)
+                ]
+        return self._keys[known]
+
+    @staticmethod
+    def _filled(values: Mapping[str, object], key: str) -> str:
+        return PLACEHOLDER.sub(lambda found: written(values.get(found[1], "*")), key)
 
 
 def reads_of(function: Callable[..., Any]) -> tuple[Cached, ...]:

@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 
 from kernel.cache.cached import Cached
 from kernel.events import Event
-from kernel.redis import Pipeline, RedisAway
+from kernel.redis import Pipeline, RedisAway, WakeUps
 
 log = logging.getLogger(__name__)
 
@@ -137,13 +137,14 @@ class Drops:
 class Announce:
     """Drops the cached reads that an event makes stale: `await announce(PostChanged(…))`.
 
-    This happens before the response is sent, so that a writer reads its own write. It does nothing
-    else: jobs come from the outbox only. If the cache does not answer, the relay drops later.
+    This happens before the response is sent, so that a writer reads its own write. Jobs come from
+    the outbox only: a relay is woken for them. If the cache does not answer, the relay drops later.
     """
 
-    def __init__(self, drops: Drops) -> None:
-        self._drops = drops
+    def __init__(self, drops: Drops, wake_ups: WakeUps) -> None:
+        self._drops, self._wake_ups = drops, wake_ups
 
     async def __call__(self, *events: Event) -> None:
         """Drop the reads that the events make stale; an unavailable cache raises nothing."""
         await self._drops.try_drop(events)
+        self._wake_ups.send_soon()

@@ -127,6 +127,7 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
     supabase_service_key: SecretStr
     redis_host: Host
 
+    supabase_public_url: ProjectUrl | None = None
     supabase_concurrency: int = Field(default=50, ge=1, le=10_000)
     supabase_timeout_seconds: float = Field(default=2, gt=0, le=60)
     supabase_mail_timeout_seconds: float = Field(default=10, gt=0, le=120)
@@ -189,9 +190,12 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
 
     quota_posts_per_day: int = Field(default=1000, ge=0, lt=10**15)
     quota_bytes: int = Field(default=100_000_000, ge=0, lt=10**15)
+    quota_files: int = Field(default=1000, ge=0, lt=10**15)
+    quota_file_bytes: int = Field(default=1_000_000_000, ge=0, lt=10**15)
 
     _own: dict[type[OwnSettings], OwnSettings] = PrivateAttr(default_factory=dict)
 
+    worker_jobs: int = Field(default=32, ge=1, le=1000)
     worker_concurrency: int = Field(default=2, ge=1, le=1000)
     worker_max_tasks_per_child: int | None = Field(default=None, ge=1)
     worker_max_memory_per_child_mb: int | None = Field(default=None, ge=1, le=10**6)
@@ -223,6 +227,8 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
     write_timeout_seconds: float = Field(default=30, gt=0, le=3600)
     max_connections: int | None = Field(default=None, ge=1)
     max_connections_per_client: int | None = Field(default=None, ge=1)
+    live_max_sockets: int = Field(default=5000, ge=0, le=10**6)
+    live_per_user: int = Field(default=10, ge=1, le=10**6)
 
     app_env: Annotated[Environment, BeforeValidator(lower)] = Field(default_factory=_app_env)
 
@@ -272,6 +278,11 @@ class Settings(CleanSettings, BaseSettings):  # the second is for ruff, which kn
     def supabase(self) -> str:
         """The base URL of Supabase, without a trailing slash."""
         return str(self.supabase_url).rstrip("/")
+
+    @property
+    def supabase_for_clients(self) -> str:
+        """The base URL by which clients reach Supabase, without a trailing slash."""
+        return str(self.supabase_public_url or self.supabase_url).rstrip("/")
 
     @property
     def cursor_secrets(self) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ _registry = None if SHARED_FOLDER in os.environ else PROCESS
 
 SUPABASE_CALLS: Final = Histogram(
     "supabase_call_duration_seconds",
-    "Calls of Supabase. kind: auth, table, function. outcome: ok, refused (4xx), failed (5xx), "
-    "unanswered, or not_sent if a breaker was open or no slot was free.",
+    "Calls of Supabase. kind: auth, table, function, storage. outcome: ok, refused (4xx), "
+    "failed (5xx), unanswered, or not_sent if a breaker was open or no slot was free.",
     ("kind", "outcome"),
     buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3),
     registry=_registry,
@@ -85,6 +85,25 @@ SLOTS: Final = Counter(
     "beat_slots_total",
     "Slots of scheduled jobs that were due. result: put, known (another beat was faster), failed.",
     ("name", "result"),
+    registry=_registry,
+)
+LIVE_SOCKETS: Final = Gauge(
+    "live_sockets",
+    "Open clients of live updates. kind: websocket, sse.",
+    ("kind",),
+    multiprocess_mode="livesum",
+    registry=_registry,
+)
+LIVE_MESSAGES: Final = Counter(
+    "live_messages_total",
+    "Messages for clients of live updates. result: sent, or conflated with a newer one.",
+    ("result",),
+    registry=_registry,
+)
+LIVE_CLOSED: Final = Counter(
+    "live_closed_total",
+    "Closed clients of live updates, by kind and close code (other: a code of the client's own).",
+    ("kind", "code"),
     registry=_registry,
 )
 HEARTBEAT: Final = Gauge(

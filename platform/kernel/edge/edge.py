@@ -44,6 +44,8 @@ _NO_CONTENT = 204
 _MOVED = 308
 _FORBIDDEN = 403
 # These depend on the caller: a response for everyone may refuse what a caller may see.
+_ERROR = 400
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _NOT_FOR_ALL = frozenset({401, 403, _NOT_FOUND})
 
 
@@ -71,7 +73,9 @@ class Edge:
         hosts: Hosts,
         headers: StandingHeaders,
         deadline_seconds: float,
+        sockets: ASGIApp,
     ) -> None:
+        self._sockets = sockets
         self._app, self._routes, self._policies = app, routes, policies
         self._clients, self._unlimited = clients, unlimited
         self._max_body_bytes, self._cache_enabled = max_body_bytes, cache_enabled
@@ -82,9 +86,10 @@ class Edge:
     async def __call__(  # noqa: C901, PLR0912, PLR0915 - a step is a branch, and each call would cost
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Answer one HTTP request; other protocols pass unchanged."""
+        """Answer one HTTP request; sockets have their own steps, and the lifespan passes."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            app = self._sockets if scope["type"] == "websocket" else self._app
+            await app(scope, receive, send)
             return
         started = time.perf_counter()
         asked, path = scope["method"], scope["path"]
@@ -164,7 +169,10 @@ class Edge:
         finally:
             if out.status == _FORBIDDEN:
                 self.services.denials.note(call)
-            self._record.write(call, asked, path, out.status, time.perf_counter() - started)
+            elif asked in _WRITES and 0 < out.status < _ERROR:
+                self.services.wake_ups.send_soon()  # after the commit: for its jobs
+            ended = call.streams_since or time.perf_counter()
+            self._record.write(call, asked, path, out.status, ended - started)
             request_id.reset(current)
 
     async def _read(

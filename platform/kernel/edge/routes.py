@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from fastapi import params
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from kernel.cache.cached import Cached, reads_of
 from kernel.cache.canonical import parameters_of
@@ -150,6 +150,18 @@ def routes_of(
         for route in feature.router.routes
         if isinstance(route, APIRoute)
         for method in sorted(route.methods or ())
+    ]
+    return sorted(routes, key=lambda route: _order(route.path))
+
+
+def sockets_of(features: Mapping[str, Feature]) -> list[Route]:
+    """Return the WebSocket routes of all slices; their method is GET, as that of a handshake."""
+    routes = [
+        Route(feature_name=name, feature=feature, method="GET", path=PREFIX + route.path)
+        for name, feature in features.items()
+        if feature.router is not None
+        for route in feature.router.routes
+        if isinstance(route, APIWebSocketRoute)
     ]
     return sorted(routes, key=lambda route: _order(route.path))
 

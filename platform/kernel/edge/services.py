@@ -7,8 +7,9 @@ from kernel.identity.denials import Denials
 from kernel.identity.revocation import Revocations
 from kernel.identity.tokens import TokenVerifier
 from kernel.limits.limiter import Limiter
+from kernel.live import LiveClients
 from kernel.observe.unexpected import UnexpectedErrors
-from kernel.redis import Pipeline
+from kernel.redis import Pipeline, WakeUps
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,5 @@ class EdgeServices:
     reads: Reads
     denials: Denials
     unexpected: UnexpectedErrors
+    wake_ups: WakeUps
+    live: LiveClients

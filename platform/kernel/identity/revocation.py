@@ -8,11 +8,12 @@ it from the database first.
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 from uuid import UUID
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from kernel.cache import CacheUnavailable
 from kernel.core.backoff import Backoff
@@ -65,6 +66,25 @@ class Revocations:
             return  # nearly always
         if await self._has_ended(session_id, reply):
             raise SessionRevoked
+
+    async def ended(self, session_ids: Collection[UUID]) -> set[UUID]:
+        """Return which of the sessions have ended, for connections that stay open.
+
+        Raises Unavailable where neither Redis nor the database ever answered.
+        """
+        reply: Exception = ResponseError("the copy is incomplete")
+        if not self._doubtful:
+            try:
+                found = await self._copy.ended(session_ids)
+            except CacheUnavailable as error:
+                reply = error
+            else:
+                if found is not None:
+                    return found | {one for one in session_ids if one in self._list}
+        for one in session_ids:  # the first one reads the list
+            await self._has_ended(one, reply)
+            break
+        return {one for one in session_ids if one in self._list}
 
     def refuse_known(self, session_id: UUID | None) -> None:
         """Raise SessionRevoked for a session that this process knows as ended, and for none."""

@@ -9,7 +9,7 @@ script, the copy is invalid, too.
 import contextlib
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
@@ -29,7 +29,7 @@ WHOLE_WITHOUT_IT: Final = [b"inf", None]
 
 _AT_ONCE: Final = 1000
 _LOAD_SECONDS: Final = 60.0
-_LOOK_UP: Final = f"return redis.call('ZMSCORE', KEYS[1], '{LOADED}', ARGV[1])"
+_LOOK_UP: Final = f"return redis.call('ZMSCORE', KEYS[1], '{LOADED}', unpack(ARGV))"
 _LOOK_UP_SHA: Final = hashlib.sha1(_LOOK_UP.encode(), usedforsecurity=False).hexdigest()
 # Entries that were lost while the list was read may be newer than the list: then read it again.
 _FINISH: Final = f"""
@@ -67,6 +67,21 @@ class RevokedSet:
         if isinstance(reply, ResponseError):  # no such script, or no such set
             return False, False
         raise CacheUnavailable from (reply if isinstance(reply, Exception) else None)
+
+    async def ended(self, session_ids: Collection[UUID]) -> set[UUID] | None:
+        """Return which of these sessions are in the copy, None if it is incomplete."""
+        rest, found = iter(session_ids), set[UUID]()
+        try:
+            while part := list(islice(rest, _AT_ONCE)):
+                loaded, *scores = await self._redis.evalsha(_LOOK_UP_SHA, 1, KEY, *map(str, part))
+                if loaded is None:
+                    return None
+                found.update(one for one, at in zip(part, scores, strict=True) if at is not None)
+        except ResponseError:  # no such script, or no such set
+            return None
+        except (RedisError, OSError) as error:
+            raise CacheUnavailable from error
+        return found
 
     async def add(self, ended: Mapping[UUID, float]) -> None:
         """Add sessions, and drop the other keys about them."""

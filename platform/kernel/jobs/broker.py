@@ -49,7 +49,6 @@ def celery_app(settings: Settings) -> Celery:
         worker_enable_remote_control=False,
         worker_enable_prefetch_count_reduction=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        worker_concurrency=settings.worker_concurrency,
         worker_max_tasks_per_child=settings.worker_max_tasks_per_child,
         worker_max_memory_per_child=_kibibytes(settings.worker_max_memory_per_child_mb),
         broker_connection_timeout=_PUBLISH_TIMEOUT_SECONDS,

@@ -109,14 +109,18 @@ def job(
     retry_every: timedelta | None = None,
     backoff: timedelta = _BACKOFF,
     backoff_cap: timedelta = _BACKOFF_CAP,
-    queue: Queue = "default",
+    queue: Queue | None = None,
 ) -> Callable[[Callable[..., Any]], Job]:
     """Make a job of a function: run after an event (`on`), or on a schedule (`schedule`).
 
     `once_per` names a field of the event: the job then runs once for each value of it, ever.
     Without it, the job runs once for each event. `timeout` limits one attempt. A failed attempt is
-    retried `retries` times, after `retry_every` or an exponential backoff. `queue="cpu"` is for
-    work that would delay other jobs. Raises InvalidJob for settings that contradict each other.
+    retried `retries` times, after `retry_every` or an exponential backoff.
+
+    Async jobs are in the queue `default`: many of them run at a time on one event loop, which they
+    must not block. Other functions are in the queue `cpu`: each has a process of its own. An async
+    job that would delay others can be there, too. Raises InvalidJob for settings that contradict
+    each other.
     """
     if (on is None) == (schedule is None):
         raise InvalidJob("a job needs either on= or schedule=")
@@ -129,6 +133,12 @@ def job(
         raise InvalidJob(f"once_per={once_per!r} is not a field of {event.__name__}")
 
     def make(function: Callable[..., Any]) -> Job:
+        waits = inspect.iscoroutinefunction(function)
+        if queue == "default" and not waits:
+            raise InvalidJob(
+                f"{function.__name__} is not async, so it would block the event loop of the queue "
+                'default: write `async def`, or queue="cpu".'
+            )
         return Job(
             function=function,
             on=event,
@@ -139,7 +149,7 @@ def job(
             retry_every=retry_every,
             backoff=backoff,
             backoff_cap=backoff_cap,
-            queue=queue,
+            queue=queue or ("default" if waits else "cpu"),
         )
 
     return make

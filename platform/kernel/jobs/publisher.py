@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from celery import Celery
+from celery.app.amqp import task_message
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from kernel.jobs.broker import publish_options
 from kernel.jobs.job import QUEUES
 from kernel.jobs.table import JobTable, Message
-from kernel.jobs.transport import FIRST
 
 
 class BrokerUnavailable(Exception):
@@ -38,28 +38,29 @@ class Publisher:
         self, messages: Sequence[Message], *, after: timedelta | None = None, first: bool = False
     ) -> None:
         """Publish runs, immediately or with a delay. Raises BrokerUnavailable."""
-        options: dict[str, Any] = {"countdown": after.total_seconds()} if after else {}
+        tasks: dict[str, list[task_message]] = {}
+        for message in messages:
+            job = self._jobs.by_name.get(message.job)
+            tasks.setdefault(job.queue if job else QUEUES[0], []).append(self._task(message, after))
         try:
-            with self._connected().Producer() as producer:
-                for message in messages:
-                    headers: dict[str, Any] = {FIRST: True} if first else {}
-                    if message.traceparent:
-                        headers["traceparent"] = message.traceparent
-                    job = self._jobs.by_name.get(message.job)
-                    self._app.send_task(
-                        message.job,
-                        kwargs={"event_id": message.event_id, "item": message.item},
-                        task_id=str(message.run_id),
-                        queue=job.queue if job else QUEUES[0],
-                        headers=headers,
-                        producer=producer,
-                        retry=False,
-                        ignore_result=True,
-                        **options,
-                    )
+            channel = self._connected().default_channel
+            for queue, of_queue in tasks.items():
+                channel.put_all(queue, of_queue, first=first)
         except (OperationalError, RedisError, OSError) as error:
             self.close()
             raise BrokerUnavailable(repr(error)) from error
+
+    def _task(self, message: Message, after: timedelta | None) -> task_message:
+        task: task_message = self._app.amqp.as_task_v2(
+            str(message.run_id),
+            message.job,
+            kwargs={"event_id": message.event_id, "item": message.item},
+            countdown=after.total_seconds() if after else None,
+            ignore_result=True,
+        )
+        if message.traceparent:
+            task.headers["traceparent"] = message.traceparent
+        return task
 
     async def idle(self) -> bool:
         """Return whether all queues are empty. Raises BrokerUnavailable."""

@@ -1,6 +1,7 @@
 """Runs in the database (lease, attempts and result), and their done markers in Redis."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
@@ -9,6 +10,7 @@ from uuid import UUID
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from kernel.core.joined import Joined
 from kernel.jobs.table import Message
 from kernel.supabase import AsService
 
@@ -48,24 +50,28 @@ class Begun:
 
 
 class Runs:
-    """The SQL functions of the records; errors are RECORDS_UNAVAILABLE."""
+    """The SQL functions of the records; errors are RECORDS_UNAVAILABLE.
+
+    Runs that begin or end at the same time share a call.
+    """
 
     def __init__(self, db: AsService) -> None:
         self._db = db
+        self._beginning = Joined(self._begin_all)
+        self._finishing = Joined(self._finish_all)
 
     async def begin(self, message: Message, *, holder: str, max_attempts: int) -> Begun:
         """Take the lease of a run if it is free and not done."""
-        found = await self._db.rpc(
-            "begin_run",
-            run_id=str(message.run_id),
-            job=message.job,
-            event_id=message.event_id,
-            item=message.item,
-            holder=holder,
-            lease_seconds=round(LEASE.total_seconds()),
-            max_attempts=max_attempts,
+        return await self._beginning.ask(
+            {
+                "run_id": str(message.run_id),
+                "job": message.job,
+                "event_id": message.event_id,
+                "item": message.item,
+                "holder": holder,
+                "max_attempts": max_attempts,
+            }
         )
-        return Begun(**found)
 
     async def extend(self, run_id: UUID, holder: str) -> bool:
         """Extend the lease; return whether it was still held."""
@@ -90,16 +96,15 @@ class Runs:
 
         `queued` asks for another attempt, which is due after `retry_after`.
         """
-        return bool(
-            await self._db.rpc(
-                "finish_run",
-                run_id=str(run_id),
-                holder=holder,
-                state=state,
-                error=error,
-                duration_ms=duration_ms,
-                retry_seconds=retry_after.total_seconds(),
-            )
+        return await self._finishing.ask(
+            {
+                "run_id": str(run_id),
+                "holder": holder,
+                "state": state,
+                "error": error,
+                "duration_ms": duration_ms,
+                "retry_seconds": retry_after.total_seconds(),
+            }
         )
 
     async def replay_later(self, run_id: UUID) -> bool:
@@ -128,6 +133,15 @@ class Runs:
             error=error,
         )
 
+    async def _begin_all(self, asked: Sequence[dict[str, Any]]) -> list[Begun]:
+        seconds = round(LEASE.total_seconds())
+        begun = await self._db.rpc("begin_runs", runs=asked, lease_seconds=seconds)
+        return [Begun(**begun[one["holder"]]) for one in asked]
+
+    async def _finish_all(self, asked: Sequence[dict[str, Any]]) -> list[bool]:
+        finished = await self._db.rpc("finish_runs", runs=asked)
+        return [bool(finished[one["holder"]]) for one in asked]
+
 
 log = logging.getLogger(__name__)
 
@@ -138,23 +152,37 @@ class DoneMarkers:
     """Keys in the broker that mark succeeded runs.
 
     A marker is written as soon as the job returns, so that a database failure at that moment does
-    not repeat the job's effect. If the broker is unavailable too, there is no marker.
+    not repeat the job's effect. If the broker is unavailable too, there is no marker. Runs at the
+    same time share a round trip.
     """
 
     def __init__(self, broker: Redis) -> None:
-        self._broker = broker
+        self._broker: Any = broker
+        self._adding = Joined(self._add_all)
+        self._asking = Joined(self._has_all)
 
     async def add(self, run_id: UUID) -> None:
         """Mark this run as succeeded."""
-        try:
-            await self._broker.set(f"done:{run_id}", "1", ex=KEPT_SECONDS)
-        except (RedisError, OSError) as error:
-            log.warning("A done marker was not written", extra={"reason": repr(error)})
+        await self._adding.ask(run_id)
 
     async def has(self, run_id: UUID) -> bool:
         """Return whether this run is marked as succeeded."""
+        return await self._asking.ask(run_id)
+
+    async def _add_all(self, run_ids: Sequence[UUID]) -> list[None]:
         try:
-            return bool(await self._broker.exists(f"done:{run_id}"))
+            async with self._broker.pipeline(transaction=False) as pipe:
+                for run_id in run_ids:
+                    pipe.set(f"done:{run_id}", "1", ex=KEPT_SECONDS)
+                await pipe.execute()
+        except (RedisError, OSError) as error:
+            log.warning("A done marker was not written", extra={"reason": repr(error)})
+        return [None] * len(run_ids)
+
+    async def _has_all(self, run_ids: Sequence[UUID]) -> list[bool]:
+        try:
+            found = await self._broker.mget([f"done:{run_id}" for run_id in run_ids])
         except (RedisError, OSError) as error:
             log.warning("A done marker was not read", extra={"reason": repr(error)})
-            return False
+            return [False] * len(run_ids)
+        return [one is not None for one in found]

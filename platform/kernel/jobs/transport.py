@@ -7,9 +7,11 @@ busy for ever with a message that cannot be performed.
 import base64
 import binascii
 import logging
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
+from celery.app.amqp import task_message
 from kombu import transport
 from kombu.transport.redis import Channel as RedisChannel
 from kombu.transport.redis import Transport as RedisTransport
@@ -24,8 +26,7 @@ from kernel.jobs.unreadable import DEAD_LETTERS, KEPT, entry
 log = logging.getLogger(__name__)
 
 _LONGEST: Final = 64 * 1024
-FIRST: Final = "first"
-"""The header of a message that goes to the front of its queue."""
+_AT_ONCE: Final = 1000  # messages a command: the broker answers it within a publisher's timeout
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,200}$")]
 
@@ -90,14 +91,29 @@ class JobTransport(RedisTransport):
 
 
 class JobChannel(RedisChannel):
-    """A channel, whose clients look at what they take; it can put messages to the front."""
+    """A channel, whose clients look at what they take; it can put many messages at once."""
 
-    def _put(self, queue: str, message: Any, **options: Any) -> None:
-        if not message["headers"].get(FIRST):
-            super()._put(queue, message, **options)
-            return
-        with self.conn_or_acquire() as client:
-            client.rpush(self._q_for_pri(queue, self.default_priority), dumps(message))
+    def put_all(self, queue: str, tasks: Sequence[task_message], *, first: bool) -> None:
+        """Put tasks into a queue, `first` at its front: a command for each thousand.
+
+        The usual way of Celery and kombu takes a round trip and ten times the CPU time for each.
+        """
+        packed = [self._packed(queue, task) for task in tasks]
+        put = self.client.rpush if first else self.client.lpush
+        key = self._q_for_pri(queue, self.default_priority)
+        for begin in range(0, len(packed), _AT_ONCE):
+            put(key, *packed[begin : begin + _AT_ONCE])
+
+    def _packed(self, queue: str, task: task_message) -> str:
+        message = self.prepare_message(
+            dumps(task.body),
+            content_type="application/json",
+            content_encoding="utf-8",
+            headers=task.headers,
+            properties=task.properties,
+        )
+        self._inplace_augment_message(message, "", queue)
+        return str(dumps(message))
 
     def _get_client(self) -> Any:
         return _client(super()._get_client())

@@ -9,8 +9,8 @@ from kernel.config.settings import Settings
 from kernel.core.metrics import MAILS
 from kernel.mail import letters, templates
 from kernel.mail.errors import MailRefused, MailUnavailable
-from kernel.mail.smtp import deliver
-from kernel.supabase import AsService
+from kernel.mail.inboxes import Inboxes
+from kernel.mail.smtp import SmtpConnections
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +19,7 @@ class Mailer:
     """Sends the mails of a slice's templates.
 
     `feature` is the slice's folder, `run_id` the run of the job: a repeated run sends the same
-    Message-IDs. `folder` has the templates, if they are not in `features/<feature>/mail`. `db`
-    counts the mails of each inbox.
+    Message-IDs. `folder` has the templates, if they are not in `features/<feature>/mail`.
     """
 
     def __init__(
@@ -29,10 +28,17 @@ class Mailer:
         *,
         feature: str,
         run_id: UUID,
-        db: AsService,
+        inboxes: Inboxes,
+        smtp: SmtpConnections,
         folder: Path | None = None,
     ) -> None:
-        self._settings, self._feature, self._run_id, self._db = settings, feature, run_id, db
+        self._settings, self._feature, self._run_id, self._inboxes = (
+            settings,
+            feature,
+            run_id,
+            inboxes,
+        )
+        self._smtp = smtp
         self._folder = folder or templates.folder_of(feature)
 
     async def send(
@@ -76,14 +82,12 @@ class Mailer:
             return_path=self._settings.mail_return_path,
             unsubscribe=self._unsubscribe(kind) if notification else None,
         )
-        if not await self._db.rpc(
-            "admit_mail", mail=str(mail_id), recipient=to, kind=kind, security=security
-        ):
+        if not await self._inboxes.admit(mail_id, recipient=to, kind=kind, security=security):
             log.warning("A mail was not sent: its inbox has enough of them", extra={"kind": kind})
             MAILS.labels(kind, "capped").inc()
             return
         try:
-            await deliver(self._settings, letter)
+            await self._smtp.deliver(letter)
         except (MailRefused, MailUnavailable) as error:
             MAILS.labels(kind, "refused" if isinstance(error, MailRefused) else "unavailable").inc()
             raise

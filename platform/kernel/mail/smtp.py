@@ -16,35 +16,94 @@ from kernel.mail.letters import Letter
 COMMAND_SECONDS: Final = 10.0
 TOTAL_SECONDS: Final = 30.0
 GOODBYE_SECONDS: Final = 2.0
+CONNECTIONS: Final = 16
+"""At the same time, of one process: servers refuse a client that has too many."""
+IDLE_SECONDS: Final = 5.0
+LETTERS: Final = 100
+"""Over one connection: servers end it after some number, and balancers choose only at its begin."""
 
 _HOST_NAME = re.compile(r"(?:[a-z0-9-]+\.)+[a-z0-9-]+", re.IGNORECASE | re.ASCII)
 
 
-async def deliver(settings: Settings, letter: Letter) -> None:
-    """Deliver the letter: on return the server has taken responsibility for it.
+class SmtpConnections:
+    """The connections of this process to the mail server.
 
-    Raises MailRefused and MailUnavailable.
+    There are at most CONNECTIONS. One that has delivered a letter stays open for IDLE_SECONDS, for
+    another letter; one that had an error is closed. For one event loop.
     """
-    if settings.smtp_host is None:
-        raise MailUnavailable("SMTP_HOST is not set: name the server that takes outgoing mail.")
-    talk = _Talk(settings, letter)
-    try:
-        async with asyncio.timeout(TOTAL_SECONDS):
-            await talk.hand_over()
-    # No exception chain: the causes contain the server's text and the recipient's address.
-    except SMTPResponseException as error:
-        await talk.say_goodbye()
-        raise answered(talk.phase, error.code, error.message) from None
-    except (SMTPException, OSError) as error:
-        raise unanswered(talk.phase, error) from None
-    except MailRefused:
-        await talk.say_goodbye()
-        raise
-    else:
-        # Outside the deadline: the letter is delivered, and must not be sent again.
-        await talk.say_goodbye()
-    finally:
-        talk.hang_up()
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._places = asyncio.Semaphore(CONNECTIONS)
+        self._idle: dict[_Talk, asyncio.Task[None]] = {}
+
+    async def deliver(self, letter: Letter) -> None:
+        """Deliver the letter: on return the server has taken responsibility for it.
+
+        Raises MailRefused and MailUnavailable.
+        """
+        if self._settings.smtp_host is None:
+            raise MailUnavailable("SMTP_HOST is not set: name the server that takes outgoing mail.")
+        deadline = asyncio.get_running_loop().time() + TOTAL_SECONDS
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._places.acquire()
+        except TimeoutError:
+            raise MailUnavailable("connect: all connections are in use") from None
+        try:
+            await self._deliver(letter, deadline)
+        finally:
+            self._places.release()
+
+    async def aclose(self) -> None:
+        """Close the connections that wait for a letter."""
+        for talk, closing in self._idle.items():
+            closing.cancel()
+            talk.hang_up()
+        self._idle.clear()
+
+    async def _deliver(self, letter: Letter, deadline: float) -> None:
+        talk = self._open() or _Talk(self._settings)
+        try:
+            async with asyncio.timeout_at(deadline):
+                if not (talk.letters and await talk.takes_another(letter)):
+                    talk.hang_up()
+                    talk = _Talk(self._settings)
+                    await talk.begin(letter)
+                await talk.hand_over(letter)
+        # No exception chain: the causes contain the server's text and the recipient's address.
+        except SMTPResponseException as error:
+            await talk.say_goodbye()
+            raise answered(talk.phase, error.code, error.message) from None
+        except (SMTPException, OSError) as error:
+            raise unanswered(talk.phase, error) from None
+        except MailRefused:
+            await talk.say_goodbye()
+            raise
+        else:
+            if talk.letters < LETTERS:
+                self._idle[talk] = asyncio.create_task(self._close_later(talk))
+            else:  # outside the deadline: the letter is delivered, and must not be sent again
+                await talk.say_goodbye()
+        finally:
+            if talk not in self._idle:
+                talk.hang_up()
+
+    def _open(self) -> "_Talk | None":
+        """Return the connection that was used last, if one waits."""
+        if not self._idle:
+            return None
+        talk, closing = self._idle.popitem()
+        closing.cancel()
+        return talk
+
+    async def _close_later(self, talk: "_Talk") -> None:
+        await asyncio.sleep(IDLE_SECONDS)
+        del self._idle[talk]
+        try:
+            await talk.say_goodbye()
+        finally:
+            talk.hang_up()
 
 
 class _Client(SMTP):
@@ -57,16 +116,18 @@ class _Client(SMTP):
 
 
 class _Talk:
-    """One conversation; `phase` is the command that waits for its reply.
+    """One conversation: `phase` is the command that waits for its reply, `letters` are delivered.
 
     It sends the commands itself, because `SMTP.send_message` tries wrong credentials with every
     mechanism of the server, and hides a refusal if the reset after it fails.
     """
 
     phase: Phase = "connect"
+    letters = 0
 
-    def __init__(self, settings: Settings, letter: Letter) -> None:
-        self._settings, self._letter = settings, letter
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._offers: dict[str, str] = {}
         self._client = _Client(
             hostname=settings.smtp_host,
             port=settings.smtp_port,
@@ -76,18 +137,38 @@ class _Talk:
             timeout=COMMAND_SECONDS,
         )
 
-    async def hand_over(self) -> None:
+    async def begin(self, letter: Letter) -> None:
+        """Connect, and name the sender of the first letter."""
         try:
             await self._client.connect()
         except UnicodeError:  # from the encoding of names for the resolver
             raise MailUnavailable("SMTP_HOST is not a valid host name") from None
         self._client.local_hostname = self._own_name()
-        offers = await self._greet()
+        self._offers = await self._greet()
         if self._settings.smtp_security == "starttls":
-            offers = await self._encrypt(offers)
+            self._offers = await self._encrypt(self._offers)
         if self._settings.smtp_username is not None:
-            await self._log_in(self._settings.smtp_username, offers)
-        await self._send(offers)
+            await self._log_in(self._settings.smtp_username)
+        await self._mail(letter)
+
+    async def takes_another(self, letter: Letter) -> bool:
+        """Name the sender of another letter; return False if the server has ended this, or refuses.
+
+        Nothing of the letter was sent by then: a new connection is as good as the first.
+        """
+        try:
+            await self._mail(letter)
+        except (SMTPException, OSError):
+            return False
+        return True
+
+    async def hand_over(self, letter: Letter) -> None:
+        """Send recipient and content."""
+        self.phase = "RCPT"
+        await self._client.rcpt(letter.recipient, encoding=_encoding(letter))
+        self.phase = "DATA"
+        await self._client.data(letter.content)
+        self.letters += 1
 
     async def say_goodbye(self) -> None:
         with contextlib.suppress(SMTPException, OSError):
@@ -121,11 +202,11 @@ class _Talk:
         await self._client.starttls()
         return await self._greet()  # RFC 3207, 4.2: discard extensions offered in clear text
 
-    async def _log_in(self, username: str, offers: dict[str, str]) -> None:
+    async def _log_in(self, username: str) -> None:
         self.phase = "AUTH"
         secret = self._settings.smtp_password
         password = secret.get_secret_value() if secret else ""
-        methods = offers.get("auth", "").upper().split()
+        methods = self._offers.get("auth", "").upper().split()
         if "PLAIN" in methods:
             await self._client.auth_plain(username, password)
         elif "LOGIN" in methods:
@@ -133,21 +214,17 @@ class _Talk:
         else:
             raise MailUnavailable("AUTH: the mail server supports neither PLAIN nor LOGIN")
 
-    async def _send(self, offers: dict[str, str]) -> None:
-        letter = self._letter
-        encoding, options = "ascii", list[str]()
-        if "size" in offers:
-            options.append(f"SIZE={len(letter.content)}")
+    async def _mail(self, letter: Letter) -> None:
+        options = [f"SIZE={len(letter.content)}"] if "size" in self._offers else []
         if letter.utf8:
-            if "smtputf8" not in offers:
+            if "smtputf8" not in self._offers:
                 raise MailRefused(
                     "RCPT: the recipient's address needs SMTPUTF8, which the mail server lacks"
                 )
-            encoding = "utf-8"
             options.append("SMTPUTF8")
         self.phase = "MAIL"
-        await self._client.mail(letter.sender, options=options, encoding=encoding)
-        self.phase = "RCPT"
-        await self._client.rcpt(letter.recipient, encoding=encoding)
-        self.phase = "DATA"
-        await self._client.data(letter.content)
+        await self._client.mail(letter.sender, options=options, encoding=_encoding(letter))
+
+
+def _encoding(letter: Letter) -> str:
+    return "utf-8" if letter.utf8 else "ascii"

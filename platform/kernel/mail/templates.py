@@ -2,9 +2,9 @@
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ from jinja2 import (
     Environment,
     FileSystemLoader,
     StrictUndefined,
+    Template,
     TemplateError,
     TemplateSyntaxError,
     select_autoescape,
@@ -58,12 +59,13 @@ def render(
     values = {"language": found, **values}
     text_file, html_file = place / f"{template}.txt", place / f"{template}.html"
     environment = _environment(place, folder)
-    subject_source, text_source = _parts(text_file)
-    subject = _one_line(_render(environment, text_file, subject_source, values))
-    text = _render(environment, text_file, text_source, values)
+    subject_template, text_template = _parts(environment, text_file)
+    subject = _one_line(_render(text_file, subject_template, values))
+    text = _render(text_file, text_template, values)
     html = None
     if html_file.is_file():
-        html = _render(environment, html_file, None, {**values, "subject": subject})
+        compiled = _compiled(html_file, partial(environment.get_template, html_file.name))
+        html = _render(html_file, compiled, {**values, "subject": subject})
     return RenderedMail(subject=subject, text=text, html=html)
 
 
@@ -88,39 +90,53 @@ def _environment(place: Path, folder: Path) -> Environment:
     )
 
 
-def _parts(file: Path) -> tuple[str, str]:
-    # Split before rendering: a line break in a value cannot move the split.
+def _parts(environment: Environment, file: Path) -> tuple[Template, Template]:
+    """Return the templates of the subject and the text, compiled once for each change."""
     try:
-        source = file.read_text(encoding="utf-8")
+        changed = file.stat().st_mtime_ns
     except FileNotFoundError:
         raise TemplateFault(
             f"{file} is missing: add it, with `Subject: …` as its first line and an empty second."
         ) from None
-    first, _, rest = source.partition("\n")
+    return _parts_of(environment, file, changed)
+
+
+@lru_cache(maxsize=256)
+def _parts_of(environment: Environment, file: Path, _changed: int) -> tuple[Template, Template]:
+    # Split before rendering: a line break in a value cannot move the split.
+    first, _, rest = file.read_text(encoding="utf-8").partition("\n")
     second, _, body = rest.partition("\n")
     if not first.startswith(_SUBJECT) or second.strip() or not body.strip():
         raise TemplateFault(
             f"{file} must begin with a line `Subject: …` and an empty line, and then have text."
         )
     # Empty lines replace the removed ones, so that errors name the file's line numbers.
-    return first.removeprefix(_SUBJECT), f"\n\n{body}"
+    subject, text = (
+        _compiled(file, partial(environment.from_string, source))
+        for source in (first.removeprefix(_SUBJECT), f"\n\n{body}")
+    )
+    return subject, text
 
 
-def _render(
-    environment: Environment, file: Path, source: str | None, values: Mapping[str, object]
-) -> str:
+def _compiled(file: Path, compile_it: Callable[[], Template]) -> Template:
     try:
-        template = (
-            environment.get_template(file.name)
-            if source is None
-            else environment.from_string(source)
-        )
-        rendered = template.render(values)
-    except TemplateSyntaxError as error:
-        raise TemplateFault(f"{file}, line {error.lineno}: {error.message}") from error
+        return compile_it()
     except TemplateError as error:
-        raise TemplateFault(f"{file}: {error}") from error
+        raise _fault(file, error) from error
+
+
+def _render(file: Path, template: Template, values: Mapping[str, object]) -> str:
+    try:
+        rendered = template.render(values)
+    except TemplateError as error:
+        raise _fault(file, error) from error
     return _UNSENDABLE.sub("", rendered).lstrip("\n")
+
+
+def _fault(file: Path, error: TemplateError) -> TemplateFault:
+    if isinstance(error, TemplateSyntaxError):
+        return TemplateFault(f"{file}, line {error.lineno}: {error.message}")
+    return TemplateFault(f"{file}: {error}")
 
 
 def _one_line(subject: str) -> str:

@@ -74,7 +74,19 @@ def collectors(role: Role, version: str) -> list[Collector]:
     if shared is None:
         return [PROCESS, *common]
     # The processes first: they remove the states of those that have died.
-    return [*common, MultiProcessCollector(None, folder)]  # type: ignore[no-untyped-call]
+    return [*common, _Shared(shared)]
+
+
+class _Shared(Collector):
+    """The sums of all processes. A process that has just made its file has written nothing yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        files = [str(file) for file in self._folder.glob("*.db") if file.stat().st_size]
+        found: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+        return found
 
 
 class _Build(Collector):
@@ -117,6 +129,10 @@ def _server(host: str, port: int, registry: Collector) -> ThreadingTCPServer:
         request_queue_size = 16
 
         def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-            log.debug("A scrape ended early", exc_info=sys.exc_info())
+            error = sys.exc_info()
+            if isinstance(error[1], OSError):
+                log.debug("A scrape ended early", exc_info=error)
+            else:
+                log.error("Metrics cannot be reported", exc_info=error)
 
     return Server((host, port), Handler)

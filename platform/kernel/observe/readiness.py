@@ -28,26 +28,31 @@ class Readiness:
 def drained_on_sigterm(readiness: Readiness, *, seconds: float) -> Iterator[None]:
     """After SIGTERM, keep answering for `seconds`, but not ready, before the server shuts down.
 
-    In this time load balancers notice; then the server's own handler runs. It does nothing outside
-    the main thread, which receives no signals.
+    In this time load balancers notice; then the server's own handler runs. After SIGINT it runs at
+    once: streams end because the process drains. It does nothing outside the main thread, which
+    receives no signals.
     """
+    waits = {signal.SIGTERM: seconds, signal.SIGINT: 0.0}
     try:
-        previous = signal.getsignal(signal.SIGTERM)
+        previous = {number: signal.getsignal(number) for number in waits}
         loop = asyncio.get_running_loop()
 
         def begin(number: int, _frame: object) -> None:
             def shut_down() -> None:
-                signal.signal(number, previous)
+                signal.signal(number, previous[signal.Signals(number)])
                 signal.raise_signal(number)
 
             readiness.draining = True
-            loop.call_soon_threadsafe(loop.call_later, seconds, shut_down)
+            after = waits[signal.Signals(number)]
+            loop.call_soon_threadsafe(loop.call_later, after, shut_down)
 
-        signal.signal(signal.SIGTERM, begin)
+        for number in waits:
+            signal.signal(number, begin)
     except ValueError:
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

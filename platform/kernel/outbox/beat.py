@@ -13,6 +13,7 @@ from kernel.core.metrics import SLOTS
 from kernel.errors import ApiError
 from kernel.jobs import Job
 from kernel.outbox.outbox import Outbox
+from kernel.redis import WakeUps
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,10 @@ class Beat:
     It has no state to lose: a slot that was due while no beat ran is put by the next one.
     """
 
-    def __init__(self, outbox: Outbox, jobs: Sequence[Job]) -> None:
-        self._outbox, self._jobs = outbox, jobs
+    def __init__(
+        self, outbox: Outbox, jobs: Sequence[Job], wake_ups: WakeUps | None = None
+    ) -> None:
+        self._outbox, self._jobs, self._wake_ups = outbox, jobs, wake_ups
         self._put: dict[str, datetime] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -51,5 +54,7 @@ class Beat:
                 continue
             self._put[job.name] = slot
             SLOTS.labels(job.name, "put" if put else "known").inc()
+            if put and self._wake_ups is not None:
+                self._wake_ups.send_soon()
             if put:
                 log.info("slot", extra={"job": job.name, "slot": slot.isoformat()})

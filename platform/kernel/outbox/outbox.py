@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from kernel.jobs.table import Message
 from kernel.jobs.unreadable import Unreadable
@@ -38,15 +38,26 @@ class Outbox:
         self._db = db
 
     async def claim(
-        self, *, batch: int, lease_seconds: int, with_drops: bool, with_jobs: bool
+        self,
+        *,
+        batch: int,
+        lease_seconds: int,
+        with_drops: bool,
+        with_jobs: bool,
+        token: UUID | None = None,
     ) -> list[Claimed]:
-        """Lease the oldest events that wait for drops or for jobs, at most `batch`."""
+        """Lease the oldest events that wait for drops or for jobs, at most `batch`.
+
+        `token` names the claim: one with the same token gets what it has leased before, too. So an
+        answer that was lost costs nothing.
+        """
         rows = await self._db.rpc(
             "claim_events",
             batch=batch,
             lease_seconds=lease_seconds,
             with_drops=with_drops,
             with_jobs=with_jobs,
+            token=str(token or uuid4()),
         )
         return [
             Claimed(

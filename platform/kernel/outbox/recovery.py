@@ -19,6 +19,8 @@ EXPIRED_LEASE_SECONDS: Final = 10
 LOST_EVERY_SECONDS: Final = 5.0
 # A worker begins a message at once. If all queues are empty, a run that waits longer is lost.
 LOST_AFTER_SECONDS: Final = 15
+# While the queues are not empty, it asks for their lengths no more often.
+BUSY_SECONDS: Final = 1.0
 REPLAYS_EVERY_SECONDS: Final = 5.0
 UNREADABLE_EVERY_SECONDS: Final = 5.0
 UNREADABLE_BATCH: Final = 10  # each has up to 8 KiB
@@ -38,6 +40,7 @@ class Recovery:
         self._outbox, self._publisher, self._unreadable = outbox, publisher, unreadable
         self._lost_after = lost_after_seconds
         self._looked: dict[str, float] = {}
+        self._busy_until = 0.0
 
     async def turn(self) -> None:
         """Look for each kind whose time has come; after a full batch look again at the next turn.
@@ -74,8 +77,11 @@ class Recovery:
         The broker lost it, or a worker that died had taken it. This happens only while the queues
         are empty: a run in a long queue is not lost.
         """
-        if not await self._publisher.idle():
+        if time.monotonic() < self._busy_until:
             return True  # it has not looked
+        if not await self._publisher.idle():
+            self._busy_until = time.monotonic() + BUSY_SECONDS
+            return True
         lost = await self._outbox.lost(untouched_seconds=self._lost_after, batch=BATCH)
         await self._publisher.publish(lost)
         if lost:

@@ -5,11 +5,11 @@ relay repeats the work. A repeated drop is one more cache miss; a repeated messa
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
 from postgrest import APIError
 from pydantic import ValidationError
@@ -23,14 +23,18 @@ from kernel.events import Event, SessionEnded
 from kernel.identity.revocation import Revocations
 from kernel.jobs.publisher import BrokerUnavailable, Publisher
 from kernel.jobs.table import JobTable
+from kernel.live import LiveStream
 from kernel.outbox.outbox import Claimed, Outbox
 from kernel.outbox.recovery import Recovery
+from kernel.redis import Alarm
 
 log = logging.getLogger(__name__)
 
-BATCH: Final = 100
+BATCH: Final = 500
 LEASE_SECONDS: Final = 30
 IDLE_SECONDS: Final = 1.0
+# Between claims that are not full: a stream of writes is claimed in batches, too.
+PAUSE_SECONDS: Final = 0.03
 # The longest backoff, so that ended sessions reach the cache soon after it is back.
 CACHE_BACKOFF_SECONDS: Final = 1.0
 
@@ -48,24 +52,43 @@ class Relay:
         publisher: Publisher,
         *,
         drops: Drops,
+        live: LiveStream,
         revocations: Revocations,
         recovery: Recovery,
         jobs: JobTable,
         events: Mapping[str, type[Event]],
+        alarm: Alarm,
         traces: Traces = OFF,
     ) -> None:
         self._outbox, self._drops, self._publisher = outbox, drops, publisher
         self._revocations, self._traces = revocations, traces
+        self._live = live
         self._jobs, self._events, self._recovery = jobs, events, recovery
         self._database, self._broker = Backoff(), Backoff()
         self._cache = Backoff(longest=CACHE_BACKOFF_SECONDS)
+        self._alarm = alarm
+        # Of the claim that is under way: until it is settled, an answer may have got lost.
+        self._token = uuid4()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; settle the current batch before returning."""
+        stopped = asyncio.create_task(stop.wait())
+        rang: asyncio.Task[None] | None = None
         while not stop.is_set():
-            if not await self.turn():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), IDLE_SECONDS)
+            if await self.turn():
+                continue
+            await asyncio.wait({stopped}, timeout=PAUSE_SECONDS)
+            # It goes on to wait while this relay looks by itself.
+            rang = rang or asyncio.create_task(self._alarm.rang())
+            waiting: set[asyncio.Task[Any]] = {stopped, rang}
+            await asyncio.wait(waiting, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if rang.done():
+                rang = None
+        # Repeat the cancellation: a call that ends in the same moment can swallow it.
+        while rang is not None and not rang.done():
+            rang.cancel()
+            await asyncio.wait({rang}, timeout=PAUSE_SECONDS)
+        await self._alarm.aclose()
         self._publisher.close()
 
     async def turn(self) -> bool:
@@ -78,10 +101,12 @@ class Relay:
                 lease_seconds=LEASE_SECONDS,
                 with_drops=self._cache.over,
                 with_jobs=self._broker.over,
+                token=self._token,
             )
             if batch:
                 await self._relay(batch)
                 await self._outbox.settle(batch)
+                self._token = uuid4()
                 for row in batch:
                     RELAYED_EVENTS.labels(_result(row)).inc()
             await self._recover()
@@ -91,7 +116,7 @@ class Relay:
             self._database.failed()
             return False
         self._database.succeeded()
-        return bool(batch)
+        return len(batch) == BATCH
 
     async def _recover(self) -> None:
         if not self._broker.over:
@@ -130,6 +155,7 @@ class Relay:
             ended = [event.session_id for event in told if isinstance(event, SessionEnded)]
             if ended:
                 await self._revocations.add(ended)
+            await self._live.write(told)  # after the drops: clients read again at once
         except CacheUnavailable as error:
             log.warning("The cache does not answer", extra={"reason": repr(error.__cause__)})
             RELAY_FAILURES.labels("cache").inc()

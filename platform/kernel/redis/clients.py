@@ -17,10 +17,12 @@ from kernel.redis.connecting import Endpoint
 from kernel.redis.multiplexed import Multiplexed
 from kernel.redis.over_redis_py import OverRedisPy
 from kernel.redis.pipeline import Pipeline
+from kernel.redis.wake_ups import WAIT_SECONDS, Alarm
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 0.2
+WAITING_SECONDS: Final = 8.0
 _KEEPS_ALL: Final = "noeviction"
 # Policies that evict only keys with a TTL; the cache's other keys must stay.
 _CACHE_POLICIES: Final = (_KEEPS_ALL, "volatile-ttl", "volatile-lfu", "volatile-lru")
@@ -41,6 +43,14 @@ def connect_keeping(settings: Settings) -> Pipeline:
     if settings.broker_host is None:
         return connect_pipeline(settings)
     return Multiplexed(Endpoint.of_broker(settings), name="broker")
+
+
+def connect_waiting(settings: Settings) -> Pipeline:
+    """Return a pipeline to the cache with a connection of its own, for commands that block.
+
+    It gives up after WAITING_SECONDS: a command must block for less.
+    """
+    return OverRedisPy(connect_redis(settings, timeout=None, protocol=2), seconds=WAITING_SECONDS)
 
 
 def connect_redis(
@@ -74,6 +84,11 @@ def connect_redis(
         settings.redis_sentinel_name, connection_pool_class=_SentinelPool, ssl=tls, **options
     )
     return primary
+
+
+def connect_alarm(settings: Settings) -> Alarm:
+    """Return what a relay waits for wake-ups with: a connection to the cache of its own."""
+    return Alarm(connect_redis(settings, timeout=WAIT_SECONDS + TIMEOUT_SECONDS))
 
 
 def connect_broker(settings: Settings) -> Redis:

@@ -4,6 +4,7 @@
 - `AuthAdmin`: Supabase Auth with the secret key.
 - `AsCaller`: tables and functions as the caller; row security applies.
 - `AsService`: tables and functions with the secret key; row security does not apply.
+- `StorageAsCaller`, `StorageAsService`: objects in Supabase Storage, with the same rights.
 
 `refusals` turns what Supabase Auth refuses into a slice's own errors.
 """
@@ -15,8 +16,16 @@ from kernel.supabase.http import SupabaseHttp
 from kernel.supabase.probe import Probe
 from kernel.supabase.refusals import AuthRefusal, AuthSession, DatabaseRefusal, refusals
 from kernel.supabase.rest import Account, AsCaller, AsService
+from kernel.supabase.storage import (
+    DOWNLOAD_SECONDS,
+    StorageAsCaller,
+    StorageAsService,
+    StoredObject,
+    UploadTarget,
+)
 
 __all__ = [
+    "DOWNLOAD_SECONDS",
     "Account",
     "Agreement",
     "AsCaller",
@@ -30,6 +39,10 @@ __all__ = [
     "Probe",
     "SecondFactorRequired",
     "SignOutScope",
+    "StorageAsCaller",
+    "StorageAsService",
+    "StoredObject",
     "SupabaseHttp",
+    "UploadTarget",
     "refusals",
 ]

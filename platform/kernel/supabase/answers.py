@@ -9,8 +9,9 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-import httpx
 import orjson
+
+from kernel.supabase.exchange import Response
 
 LONGEST_HINT: Final = 3600
 _WITHOUT_BODY: Final = frozenset({201, 204})
@@ -27,7 +28,7 @@ _CODES: Final = {
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 
 
-def json_object(response: httpx.Response) -> dict[str, Any]:
+def json_object(response: Response) -> dict[str, Any]:
     """Return the object that a response has as its body; an empty one for any other body."""
     try:
         body = orjson.loads(response.content)
@@ -36,7 +37,7 @@ def json_object(response: httpx.Response) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def error_code(part: str, response: httpx.Response) -> str | None:
+def error_code(part: str, response: Response) -> str | None:
     """Return the code of an error of Auth (`part` is auth) or PostgREST (rest), None for others.
 
     Auth has it in `code` or, for clients that name no version of its API, in `error_code`.
@@ -48,7 +49,7 @@ def error_code(part: str, response: httpx.Response) -> str | None:
     return None
 
 
-def is_own(part: str, response: httpx.Response) -> bool:
+def is_own(part: str, response: Response) -> bool:
     """Return whether a response comes from Auth or PostgREST themselves, by its form."""
     if response.status_code >= _FIRST_ERROR:
         return error_code(part, response) is not None
@@ -62,7 +63,7 @@ def is_own(part: str, response: httpx.Response) -> bool:
     return "json" in kind if kind else response.content[:1] in _JSON_START
 
 
-def hint(response: httpx.Response) -> int | None:
+def hint(response: Response) -> int | None:
     """Return the seconds of `Retry-After`, a number or a date; at most an hour, None without it."""
     said = response.headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(said):

@@ -3,19 +3,23 @@
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import aiohttp
 import httpx
 
+from kernel.supabase.answers import json_object
 from kernel.supabase.breaker import CircuitBreaker
 from kernel.supabase.bulkhead import Bulkhead
+from kernel.supabase.exchange import Response
 
 NO_ANSWER: Final = (httpx.RequestError, aiohttp.ClientError, OSError)
 """Errors of a call without a response: refused, silent, disconnected, unreadable."""
 _SLOW: Final = (httpx.ReadTimeout, TimeoutError)
+# aiohttp's is a TimeoutError too, but no slow answer: there was no connection.
+_NO_CONNECTION: Final = aiohttp.ConnectionTimeoutError
 
-Send = Callable[[], Awaitable[httpx.Response]]
+Answer = TypeVar("Answer", bound=Response)
 # Of the service and of the endpoint, as for CircuitBreaker.settle.
 _Verdict = tuple[bool | None, bool | None]
 
@@ -57,7 +61,9 @@ class Guard:
         self._endpoints: dict[str, CircuitBreaker] = {}
         self._silent: set[str] = set()  # endpoints, since the part answered last
 
-    async def call(self, path: str, send: Send, *, slow: bool = False) -> httpx.Response:
+    async def call(
+        self, path: str, send: Callable[[], Awaitable[Answer]], *, slow: bool = False
+    ) -> Answer:
         """Return the result of `send`; `path` is relative to the service's URL.
 
         Time-outs of a `slow` endpoint count only for itself: it waits for another server, such as
@@ -79,7 +85,7 @@ class Guard:
                 response = await send()
                 verdict = _verdict(response)
             except NO_ANSWER as error:
-                if not isinstance(error, _SLOW):
+                if not isinstance(error, _SLOW) or isinstance(error, _NO_CONNECTION):
                     verdict = _SERVICE_DOWN
                 else:
                     verdict = _ENDPOINT_SILENT if slow else self._silence(name)
@@ -115,7 +121,7 @@ def endpoint_name(path: str) -> str:
     return path if first == "rpc" and "/" not in rest else first
 
 
-def _verdict(response: httpx.Response) -> _Verdict:
+def _verdict(response: Response) -> _Verdict:
     if response.status_code >= _BAD_GATEWAY:
         return _SERVICE_DOWN
     if response.status_code != httpx.codes.INTERNAL_SERVER_ERROR:
@@ -128,11 +134,7 @@ def _verdict(response: httpx.Response) -> _Verdict:
     return _ENDPOINT_FAILS if sqlstate == _CANCELED else _WORKS
 
 
-def _sqlstate(response: httpx.Response) -> str | None:
+def _sqlstate(response: Response) -> str | None:
     """Return PostgreSQL's error code, as PostgREST passes it on."""
-    try:
-        body: Any = response.json()
-    except ValueError:
-        return None
-    code = body.get("code") if isinstance(body, dict) else None
+    code = json_object(response).get("code")
     return code if isinstance(code, str) and _SQLSTATE.fullmatch(code) else None

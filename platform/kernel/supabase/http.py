@@ -5,6 +5,8 @@ import logging
 import math
 import re
 import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
@@ -12,6 +14,7 @@ import aiohttp
 import httpx
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from httpx_aiohttp import AiohttpTransport
+from yarl import URL
 
 from kernel.config.settings import Settings
 from kernel.core.metrics import SUPABASE_CALLS
@@ -20,7 +23,16 @@ from kernel.errors import TooManyRequests, Unavailable
 from kernel.supabase.answers import error_code, hint, is_own
 from kernel.supabase.breaker import CircuitOpen
 from kernel.supabase.bulkhead import BulkheadFull
-from kernel.supabase.guard import NO_ANSWER, Guard, endpoint_name
+from kernel.supabase.exchange import (
+    Place,
+    Request,
+    Response,
+    TableRequest,
+    TableResponse,
+    failed,
+    refused,
+)
+from kernel.supabase.guard import NO_ANSWER, Answer, Guard, endpoint_name
 from kernel.supabase.outcome import marked
 from kernel.supabase.passwords import PasswordRules
 
@@ -31,12 +43,20 @@ class ConnectionLost(aiohttp.ClientConnectionError):
     """The connection broke before a response came; the server may or may not have acted."""
 
 
-def connections() -> AiohttpTransport:
-    """Return an httpx transport over aiohttp connections, created with the first request.
+class Connections(AiohttpTransport):
+    """An httpx transport over aiohttp connections, created with the first request.
 
     The number of connections is unlimited here: the bulkheads limit it.
     """
-    return AiohttpTransport(client=_session)
+
+    def __init__(self) -> None:
+        super().__init__(client=_session)
+
+    def session(self) -> aiohttp.ClientSession:
+        """Return the connections themselves, for requests that need no httpx."""
+        if not isinstance(self.client, aiohttp.ClientSession):
+            self.client = self.get_client()
+        return self.client
 
 
 def _session() -> aiohttp.ClientSession:
@@ -90,6 +110,8 @@ class SupabaseUnavailable(Unavailable):
 class SupabaseHttp(httpx.AsyncClient):
     """An httpx client over aiohttp connections, for all Supabase clients of this process.
 
+    `ask` sends the requests to PostgREST without httpx, over the same connections.
+
     A call without a response (refused, silent, disconnected, 5xx, or a response that is not
     Supabase's own) raises SupabaseUnavailable. A call to a service that is known to be down raises
     it immediately: see Guard. A call takes at most SUPABASE_TIMEOUT_SECONDS, or
@@ -101,7 +123,10 @@ class SupabaseHttp(httpx.AsyncClient):
         self.base = settings.supabase
         self.key = settings.supabase_key.get_secret_value()
         self.service_key = settings.supabase_service_key.get_secret_value()
-        self.quotas = f"posts_per_day={settings.quota_posts_per_day}, bytes={settings.quota_bytes}"
+        self.quotas = (
+            f"posts_per_day={settings.quota_posts_per_day}, bytes={settings.quota_bytes}, "
+            f"files={settings.quota_files}, file_bytes={settings.quota_file_bytes}"
+        )
         self.passwords = PasswordRules(common=settings.refuses_common_passwords)
         self._traces = traces
         self._path = httpx.URL(self.base).path.rstrip("/")
@@ -110,10 +135,15 @@ class SupabaseHttp(httpx.AsyncClient):
             "auth": Guard("auth", places=places, each=max(1, places // 2)),
             "rest": Guard("rest", places=places),
         }
+        self._connections = Connections()
+        self._rest = f"{self.base}/rest/v1/"
         self._seconds = settings.supabase_timeout_seconds
+        self._patience = aiohttp.ClientTimeout(
+            connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=self._seconds
+        )
         self._mail_seconds = max(self._seconds, settings.supabase_mail_timeout_seconds)
         super().__init__(
-            transport=connections(),
+            transport=self._connections,
             timeout=_timeout(self._seconds),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             trust_env=False,
@@ -126,38 +156,80 @@ class SupabaseHttp(httpx.AsyncClient):
         ValueError for a path of neither Auth nor PostgREST.
         """
         part, path = self._place(request.url)
+        seconds, waits = self._seconds, False
+        if part == "auth" and request.method != "GET" and endpoint_name(path) in _WAITS_FOR_OTHERS:
+            seconds, waits = self._mail_seconds, True
+            request.extensions = {**request.extensions, "timeout": _timeout(seconds).as_dict()}
+
+        async def attempt() -> httpx.Response:
+            return await super(SupabaseHttp, self).send(request, **options)
+
+        around = _AROUND in request.extensions
+        return await self._traced(
+            _Call(part, path, request, seconds, waits=waits, around=around),
+            request.headers,
+            attempt,
+        )
+
+    async def ask(
+        self, method: str, path: str, query: str, headers: dict[str, str], content: bytes | None
+    ) -> TableResponse:
+        """Return PostgREST's response, unless it failed: its client library only builds requests.
+
+        `path` is relative to PostgREST's and, like `query`, encoded; `headers` are in lower case,
+        and this call's own. Raises SupabaseUnavailable.
+        """
+        url = URL(f"{self._rest}{path}?{query}" if query else self._rest + path, encoded=True)
+        request = TableRequest(method, Place(f"{self._path}/rest/v1/{path}"), headers)
+        session = self._connections.session()
+
+        async def attempt() -> TableResponse:
+            async with session.request(
+                method,
+                url,
+                headers=headers,
+                data=content,
+                allow_redirects=False,
+                timeout=self._patience,
+            ) as answer:
+                body = await answer.read()
+            return TableResponse(request, answer.status, answer.reason, answer.headers, body)
+
+        return await self._traced(
+            _Call("rest", path, request, self._seconds), request.headers, attempt
+        )
+
+    async def _traced(
+        self,
+        call: "_Call",
+        headers: MutableMapping[str, str],
+        attempt: Callable[[], Awaitable[Answer]],
+    ) -> Answer:
         if not self._traces.on:
-            return await self._guarded(part, path, request, options)
-        with self._traces.child(
-            f"supabase {part}/{endpoint_name(path)}", "client", http__request__method=request.method
-        ) as span:
+            return await self._guarded(call, attempt)
+        name = f"supabase {call.part}/{endpoint_name(call.path)}"
+        method = call.request.method
+        with self._traces.child(name, "client", http__request__method=method) as span:
             if span.traceparent is not None:
-                request.headers["traceparent"] = span.traceparent  # the outbox stores it
-            response = await self._guarded(part, path, request, options)
+                headers["traceparent"] = span.traceparent  # the outbox stores it
+            response = await self._guarded(call, attempt)
             span.note(http__response__status_code=response.status_code)
             return response
 
-    async def _guarded(
-        self, part: str, path: str, request: httpx.Request, options: dict[str, Any]
-    ) -> httpx.Response:
-        waits = (
-            part == "auth" and request.method != "GET" and endpoint_name(path) in _WAITS_FOR_OTHERS
-        )
-        seconds = self._mail_seconds if waits else self._seconds
-        if waits:
-            request.extensions = {**request.extensions, "timeout": _timeout(seconds).as_dict()}
-        deadline = asyncio.get_running_loop().time() + seconds + WAIT_SECONDS
+    async def _guarded(self, call: "_Call", attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+        part, request = call.part, call.request
+        deadline = asyncio.get_running_loop().time() + call.seconds + WAIT_SECONDS
 
-        async def attempt() -> httpx.Response:
+        async def in_time() -> Answer:
             async with asyncio.timeout_at(deadline):
-                return await super(SupabaseHttp, self).send(request, **options)
+                return await attempt()
 
         started, outcome = time.perf_counter(), None
         try:
-            if _AROUND in request.extensions:
-                response = await attempt()
+            if call.around:
+                response = await in_time()
             else:
-                response = await self._guards[part].call(path, attempt, slow=waits)
+                response = await self._guards[part].call(call.path, in_time, slow=call.waits)
             outcome = _outcome(response)
         except CircuitOpen as refusal:
             outcome = "not_sent"
@@ -172,8 +244,10 @@ class SupabaseHttp(httpx.AsyncClient):
         finally:
             if outcome is not None:  # or the caller was cancelled
                 seconds = time.perf_counter() - started
-                SUPABASE_CALLS.labels(_kind(part, path), outcome).observe(seconds)
-        if response.is_server_error or not (is_own(part, response) or _refuses_key(response)):
+                SUPABASE_CALLS.labels(_kind(part, call.path), outcome).observe(seconds)
+        # Only Supabase's gateway tells a check that its key is wrong.
+        refuses_key = call.around and response.status_code in {401, 403}
+        if failed(response) or not (is_own(part, response) or refuses_key):
             _report(request, f"status {response.status_code}: {_said(part, response)}")
             raise marked(SupabaseUnavailable(retry_after=hint(response)), request, response)
         limited = part == "auth" and response.status_code == httpx.codes.TOO_MANY_REQUESTS
@@ -195,10 +269,19 @@ class SupabaseHttp(httpx.AsyncClient):
         return part, path
 
 
-def _refuses_key(response: httpx.Response) -> bool:
-    """Return whether this tells a check that its key is wrong: only Supabase's gateway says so."""
-    is_check = _AROUND in response.request.extensions
-    return is_check and response.status_code in {401, 403}
+@dataclass(slots=True)
+class _Call:
+    """A request; `path` is relative to the service's, `around` bypasses its guard.
+
+    It takes at most these seconds; if it `waits` for other servers, its time-outs count less.
+    """
+
+    part: str
+    path: str
+    request: Request
+    seconds: float
+    waits: bool = False
+    around: bool = False
 
 
 def _timeout(seconds: float) -> httpx.Timeout:
@@ -211,20 +294,20 @@ def _kind(part: str, path: str) -> str:
     return "function" if path.startswith("rpc/") else "table"
 
 
-def _outcome(response: httpx.Response) -> str:
-    if response.is_server_error:
+def _outcome(response: Response) -> str:
+    if failed(response):
         return "failed"
-    return "refused" if response.is_client_error else "ok"
+    return "refused" if refused(response) else "ok"
 
 
-def _said(part: str, response: httpx.Response) -> str:
+def _said(part: str, response: Response) -> str:
     """Return a server's description of its failure; of Auth's only the code.
 
     A request to Auth contains a password or a token, which an error page may repeat.
     """
-    if part != "auth" and response.is_server_error:
+    if part != "auth" and failed(response):
         return response.text[:500]
-    code: str = response.headers.get("x-sb-error-code", "")
+    code = response.headers.get("x-sb-error-code", "")
     if _CODE.fullmatch(code):
         return code
     kind = response.headers.get("content-type", "no content type")[:80]
@@ -237,7 +320,7 @@ def _name(error: Exception) -> str:
     return type(cause or error).__name__
 
 
-def _report(request: httpx.Request, reason: str) -> None:
+def _report(request: Request, reason: str) -> None:
     log.error(
         "Supabase does not answer",
         extra={"method": request.method, "path": request.url.path, "reason": reason},

@@ -7,6 +7,7 @@ import httpx
 
 from kernel.errors import ApiError
 from kernel.supabase.answers import json_object
+from kernel.supabase.exchange import Request, Response
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # Calls of Auth that may be repeated: a second session or a second logout harms nobody.
@@ -20,15 +21,15 @@ _UNKNOWN: Final = frozenset({502, 504, 520, 524})
 _NO_CONNECTION: Final = "PGRST00"  # PostgREST had no connection to the database
 
 
-def marked(error: ApiError, request: httpx.Request, cause: Exception | httpx.Response) -> ApiError:
+def marked(error: ApiError, request: Request, cause: Exception | Response) -> ApiError:
     """Return the error; note whether the request that it is about may have been carried out."""
     error.may_have_acted = _is_write(request) and (
-        _reached(cause) if isinstance(cause, httpx.Response) else _was_sent(cause)
+        _was_sent(cause) if isinstance(cause, Exception) else _reached(cause)
     )
     return error
 
 
-def _is_write(request: httpx.Request) -> bool:
+def _is_write(request: Request) -> bool:
     if request.method in _SAFE or _REPEATABLE_BY_KEY in request.headers:
         return False
     return not request.url.path.endswith(_REPEATABLE)
@@ -38,7 +39,7 @@ def _was_sent(error: Exception) -> bool:
     return not any(isinstance(one, _UNSENT) for one in (error, error.__cause__))
 
 
-def _reached(response: httpx.Response) -> bool:
+def _reached(response: Response) -> bool:
     if response.status_code not in _UNKNOWN:
         return False
     return not str(json_object(response).get("code")).startswith(_NO_CONNECTION)

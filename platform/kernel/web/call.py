@@ -1,5 +1,6 @@
 """One call of the API: what the Edge has determined about it."""
 
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -30,7 +31,7 @@ class Call:
     the access log has it, because several requests, or none, may have the same. `audited` is true
     once the audit log has an entry about the call. `idempotency` is the key of a request that the
     client may repeat. `current` answers what a GET of the path answers this caller, for the slices
-    that are conditional.
+    that are conditional. `streams_since` is when a stream began, by time.perf_counter().
     """
 
     request_id: str
@@ -44,6 +45,11 @@ class Call:
     audited: bool = False
     idempotency: IdempotencyKey | None = None
     current: Callable[[], Awaitable[RenderedResponse]] | None = field(default=None, repr=False)
+    streams_since: float | None = None
+
+    def streams(self) -> None:
+        """Note that the response is a stream: its time in log and metrics ends now."""
+        self.streams_since = time.perf_counter()
 
     @property
     def user_agent(self) -> str:

@@ -43,7 +43,7 @@ _SAFE_KINDS: Final = frozenset(
         "int_from_float", "int_parsing", "int_parsing_size", "int_type",
         "string_type", "string_too_long", "string_too_short", "string_unicode",
         "greater_than", "greater_than_equal", "less_than", "less_than_equal",
-        "model_attributes_type", "dict_type", "list_type",
+        "list_type", "literal_error", "enum",
         "email_not_ascii", "email_too_long", "nul_character",
         "password_length", "password_too_long", "password_too_short", "token_length",
     }
@@ -58,6 +58,8 @@ _MESSAGES: Final = {
     "string_pattern_mismatch": "There are characters here that are not allowed.",
     "json_invalid": "This is not valid JSON.",
     "uuid_parsing": "This is not a UUID.",
+    "model_attributes_type": "This is not an object.",
+    "dict_type": "This is not an object.",
     "value_error": "This value is not valid.",
 }
 

@@ -2,17 +2,23 @@
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, get_type_hints, overload
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Annotated, Any, Concatenate, Final, ParamSpec, TypeVar, get_type_hints, overload
 
 import svcs
 from fastapi import Depends, Request, Response
+from starlette.datastructures import MutableHeaders
+from starlette.types import Scope
 
 from kernel.core.caller import Caller
 from kernel.core.cursors import CursorKeys
+from kernel.live import LiveClient, LiveClients
 from kernel.web.call import Call, call_of
 from kernel.web.cursor_pages import Cursors
 from kernel.web.precondition import Precondition
+
+_LEFT: Final = 1001  # the close code of a client that leaves
+_OPEN: Final = "kernel.services"
 
 Own = ParamSpec("Own")
 Result = TypeVar("Result")
@@ -43,6 +49,10 @@ def services_of(handler: Callable[..., Any]) -> tuple[tuple[str, Any], ...]:
 
 class RequestServices(svcs.Container):
     """The services of a request: `call` passes them to a handler, `aget` returns one."""
+
+    request_call: Call
+    path: str
+    response_headers: MutableHeaders
 
     # One for each number of services: only so do type checkers compare the own arguments, too.
     @overload
@@ -128,20 +138,48 @@ class RequestServices(svcs.Container):
         return await handler(*services, *args, **own)
 
 
-async def _services(request: Request, response: Response) -> AsyncIterator[RequestServices]:
-    call = call_of(request.scope)
+def register_request_services(registry: svcs.Registry) -> None:
+    """Register what only a request has.
+
+    Once for all requests: a container's own registry would inspect its factories each time.
+    """
+    registry.register_factory(Call, lambda svcs_container: svcs_container.request_call)
+    registry.register_factory(Caller, lambda svcs_container: svcs_container.request_call.caller)
+    registry.register_factory(Precondition, _precondition)
+    registry.register_factory(Cursors, _cursors)
+    registry.register_factory(LiveClient, _live_client)
+
+
+def _precondition(svcs_container: RequestServices) -> Precondition:
+    return Precondition(svcs_container.request_call)
+
+
+def _cursors(svcs_container: RequestServices) -> Cursors:
+    of_list = svcs_container.get(CursorKeys).of(svcs_container.request_call.feature or "")
+    return Cursors(of_list, svcs_container.path, svcs_container.response_headers)
+
+
+async def _services(request: Request, response: Response) -> RequestServices:
+    scope = request.scope
     services = RequestServices(request.app.state.services)
+    services.request_call, services.path = call_of(scope), scope["path"]
+    services.response_headers = response.headers
+    scope[_OPEN] = services
+    return services
 
-    def cursors() -> Cursors:
-        of_list = services.get(CursorKeys).of(call.feature or "")
-        return Cursors(of_list, request.url.path, response.headers)
 
-    async with services:
-        services.register_local_value(Call, call)
-        services.register_local_value(Caller, call.caller)
-        services.register_local_factory(Precondition, lambda: Precondition(call))
-        services.register_local_factory(Cursors, cursors)
-        yield services
+def _live_client(svcs_container: RequestServices) -> Iterator[LiveClient]:
+    live = svcs_container.get(LiveClients)
+    client = live.open(svcs_container.request_call.caller, "sse")
+    yield client
+    live.close(client, _LEFT)
+
+
+async def close_services(scope: Scope) -> None:
+    """Close the services of a request that is over, if it had any."""
+    services: RequestServices | None = scope.get(_OPEN)
+    if services is not None:
+        await services.aclose()
 
 
 Services = Annotated[RequestServices, Depends(_services)]

@@ -84,7 +84,7 @@ class JobConsumer(Consumer):
             log.warning("The broker is away", extra={"reason": repr(error)})
 
         def waiting() -> None:
-            self.controller.heartbeat.beat()
+            self.controller.beat_each()
             state.maybe_shutdown()
 
         return conn.ensure_connection(

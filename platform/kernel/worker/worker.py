@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import time
 import warnings
 from collections.abc import Callable
@@ -16,12 +17,13 @@ from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.worker import state
 
 from kernel.config.settings import Settings
-from kernel.jobs.broker import celery_app, require_visibility_timeout
+from kernel.jobs.broker import celery_app
 from kernel.jobs.job import QUEUES
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
-from kernel.observe.heartbeat import Heartbeat
 from kernel.worker.consumer import JobConsumer
+from kernel.worker.loop_pool import LoopPool
+from kernel.worker.loop_process import run_loop_process
 from kernel.worker.process import WorkerProcess
 from kernel.worker.tasks import LostProcesses, register_tasks
 from kernel.worker.wedged import Watch
@@ -35,14 +37,15 @@ def run_worker(
     settings: Settings,
     jobs: JobTable,
     register: Callable[[svcs.Registry], None],
-    queues: tuple[str, ...] = QUEUES,
+    queue: str,
+    beat: Callable[[], None],
 ) -> int:
-    """Run a worker of these queues until SIGTERM; return its exit code.
+    """Run a worker of this queue until SIGTERM; return its exit code.
 
-    `register` puts the services of jobs into the registry of each process. Raises SettingsError if
-    the visibility timeout is too short for a job.
+    `register` puts the services of jobs into the registry of each process. `beat` is called while
+    the worker works. Jobs of the queue `default` run on the event loop of one process, others in
+    processes of their own.
     """
-    require_visibility_timeout(settings, jobs)
     app, lost = celery_app(settings), LostProcesses(settings)
 
     @cache
@@ -55,15 +58,23 @@ def run_worker(
     def end(**_: Any) -> None:
         process()[0].end()
 
+    def on_a_loop(channel: socket.socket) -> None:
+        run_loop_process(channel, jobs, Publisher(app, jobs), register)
+
     # It warns about root and pickles: our messages are JSON.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     register_tasks(app, jobs, lost=lost, process=process)
     signals.worker_process_init.connect(begin, weak=False)
     signals.worker_process_shutdown.connect(end, weak=False)
     signals.setup_logging.connect(_leave_logging_alone, weak=False)
+    shared = queue == QUEUES[0]
+    concurrency = settings.worker_jobs if shared else settings.worker_concurrency
     worker = Worker(
         app=app,
-        queues=list(queues),
+        queues=[queue],
+        pool=LoopPool if shared else "prefork",
+        concurrency=concurrency,
+        hostname=f"{queue}@{socket.gethostname()}",
         quiet=True,
         consumer_cls=JobConsumer,
         worker_lost_wait=0.5,
@@ -71,9 +82,13 @@ def run_worker(
         without_mingle=True,
         without_heartbeat=True,
         optimization="fair",
-        settings=settings,
+        grace=settings.worker_grace_seconds,
+        watch=Watch(concurrency),
+        beat_each=beat,
         lost=lost,
     )
+    if isinstance(worker.pool, LoopPool):
+        worker.pool.prepare(on_a_loop, lost)
     worker.start()
     return int(worker.exitcode or 0)
 
@@ -92,14 +107,14 @@ class Worker(CeleryWorker):
     """
 
     consumer: Any
+    pool: Any
 
     def on_before_init(self, quiet: bool = False, **kwargs: Any) -> None:  # noqa: FBT001, FBT002 - Celery's signature
         """Take our own options."""
-        settings: Settings = kwargs.pop("settings")
         self._lost: LostProcesses = kwargs.pop("lost")
-        self._grace = settings.worker_grace_seconds
-        self.heartbeat = Heartbeat(settings.heartbeat_file)
-        self._watch = Watch(settings.worker_concurrency)
+        self._grace: float = kwargs.pop("grace")
+        self._watch: Watch = kwargs.pop("watch")
+        self.beat_each: Callable[[], None] = kwargs.pop("beat_each")
         self._asked = self._ticked = 0.0
         self._draining = False
         super().on_before_init(quiet=quiet, **kwargs)
@@ -122,7 +137,7 @@ class Worker(CeleryWorker):
     def tick(self) -> None:
         """Update the heartbeat unless a process is wedged, and continue a shutdown in progress."""
         if not self._watch.wedged(state.reserved_requests, state.active_requests):
-            self.heartbeat.beat()
+            self.beat_each()
         self._ticked = time.monotonic()
         if not self._asked:
             return
@@ -137,6 +152,9 @@ class Worker(CeleryWorker):
             log.warning(
                 "Unfinished jobs go back to the queue", extra={"number": len(state.active_requests)}
             )
+            if isinstance(self.pool, LoopPool):
+                self.pool.give_back()
+                return
             for request in list(state.active_requests):
                 if request.worker_pid:
                     os.kill(request.worker_pid, signal.SIGKILL)

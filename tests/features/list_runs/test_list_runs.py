@@ -1,8 +1,5 @@
 import pytest
 
-from kernel.boot.app import create_app
-from kit.application import running
-
 WRONG = ["page=0", "page=1000000000000000000", "page_size=0", "page_size=101", "state=perhaps"]
 RUN = """
 insert into jobs.runs (id, job, event_id, item, state, queued_at, finished_at)
@@ -10,20 +7,6 @@ values (gen_random_uuid(), $1, 0, 0, $2, now() - make_interval(secs => $3),
   case when $2 in ('succeeded', 'failed') then now() end)
 """
 STATES = ("queued", "running", "succeeded", "failed")
-
-
-@pytest.fixture
-async def client_for(own_stack):
-    """Makes clients of an application with a separate database."""
-    async with running(create_app(own_stack.settings)) as client_for:
-        yield client_for
-
-
-@pytest.fixture
-async def admin(own_stack, client_for):
-    _, token = await own_stack.sign_up("admin")
-    async with client_for(token) as client:
-        yield client
 
 
 @pytest.fixture
@@ -38,18 +21,20 @@ def jobs(page):
     return [one["job"] for one in page["data"]]
 
 
-async def test_only_an_admin_may_call(own_stack, client_for, admin):
-    async with client_for() as anyone:
+async def test_only_an_admin_may_call(own_stack, own_client_for, own_admin):
+    async with own_client_for() as anyone:
         assert (await anyone.get("/runs")).status_code == 401
     _, token = await own_stack.sign_up()
-    async with client_for(token) as user:
-        assert (await user.get("/runs")).status_code == 403
-    assert (await admin.get("/runs")).status_code == 200
+    async with own_client_for(token) as own_user:
+        assert (await own_user.get("/runs")).status_code == 403
+    assert (await own_admin.get("/runs")).status_code == 200
 
 
 @pytest.mark.usefixtures("some_runs")
-async def test_pages_of_all_states_have_the_newest_first(admin):
-    pages = [(await admin.get(f"/runs?page_size=3&page={page}")).json() for page in (1, 2, 3, 4)]
+async def test_pages_of_all_states_have_the_newest_first(own_admin):
+    pages = [
+        (await own_admin.get(f"/runs?page_size=3&page={page}")).json() for page in (1, 2, 3, 4)
+    ]
     assert [jobs(page) for page in pages] == [
         ["a.0", "a.1", "a.2"],
         ["a.3", "a.4", "a.5"],
@@ -64,27 +49,27 @@ async def test_pages_of_all_states_have_the_newest_first(admin):
 @pytest.mark.parametrize(
     ("state", "found"), [("queued", ["a.0", "a.4"]), ("failed", ["a.3", "a.7"])]
 )
-async def test_a_page_of_one_state_has_only_these(admin, state, found):
-    page = (await admin.get(f"/runs?state={state}")).json()
+async def test_a_page_of_one_state_has_only_these(own_admin, state, found):
+    page = (await own_admin.get(f"/runs?state={state}")).json()
     assert (jobs(page), page["total"]) == (found, 2)
     assert {one["state"] for one in page["data"]} == {state}
 
 
-async def test_a_long_history_is_read_by_an_index_and_bounded(own_stack, admin):
+async def test_a_long_history_is_read_by_an_index_and_bounded(own_stack, own_admin):
     await own_stack.sql.execute(
         "insert into jobs.runs (id, job, event_id, item, state, finished_at, queued_at) "
         "select gen_random_uuid(), 'a.job', 0, n, 'succeeded', now(), "
         "now() - n * interval '1 s' from generate_series(1, 10050) n"
     )
-    page = (await admin.get("/runs?page=100&page_size=100")).json()
+    page = (await own_admin.get("/runs?page=100&page_size=100")).json()
     assert (len(page["data"]), page["total"], page["has_next"]) == (100, 10_000, False)
-    page = (await admin.get("/runs?page=101&page_size=100")).json()
+    page = (await own_admin.get("/runs?page=101&page_size=100")).json()
     assert (page["data"], page["total"]) == ([], 10_000)
 
 
 @pytest.mark.parametrize("query", WRONG)
-async def test_wrong_input_is_422_without_echo(admin, query):
-    answer = await admin.get(f"/runs?{query}")
+async def test_wrong_input_is_422_without_echo(own_admin, query):
+    answer = await own_admin.get(f"/runs?{query}")
     assert answer.status_code == 422
     assert "perhaps" not in answer.text
 

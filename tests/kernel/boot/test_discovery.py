@@ -92,6 +92,39 @@ def test_a_feature_may_have_jobs_alone(package):
     assert job.name == "do_it.do"
 
 
+LIVE = """
+from kernel import Feature
+from kernel.cache import everyone
+from kernel.events import Event
+from kernel import Topic
+from PACKAGE.shared.words import Known
+from . import route
+class Unknown(Event):
+    thing_id: int
+feature = Feature(router=route.router, topics=(Topic("NAME", on=KIND, audience=everyone),))
+"""
+
+
+def live_on(package, kind, *names):
+    """Return a package of slices with a live topic each, on this event."""
+    words = "from kernel.events import Event\nclass Known(Event):\n    thing_id: int\n"
+    name = package("shared", {"__init__.py": "", "words.py": words})
+    for place, topic in enumerate(names):
+        text = LIVE.replace("PACKAGE", name).replace("NAME", topic).replace("KIND", kind)
+        package(f"read_{place}", slice_at(f"/{place}") | {"__init__.py": text})
+    return name
+
+
+def test_a_live_topic_on_an_unknown_event_stops_the_start(package):
+    with pytest.raises(BootError, match="the live topic things follows Unknown, which is no event"):
+        discover(live_on(package, "Unknown", "things"))
+
+
+def test_two_live_topics_of_one_name_stop_the_start(package):
+    with pytest.raises(BootError, match=r"read_0 and .*/read_1 both declare the live topic"):
+        discover(live_on(package, "Known", "thing:{thing_id}", "thing:{thing_id}"))
+
+
 def test_shared_and_leftover_folders_are_no_features(package):
     package("shared", {"__init__.py": "", "words.py": ""})
     name = package("read_one", slice_at("/ones"))

@@ -14,6 +14,7 @@ from kernel.boot.topics import require_topics
 from kernel.cache import Cached, everyone, minutes
 from kernel.events import Event
 from kernel.jobs import job
+from kernel.live import Topic
 from kernel.supabase import AsService, SupabaseHttp
 from kit.application import SLICES
 from kit.slices.shared.things import ThingChanged
@@ -41,11 +42,16 @@ def dropped_on(event: type[Event]) -> Feature:
     return Feature(router=router, caller="ignored")
 
 
+def shown(event: type[Event]) -> Feature:
+    return Feature(topics=(Topic("moves", on=event, audience=everyone),))
+
+
 @pytest.mark.parametrize(
     ("feature", "sentence"),
     [
         (following(MOVED), "the job follow follows ThingMoved, and the database has no topic"),
         (dropped_on(MOVED), "the cached read motto follows ThingMoved, and the database has no"),
+        (shown(MOVED), "the live topic moves follows ThingMoved, and the database has no topic"),
         (following(WIDER), "its topic thing_changed has no field reason"),
     ],
 )

@@ -13,7 +13,7 @@ from kernel.cache.lookup import Lookup
 from kernel.cache.reads import Reads
 from kernel.cache.stored import RenderedResponse
 from kernel.events import Event
-from kernel.redis import connect_pipeline
+from kernel.redis import WakeUps, connect_pipeline
 from kit.application import SLICES, running
 from kit.slices.shared.things import ThingChanged, ThingPublished
 from kit.waiting import until
@@ -47,6 +47,13 @@ async def redis(own_stack):
 @pytest.fixture
 def drops(redis):
     return Drops(redis, {ONE: (), PAGE: (), NEVER: ()})
+
+
+@pytest.fixture
+async def announce(redis, drops):
+    wake_ups = WakeUps(redis)
+    yield Announce(drops, wake_ups)
+    await wake_ups.aclose()
 
 
 def versions(own):
@@ -156,18 +163,18 @@ async def test_a_cache_that_does_not_take_a_drop_is_unavailable(own_stack, drops
 
 
 @pytest.mark.parametrize("how", ["refused", "silent"])
-async def test_an_announcement_never_fails_for_the_cache(own_stack, drops, how, caplog):
+async def test_an_announcement_never_fails_for_the_cache(own_stack, announce, how, caplog):
     async with faulty(own_stack, how):
         started = time.perf_counter()
-        await Announce(drops)(ThingChanged(thing_id=THING))
+        await announce(ThingChanged(thing_id=THING))
         assert time.perf_counter() - started < 1
     own = [line.message for line in caplog.records if line.name == "kernel.cache.drops"]
     assert own == ["The relay drops these reads later"]
 
 
-async def test_one_announcement_may_have_several_events(own_stack, drops):
+async def test_one_announcement_may_have_several_events(own_stack, announce):
     other = uuid4()
-    await Announce(drops)(ThingChanged(thing_id=THING), ThingChanged(thing_id=other))
+    await announce(ThingChanged(thing_id=THING), ThingChanged(thing_id=other))
     assert versions(own_stack).keys() == {f"one:{THING}", f"one:{other}", "page:*"}
 
 
@@ -185,6 +192,15 @@ def test_an_event_knows_the_keys_that_its_fields_and_where_determine(cached, num
         assert {"listed:1:10", "listed:100:20"} <= set(found)
     if cached is ONE:
         assert found == [f"one:{THING}"]
+
+
+def test_the_keys_of_each_event_are_its_own_although_its_list_is_computed_once():
+    where = {"page": (1, 2)}
+    pages = Cached("of:{thing_id}:{page}", ttl=minutes(9), audience=everyone, where=where)
+    for thing in (THING, uuid4()):
+        found = list(pages.keys(ThingChanged(thing_id=thing)))
+        assert found == [f"of:{thing}:1", f"of:{thing}:2"]
+    assert list(pages.keys(Numbered(number=1))) == []
 
 
 def test_more_keys_than_a_drop_may_name_are_left_to_expire():

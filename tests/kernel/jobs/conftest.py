@@ -20,6 +20,13 @@ async def found(own_database):
 
 
 @pytest.fixture
+async def twenty(own_database):
+    """The same of 20 workers: what one worker begins at the same time shares a call."""
+    async with own_database.as_service() as db:
+        yield [Runs(db) for _ in range(20)]
+
+
+@pytest.fixture
 async def services(own_stack):
     async with own_stack.services() as services:
         yield services

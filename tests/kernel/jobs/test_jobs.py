@@ -20,6 +20,7 @@ from kernel.events import Event, JobDue
 from kernel.jobs import Job, daily, job, minutes, seconds
 from kernel.jobs.broker import broker_url, celery_app, require_visibility_timeout
 from kernel.jobs.publisher import BrokerUnavailable, Publisher
+from kernel.jobs.schedule import InvalidJob
 from kernel.jobs.table import JobTable, Message
 from kernel.mail import Mailer
 from kernel.supabase import AsService
@@ -256,6 +257,13 @@ def test_the_brokers_address_contains_the_settings(values):
     assert found.get("password") == (secret.get_secret_value() if secret else None)
     assert url.startswith("rediss://" if settings.broker_tls else "redis://")
     assert bool(celery_app(settings).conf.broker_use_ssl) is settings.broker_tls
+
+
+def test_async_jobs_share_a_loop_and_others_have_processes_of_their_own():
+    assert [made(one).queue for one in (carry, lift)] == ["default", "cpu"]
+    assert made(carry, queue="cpu").queue == "cpu"
+    with pytest.raises(InvalidJob, match="lift is not async, so it would block the event loop"):
+        made(lift, queue="default")
 
 
 def test_without_a_broker_jobs_are_queued_in_the_cache_and_a_warning_says_so(caplog):

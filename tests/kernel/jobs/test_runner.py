@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from kernel.config.settings import Settings
+from kernel.core.request_id import request_id
 from kernel.jobs import Permanent, seconds
 from kernel.jobs.runner import Runner
 from kernel.jobs.runs import Run, Runs
@@ -68,9 +69,29 @@ async def test_two_messages_at_the_same_time_are_one_effect(own_stack, performs)
     assert await performs(one, message) is None
 
 
+async def test_jobs_at_the_same_time_have_each_its_own_request_id(own_stack, performs):
+    seen, both = {}, asyncio.Event()
+
+    async def act(thing_id: UUID, run: Run) -> None:
+        seen[run.id] = [run.request_id]
+        if len(seen) == 2:
+            both.set()
+        await both.wait()
+        seen[run.id].append(request_id.get())
+
+    one = some_job(act)
+    messages = [await told(own_stack, one) for _ in range(2)]
+    await own_stack.sql.execute("update outbox.events set request_id = 'request-' || id")
+    assert await asyncio.gather(*(performs(one, message) for message in messages)) == [None] * 2
+    expected = {one.run_id: [f"request-{one.event_id}"] * 2 for one in messages}
+    assert seen == expected
+    assert request_id.get() is None
+
+
 async def test_c8_a_job_that_fails_is_tried_again_three_times_and_kept(
     own_stack, services, performs, caplog
 ):
+    caplog.set_level("INFO")
     acting = Acting(RuntimeError("no luck"), backoff=seconds(4), backoff_cap=seconds(10))
     message = await told(own_stack, acting.job)
     for attempt, longest in ((1, 4), (2, 8), (3, 10)):

@@ -4,7 +4,9 @@ import asyncio
 from uuid import uuid4
 
 import pytest
+from svcs import Container
 
+from kernel.core.metrics import SUPABASE_CALLS
 from kernel.jobs import runs
 from kernel.outbox.outbox import Outbox
 from kit.runs import EXPIRE, another_connection, begin, record, state, told
@@ -17,16 +19,18 @@ def one_runs_it(begun):
     return sorted(one.outcome for one in begun) == ["busy"] * 19 + ["run"]
 
 
-async def test_of_20_workers_that_begin_a_new_run_at_the_same_time_one_runs_it(own_database, found):
+async def test_of_20_workers_that_begin_a_new_run_at_the_same_time_one_runs_it(
+    own_database, twenty
+):
     message = await told(own_database)
     assert one_runs_it(
-        await asyncio.gather(*(begin(found, message, f"h{number}") for number in range(20)))
+        await asyncio.gather(*(begin(one, message, f"h{n}") for n, one in enumerate(twenty)))
     )
     assert await state(own_database, message) == ("running", 1, None)
 
 
 async def test_of_20_workers_that_begin_a_waiting_run_at_the_same_time_one_runs_it(
-    own_database, found
+    own_database, twenty
 ):
     message = await told(own_database)
     await own_database.sql.execute(
@@ -39,11 +43,38 @@ async def test_of_20_workers_that_begin_a_waiting_run_at_the_same_time_one_runs_
         async with other.transaction():
             await other.execute("select from jobs.runs for update")
             beginning = [
-                asyncio.create_task(begin(found, message, f"h{number}")) for number in range(20)
+                asyncio.create_task(begin(one, message, f"h{n}")) for n, one in enumerate(twenty)
             ]
             await until(lambda: several_wait(own_database))
         assert one_runs_it(await asyncio.gather(*beginning))
     assert await state(own_database, message) == ("running", 1, None)
+
+
+async def test_runs_that_begin_and_end_at_the_same_time_share_calls(own_stack, services):
+    found = Container(services).get(runs.Runs)
+    messages = [await told(own_stack) for _ in range(30)]
+    before = calls_of_functions()
+    begun = await asyncio.gather(*(begin(found, one, str(one.run_id)) for one in messages))
+    assert [one.outcome for one in begun] == ["run"] * 30
+    ended = await asyncio.gather(
+        *(
+            found.finish(one.run_id, str(one.run_id), "succeeded", error=None, duration_ms=number)
+            for number, one in enumerate(messages)
+        )
+    )
+    assert ended == [True] * 30
+    assert calls_of_functions() - before == 2
+    for number, one in enumerate(messages):
+        assert (await record(own_stack, one))["duration_ms"] == number
+
+
+def calls_of_functions():
+    return sum(
+        sample.value
+        for metric in SUPABASE_CALLS.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_count") and sample.labels["kind"] == "function"
+    )
 
 
 async def several_wait(own):

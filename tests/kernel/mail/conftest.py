@@ -14,6 +14,8 @@ import pytest
 
 from kernel.config.settings import Settings
 from kernel.mail import Mailer
+from kernel.mail.inboxes import Inboxes
+from kernel.mail.smtp import SmtpConnections
 from kernel.supabase import AsService, SupabaseHttp
 from kit.slices.notify_author import tasks
 
@@ -39,6 +41,8 @@ class ScriptedSmtp:
     """
 
     port: int
+    next_mail: str | None = None
+    """The reply to the next MAIL alone, if it is set."""
 
     def __init__(self, *, answers=None, offers=(), offers_in_tls=(), tls=None, implicit=False):
         self._answers: Mapping[str, str] = _GOOD | (answers or {})
@@ -93,6 +97,8 @@ class ScriptedSmtp:
             line = await self._line(reader)
             verb = line.partition(" ")[0].upper()
             answer = self._answers.get(verb) or await self._default(line, reader, writer)
+            if verb == "MAIL" and self.next_mail is not None:
+                answer, self.next_mail = self.next_mail, None
             await self._say(reader, writer, answer)
             if verb == "STARTTLS" and answer.startswith("220"):
                 assert self._tls is not None
@@ -154,8 +160,19 @@ async def smtp() -> AsyncIterator[Callable[..., Any]]:
 
 
 @pytest.fixture
+async def connections() -> AsyncIterator[dict[str, SmtpConnections]]:
+    """The connections of all mailers of the test, by their settings."""
+    found: dict[str, SmtpConnections] = {}
+    yield found
+    for one in found.values():
+        await one.aclose()
+
+
+@pytest.fixture
 async def mailer_for(
-    settings: Settings, database: asyncpg.Connection
+    settings: Settings,
+    database: asyncpg.Connection,
+    connections: dict[str, SmtpConnections],
 ) -> AsyncIterator[Callable[..., Mailer]]:
     """Makes the mailer of a run: `mailer_for(port, smtp_security="tls")`."""
 
@@ -175,11 +192,14 @@ async def mailer_for(
             "mail_from": "Slices <no-reply@slices.example>",
             "app_url": "https://app.example/",
         }
+        own = Settings.model_validate(settings.model_dump() | of_mail | values)
+        smtp = connections.setdefault(repr(own), SmtpConnections(own))
         return Mailer(
-            Settings.model_validate(settings.model_dump() | of_mail | values),
+            own,
             feature=feature,
             run_id=run_id or uuid4(),
-            db=db or AsService(http),
+            inboxes=Inboxes(db or AsService(http)),
+            smtp=smtp,
             folder=folder,
         )
 

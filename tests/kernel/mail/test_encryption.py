@@ -52,7 +52,7 @@ async def test_tls_from_the_first_byte_hides_everything(smtp, mailer_for, truste
 
 @pytest.mark.parametrize("answers", [{}, {"RCPT": "silent"}, {"greeting": "silent"}])
 async def test_an_event_loop_may_end_directly_after_the_mail(
-    smtp, mailer_for, settings, trusted, monkeypatch, answers
+    smtp, mailer_for, connections, settings, trusted, monkeypatch, answers
 ):
     monkeypatch.setattr(conversation, "COMMAND_SECONDS", 0.3 if answers else 10)
     server = await smtp(answers=answers, tls=trusted, implicit=True)
@@ -62,6 +62,8 @@ async def test_an_event_loop_may_end_directly_after_the_mail(
             mailer = mailer_for(server.port, smtp_security="tls", db=AsService(http))
             with contextlib.suppress(MailUnavailable):
                 await mailer.send("welcome", to=TO, display_name=None)
+        (connection,) = connections.values()
+        await connection.aclose()
 
     def run():
         asyncio.run(send())

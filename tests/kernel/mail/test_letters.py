@@ -166,6 +166,22 @@ def test_no_text_of_users_makes_a_header(tmp_path_factory, name, title, local):
     assert letter.content.count(b"\n") == letter.content.count(b"\r\n")
 
 
+@given(text=st.text(alphabet="aÜ👩=. \t\n\r_-", max_size=300), html=st.text(max_size=300))
+@example(text="x" * 2000, html="<p>" + "Ü" * 2000)
+@example(text="trailing \n.\n--=_\nFrom x", html="")
+def test_any_text_arrives_as_it_is(text, html):
+    text, html = (re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", "", one) for one in (text, html))
+    rendered = RenderedMail(subject="x", text=text, html=html)
+    letter = write(rendered, mail_from="a@example.com", to=TO, mail_id=uuid4())
+    assert letter.content.isascii()
+    message = message_from_bytes(letter.content, policy=policy.default)
+    for part, written in zip(message.iter_parts(), (text, html), strict=True):
+        lines = written.encode().splitlines()
+        content = part.get_content().replace("\r\n", "\n")
+        assert content == "".join(line.decode() + "\n" for line in lines)
+    assert max(map(len, letter.content.split(b"\r\n"))) <= 78
+
+
 @pytest.mark.parametrize(
     "to",
     [

@@ -1,5 +1,6 @@
 """The listener of /metrics: what it answers, and to whom."""
 
+import os
 import socket
 import sys
 import threading
@@ -7,10 +8,14 @@ import threading
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
+from prometheus_client.registry import Collector
 
 from kernel.config.settings import SettingsError
+from kernel.core.metrics import SHARED_FOLDER
 from kernel.observe.listener import Listener, collectors
 from kit.metrics import Scrape
+from kit.waiting import until
 
 
 @pytest.fixture
@@ -78,6 +83,31 @@ def test_a_port_that_is_taken_is_one_message_that_names_the_setting(listen):
     taken = listen(counted(1)).port
     with pytest.raises(SettingsError, match=f"METRICS_PORT {taken}: Address already in use"):
         listen(counted(1), port=taken)
+
+
+def test_a_process_that_has_just_made_its_file_spoils_no_scrape(listen, monkeypatch, tmp_path):
+    monkeypatch.setenv(SHARED_FOLDER, str(tmp_path))
+    parts = collectors("worker", "1")
+    value = MmapedDict(str(tmp_path / f"counter_{os.getpid()}.db"))
+    value.write_value(mmap_key("things_total", "things_total", [], [], "Things."), 7, 0)
+    (tmp_path / "histogram_1.db").touch()
+    assert Scrape(get(listen(*parts)).text).value("things_total") == 7
+    value.close()
+
+
+async def test_a_collector_that_fails_is_logged(listen, caplog):
+    class Broken(Collector):
+        def collect(self):
+            if answering:
+                raise LookupError("no file")
+            return ()
+
+    answering = False
+    listener = listen(Broken())
+    answering = True
+    with pytest.raises(httpx.RemoteProtocolError):
+        get(listener)
+    await until(lambda: "Metrics cannot be reported" in caplog.text)
 
 
 def test_every_process_reports_itself(listen):

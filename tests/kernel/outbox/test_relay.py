@@ -1,12 +1,14 @@
 """The relay, turn by turn."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
 
 from kernel.events import JobDue
+from kernel.outbox import relay
 from kit.outbox.relays import (
     messages,
     none_pending,
@@ -44,7 +46,7 @@ async def test_k13_a_turn_drops_what_a_changed_row_is_cached_under(own_stack, a_
 
 async def test_a_turn_publishes_the_jobs_and_writes_their_runs_down(own_stack, a_relay, author):
     thing = await own_stack.thing(author)
-    assert await a_relay.turn()
+    await a_relay.turn()
     assert messages(own_stack) == [("outbox.tell", run_of(thing))]
     assert [name for name, _ in messages(own_stack, "cpu")] == ["outbox.draw"]
     (event,) = await own_stack.events("thing_published")
@@ -57,10 +59,16 @@ async def test_a_turn_publishes_the_jobs_and_writes_their_runs_down(own_stack, a
     assert await pending(own_stack) == []
 
 
-async def test_a_turn_without_events_is_the_last_for_now(own_stack, a_relay, author):
-    await own_stack.thing(author)
+async def test_a_full_batch_is_followed_by_another_at_once(own_stack, a_relay):
+    await own_stack.sql.execute(
+        "select outbox.put('thing_changed', jsonb_build_array(jsonb_build_object('thing_id', "
+        "gen_random_uuid()))) from generate_series(1, $1::integer)",
+        relay.BATCH + 1,
+    )
     assert await a_relay.turn()
+    assert len(await pending(own_stack)) == 1
     assert not await a_relay.turn()
+    assert await pending(own_stack) == []
 
 
 async def test_an_event_of_many_rows_leads_to_a_run_for_each(own_stack, a_relay):
@@ -90,7 +98,8 @@ async def test_a_slot_is_published_to_its_job_alone(own_stack, a_relay):
     assert await pending(own_stack) == []
 
 
-async def test_c11_relays_beside_each_other_publish_each_event_once(own_stack):
+async def test_c11_relays_beside_each_other_publish_each_event_once(own_stack, monkeypatch):
+    monkeypatch.setattr(relay, "BATCH", 20)
     things = [uuid4() for _ in range(250)]
     for thing in things:
         await own_stack.put("thing_published", {"thing_id": thing, "author_id": thing})
@@ -127,3 +136,23 @@ async def test_o8_a_turn_publishes_the_failed_runs_whose_time_has_come(own_stack
     assert messages(own_stack) == [("outbox.tell", run_of(thing))]
     found = await own_stack.sql.fetchrow("select * from jobs.runs where id = $1", run_of(thing))
     assert (found["state"], found["replays"], found["replay_at"]) == ("queued", 1, None)
+
+
+def live_things(own_stack):
+    entries = own_stack.cache.client.xrange("live")
+    return [json.loads(fields["ids"])["thing_id"] for _, fields in entries if "ids" in fields]
+
+
+async def test_a_turn_writes_changes_of_live_topics_into_the_stream(own_stack, a_relay, author):
+    thing = await own_stack.thing(author)
+    await a_relay.turn()
+    assert live_things(own_stack) == [str(thing)]
+
+
+async def test_a_change_reaches_the_stream_although_redis_was_killed(own_stack, a_relay, author):
+    own_stack.cache.kill()
+    thing = await own_stack.thing(author)
+    await a_relay.turn()
+    await own_stack.cache.start()
+    await turned(a_relay, lambda: none_pending(own_stack))
+    assert live_things(own_stack) == [str(thing)]

@@ -7,9 +7,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from kernel.outbox import relay
+from kernel.jobs.job import QUEUES
+from kernel.outbox import recovery, relay
 from kernel.outbox.outbox import Outbox
 from kernel.redis import RedisAway
+from kernel.supabase.http import SupabaseUnavailable
 from kit.outbox.relays import (
     messages,
     none_pending,
@@ -106,7 +108,7 @@ async def test_without_cache_and_broker_nothing_is_claimed(own_stack, a_relay, a
         assert a_relay._outbox.claims == 1
     await until(lambda: answers(a_relay._drops._redis))
     frozen_time.tick(0.5)
-    assert await a_relay.turn()
+    await a_relay.turn()
     assert await pending(own_stack) == []
 
 
@@ -235,6 +237,26 @@ async def test_a_relay_that_is_stopped_settles_what_it_has_begun(own_stack, a_re
     assert await pending(own_stack) == []
 
 
+@pytest.fixture
+def asks_at_once(monkeypatch):
+    """Lets a relay ask for the lengths of the queues at each turn."""
+    monkeypatch.setattr(recovery, "BUSY_SECONDS", 0)
+
+
+async def test_a_backlog_does_not_ask_at_each_turn_how_long_the_queues_are(own_stack, author):
+    def asked():
+        return own_stack.broker.client.info("commandstats").get("cmdstat_llen", {"calls": 0})
+
+    await own_stack.thing(author)
+    async with running_relay(own_stack) as one:
+        await one.turn()
+        before = asked()
+        for _ in range(10):
+            await one.turn()
+        assert asked()["calls"] - before["calls"] <= 2 * len(QUEUES)
+
+
+@pytest.mark.usefixtures("asks_at_once")
 async def test_jobs_whose_messages_the_broker_lost_are_published_again(own_stack, author):
     thing = await own_stack.thing(author)
     async with running_relay(own_stack, lost_after=0) as one:
@@ -255,6 +277,7 @@ async def test_a_run_that_was_touched_of_late_is_not_lost(own_stack, author):
         assert messages(own_stack) == []
 
 
+@pytest.mark.usefixtures("asks_at_once")
 async def test_while_messages_wait_no_run_counts_as_lost(own_stack, author):
     thing = await own_stack.thing(author)
     async with running_relay(own_stack, lost_after=0) as one:
@@ -293,3 +316,41 @@ async def test_many_lost_jobs_are_published_as_fast_as_they_are_taken(own_stack)
         await own_stack.sql.execute("update jobs.runs set touched_at = now() - interval '61 s'")
         async with asyncio.timeout(5):
             await turned(one, all_taken)
+
+
+async def test_c11_an_event_whose_claim_was_answered_to_nobody_does_not_wait_for_the_lease(
+    own_stack, author
+):
+    thing = await own_stack.thing(author)
+    async with running_relay(own_stack, outbox=DeafOutbox) as one, running_relay(own_stack) as two:
+        assert not await one.turn()
+        assert len(await pending(own_stack)) == 2
+        await two.turn()  # leased to the first
+        assert published(own_stack, run_of(thing)) == 0
+        await turned(one, lambda: none_pending(own_stack))
+    assert published(own_stack, run_of(thing)) == 2  # before and after the lost settlement
+    rows = await own_stack.sql.fetch("select id from jobs.runs where job = 'outbox.tell'")
+    assert [UUID(str(row["id"])) for row in rows] == [run_of(thing)]
+
+
+class DeafOutbox(Outbox):
+    """The outbox; the answer to the first claim gets lost, and the first settlement on its way."""
+
+    def __init__(self, db):
+        super().__init__(db)
+        self._lost = ["claim", "settle"]
+
+    async def claim(self, **options):
+        found = await super().claim(**options)
+        self._lose("claim")
+        return found
+
+    async def settle(self, events):
+        if "settle" in self._lost:
+            self._lose("settle")
+        await super().settle(events)
+
+    def _lose(self, what):
+        if what in self._lost:
+            self._lost.remove(what)
+            raise SupabaseUnavailable

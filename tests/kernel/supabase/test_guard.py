@@ -53,6 +53,7 @@ async def refused(guard: Guard, path: str) -> bool:
 
 AWAY = {
     "refused": raises(httpx.ConnectError("refused")),
+    "no connection in time": raises(aiohttp.ConnectionTimeoutError("connect")),
     "broken off": raises(aiohttp.ClientPayloadError("broken off")),
     "unreadable": raises(httpx.DecodingError("unreadable")),
     "502": answers(502),
@@ -72,6 +73,7 @@ async def test_a_fault_that_no_request_causes_stops_all_calls_of_the_part(guard,
 
 SLOW = {
     "silent": raises(httpx.ReadTimeout("silent")),
+    "silent, by aiohttp": raises(aiohttp.SocketTimeoutError("silent")),
     "over its deadline": raises(TimeoutError()),
     "canceled": answers(500, code="57014", message="statement timeout"),
 }

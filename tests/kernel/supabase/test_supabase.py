@@ -105,6 +105,7 @@ def test_newer_keys_are_never_sent_as_a_bearer():
 async def test_every_registered_service_can_be_had(settings):
     from kernel.core.caller import ANONYMOUS, Caller
     from kernel.jobs.runs import Run
+    from kernel.web import LiveClient
     from kernel.web.call import Call
     from kernel.web.cursor_pages import Cursors
     from kernel.web.precondition import Precondition
@@ -122,7 +123,8 @@ async def test_every_registered_service_can_be_had(settings):
             for kind in list(registry._services):
                 assert await container.aget(kind) is not None
             # The application registers the first when it starts, because it needs the routes. A
-            # request registers the others: it may have a precondition, or read a list by cursors.
+            # request registers the others: it may have a precondition, read a list by cursors, or
+            # follow live updates.
             offered = REQUEST_SERVICES | JOB_SERVICES
-            for kind in offered - {CacheWarmer, Cursors, Precondition}:
+            for kind in offered - {CacheWarmer, Cursors, LiveClient, Precondition}:
                 assert await container.aget(kind) is not None

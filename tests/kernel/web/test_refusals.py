@@ -9,7 +9,7 @@ from supabase_auth.errors import AuthApiError, AuthSessionMissingError, AuthWeak
 
 from kernel import Feature
 from kernel.boot.app import create_app
-from kernel.errors import ApiError, Conflict, Unauthenticated, ValidationFailed
+from kernel.errors import ApiError, Conflict, NotFound, Unauthenticated, ValidationFailed
 from kernel.supabase import refusals
 from kernel.supabase.errors import from_database
 from kit.application import running
@@ -40,13 +40,15 @@ def test_a_refusal_of_the_database_has_a_meaning(code, status):
         (AuthApiError("internal detail", 422, "same_password"), Conflict),
         (AuthWeakPasswordError("internal detail", 422, ["length"]), ValidationFailed),
         (AuthSessionMissingError(), Unauthenticated),
+        (APIError({"code": "23505", "message": "internal detail"}), NotFound),
     ],
 )
-def test_a_slice_says_what_a_refusal_of_auth_means(error, meaning):
+def test_a_slice_says_what_a_refusal_means(error, meaning):
     meanings = {
         "same_password": Conflict,
         "weak_password": ValidationFailed,
         "session_not_found": Unauthenticated,
+        "23505": NotFound,
     }
     with pytest.raises(ApiError) as raised, refusals(meanings):
         raise error
@@ -54,9 +56,15 @@ def test_a_slice_says_what_a_refusal_of_auth_means(error, meaning):
     assert raised.value.__suppress_context__
 
 
-def test_a_refusal_that_no_slice_knows_stays_what_it_is():
-    refusal = AuthApiError("internal detail", 400, "user_banned")
-    with pytest.raises(AuthApiError) as raised, refusals({"same_password": Conflict}):
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        AuthApiError("internal detail", 400, "user_banned"),
+        APIError({"code": "23505", "message": "internal detail"}),
+    ],
+)
+def test_a_refusal_that_no_slice_knows_stays_what_it_is(refusal):
+    with pytest.raises(type(refusal)) as raised, refusals({"same_password": Conflict}):
         raise refusal
     assert raised.value is refusal
 

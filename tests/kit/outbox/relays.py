@@ -19,9 +19,11 @@ from kernel.jobs.broker import celery_app
 from kernel.jobs.publisher import Publisher
 from kernel.jobs.table import JobTable
 from kernel.jobs.unreadable import UnreadableMessages
+from kernel.live import LiveStream, Topic
 from kernel.outbox import relay
 from kernel.outbox.outbox import Claimed, Outbox
 from kernel.outbox.recovery import Recovery
+from kernel.redis import connect_alarm
 from kernel.supabase import AsService
 from kernel.web.routing import Answer
 from kit.own_database import OwnDatabase
@@ -62,7 +64,10 @@ async def kept_things(page: int = 1) -> Answer[int]:
     return Answer(page)
 
 
-FEATURES = {"tested": Feature(router=router, caller="ignored", jobs=(tell, draw, tick))}
+TOPICS = (Topic("things", on=ThingPublished, audience=everyone),)
+FEATURES = {
+    "tested": Feature(router=router, caller="ignored", jobs=(tell, draw, tick), topics=TOPICS)
+}
 JOBS = JobTable.of(FEATURES)
 
 
@@ -90,10 +95,12 @@ async def running_relay(
             rows,
             publisher,
             drops=drops,
+            live=container.get(LiveStream),
             revocations=revocations,
             recovery=Recovery(rows, publisher, unreadable, lost_after_seconds=lost_after),
             jobs=JOBS,
             events=known_events("kit.slices.shared"),
+            alarm=connect_alarm(own.settings),
         )
         yield one
         publisher.close()

@@ -1,4 +1,4 @@
-"""Replace the content of one of the own notes."""
+"""Replace the content of one of your own notes."""
 
 from kernel import Feature
 

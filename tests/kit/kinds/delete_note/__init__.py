@@ -1,4 +1,4 @@
-"""Delete one of the own notes permanently."""
+"""Delete one of your own notes permanently."""
 
 from kernel import Feature
 

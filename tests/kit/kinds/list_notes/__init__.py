@@ -1,4 +1,4 @@
-"""Read a page of the own notes, newest first."""
+"""Read a page of your own notes, newest first."""
 
 from kernel import Feature
 

@@ -1,4 +1,4 @@
-"""Read one of the own notes."""
+"""Read one of your own notes."""
 
 from kernel import Feature
 

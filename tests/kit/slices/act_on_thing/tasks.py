@@ -28,6 +28,8 @@ async def act(thing_id: UUID, db: AsService, run: Run) -> None:
         return
     await _note(db, thing_id, "start", run)
     await asyncio.sleep(wish.get("sleep", 0))
+    if wish.get("block", 0) >= run.attempt:
+        time.sleep(60)  # noqa: ASYNC251 - it blocks the loop: that is the fault
     if wish.get("kill", 0) >= run.attempt:
         os.kill(os.getpid(), signal.SIGKILL)
     if wish.get("kill_group", 0) >= run.attempt:

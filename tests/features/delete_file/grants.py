@@ -1,0 +1,3 @@
+from kit.grants import Grants
+
+GRANTS = Grants(tables={("files", "authenticated"): {"SELECT", "DELETE"}})
