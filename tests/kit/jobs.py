@@ -99,9 +99,9 @@ class Jobs:
 _JOBS = pytest.StashKey[Jobs]()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def relay_rests(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Stops the relay in tests that do not ask for `jobs`: it would take their events at once."""
+    """Stops the relay of `jobs` in a test that looks at what waits: it would be taken at once."""
     jobs = request.session.stash.get(_JOBS, None)
     with (
         contextlib.nullcontext() if jobs is None or "jobs" in request.fixturenames else jobs.held()

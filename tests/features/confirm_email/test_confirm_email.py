@@ -10,6 +10,8 @@ from kit.announced import announced
 from kit.people import PASSWORD, new_email
 from kit.small import changed
 
+pytestmark = pytest.mark.usefixtures("relay_rests")
+
 NEW = "a better horse 10"
 WRONG = [
     {},

@@ -5,6 +5,8 @@ import pytest
 
 from kit.people import PASSWORD, new_email
 
+pytestmark = pytest.mark.usefixtures("relay_rests")
+
 REQUESTS = """
 select count(*) from identity.mail_requests r
 left join auth.users u on u.id = r.user_id

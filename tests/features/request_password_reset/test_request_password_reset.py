@@ -12,6 +12,8 @@ from kernel.identity.mailed_tokens import NewToken
 from kit.application import CLIENTS
 from kit.people import new_email
 
+pytestmark = pytest.mark.usefixtures("relay_rests")
+
 WRONG = [{}, {"email": "no address"}, {"email": 7}, {"email": "a@example.com", "extra": 1}, []]
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from kit.people import new_email
 
+pytestmark = pytest.mark.usefixtures("relay_rests")
+
 WRONG = [{}, {"email": "no address"}, {"email": 7}, {"email": "a@example.com", "extra": 1}, []]
 CLAIMS = """
 select number from identity.claims c join auth.users u on u.id = c.user_id where u.email = $1

@@ -5,6 +5,8 @@ import pytest
 from kernel.identity.mailed_tokens import NewToken
 from kit.people import PASSWORD, new_email
 
+pytestmark = pytest.mark.usefixtures("relay_rests")
+
 URL = "/auth/email-change/undo"
 ATTACKERS = "the attacker's own 1"
 WRONG = [{}, {"token": ""}, {"token": 7}, {"token": "secret-token", "password": PASSWORD}, "text"]

