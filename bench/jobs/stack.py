@@ -8,17 +8,17 @@ import smtplib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
 from redis import Redis
 
 from bench.errors import BenchError
+from bench.processes import addresses, environment
 from bench.processors import Processors, on
 from bench.system import migrated
 from devstack.testing import GatewayConfig, GatewayThread, Reaper, Servers, free_port
@@ -51,12 +51,13 @@ from users returning id
 
 @dataclass(frozen=True)
 class Stack:
-    """The servers' addresses, and what is done with them."""
+    """The servers' addresses, and what is done with them; `variables` state the settings."""
 
     root: Path
     processors: Processors
     postgres_url: str
     settings: Settings
+    variables: Mapping[str, str]
 
     @property
     def broker(self) -> str:
@@ -66,7 +67,7 @@ class Stack:
     @contextlib.contextmanager
     def running(self, *command: str) -> Iterator[int]:
         """Run a program on the measured processor; yield its id, which is that of its group."""
-        with on(self.processors.server), _program(self.root, *command, **self._variables()) as pid:
+        with on(self.processors.server), _program(self.root, *command, **self.variables) as pid:
             yield pid
 
     def ask(self, number: int) -> None:
@@ -85,23 +86,6 @@ class Stack:
         """Return how many letters the mail server has taken."""
         return _letters(self.settings.smtp_port)
 
-    def _variables(self) -> dict[str, str]:
-        given = self.settings
-        return {
-            "SUPABASE_URL": str(given.supabase_url),
-            "SUPABASE_KEY": given.supabase_key.get_secret_value(),
-            "SUPABASE_SERVICE_KEY": given.supabase_service_key.get_secret_value(),
-            "JWT_SECRET": given.jwt_secret.get_secret_value() if given.jwt_secret else "",
-            "REDIS_HOST": given.redis_host,
-            "REDIS_PORT": str(given.redis_port),
-            "BROKER_HOST": str(given.broker_host),
-            "BROKER_PORT": str(given.broker_port),
-            "SMTP_HOST": str(given.smtp_host),
-            "SMTP_PORT": str(given.smtp_port),
-            "SMTP_SECURITY": "none",
-            "LOG_LEVEL": "INFO",  # as in production
-        }
-
 
 @contextlib.contextmanager
 def started(root: Path, processors: Processors) -> Iterator[Stack]:
@@ -119,21 +103,16 @@ def started(root: Path, processors: Processors) -> Iterator[Stack]:
         smtp_port = free_port()
         stack.enter_context(_program(root, "bench.jobs.sink", str(smtp_port)))
         _await_sink(smtp_port)
-        values: dict[str, Any] = {
-            "supabase_url": gateway.url,
-            "supabase_key": config.anon_key,
-            "supabase_service_key": config.service_key,
-            "jwt_secret": config.jwt_secret,
-            "redis_host": "127.0.0.1",
-            "redis_port": urlsplit(servers.cache_url).port,
-            "broker_host": "127.0.0.1",
-            "broker_port": urlsplit(servers.broker_url).port,
-            "smtp_host": "127.0.0.1",
-            "smtp_port": smtp_port,
-            "smtp_security": "none",
+        variables = {
+            **addresses(servers, gateway.url, config),
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(smtp_port),
+            "SMTP_SECURITY": "none",
+            "LOG_LEVEL": "INFO",  # as in production
         }
+        values: dict[str, Any] = {name.lower(): value for name, value in variables.items()}
         settings = Settings(_env_file=None, **values)  # pyright: ignore[reportCallIssue]
-        yield Stack(root, processors, servers.postgres_url, settings)
+        yield Stack(root, processors, servers.postgres_url, settings, variables)
 
 
 def _await_sink(port: int) -> None:
@@ -159,12 +138,7 @@ def _program(root: Path, module: str, *arguments: str, **variables: str) -> Iter
     program = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", module, *arguments],
         cwd=root,
-        env={
-            "PATH": os.environ.get("PATH", os.defpath),
-            "PYTHONPATH": os.pathsep.join([str(root), str(root / "platform")]),
-            "ENV_FILE": os.devnull,
-            **variables,
-        },
+        env={**environment(root), **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -2,18 +2,17 @@
 
 import asyncio
 import contextlib
-import os
 import tempfile
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import asyncpg
 from redis.asyncio import Redis
 
 from bench.errors import BenchError
+from bench.processes import addresses, environment
 from bench.system import migrated
 from devstack import PYTHON, Program, http_answers
 from devstack.testing import GatewayConfig, GatewayThread, Mailbox, Servers, free_port, start_smtp
@@ -112,20 +111,9 @@ class System:
         return self._servers.run(program)
 
     def _environment(self) -> dict[str, str]:
-        config, broker = self.gateway.config, urlsplit(self._servers.broker_url)
-        cache = urlsplit(self._servers.cache_url)
         return {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "PYTHONPATH": os.pathsep.join([str(self._root), str(self._root / "platform")]),
-            "ENV_FILE": os.devnull,
-            "SUPABASE_URL": self.gateway.url,
-            "SUPABASE_KEY": config.anon_key,
-            "SUPABASE_SERVICE_KEY": config.service_key,
-            "JWT_SECRET": config.jwt_secret,
-            "REDIS_HOST": str(cache.hostname),
-            "REDIS_PORT": str(cache.port),
-            "BROKER_HOST": str(broker.hostname),
-            "BROKER_PORT": str(broker.port),
+            **environment(self._root),
+            **addresses(self._servers, self.gateway.url, self.gateway.config),
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(self._smtp_port),
             "SMTP_SECURITY": "none",

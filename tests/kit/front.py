@@ -182,3 +182,20 @@ FORWARDING_HEADERS: Final = (
     "Sb-Forwarded-For",
 )
 """Headers in which a client may claim an address (A9)."""
+
+
+def drops_its_second(front: Front) -> None:
+    """Make the server close each connection at the second request, like a stale one.
+
+    A client sees this if the server's idle timeout races with its request.
+    """
+    served: set[object] = set()
+
+    async def behave(seen: Seen) -> None:
+        if seen.writer in served:
+            await refuses(seen)
+        else:
+            served.add(seen.writer)
+            await reply(seen, 200, b"[]")
+
+    front.rest = behave

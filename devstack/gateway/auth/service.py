@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
-import orjson
 from asyncpg.pool import PoolConnectionProxy
 from starlette.requests import Request
 
 from devstack.gateway.auth.passwords import Passwords
 from devstack.gateway.auth.tokens import AccessTokens
 from devstack.gateway.config import GatewayConfig
+from devstack.gateway.jsonb import speak_json
 
 SECRET_PREFIX = "sb_secret_"  # noqa: S105 - of keys, no secret
 Db: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
@@ -39,7 +39,7 @@ class Service:
             password="postgres",  # noqa: S106 - the CLI's own, local only
             min_size=1,
             max_size=self.config.db_pool_size,
-            init=_speak_json,
+            init=speak_json,
         )
 
     async def close(self) -> None:
@@ -103,12 +103,3 @@ def _origin(url: str) -> tuple[str, str | None, int | None] | None:
     except ValueError:
         return None
     return origin
-
-
-async def _speak_json(connection: Any) -> None:
-    await connection.set_type_codec(
-        "jsonb",
-        schema="pg_catalog",
-        encoder=lambda value: orjson.dumps(value).decode(),
-        decoder=orjson.loads,
-    )

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Self, TypeAlias
 
 import asyncpg
-import orjson
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -14,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from devstack.gateway.claims import TokenRefused, bearer_token, caller_claims
 from devstack.gateway.config import GatewayConfig
+from devstack.gateway.jsonb import speak_json
 from devstack.gateway.storage import buckets, downloads, objects, tus, uploads
 from devstack.gateway.storage.disk import Disk
 from devstack.gateway.storage.errors import (
@@ -136,7 +136,7 @@ class StorageServer:
             password="postgres",  # noqa: S106 - the local stack's, as its bootstrap sets it
             min_size=1,
             max_size=self._config.db_pool_size,
-            init=_speak_json,
+            init=speak_json,
         )
         return self
 
@@ -200,12 +200,3 @@ async def _not_found(request: Request, _: Exception) -> Response:
         return as_response(unsupported(feature))
     message = f"Route {request.method}:{path} not found"
     return as_response(StorageError(404, "InvalidRequest", message, error="Not Found", http=404))
-
-
-async def _speak_json(connection: Any) -> None:
-    await connection.set_type_codec(
-        "jsonb",
-        schema="pg_catalog",
-        encoder=lambda value: orjson.dumps(value).decode(),
-        decoder=orjson.loads,
-    )

@@ -120,7 +120,7 @@ def create_app(
         measured = (metrics.registry, *collectors("api", version()))
         app.add_route(METRICS, metrics_endpoint(*measured), include_in_schema=False)
         unlimited |= {METRICS}
-    app.routes.insert(0, Admitted(slices))
+    app.routes.insert(0, FoundSlice(slices))
     clients, table = ClientAddresses(settings.trusted_proxies), RouteTable(routes)
     hosts, headers = (
         Hosts(settings.allowed_hosts),
@@ -181,7 +181,7 @@ class Application(FastAPI):
             await close_services(scope)
 
 
-class Admitted(BaseRoute):
+class FoundSlice(BaseRoute):
     """Leads a request to the routes of the slice that the Edge has found for it.
 
     FastAPI would try the routes of all slices before, one after the other.

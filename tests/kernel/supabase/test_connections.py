@@ -4,24 +4,7 @@ import pytest
 
 from kernel.supabase.breaker import FAILURES
 from kernel.supabase.http import SupabaseHttp, SupabaseUnavailable
-from kit.front import Front, Seen, refuses, reply
-
-
-def drops_its_second(front: Front) -> None:
-    """Make the server close each connection at the second request, like a stale one.
-
-    A client sees this if the server's idle timeout races with its request.
-    """
-    served: set[object] = set()
-
-    async def behave(seen: Seen) -> None:
-        if seen.writer in served:
-            await refuses(seen)
-        else:
-            served.add(seen.writer)
-            await reply(seen, 200, b"[]")
-
-    front.rest = behave
+from kit.front import Front, drops_its_second, refuses
 
 
 async def test_a_get_on_a_stale_connection_is_sent_once_more(settings, front: Front):

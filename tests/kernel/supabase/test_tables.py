@@ -9,7 +9,7 @@ from kernel.core.request_id import request_id
 from kernel.supabase import AsCaller, AsService
 from kernel.supabase.http import SupabaseHttp, SupabaseUnavailable
 from kernel.supabase.idempotency import IdempotencyKey
-from kit.front import Front, Seen, refuses, reply
+from kit.front import Front, Seen, drops_its_second, reply
 
 
 def answering(front: Front, status: int = 200, body: bytes = b"[]", **headers: str) -> None:
@@ -96,16 +96,7 @@ async def test_a_redirect_is_not_followed(settings, front: Front):
 
 
 async def test_on_a_stale_connection_a_read_is_sent_again_and_a_write_never(settings, front: Front):
-    served: set[object] = set()
-
-    async def behave(seen: Seen) -> None:  # the server closes each connection after its first
-        if seen.writer in served:
-            await refuses(seen)
-        else:
-            served.add(seen.writer)
-            await reply(seen, 200, b"[]")
-
-    front.rest = behave
+    drops_its_second(front)
     async with SupabaseHttp(front.settings(settings)) as http:
         db = AsService(http)
         for number in range(1, 4):
